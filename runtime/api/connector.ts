@@ -1,0 +1,83 @@
+/**
+ * What a connector tells the plan and the task. A connector is a declaration (pure data and pure functions); its reader or
+ * writer is made at run time from `kind` and `options` and is never imported by a job module.
+ *
+ * C1 `decode` and `SinkWriter` are pure: they run inside the task.
+ * C2 Names of outside resources are logical; a deployment or the command line binds them.
+ * C3 Every payload of a `SinkWriter` may be carried out again, at any later time, without further effect.
+ */
+import type { Key } from "./key.ts";
+
+declare const brand: unique symbol;
+
+/** One record of a source shard as the reader hands it over. `text` saves the decoder a copy where the reader has it already. */
+export interface SourceRecord {
+  /** Decimal digits without leading zeros, growing within the shard: ordered by length, then as text. */
+  readonly position: string;
+  readonly partitionKey: string;
+  /** Epoch ms at which the source took the record in. */
+  readonly arrivalTime: number;
+  readonly bytes: Uint8Array;
+  readonly text?: string | undefined;
+}
+
+/** Takes what a decoder finds in one record: values, and what must go to the dead letters. */
+export interface DecodeTarget<T> {
+  accept(value: T): void;
+  reject(reason: string, bytes?: Uint8Array): void;
+}
+
+export type Decoder<T> = (record: SourceRecord, target: DecodeTarget<T>) => void;
+
+/** Plain JSON describing a connector: shown by `explain()`, given to the reader or writer. */
+export type ConnectorOptions = Readonly<Record<string, unknown>>;
+
+/** Made by a connector: a declaration, not a reader. */
+export interface Source<out T> {
+  readonly kind: string;
+  /** The logical name a deployment binds. */
+  readonly name: string;
+  readonly bounded: boolean;
+  readonly options: ConnectorOptions;
+  readonly decode: Decoder<any>;
+  readonly [brand]?: () => T;
+}
+
+export type Mode = "append" | "upsert" | "retract";
+export type ChangeKind = "+I" | "-U" | "+U" | "-D";
+
+/** What the writer of one sink in one task may know. */
+export interface SinkWriterContext {
+  readonly generation: number;
+  readonly task: string;
+  readonly operator: string;
+  /** The number of the commit being built. */
+  seq(): number;
+  /** The turn's processing time, epoch ms. */
+  now(): number;
+}
+
+/** Why a commit ends: within a checkpoint every open object must be finished, since rows after it may be taken back. */
+export type CommitEnd = "turn" | "barrier" | "endOfInput";
+
+/** The pure half of a sink in one task: turns rows into payloads, which the runtime half carries out after the commit. */
+export interface SinkWriter<T> {
+  add(value: T, timestamp: number | undefined, change: ChangeKind): void;
+  /** Called once before each commit. Payloads are effects of that commit, in order. */
+  flush(end: CommitEnd): readonly Uint8Array[];
+  /** What must survive between commits (the open file, its length); part of the journal, not of a checkpoint. Undefined: nothing. */
+  state(): unknown;
+  restore(state: unknown): void;
+}
+
+/** T and M are what the sink accepts, so a sink for more modes serves wherever one for fewer is asked for. */
+export interface Sink<in T, in M extends Mode = "append"> {
+  readonly kind: string;
+  readonly name: string;
+  readonly guarantee: "exactlyOnce" | "atLeastOnce";
+  readonly options: ConnectorOptions;
+  /** An upsert sink's key: the plan routes by it, so that one task writes a row. */
+  readonly key?: ((value: any) => Key) | undefined;
+  createWriter(context: SinkWriterContext): SinkWriter<any>;
+  readonly [brand]?: (value: T, mode: M) => void;
+}

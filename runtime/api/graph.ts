@@ -1,0 +1,121 @@
+/**
+ * The logical graph: what a job author wrote, as data and closures. Made by the builder, read by the plan and the operators.
+ *
+ * G1 Nodes stand in the order they were added, so every edge points backwards: the graph has no cycle.
+ * G2 A uid names one node.
+ */
+import type { Sink, Source } from "./connector.ts";
+import type { Duration } from "./duration.ts";
+import type { Key } from "./key.ts";
+import type { StateDeclaration } from "./state.ts";
+import type { Aggregator, KeyedProcessFunction, ProcessFunction, WindowFunction } from "./functions.ts";
+import type { TriggerSpec, WindowAssignerSpec } from "./windows.ts";
+import type { WatermarkSpec } from "./watermarks.ts";
+
+/** How records go from one operator to the next. Only `forward` never needs an exchange. */
+export type Partitioning =
+  | { readonly kind: "forward" }
+  | { readonly kind: "keyed"; readonly key: (value: any) => Key }
+  /** The records are partitioned by this key already: by the source's own hash of its partition key. */
+  | { readonly kind: "assumeKeyed"; readonly key: (value: any) => Key }
+  | { readonly kind: "rebalance" }
+  | { readonly kind: "global" };
+
+export interface LogicalEdge {
+  readonly from: string;
+  /** The side output's id; undefined is the main output. */
+  readonly tag: string | undefined;
+  /** Which input of the receiving operator: 0, or 1 for the right side of a two-input operator. */
+  readonly input: number;
+  readonly partitioning: Partitioning;
+}
+
+/** The incremental or collected contents of a window. */
+export type WindowContents =
+  | { readonly kind: "reduce"; readonly reduce: (a: any, b: any) => any }
+  | { readonly kind: "aggregate"; readonly aggregator: Aggregator<any, any, any> }
+  | { readonly kind: "list" };
+
+/** What is done with the contents when a window fires. */
+export type WindowResult =
+  | { readonly kind: "value" }
+  | { readonly kind: "result"; readonly result: (key: any, window: any, value: any) => any }
+  | { readonly kind: "apply"; readonly apply: (key: any, window: any, values: readonly any[]) => Iterable<any> }
+  | { readonly kind: "process"; readonly fn: WindowFunction<any, any, any, any, any, any> };
+
+export interface WindowSpec {
+  readonly kind: "window";
+  readonly assigner: WindowAssignerSpec;
+  readonly trigger: TriggerSpec;
+  readonly allowedLateness: number;
+  readonly lateTag: string | undefined;
+  readonly contents: WindowContents;
+  readonly result: WindowResult;
+}
+
+export type OperatorSpec =
+  | {
+      readonly kind: "source";
+      readonly source: Source<any>;
+      readonly timestamps: ((value: any, meta: RecordMeta) => number) | undefined;
+      readonly watermarks: WatermarkSpec | undefined;
+    }
+  | { readonly kind: "map"; readonly fn: (value: any) => any }
+  | { readonly kind: "filter"; readonly keep: (value: any) => boolean }
+  | { readonly kind: "flatMap"; readonly fn: (value: any) => Iterable<any> }
+  | { readonly kind: "process"; readonly fn: ProcessFunction<any, any> }
+  | { readonly kind: "keyedProcess"; readonly fn: KeyedProcessFunction<any, any, any, any> }
+  | { readonly kind: "reduce"; readonly reduce: (a: any, b: any) => any; readonly state: StateDeclaration }
+  | WindowSpec
+  | { readonly kind: "sink"; readonly sink: Sink<any, any> };
+
+export interface LogicalNode {
+  readonly uid: string;
+  readonly spec: OperatorSpec;
+  readonly inputs: readonly LogicalEdge[];
+  /** Ids of the side outputs that the operator may write. */
+  readonly sideOutputs: readonly string[];
+  /** Set by `.with()`. */
+  readonly options: OperatorOptions;
+}
+
+export interface OperatorOptions {
+  parallelism?: number;
+  chain?: "always" | "new" | "never";
+}
+
+export interface LogicalGraph {
+  readonly name: string;
+  readonly nodes: readonly LogicalNode[];
+}
+
+/** What a source tells of a record beside its value. */
+export interface RecordMeta {
+  readonly shard: string;
+  readonly position: string;
+  /** Epoch ms. */
+  readonly arrivalTime: number;
+  readonly partitionKey?: string;
+}
+
+export interface CheckpointOptions {
+  interval?: Duration;
+  timeout?: Duration;
+  minPause?: Duration;
+  retained?: number;
+  tolerableFailures?: number;
+}
+
+export interface JobOptions {
+  /** Tasks per keyed stage; default 1: the whole job is one task and has no exchange. */
+  parallelism?: number;
+  /** Flink's maxParallelism: a power of two, fixed for the job's life; default 32,768. */
+  keyGroups?: number;
+  checkpoints?: CheckpointOptions;
+  /** What happens when a handler throws; default "deadLetter". */
+  onUserError?: "fail" | "deadLetter";
+  /** Event-time grid on which watermarks advance, the same at every parallelism; default 1 s. */
+  watermarkStep?: Duration;
+  /** Where cold key groups go; default "cooling". */
+  statePlacement?: "cooling" | "table" | "segments";
+}

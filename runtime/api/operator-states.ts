@@ -1,0 +1,45 @@
+/** Which states each kind of operator keeps, by stored name: read by the plan (schemas) and by the operators (slots). */
+import type { OperatorSpec } from "./graph.ts";
+import type { StateDeclaration } from "./state.ts";
+
+/** Names that the window operator stores beside the author's own, which carry a prefix. */
+export const windowStates = { contents: "contents", merging: "merging", keyPrefix: "key.", windowPrefix: "window." } as const;
+export const reduceState = "reduced";
+
+/** The declared states of an operator in a fixed order: the order is that of the stored state indexes. */
+export function statesOf(spec: OperatorSpec): ReadonlyMap<string, StateDeclaration> {
+  switch (spec.kind) {
+    case "keyedProcess":
+      return new Map(Object.entries((spec.fn.state ?? {}) as Record<string, StateDeclaration>));
+    case "reduce":
+      return new Map([[reduceState, spec.state]]);
+    case "window":
+      return windowStatesOf(spec);
+    default:
+      return new Map();
+  }
+}
+
+function windowStatesOf(spec: OperatorSpec & { kind: "window" }): Map<string, StateDeclaration> {
+  const states = new Map<string, StateDeclaration>([[windowStates.contents, contentsState(spec)]]);
+  if (spec.assigner.kind === "session") states.set(windowStates.merging, { kind: "value", version: 0 });
+  if (spec.result.kind === "process") {
+    const { state = {}, windowState = {} } = spec.result.fn;
+    for (const [name, declared] of Object.entries(state)) states.set(windowStates.keyPrefix + name, declared as StateDeclaration);
+    for (const [name, declared] of Object.entries(windowState))
+      states.set(windowStates.windowPrefix + name, declared as StateDeclaration);
+  }
+  return states;
+}
+
+function contentsState({ contents }: OperatorSpec & { kind: "window" }): StateDeclaration {
+  if (contents.kind === "list") return { kind: "list", version: 0 };
+  if (contents.kind === "reduce") return { kind: "value", version: 0 };
+  const { version, migrate } = contents.aggregator;
+  return { kind: "value", version: version ?? 0, migrate: migrate?.bind(contents.aggregator) };
+}
+
+/** True when the operator keeps state or timers by key. */
+export function isKeyed(spec: OperatorSpec): boolean {
+  return spec.kind === "keyedProcess" || spec.kind === "reduce" || spec.kind === "window";
+}

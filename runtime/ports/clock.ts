@@ -1,0 +1,8 @@
+/** Port: time. The engine takes `now` from here once per turn and hands it to the task as an input. */
+export interface Clock {
+  /** Epoch ms. */
+  now(): number;
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** What is left of the invocation. */
+  remainingMs(): number;
+}

@@ -1,0 +1,58 @@
+/**
+ * Port: partitioned, ordered logs (Kinesis).
+ *
+ * Owns the order of records within a shard. Consistency needed: totally ordered per shard; a record acknowledged is there for
+ * the whole retention; no order among the records of one append.
+ */
+import type { Position, ShardId } from "../base/ids.ts";
+import type { SourceRecord } from "../api/connector.ts";
+
+/** Kinesis' 128-bit hash space; both ends inclusive. */
+export interface HashRange {
+  readonly from: bigint;
+  readonly to: bigint;
+}
+
+export interface Shard {
+  readonly id: ShardId;
+  readonly range: HashRange;
+  readonly parents: readonly ShardId[];
+  /** No more records will be appended. */
+  readonly closed: boolean;
+}
+
+export interface ReadLimit {
+  readonly records: number;
+  readonly bytes: number;
+}
+
+export interface ReadResult {
+  readonly records: readonly SourceRecord[];
+  /** Where to read on; undefined: the shard has ended and nothing is left. */
+  readonly next: Position | "horizon" | undefined;
+  /** How far the last record read lies behind the shard's end; 0 means nothing more is there now. */
+  readonly behindMs: number;
+  /** Records after `after` had expired before they were read. */
+  readonly gap: boolean;
+}
+
+/** The reading half: what a source offers, be it a stream, files or a generator. */
+export interface LogReader {
+  shards(stream: string): Promise<readonly Shard[]>;
+  /** Records after `after`, at most `limit`; throws `invalid` for a stream or shard that does not exist. */
+  read(stream: string, shard: ShardId, after: Position | "horizon", limit: ReadLimit): Promise<ReadResult>;
+}
+
+/** `shard`: where the record went, to be held against the topology (L16). */
+export type AppendResult = { readonly outcome: "appended"; readonly shard: ShardId } | { readonly outcome: "throttled" };
+
+export interface LogRecordToAppend {
+  /** Any hash key inside the receiving shard's range. */
+  readonly hashKey: bigint;
+  readonly bytes: Uint8Array;
+}
+
+export interface Log extends LogReader {
+  /** One result per record, in their order. Throws `unavailable`: some records may have been appended. */
+  append(stream: string, records: readonly LogRecordToAppend[]): Promise<readonly AppendResult[]>;
+}

@@ -1,0 +1,37 @@
+/**
+ * Port: the runtime half of sinks. Carries out payloads that a `SinkWriter` made, after their commit.
+ *
+ * Every call may be repeated at any later time, by a zombie too, without further effect (R2, R5); throws `unavailable` to be
+ * called again.
+ */
+import type { Generation, OperatorUid, Seq, TaskId } from "../base/ids.ts";
+
+export interface SinkEffect {
+  readonly operator: OperatorUid;
+  readonly task: TaskId;
+  readonly generation: Generation;
+  /** The commit that lists the effect, and the effect's place in it: with the generation, the version of what it writes. */
+  readonly seq: Seq;
+  readonly n: number;
+  readonly payload: Uint8Array;
+}
+export interface DeadLetter {
+  readonly operator: OperatorUid;
+  readonly reason: string;
+  readonly shard: string;
+  readonly position: string;
+  readonly bytes: Uint8Array;
+}
+export interface DeadLetterBatch {
+  readonly task: TaskId;
+  readonly generation: Generation;
+  readonly seq: Seq;
+  readonly letters: readonly DeadLetter[];
+}
+export interface SinkDriver {
+  carryOut(effect: SinkEffect): Promise<void>;
+  /** All dead letters of one commit: stored as one object named by generation, task and seq. */
+  deadLetters(batch: DeadLetterBatch): Promise<void>;
+  /** Before generation `generation` writes: takes back what older generations published after these commits (DESIGN §11). */
+  quarantine(operator: OperatorUid, restored: { readonly generation: Generation; readonly lastSeq: ReadonlyMap<TaskId, Seq> }): Promise<void>;
+}
