@@ -2,7 +2,8 @@
 export interface Clock {
   /** Epoch ms. */
   now(): number;
+  /** Returns early when the signal is aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
-  /** What is left of the invocation. */
+  /** What is left of the invocation; infinite when nothing ends it. */
   remainingMs(): number;
 }

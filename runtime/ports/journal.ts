@@ -2,8 +2,8 @@
  * Port: the ring of commits of each task, and its mailbox (one DynamoDB partition).
  *
  * Consistency needed: linearizable per task for entries; each message on its own.
- * R1 stands here: entry n is written at most once, because slot n mod ring is written only when empty (n < ring) or holding
- * n − ring.
+ * R1 stands here: entry n is written at most once, because slot n mod ring is written only when empty (n <= ring) or
+ * holding n − ring.
  */
 import type { AttemptId, Seq, TaskId } from "../base/ids.ts";
 
@@ -38,8 +38,14 @@ export interface Journal {
   readonly ringSize: number;
   /** Sequence numbers start at 1: `after` 0 asks for everything that the ring still holds. Strongly consistent. */
   tail(task: TaskId, after: Seq): Promise<JournalTail>;
-  /** Throws `unavailable` when it may or may not have been written. */
-  write(task: TaskId, entry: { readonly seq: Seq; readonly attempt: AttemptId; readonly bytes: Uint8Array }): Promise<WriteResult>;
+  /**
+   * Throws `unavailable` when it may or may not have been written: written again, it answers `lost` with the caller's own attempt
+   * if it was. Throws `corrupt` when entry n − ring should be in the slot and is not: entries are missing.
+   */
+  write(
+    task: TaskId,
+    entry: { readonly seq: Seq; readonly attempt: AttemptId; readonly bytes: Uint8Array },
+  ): Promise<WriteResult>;
   /** Puts a message unless one of the same name with this or a higher version is there. */
   post(task: TaskId, message: Message): Promise<"posted" | "superseded">;
 }

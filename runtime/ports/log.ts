@@ -6,12 +6,9 @@
  */
 import type { Position, ShardId } from "../base/ids.ts";
 import type { SourceRecord } from "../api/connector.ts";
+import type { HashRange } from "../streaming/hash-range.ts";
 
-/** Kinesis' 128-bit hash space; both ends inclusive. */
-export interface HashRange {
-  readonly from: bigint;
-  readonly to: bigint;
-}
+export type { HashRange } from "../streaming/hash-range.ts";
 
 export interface Shard {
   readonly id: ShardId;
@@ -38,8 +35,9 @@ export interface ReadResult {
 
 /** The reading half: what a source offers, be it a stream, files or a generator. */
 export interface LogReader {
+  /** All shards, closed ones too, parents before their children; throws `invalid` for a stream that does not exist. */
   shards(stream: string): Promise<readonly Shard[]>;
-  /** Records after `after`, at most `limit`; throws `invalid` for a stream or shard that does not exist. */
+  /** Records after `after`, at most `limit` but always one if there is one; throws `invalid` for a stream or shard that does not exist. */
   read(stream: string, shard: ShardId, after: Position | "horizon", limit: ReadLimit): Promise<ReadResult>;
 }
 
@@ -53,6 +51,9 @@ export interface LogRecordToAppend {
 }
 
 export interface Log extends LogReader {
-  /** One result per record, in their order. Throws `unavailable`: some records may have been appended. */
+  /**
+   * One result per record, in their order. Throws `invalid`, with nothing appended, for a stream that does not exist, a hash key
+   * outside the hash space or a record above the size limit. Throws `unavailable`: some records may have been appended.
+   */
   append(stream: string, records: readonly LogRecordToAppend[]): Promise<readonly AppendResult[]>;
 }

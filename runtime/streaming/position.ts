@@ -1,0 +1,7 @@
+/** The order of positions within a shard: decimal digits without leading zeros, so the longer is the later, then as text. */
+
+/** Negative when `a` comes first, 0 when they are the same, positive when `b` comes first. Both of one shard. */
+export function comparePositions(a: string, b: string): number {
+  if (a.length !== b.length) return a.length - b.length;
+  return a < b ? -1 : a > b ? 1 : 0;
+}
