@@ -1,0 +1,121 @@
+/**
+ * A growing buffer that the stored formats are written into, one value after the other.
+ *
+ * Integers are LEB128 (unsigned) or zigzag LEB128 (signed), exact for all safe integers, so times take 6 bytes and small counts 1.
+ */
+const shortString = 40;
+
+export class ByteWriter {
+  buffer: Buffer;
+  length = 0;
+
+  constructor(initialBytes = 1024) {
+    this.buffer = Buffer.allocUnsafe(initialBytes);
+  }
+
+  /** Makes room for `n` more bytes. */
+  reserve(n: number): void {
+    const needed = this.length + n;
+    if (needed <= this.buffer.length) return;
+    const grown = Buffer.allocUnsafe(Math.max(needed, this.buffer.length * 2));
+    this.buffer.copy(grown, 0, 0, this.length);
+    this.buffer = grown;
+  }
+
+  u8(byte: number): void {
+    if (this.length === this.buffer.length) this.reserve(1);
+    this.buffer[this.length++] = byte;
+  }
+
+  u32(n: number): void {
+    this.reserve(4);
+    this.length = this.buffer.writeUInt32LE(n >>> 0, this.length);
+  }
+
+  f64(n: number): void {
+    this.reserve(8);
+    this.length = this.buffer.writeDoubleBE(n, this.length);
+  }
+
+  /** A non-negative safe integer. */
+  uint(n: number): void {
+    this.reserve(8);
+    let at = this.length;
+    const { buffer } = this;
+    while (n >= 0x80000000) {
+      buffer[at++] = (n % 128) | 0x80;
+      n = Math.floor(n / 128);
+    }
+    while (n >= 0x80) {
+      buffer[at++] = (n & 0x7f) | 0x80;
+      n >>>= 7;
+    }
+    buffer[at++] = n;
+    this.length = at;
+  }
+
+  /** A safe integer of at most 2^52. */
+  int(n: number): void {
+    this.uint(n >= 0 ? n * 2 : -n * 2 - 1);
+  }
+
+  /** UTF-8 with its length before it. */
+  string(text: string): void {
+    const units = text.length;
+    if (units < shortString) {
+      this.reserve(units + 8);
+      const start = this.length;
+      const { buffer } = this;
+      buffer[start] = units;
+      let at = start + 1;
+      let i = 0;
+      for (; i < units; i++) {
+        const unit = text.charCodeAt(i);
+        if (unit > 0x7f) break;
+        buffer[at++] = unit;
+      }
+      if (i === units) {
+        this.length = at;
+        return;
+      }
+    }
+    const size = Buffer.byteLength(text);
+    this.uint(size);
+    this.utf8(text, size);
+  }
+
+  /** UTF-8 without a length; `size` is its byte length. */
+  utf8(text: string, size: number): void {
+    this.reserve(size);
+    this.buffer.write(text, this.length, size, "utf8");
+    this.length += size;
+  }
+
+  /** Bytes without a length. */
+  raw(bytes: Uint8Array): void {
+    this.reserve(bytes.length);
+    this.buffer.set(bytes, this.length);
+    this.length += bytes.length;
+  }
+
+  /** Bytes with their length before them. */
+  bytes(bytes: Uint8Array): void {
+    this.uint(bytes.length);
+    this.raw(bytes);
+  }
+
+  /** A copy of what was written, which nobody else changes. */
+  take(): Uint8Array {
+    return this.slice(0, this.length);
+  }
+
+  slice(from: number, to: number): Uint8Array {
+    const copy = Buffer.allocUnsafeSlow(to - from);
+    this.buffer.copy(copy, 0, from, to);
+    return copy;
+  }
+
+  clear(): void {
+    this.length = 0;
+  }
+}

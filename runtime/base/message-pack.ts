@@ -1,0 +1,297 @@
+/**
+ * Values as MessagePack: the self-describing encoding of all state, keys and records in flight.
+ *
+ * Owns the mapping between JavaScript values and bytes. Beyond standard MessagePack four extension types keep what it lacks:
+ * undefined, bigint, Date, Map and Set come back as what they were. Class instances come back as plain objects. Functions, symbols,
+ * cycles (depth over 100) are refused with `invalid`. Why our own: docs/decisions/value-encoding.md.
+ */
+import { ByteReader, corrupt } from "./byte-reader.ts";
+import { ByteWriter } from "./byte-writer.ts";
+import { MillraceError } from "./errors.ts";
+
+const extension = { undefined: 0, bigint: 1, date: 2, map: 3, set: 4 } as const;
+const depthMax = 100;
+
+/** Writes any storable value; throws `invalid` naming what cannot be stored. */
+export function writeValue(writer: ByteWriter, value: unknown, depth = 0): void {
+  switch (typeof value) {
+    case "number":
+      return writeNumber(writer, value);
+    case "string":
+      return writeString(writer, value);
+    case "boolean":
+      return writer.u8(value ? 0xc3 : 0xc2);
+    case "undefined":
+      writer.u8(0xd4);
+      writer.u8(extension.undefined);
+      return writer.u8(0);
+    case "bigint":
+      return writeExtension(writer, extension.bigint, () => writer.utf8(String(value), String(value).length));
+    case "object":
+      return value === null ? writer.u8(0xc0) : writeObject(writer, value, depth + 1);
+    default:
+      throw new MillraceError("invalid", `a ${typeof value} cannot be stored or sent: keep plain data`);
+  }
+}
+
+function writeNumber(writer: ByteWriter, n: number): void {
+  if (n === n >> 0) {
+    if (n >= 0) {
+      if (n < 0x80) return writer.u8(n);
+      return writeUnsigned(writer, n);
+    }
+    if (n >= -32) return writer.u8(n & 0xff);
+    writer.u8(0xd2);
+    writer.reserve(4);
+    writer.length = writer.buffer.writeInt32BE(n, writer.length);
+    return;
+  }
+  writer.u8(0xcb);
+  writer.f64(n);
+}
+
+function writeUnsigned(writer: ByteWriter, n: number): void {
+  writer.reserve(5);
+  if (n < 0x100) {
+    writer.u8(0xcc);
+    return writer.u8(n);
+  }
+  if (n < 0x10000) {
+    writer.u8(0xcd);
+    writer.length = writer.buffer.writeUInt16BE(n, writer.length);
+    return;
+  }
+  writer.u8(0xce);
+  writer.length = writer.buffer.writeUInt32BE(n, writer.length);
+}
+
+function writeString(writer: ByteWriter, text: string): void {
+  const units = text.length;
+  if (units < 32) {
+    writer.reserve(units + 1);
+    const { buffer } = writer;
+    let at = writer.length + 1;
+    let i = 0;
+    for (; i < units; i++) {
+      const unit = text.charCodeAt(i);
+      if (unit > 0x7f) break;
+      buffer[at++] = unit;
+    }
+    if (i === units) {
+      buffer[writer.length] = 0xa0 | units;
+      writer.length = at;
+      return;
+    }
+  }
+  const size = Buffer.byteLength(text);
+  writeHeader(writer, size, 0xa0, 32, 0xd9, 0xda, 0xdb);
+  writer.utf8(text, size);
+}
+
+/** A length in the shortest of MessagePack's forms; `u8` is 0 where the type has no 8-bit form. */
+function writeHeader(writer: ByteWriter, n: number, fix: number, fixMax: number, u8: number, u16: number, u32: number): void {
+  writer.reserve(5);
+  if (n < fixMax) return writer.u8(fix | n);
+  if (u8 !== 0 && n < 0x100) {
+    writer.u8(u8);
+    return writer.u8(n);
+  }
+  if (n < 0x10000) {
+    writer.u8(u16);
+    writer.length = writer.buffer.writeUInt16BE(n, writer.length);
+    return;
+  }
+  writer.u8(u32);
+  writer.length = writer.buffer.writeUInt32BE(n, writer.length);
+}
+
+function writeObject(writer: ByteWriter, value: object, depth: number): void {
+  if (depth > depthMax) throw new MillraceError("invalid", `a value nested over ${depthMax} levels cannot be stored: is it cyclic?`);
+  if (Array.isArray(value)) {
+    writeHeader(writer, value.length, 0x90, 16, 0, 0xdc, 0xdd);
+    for (let i = 0; i < value.length; i++) writeValue(writer, value[i], depth);
+    return;
+  }
+  if (value instanceof Uint8Array) {
+    writeHeader(writer, value.length, 0, 0, 0xc4, 0xc5, 0xc6);
+    return writer.raw(value);
+  }
+  if (value instanceof Date) return writeExtension(writer, extension.date, () => writer.f64(value.getTime()));
+  if (value instanceof Map)
+    return writeExtension(writer, extension.map, () => {
+      for (const [key, item] of value) {
+        writeValue(writer, key, depth);
+        writeValue(writer, item, depth);
+      }
+    });
+  if (value instanceof Set)
+    return writeExtension(writer, extension.set, () => {
+      for (const item of value) writeValue(writer, item, depth);
+    });
+  if (ArrayBuffer.isView(value)) throw new MillraceError("invalid", "typed arrays other than Uint8Array cannot be stored: use a plain array");
+  const keys = Object.keys(value);
+  writeHeader(writer, keys.length, 0x80, 16, 0, 0xde, 0xdf);
+  for (const key of keys) {
+    writeString(writer, key);
+    writeValue(writer, (value as Record<string, unknown>)[key], depth);
+  }
+}
+
+function writeExtension(writer: ByteWriter, type: number, body: () => void): void {
+  writer.u8(0xc9);
+  const lengthAt = writer.length;
+  writer.u32(0);
+  writer.u8(type);
+  const start = writer.length;
+  body();
+  writer.buffer.writeUInt32BE(writer.length - start, lengthAt);
+}
+
+/** Reads one value; throws `corrupt` on anything that `writeValue` could not have written. */
+export function readValue(reader: ByteReader, depth = 0): unknown {
+  const tag = reader.u8();
+  if (tag < 0x80) return tag;
+  if (tag >= 0xe0) return tag - 0x100;
+  if (tag < 0x90) return readObject(reader, tag & 0x0f, depth + 1);
+  if (tag < 0xa0) return readArray(reader, tag & 0x0f, depth + 1);
+  if (tag < 0xc0) return reader.utf8(tag & 0x1f);
+  switch (tag) {
+    case 0xc0:
+      return null;
+    case 0xc2:
+      return false;
+    case 0xc3:
+      return true;
+    case 0xc4:
+      return copyOf(reader, reader.u8());
+    case 0xc5:
+      return copyOf(reader, u16(reader));
+    case 0xc6:
+      return copyOf(reader, u32(reader));
+    case 0xc9:
+      return readExtension(reader, depth + 1);
+    case 0xcb:
+      return reader.f64();
+    case 0xcc:
+      return reader.u8();
+    case 0xcd:
+      return u16(reader);
+    case 0xce:
+      return u32(reader);
+    case 0xd2:
+      return u32(reader) | 0;
+    case 0xd4:
+      if (reader.u8() !== extension.undefined) throw corrupt(`unknown short extension at ${reader.at}`);
+      reader.u8();
+      return undefined;
+    case 0xd9:
+      return reader.utf8(reader.u8());
+    case 0xda:
+      return reader.utf8(u16(reader));
+    case 0xdb:
+      return reader.utf8(u32(reader));
+    case 0xdc:
+      return readArray(reader, u16(reader), depth + 1);
+    case 0xdd:
+      return readArray(reader, u32(reader), depth + 1);
+    case 0xde:
+      return readObject(reader, u16(reader), depth + 1);
+    case 0xdf:
+      return readObject(reader, u32(reader), depth + 1);
+    default:
+      throw corrupt(`unknown value tag 0x${tag.toString(16)} at ${reader.at}`);
+  }
+}
+
+function u16(reader: ByteReader): number {
+  reader.need(2);
+  const n = reader.buffer.readUInt16BE(reader.at);
+  reader.at += 2;
+  return n;
+}
+
+function u32(reader: ByteReader): number {
+  reader.need(4);
+  const n = reader.buffer.readUInt32BE(reader.at);
+  reader.at += 4;
+  return n;
+}
+
+function copyOf(reader: ByteReader, size: number): Uint8Array {
+  return new Uint8Array(reader.raw(size));
+}
+
+function checkDepth(depth: number): void {
+  if (depth > depthMax + 1) throw corrupt(`value nested over ${depthMax} levels`);
+}
+
+function readArray(reader: ByteReader, length: number, depth: number): unknown[] {
+  checkDepth(depth);
+  reader.need(length);
+  const items: unknown[] = [];
+  for (let i = 0; i < length; i++) items.push(readValue(reader, depth));
+  return items;
+}
+
+function readObject(reader: ByteReader, size: number, depth: number): object {
+  checkDepth(depth);
+  reader.need(size * 2);
+  const object: Record<string, unknown> = {};
+  for (let i = 0; i < size; i++) {
+    const key = readValue(reader, depth);
+    if (typeof key !== "string") throw corrupt(`object key is not text at ${reader.at}`);
+    const item = readValue(reader, depth);
+    if (key === "__proto__") Object.defineProperty(object, key, { value: item, enumerable: true, configurable: true, writable: true });
+    else object[key] = item;
+  }
+  return object;
+}
+
+function readExtension(reader: ByteReader, depth: number): unknown {
+  checkDepth(depth);
+  const size = u32(reader);
+  const type = reader.u8();
+  reader.need(size);
+  const end = reader.at + size;
+  const value = readExtensionBody(new ByteReader(reader.buffer, reader.at, end), type, depth);
+  reader.at = end;
+  return value;
+}
+
+function readExtensionBody(body: ByteReader, type: number, depth: number): unknown {
+  switch (type) {
+    case extension.bigint:
+      return readBigint(body.utf8(body.remaining));
+    case extension.date:
+      return new Date(body.f64());
+    case extension.map: {
+      const map = new Map<unknown, unknown>();
+      while (!body.done) map.set(readValue(body, depth), readValue(body, depth));
+      return map;
+    }
+    case extension.set: {
+      const set = new Set<unknown>();
+      while (!body.done) set.add(readValue(body, depth));
+      return set;
+    }
+    default:
+      throw corrupt(`unknown extension type ${type}`);
+  }
+}
+
+function readBigint(digits: string): bigint {
+  if (!/^-?\d+$/.test(digits)) throw corrupt("not a bigint");
+  return BigInt(digits);
+}
+
+/** `value` in bytes of its own. */
+export function encodeValue(value: unknown): Uint8Array {
+  const writer = new ByteWriter(128);
+  writeValue(writer, value);
+  return writer.take();
+}
+
+/** The one value that `bytes` hold. */
+export function decodeValue(bytes: Uint8Array): unknown {
+  return readValue(new ByteReader(bytes));
+}

@@ -1,0 +1,36 @@
+/**
+ * What an operator is to the task that runs it.
+ *
+ * O1 An operator is synchronous and has no state but its handles: what it must remember goes through keyed state.
+ * O2 Inside handlers a missing timestamp is NaN; authors see undefined.
+ * O3 The host has set the current key before `onRecord` and `onTimer` of a keyed operator.
+ */
+import type { KeyedAccess } from "../state/keyed-access.ts";
+import type { Timer } from "../state/timer.ts";
+
+/** Where results go. */
+export interface Output {
+  emit(value: unknown, timestamp: number): void;
+  emitTo(tag: string, value: unknown, timestamp: number): void;
+}
+
+/** What the task gives an operator; valid for the operator's life. */
+export interface OperatorHost {
+  readonly uid: string;
+  readonly output: Output;
+  /** Current watermark, epoch ms; -Infinity before the first. */
+  watermark(): number;
+  /** The turn's processing time, epoch ms. */
+  processingTime(): number;
+  count(name: string, n: number): void;
+}
+
+/** What a keyed operator has beside it. */
+export interface KeyedOperatorHost extends OperatorHost {
+  readonly access: KeyedAccess;
+}
+
+export interface Operator {
+  onRecord(value: any, timestamp: number, input: number): void;
+  onTimer?(timer: Timer): void;
+}

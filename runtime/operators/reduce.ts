@@ -1,0 +1,22 @@
+/** A rolling reduce: one result per record (Flink's StreamGroupedReduceOperator). */
+import { type KeyedAccess, Namespace, ValueHandle } from "../state/keyed-access.ts";
+import type { KeyedOperatorHost, Operator, Output } from "./operator.ts";
+
+export class ReduceOperator implements Operator {
+  private readonly output: Output;
+  private readonly reduced: ValueHandle;
+  private readonly reduce: (a: any, b: any) => any;
+
+  constructor(host: KeyedOperatorHost, reduce: (a: any, b: any) => any) {
+    this.output = host.output;
+    this.reduce = reduce;
+    this.reduced = new ValueHandle(host.access as KeyedAccess, 0, new Namespace());
+  }
+
+  onRecord(value: any, timestamp: number): void {
+    const before = this.reduced.get();
+    const result = before === undefined ? value : this.reduce(before, value);
+    this.reduced.set(result);
+    this.output.emit(result, timestamp);
+  }
+}

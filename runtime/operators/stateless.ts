@@ -1,0 +1,48 @@
+/** map, filter and flatMap: one result, none or one, any number, at the input's timestamp. */
+import { MillraceError } from "../base/errors.ts";
+import type { Operator, OperatorHost, Output } from "./operator.ts";
+
+export class MapOperator implements Operator {
+  private readonly output: Output;
+  private readonly fn: (value: any) => any;
+
+  constructor(host: OperatorHost, fn: (value: any) => any) {
+    this.output = host.output;
+    this.fn = fn;
+  }
+
+  onRecord(value: any, timestamp: number): void {
+    this.output.emit(this.fn(value), timestamp);
+  }
+}
+
+export class FilterOperator implements Operator {
+  private readonly output: Output;
+  private readonly keep: (value: any) => boolean;
+
+  constructor(host: OperatorHost, keep: (value: any) => boolean) {
+    this.output = host.output;
+    this.keep = keep;
+  }
+
+  onRecord(value: any, timestamp: number): void {
+    if (this.keep(value)) this.output.emit(value, timestamp);
+  }
+}
+
+export class FlatMapOperator implements Operator {
+  private readonly output: Output;
+  private readonly fn: (value: any) => Iterable<any>;
+
+  constructor(host: OperatorHost, fn: (value: any) => Iterable<any>) {
+    this.output = host.output;
+    this.fn = fn;
+  }
+
+  onRecord(value: any, timestamp: number): void {
+    const results = this.fn(value);
+    if (results === undefined || results === null || typeof results[Symbol.iterator] !== "function")
+      throw new MillraceError("user", "a flatMap function must return an iterable: return [] for no result");
+    for (const result of results) this.output.emit(result, timestamp);
+  }
+}

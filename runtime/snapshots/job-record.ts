@@ -1,0 +1,61 @@
+/**
+ * The job record: what generation lives, from which checkpoint, on which tasks. Moves only by conditional write (L1): it is the head
+ * of a ring of its own, so each change is one journal entry.
+ *
+ * Phases: restoring (old rings are being sealed, outputs taken back) → running → stopped. `restoring` of a new generation is
+ * written over `running` or `stopped` of the old one.
+ */
+import { ByteReader, corrupt } from "../base/byte-reader.ts";
+import { ByteWriter } from "../base/byte-writer.ts";
+import type { BlobName, Checkpoint, Generation, ShardId, TaskId } from "../base/ids.ts";
+import { readValue, writeValue } from "../base/message-pack.ts";
+import type { HashRange } from "../streaming/hash-range.ts";
+
+/** A stage's tasks in one generation. */
+export interface StageTopology {
+  readonly stage: string;
+  readonly kind: "single" | "source" | "keyed";
+  /** Of keyed stages and "single": one task each. */
+  readonly tasks: readonly { readonly task: TaskId; readonly range: HashRange }[];
+  /** By source uid: the shards that were there when the generation began, each with its range. Later ones follow from their parents. */
+  readonly roots: ReadonlyMap<string, readonly { readonly shard: ShardId; readonly range: HashRange }[]>;
+}
+
+export interface JobRecord {
+  readonly version: 1;
+  readonly job: string;
+  readonly fingerprint: string;
+  readonly generation: Generation;
+  readonly deployment: number;
+  readonly phase: "restoring" | "running" | "stopped";
+  /** What the generation began from; undefined: from nothing. */
+  readonly manifest: BlobName | undefined;
+  readonly keyGroups: number;
+  readonly topology: readonly StageTopology[];
+  /** The checkpoint that is being taken, with when it was asked for (epoch ms). */
+  readonly pending: { readonly checkpoint: Checkpoint; readonly savepoint: boolean; readonly since: number } | undefined;
+  /** The highest checkpoint number given out. */
+  readonly lastCheckpoint: Checkpoint;
+  /** The latest complete one: what a restore begins from. */
+  readonly completed: BlobName | undefined;
+  /** Complete ones that are kept, oldest first. */
+  readonly retained: readonly { readonly manifest: BlobName; readonly savepoint: boolean }[];
+  /** When the generation began, epoch ms. */
+  readonly since: number;
+  /** Failures in a row. */
+  readonly failures: number;
+  /** Rings of earlier generations' tasks, which a restore seals. */
+  readonly sealed: boolean;
+}
+
+export function encodeJobRecord(record: JobRecord): Uint8Array {
+  const writer = new ByteWriter(1024);
+  writeValue(writer, record);
+  return writer.take();
+}
+
+export function decodeJobRecord(bytes: Uint8Array): JobRecord {
+  const record = readValue(new ByteReader(bytes)) as JobRecord;
+  if (record.version !== 1) throw corrupt(`job record of format version ${String(record.version)}, this code knows 1`);
+  return record;
+}

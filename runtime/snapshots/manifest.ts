@@ -1,0 +1,86 @@
+/**
+ * The manifest: the object that makes a checkpoint complete, as readable JSON. Its name is written once, as a manifest or as a
+ * tombstone (L10): completing and giving up are the same conditional write.
+ */
+import { corrupt } from "../base/byte-reader.ts";
+import type { Checkpoint, Generation, Seq, TaskId } from "../base/ids.ts";
+import type { Progress, ShardProgress } from "../state/commit.ts";
+import type { OperatorSchema } from "../state/schema.ts";
+import type { BlobRange } from "../state/state-index.ts";
+import type { HashRange } from "../streaming/hash-range.ts";
+
+/** What a task says of its part of a checkpoint. */
+export interface Acknowledgement {
+  readonly task: TaskId;
+  readonly stage: string;
+  readonly checkpoint: Checkpoint;
+  readonly declined: boolean;
+  readonly range: HashRange;
+  readonly lastSeq: Seq;
+  /** Undefined when the task keeps no keyed state. */
+  readonly index: BlobRange | undefined;
+  readonly sources: Progress["sources"];
+  readonly valves: Progress["valves"];
+  readonly now: number;
+}
+
+export interface Manifest {
+  readonly version: 1;
+  readonly job: string;
+  readonly generation: Generation;
+  readonly checkpoint: Checkpoint;
+  readonly kind: "checkpoint" | "savepoint";
+  readonly fingerprint: string;
+  readonly deployment: number;
+  readonly keyGroups: number;
+  /** Epoch ms. */
+  readonly takenAt: number;
+  readonly operators: readonly { readonly uid: string; readonly states: OperatorSchema }[];
+  readonly tasks: readonly Acknowledgement[];
+}
+
+export interface Tombstone {
+  readonly version: 1;
+  readonly checkpoint: Checkpoint;
+  readonly abandoned: string;
+}
+
+/** JSON with what JSON lacks: bigints, maps, infinities and undefined, each as an object with one `$` key. */
+export function encodeManifest(manifest: Manifest | Tombstone): Uint8Array {
+  return Buffer.from(JSON.stringify(toJson(manifest), undefined, 1));
+}
+
+export function decodeManifest(bytes: Uint8Array): Manifest | Tombstone {
+  let parsed: unknown;
+  try {
+    parsed = fromJson(JSON.parse(Buffer.from(bytes).toString("utf8")));
+  } catch (error) {
+    throw corrupt("manifest is not JSON", error);
+  }
+  const { version } = parsed as Manifest;
+  if (version !== 1) throw corrupt(`manifest of format version ${String(version)}, this code knows 1`);
+  return parsed as Manifest | Tombstone;
+}
+
+export function isTombstone(manifest: Manifest | Tombstone): manifest is Tombstone {
+  return "abandoned" in manifest;
+}
+
+function toJson(value: unknown): unknown {
+  if (typeof value === "bigint") return { $bigint: String(value) };
+  if (typeof value === "number" && !Number.isFinite(value)) return { $number: String(value) };
+  if (value instanceof Map) return { $map: [...value].map(([key, item]) => [toJson(key), toJson(item)]) };
+  if (Array.isArray(value)) return value.map(toJson);
+  if (typeof value === "object" && value !== null)
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, toJson(item)]));
+  return value;
+}
+
+function fromJson(value: any): unknown {
+  if (Array.isArray(value)) return value.map(fromJson);
+  if (typeof value !== "object" || value === null) return value;
+  if ("$bigint" in value) return BigInt(value.$bigint);
+  if ("$number" in value) return Number(value.$number);
+  if ("$map" in value) return new Map(value.$map.map(([key, item]: [unknown, unknown]) => [fromJson(key), fromJson(item)]));
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fromJson(item)]));
+}

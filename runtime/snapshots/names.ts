@@ -1,0 +1,34 @@
+/**
+ * Every durable name, formed in one place. Names carry what garbage collection must know: generation, task and seq (L6), and the
+ * attempt, so that no two attempts ever write the same object (R6, L16).
+ */
+import { type AttemptId, type BlobName, type Checkpoint, type Generation, id, type Seq, type TaskId } from "../base/ids.ts";
+
+export type ObjectKind = "segments" | "payloads";
+
+/** An object written for entry `seq` of a task by one attempt. */
+export function objectName(kind: ObjectKind, task: TaskId, seq: Seq, attempt: AttemptId): BlobName {
+  return id<BlobName>(`${kind}/${task}/${String(seq).padStart(12, "0")}-${attempt}`);
+}
+
+/** The task and seq of an object's name; undefined for other names. */
+export function parseObjectName(name: string): { readonly task: TaskId; readonly seq: Seq } | undefined {
+  const match = /^(?:segments|payloads)\/([^/]+)\/(\d{12})-/.exec(name);
+  return match === null ? undefined : { task: id<TaskId>(match[1] as string), seq: Number(match[2]) };
+}
+
+/** The manifest of a checkpoint, or its tombstone. */
+export function manifestName(checkpoint: Checkpoint): BlobName {
+  return id<BlobName>(`manifests/${String(checkpoint).padStart(12, "0")}`);
+}
+
+export const manifestPrefix = "manifests/";
+export const objectPrefixes = ["segments/", "payloads/"] as const;
+
+/** The ring in which the job record lives. */
+export const jobRing = id<TaskId>("job");
+
+/** The inbox stream of a stage in a generation. */
+export function inboxName(generation: Generation, stage: string): string {
+  return `inbox-${generation}-${stage}`;
+}

@@ -1,0 +1,130 @@
+/**
+ * A commit: one journal entry. Positions, state delta and effects of one step of a task, true as soon as it is written.
+ *
+ * F1 An entry opens with its format version; a reader answers `corrupt` to a newer one.
+ * M1 A commit never spans a barrier, so `seq` says exactly up to where state is complete.
+ * M2 A commit holds the whole progress of its task, so the head alone tells where it stands.
+ */
+import { ByteReader, corrupt } from "../base/byte-reader.ts";
+import { ByteWriter } from "../base/byte-writer.ts";
+import type { AttemptId, ChannelId, Checkpoint, Generation, Position, Seq, ShardId, TaskId } from "../base/ids.ts";
+import { readValue, writeValue } from "../base/message-pack.ts";
+import type { BlobRange } from "./state-index.ts";
+
+/** Where a task stands in one source shard, or in its inbox. */
+export interface ShardProgress {
+  /** Complete up to here; "horizon": nothing was read yet. */
+  readonly position: Position | "horizon";
+  readonly ended: boolean;
+  readonly parents: readonly ShardId[];
+  /** The watermark generator's state and the shard's status, as the time layer snapshots it. */
+  readonly time: unknown;
+}
+
+/** The receiving end of a channel. */
+export interface ChannelProgress {
+  /** The number of the next frame. */
+  readonly expected: Seq;
+  /** "unknown": frames came before an end-of-partition named it; "waiting": not all parents have ended here (L8). */
+  readonly status: "live" | "ended" | "unknown" | "waiting";
+  readonly parents: readonly TaskId[];
+}
+
+export interface AlignmentProgress {
+  /** The highest checkpoint completed, skipped or given up here. */
+  readonly last: Checkpoint;
+  readonly current: { readonly checkpoint: Checkpoint; readonly savepoint: boolean; readonly arrived: readonly ChannelId[] } | undefined;
+}
+
+/** Everything of a task but keyed state and held frames. */
+export interface Progress {
+  /** By source uid, then shard. */
+  readonly sources: ReadonlyMap<string, ReadonlyMap<ShardId, ShardProgress>>;
+  readonly inbox: Position | "horizon";
+  readonly channels: ReadonlyMap<ChannelId, ChannelProgress>;
+  /** The number of the next frame on each outgoing channel. */
+  readonly sent: ReadonlyMap<ChannelId, Seq>;
+  /** Valves by operator uid, as the time layer snapshots them. */
+  readonly valves: ReadonlyMap<string, unknown>;
+  readonly alignment: AlignmentProgress;
+  /** Open objects of sinks, by uid. */
+  readonly sinks: ReadonlyMap<string, unknown>;
+  /** Highest processing time seen; never goes back (L12). */
+  readonly now: number;
+  /** Nothing more will come: all inputs have ended, the ring is sealed. */
+  readonly ended: boolean;
+  /** Frames and records too large or undecodable and records that failed, so far. */
+  readonly deadLetters: number;
+  readonly lateDropped: number;
+  readonly records: number;
+}
+
+export type Effect =
+  | { readonly effect: "send"; readonly channel: ChannelId; readonly frames: readonly Uint8Array[] }
+  | { readonly effect: "sink"; readonly operator: string; readonly n: number; readonly payload: Uint8Array }
+  | {
+      readonly effect: "deadLetter";
+      readonly operator: string;
+      readonly reason: string;
+      readonly shard: string;
+      readonly position: string;
+      readonly bytes: Uint8Array;
+    }
+  | { readonly effect: "acknowledge"; readonly checkpoint: Checkpoint; readonly index: BlobRange | undefined; readonly declined: boolean }
+  | { readonly effect: "wakeAt"; readonly at: number };
+
+/** What the latest index covers. `local` holds what a checkpoint must not: held frames. */
+export interface Base {
+  readonly seq: Seq;
+  readonly index: BlobRange;
+  readonly local: BlobRange;
+}
+
+/** The changed rows of one operator, under the schema they were written by. */
+export interface RowChanges {
+  readonly operator: string;
+  readonly schema: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface Commit {
+  readonly generation: Generation;
+  readonly deployment: number;
+  readonly task: TaskId;
+  readonly seq: Seq;
+  readonly attempt: AttemptId;
+  readonly by: "mapping" | "poke" | "seal";
+  /** Effects of entries up to here are known to be carried out. */
+  readonly done: Seq;
+  readonly progress: Progress;
+  readonly held: { readonly added: readonly Uint8Array[]; readonly released: readonly number[] };
+  readonly rows: readonly RowChanges[];
+  readonly effects: readonly Effect[];
+  readonly base: Base | undefined;
+}
+
+const version = 1;
+
+export function encodeCommit(commit: Commit): Uint8Array {
+  const writer = new ByteWriter(4096);
+  writer.u8(version);
+  writeValue(writer, { ...commit, rows: undefined });
+  writer.uint(commit.rows.length);
+  for (const { operator, schema, bytes } of commit.rows) {
+    writer.string(operator);
+    writer.string(schema);
+    writer.bytes(bytes);
+  }
+  return writer.take();
+}
+
+export function decodeCommit(bytes: Uint8Array): Commit {
+  const reader = new ByteReader(bytes);
+  const found = reader.u8();
+  if (found !== version) throw corrupt(`journal entry of format version ${found}, this code knows ${version}`);
+  const commit = readValue(reader) as Commit;
+  const rows: RowChanges[] = [];
+  const operators = reader.count();
+  for (let i = 0; i < operators; i++) rows.push({ operator: reader.string(), schema: reader.string(), bytes: reader.bytes() });
+  return { ...commit, rows };
+}

@@ -1,0 +1,94 @@
+/**
+ * Keys: what is a valid one, when two are the same, and their place in the hash space.
+ *
+ * K1 Two keys are the same exactly when their canonical encodings are: 1, 1n, "1" and [1] differ, -0 is 0.
+ * K2 The hash is of the canonical encoding, so it never depends on where or when it is computed.
+ */
+import { createHash } from "node:crypto";
+import type { Key } from "../api/key.ts";
+import { ByteWriter } from "../base/byte-writer.ts";
+import { MillraceError } from "../base/errors.ts";
+import type { KeyGroup } from "../base/ids.ts";
+import { murmur3 } from "./murmur3.ts";
+
+export const keyBytesMax = 16_384;
+
+const scratch = new ByteWriter(256);
+
+/** Why `key` cannot be one, or undefined. */
+export function keyProblem(key: unknown): string | undefined {
+  if (typeof key === "string") return key.length > keyBytesMax ? `key of ${key.length} characters is over ${keyBytesMax} bytes` : undefined;
+  if (typeof key === "number") return Number.isNaN(key) ? "key is NaN" : undefined;
+  if (typeof key === "bigint" || typeof key === "boolean") return undefined;
+  if (!Array.isArray(key)) return `key is ${key === null ? "null" : `of type ${typeof key}`}: keys are text, numbers, booleans or tuples of them`;
+  if (key.length === 0) return "key is an empty tuple";
+  for (const part of key) {
+    const problem = Array.isArray(part) ? "key has a tuple inside a tuple" : keyProblem(part);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+/** What a `Map` finds a tuple by: text that is the same exactly for the same tuples. */
+export function tupleIdentity(key: readonly unknown[]): string {
+  let identity = "";
+  for (const part of key) {
+    const text = typeof part === "number" ? String(part === 0 ? 0 : part) : String(part);
+    identity += `${(typeof part)[0] === "b" ? (typeof part).slice(0, 2) : (typeof part)[0]}${text.length}:${text}`;
+  }
+  return identity;
+}
+
+/** Writes the canonical encoding of a valid key. */
+function writeCanonical(writer: ByteWriter, key: unknown): void {
+  switch (typeof key) {
+    case "string":
+      writer.u8(1);
+      return writer.string(key);
+    case "number":
+      writer.u8(2);
+      return writer.f64(key === 0 ? 0 : key);
+    case "bigint":
+      writer.u8(3);
+      return writer.string(String(key));
+    case "boolean":
+      writer.u8(key ? 5 : 4);
+      return;
+    default: {
+      const parts = key as readonly unknown[];
+      writer.u8(6);
+      writer.uint(parts.length);
+      for (const part of parts) writeCanonical(writer, part);
+    }
+  }
+}
+
+/** The canonical encoding of a valid key. Throws `invalid` when it is over 16 KiB. */
+export function canonicalKey(key: Key): Uint8Array {
+  scratch.clear();
+  writeCanonical(scratch, key);
+  return scratch.take();
+}
+
+/** How a stage places keys in the 128-bit hash space. */
+export type KeyHashing = "murmur3" | "md5";
+
+/** The top 32 bits of a valid key's hash key. Throws `invalid` when the key is over 16 KiB. */
+export function hashOf(key: Key, hashing: KeyHashing): number {
+  if (hashing === "md5") return Number(hashKeyOf(key, hashing) >> 96n);
+  scratch.clear();
+  writeCanonical(scratch, key);
+  if (scratch.length > keyBytesMax) throw new MillraceError("invalid", `key of ${scratch.length} bytes is over ${keyBytesMax} bytes`);
+  return murmur3(scratch.buffer, 0, scratch.length);
+}
+
+/** The whole 128-bit hash key: murmur3 in the top bits, or MD5 of the text as Kinesis hashes a partition key. */
+export function hashKeyOf(key: Key, hashing: KeyHashing): bigint {
+  if (hashing === "murmur3") return BigInt(hashOf(key, hashing)) << 96n;
+  return BigInt(`0x${createHash("md5").update(String(key)).digest("hex")}`);
+}
+
+/** The key group of a hash: its top bits. `keyGroups` is a power of two. */
+export function keyGroupOf(hash: number, keyGroups: number): KeyGroup {
+  return keyGroups === 1 ? 0 : hash >>> (32 - Math.log2(keyGroups));
+}

@@ -1,0 +1,191 @@
+/**
+ * The author's way to keyed state: handles that always mean the current key (and, for window state, the current window).
+ *
+ * Owns the current row; moves with every record and timer. A handle is made once per operator and allocates nothing per call.
+ */
+import type { KeyPart } from "../api/key.ts";
+import type { ListState, MapState, StateDeclaration, ValueState } from "../api/state.ts";
+import { assert } from "../base/assert.ts";
+import type { KeyedStore } from "./keyed-store.ts";
+import { Cell, type Row, voidEnd, voidStart } from "./row.ts";
+import type { TimerDomain } from "./timer.ts";
+
+/** The row, and the window, that the handles of one operator refer to now. */
+export class KeyedAccess {
+  readonly store: KeyedStore;
+  private current: Row | undefined;
+
+  constructor(store: KeyedStore) {
+    this.store = store;
+  }
+
+  get row(): Row {
+    assert(this.current !== undefined, `keyed state of ${this.store.operator} is used outside a record or timer`);
+    return this.current;
+  }
+
+  setRow(row: Row | undefined): void {
+    this.current = row;
+  }
+
+  setTimer(domain: TimerDomain, at: number, start: number, end: number): void {
+    const { row, store } = this;
+    if (!row.setTimer(domain, at, start, end)) return;
+    store.markDirty(row);
+    if (domain === "eventTime") store.eventTimers.schedule(row.scheduled[0], at);
+    else store.processingTimers.schedule(row.scheduled[1], at);
+  }
+
+  cancelTimer(domain: TimerDomain, at: number, start: number, end: number): void {
+    if (this.row.cancelTimer(domain, at, start, end)) this.store.markDirty(this.row);
+  }
+}
+
+/** Which window the handles refer to. */
+export class Namespace {
+  start = voidStart;
+  end = voidEnd;
+
+  set(start: number, end: number): void {
+    this.start = start;
+    this.end = end;
+  }
+}
+
+abstract class Handle {
+  protected readonly access: KeyedAccess;
+  protected readonly state: number;
+  protected readonly namespace: Namespace;
+
+  constructor(access: KeyedAccess, state: number, namespace: Namespace) {
+    this.access = access;
+    this.state = state;
+    this.namespace = namespace;
+  }
+
+  protected cell(): Cell | undefined {
+    return this.access.row.find(this.state, this.namespace.start, this.namespace.end);
+  }
+
+  protected change(cell: Cell): void {
+    cell.dirty = true;
+    this.access.store.markDirty(this.access.row);
+  }
+
+  clear(): void {
+    const cell = this.cell();
+    if (cell === undefined) return;
+    this.access.row.remove(cell);
+    this.access.store.markDirty(this.access.row);
+  }
+}
+
+export class ValueHandle extends Handle implements ValueState<any> {
+  get(): any {
+    return this.cell()?.value;
+  }
+
+  set(value: any): void {
+    let cell = this.cell();
+    if (cell === undefined) {
+      cell = new Cell(this.state, this.namespace.start, this.namespace.end, "value", value);
+      this.access.row.add(cell);
+    } else cell.value = value;
+    this.change(cell);
+  }
+}
+
+const none: readonly any[] = Object.freeze([]);
+
+export class ListHandle extends Handle implements ListState<any> {
+  get(): readonly any[] {
+    return this.cell()?.value ?? none;
+  }
+
+  add(value: any): void {
+    const cell = this.made();
+    cell.value.push(value);
+    this.change(cell);
+  }
+
+  addAll(values: Iterable<any>): void {
+    for (const value of values) this.add(value);
+  }
+
+  update(values: Iterable<any>): void {
+    const items = [...values];
+    if (items.length === 0) return this.clear();
+    const cell = this.made();
+    cell.value = items;
+    cell.replaced = true;
+    this.change(cell);
+  }
+
+  private made(): Cell {
+    const known = this.cell();
+    if (known !== undefined) return known;
+    const cell = new Cell(this.state, this.namespace.start, this.namespace.end, "list", []);
+    this.access.row.add(cell);
+    return cell;
+  }
+}
+
+export class MapHandle extends Handle implements MapState<KeyPart, any> {
+  get(key: KeyPart): any {
+    return this.cell()?.value.get(key);
+  }
+
+  has(key: KeyPart): boolean {
+    return this.cell()?.value.has(key) ?? false;
+  }
+
+  entries(): Iterable<readonly [KeyPart, any]> {
+    return this.cell()?.value ?? none;
+  }
+
+  isEmpty(): boolean {
+    return this.cell() === undefined;
+  }
+
+  set(key: KeyPart, value: any): void {
+    let cell = this.cell();
+    if (cell === undefined) {
+      cell = new Cell(this.state, this.namespace.start, this.namespace.end, "map", new Map());
+      this.access.row.add(cell);
+    }
+    cell.value.set(key, value);
+    this.changeEntry(cell, key);
+  }
+
+  delete(key: KeyPart): void {
+    const cell = this.cell();
+    if (!cell?.value.delete(key)) return;
+    if (cell.value.size === 0) this.clear();
+    else this.changeEntry(cell, key);
+  }
+
+  private changeEntry(cell: Cell, key: KeyPart): void {
+    (cell.changed ??= new Set()).add(key);
+    this.change(cell);
+  }
+}
+
+export type StateHandle = ValueHandle | ListHandle | MapHandle;
+
+/** The handle of the operator's state number `state`. */
+export function stateHandle(declaration: StateDeclaration, access: KeyedAccess, state: number, namespace: Namespace): StateHandle {
+  if (declaration.kind === "list") return new ListHandle(access, state, namespace);
+  if (declaration.kind === "map") return new MapHandle(access, state, namespace);
+  return new ValueHandle(access, state, namespace);
+}
+
+/** An object with a handle for each state whose stored name opens with `prefix`, under the name after it. */
+export function stateHandles(access: KeyedAccess, namespace: Namespace, prefix = ""): Record<string, StateHandle> {
+  const handles: Record<string, StateHandle> = {};
+  let number = 0;
+  for (const [name, declaration] of access.store.states) {
+    if (name.startsWith(prefix)) handles[name.slice(prefix.length)] = stateHandle(declaration, access, number, namespace);
+    number++;
+  }
+  return handles;
+}

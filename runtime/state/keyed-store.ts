@@ -1,0 +1,415 @@
+/**
+ * All keyed state of one operator in one task: rows in memory, an index of what is not.
+ *
+ * Owns which key groups are loaded, which have changed since their durable copy, and the schedule of their timers.
+ * Does not own any I/O: it names what it lacks (`missing`), the driver fetches it, `load` takes it in.
+ *
+ * T1 A row is in memory exactly when its key group is loaded; a key group without durable parts counts as loaded.
+ * T2 `dirtyRows` are the rows changed since the last commit; `changedAt > entry.version` says that a group's durable copy is behind.
+ * T3 Deltas for a group that is not loaded are kept until it is (catch-up), and are laid over it by seq (L7).
+ */
+import type { Key } from "../api/key.ts";
+import type { StateDeclaration } from "../api/state.ts";
+import { assert } from "../base/assert.ts";
+import { ByteReader } from "../base/byte-reader.ts";
+import type { ByteWriter } from "../base/byte-writer.ts";
+import type { KeyGroup, Seq } from "../base/ids.ts";
+import type { HashRange } from "../streaming/hash-range.ts";
+import type { Activity } from "./activity.ts";
+import { hashKeyOf, hashOf, type KeyHashing, tupleIdentity } from "./key.ts";
+import { KeyGroupState } from "./key-group.ts";
+import { type RowTarget, readDelta, skipDelta, writeDelta } from "./row-codec.ts";
+import { Row, type RowCopy, type ScheduledRow } from "./row.ts";
+import { mapSchema, parseSchema, type SchemaMapping, schemaOf, schemaText } from "./schema.ts";
+import type { IndexEntry, OperatorIndex } from "./state-index.ts";
+
+/** Where rows with timers stand in line; owned by the time layer. */
+export interface TimerSchedule {
+  schedule(row: ScheduledRow, at: number): void;
+  /** The earliest time in line; Infinity when there is none. */
+  peek(): number;
+}
+
+export interface StoreOptions {
+  readonly operator: string;
+  readonly states: ReadonlyMap<string, StateDeclaration>;
+  readonly keyGroups: number;
+  readonly hashing: KeyHashing;
+  /** The part of the hash space whose rows belong to the task. */
+  readonly range: HashRange;
+  readonly eventTimers: TimerSchedule;
+  readonly processingTimers: TimerSchedule;
+  /** Counts rows handed out. */
+  readonly activity: Activity;
+}
+
+/** A delta that waits for its key group to be loaded. */
+interface PendingDelta {
+  readonly seq: Seq;
+  readonly bytes: Uint8Array;
+  readonly mapping: SchemaMapping | undefined;
+}
+
+/** One stored copy of a key group as the driver read it. */
+export interface LoadedPart {
+  readonly schema: string;
+  readonly bytes: Uint8Array;
+  /** The seq up to which it is complete, where that is newer than the index says (a page of the state table). */
+  readonly version?: Seq;
+}
+
+/** The order in which timers of one time fire: by hash, then key, so that it depends on nothing else. */
+export function compareRows(a: ScheduledRow, b: ScheduledRow): number {
+  const left = a.row;
+  const right = b.row;
+  if (left.hash !== right.hash) return left.hash - right.hash;
+  const x = identityOf(left.key);
+  const y = identityOf(right.key);
+  return x < y ? -1 : x > y ? 1 : 0;
+}
+
+function identityOf(key: Key): string {
+  return tupleIdentity(typeof key === "object" ? key : [key]);
+}
+
+export class KeyedStore {
+  readonly operator: string;
+  readonly states: ReadonlyMap<string, StateDeclaration>;
+  readonly index: OperatorIndex;
+  /** Text of today's schema, stored beside everything written. */
+  readonly schema: string;
+  readonly eventTimers: TimerSchedule;
+  readonly processingTimers: TimerSchedule;
+  dirtyRows: Row[] = [];
+  /** Key groups that were asked for and are not loaded. */
+  readonly missing = new Set<KeyGroup>();
+  /** Counted by the task, one per turn. */
+  turn = 0;
+  private readonly activity: Activity;
+  private readonly hashing: KeyHashing;
+  private readonly range: HashRange;
+  private readonly shift: number;
+  private readonly oneGroup: boolean;
+  private readonly scalars = new Map<unknown, Row>();
+  private readonly tuples = new Map<string, Row>();
+  private readonly groups = new Map<KeyGroup, KeyGroupState>();
+  private readonly pending = new Map<KeyGroup, PendingDelta[]>();
+  private readonly mappings = new Map<string, SchemaMapping>();
+  private copies: Map<Row, RowCopy> | undefined;
+
+  constructor(options: StoreOptions, index: OperatorIndex = new Map()) {
+    this.operator = options.operator;
+    this.states = options.states;
+    this.schema = schemaText(schemaOf(options.states));
+    this.activity = options.activity;
+    this.hashing = options.hashing;
+    this.range = options.range;
+    this.oneGroup = options.keyGroups === 1;
+    this.shift = 32 - Math.log2(options.keyGroups);
+    this.index = index;
+    this.eventTimers = options.eventTimers;
+    this.processingTimers = options.processingTimers;
+  }
+
+  groupOf(hash: number): KeyGroup {
+    return this.oneGroup ? 0 : hash >>> this.shift;
+  }
+
+  /** The key's row, made when new; undefined when its key group must be loaded first (it is then in `missing`). */
+  find(key: Key): Row | undefined {
+    this.activity.count++;
+    const row = typeof key === "object" ? this.tuples.get(tupleIdentity(key)) : this.scalars.get(key);
+    if (row !== undefined) {
+      row.group.usedAt = this.turn;
+      if (this.copies !== undefined) this.keepCopy(row);
+      return row;
+    }
+    return this.make(key);
+  }
+
+  private make(key: Key): Row | undefined {
+    const hash = hashOf(key, this.hashing);
+    const group = this.loadedGroup(this.groupOf(hash));
+    if (group === undefined) return undefined;
+    group.usedAt = this.turn;
+    const row = new Row(key === 0 ? 0 : key, hash, group);
+    this.keep(row);
+    if (this.copies !== undefined) this.keepCopy(row);
+    this.markDirty(row); // so that a row which is only read is dropped at the commit
+    return row;
+  }
+
+  private keep(row: Row): void {
+    if (typeof row.key === "object") this.tuples.set(tupleIdentity(row.key), row);
+    else this.scalars.set(row.key, row);
+    row.group.rows.add(row);
+  }
+
+  /** The group when its rows are in memory; else notes it as missing. */
+  private loadedGroup(id: KeyGroup): KeyGroupState | undefined {
+    const group = this.groups.get(id);
+    if (group !== undefined) return group;
+    if (this.index.has(id) || this.pending.has(id)) {
+      this.missing.add(id);
+      return undefined;
+    }
+    const fresh = new KeyGroupState(id);
+    this.groups.set(id, fresh);
+    return fresh;
+  }
+
+  /** Notes the key's group as missing when it is not loaded: lets a batch ask for all it will need at once. */
+  want(key: Key): void {
+    const known = typeof key === "object" ? this.tuples.has(tupleIdentity(key)) : this.scalars.has(key);
+    if (!known) this.loadedGroup(this.groupOf(hashOf(key, this.hashing)));
+  }
+
+  /** Notes as missing every group that has a timer at or before `upTo` and is not loaded. Returns whether there is one. */
+  wantDue(domain: "eventTime" | "processingTime", upTo: number): boolean {
+    if (this.coldEarliest(domain) > upTo) return false;
+    for (const entry of this.index.values())
+      if (!this.groups.has(entry.keyGroup) && earliestOf(entry, domain) <= upTo) this.missing.add(entry.keyGroup);
+    for (const [id, timers] of this.pendingTimers) if (!this.groups.has(id) && timers[domain] <= upTo) this.missing.add(id);
+    return this.missing.size > 0;
+  }
+
+  private readonly pendingTimers = new Map<KeyGroup, { eventTime: number; processingTime: number }>();
+  private coldest: { eventTime: number; processingTime: number } | undefined;
+
+  /** The earliest timer among groups that are not loaded; Infinity when there is none. */
+  private coldEarliest(domain: "eventTime" | "processingTime"): number {
+    if (this.coldest === undefined) {
+      const coldest = { eventTime: Infinity, processingTime: Infinity };
+      for (const entry of this.index.values()) {
+        if (this.groups.has(entry.keyGroup)) continue;
+        coldest.eventTime = Math.min(coldest.eventTime, entry.earliestEventTimer);
+        coldest.processingTime = Math.min(coldest.processingTime, entry.earliestProcessingTimer);
+      }
+      for (const [id, timers] of this.pendingTimers) {
+        if (this.groups.has(id)) continue;
+        coldest.eventTime = Math.min(coldest.eventTime, timers.eventTime);
+        coldest.processingTime = Math.min(coldest.processingTime, timers.processingTime);
+      }
+      this.coldest = coldest;
+    }
+    return this.coldest[domain];
+  }
+
+  /** The earliest timer of the operator in this domain, loaded or not; Infinity when there is none. */
+  earliestTimer(domain: "eventTime" | "processingTime"): number {
+    const queue = domain === "eventTime" ? this.eventTimers : this.processingTimers;
+    return Math.min(queue.peek(), this.coldEarliest(domain));
+  }
+
+  /** Takes in what the driver read for a missing group: every part of its entry, in their order. */
+  load(id: KeyGroup, parts: readonly LoadedPart[]): void {
+    assert(!this.groups.has(id), `key group ${id} of ${this.operator} is loaded twice`);
+    const group = new KeyGroupState(id);
+    this.groups.set(id, group);
+    this.missing.delete(id);
+    this.coldest = undefined;
+    group.usedAt = this.turn;
+    const target: RowTarget = { row: (key) => this.rowFor(key, group) };
+    for (const part of parts) this.readPage(part, target);
+    const version = Math.max(this.index.get(id)?.version ?? 0, ...parts.map((part) => part.version ?? 0));
+    for (const delta of this.pending.get(id) ?? []) {
+      if (delta.seq <= version) continue;
+      readDelta(new ByteReader(delta.bytes), target, delta.mapping);
+      group.changedAt = delta.seq;
+    }
+    this.pending.delete(id);
+    this.pendingTimers.delete(id);
+    group.sizeBytes = parts.reduce((sum, part) => sum + part.bytes.length, 0);
+    for (const row of [...group.rows]) this.settleLoaded(row);
+  }
+
+  private readPage(part: LoadedPart, target: RowTarget): void {
+    const reader = new ByteReader(part.bytes);
+    const mapping = this.mappingOf(part.schema);
+    while (!reader.done) readDelta(reader, target, mapping);
+  }
+
+  private rowFor(key: Key, group: KeyGroupState): Row {
+    const known = typeof key === "object" ? this.tuples.get(tupleIdentity(key)) : this.scalars.get(key);
+    if (known !== undefined) return known;
+    const row = new Row(key, hashOf(key, this.hashing), group);
+    this.keep(row);
+    return row;
+  }
+
+  /** Rows outside the task's own range are left out: a shard may be split in the middle of a key group. */
+  private settleLoaded(row: Row): void {
+    if (row.empty || !this.owns(row)) return this.drop(row);
+    this.settleRead(row);
+  }
+
+  private settleRead(row: Row): void {
+    row.settle();
+    this.schedule(row);
+  }
+
+  private owns(row: Row): boolean {
+    const from = this.range.from >> 96n;
+    const to = this.range.to >> 96n;
+    const hash = BigInt(row.hash);
+    if (hash > from && hash < to) return true;
+    const whole = hashKeyOf(row.key, this.hashing);
+    return whole >= this.range.from && whole <= this.range.to;
+  }
+
+  private drop(row: Row): void {
+    if (typeof row.key === "object") this.tuples.delete(tupleIdentity(row.key));
+    else this.scalars.delete(row.key);
+    row.group.rows.delete(row);
+    row.scheduled[0].queuedAt = Infinity;
+    row.scheduled[1].queuedAt = Infinity;
+  }
+
+  /** Puts the row at its earliest timers. */
+  schedule(row: Row): void {
+    const event = row.earliest("eventTime");
+    if (event !== Infinity) this.eventTimers.schedule(row.scheduled[0], event);
+    const processing = row.earliest("processingTime");
+    if (processing !== Infinity) this.processingTimers.schedule(row.scheduled[1], processing);
+  }
+
+  markDirty(row: Row): void {
+    if (row.dirty) return;
+    row.dirty = true;
+    this.dirtyRows.push(row);
+  }
+
+  /** Writes the changes of all dirty rows, which commit `seq` will hold, and settles them. Returns how many rows it wrote. */
+  writeChanges(writer: ByteWriter, seq: Seq): number {
+    let written = 0;
+    for (const row of this.dirtyRows) {
+      if (writeDelta(writer, row)) {
+        written++;
+        row.group.changedAt = seq;
+      }
+      row.settle();
+      if (row.empty) this.drop(row);
+    }
+    this.dirtyRows = [];
+    return written;
+  }
+
+  /** Lays the rows of a commit written elsewhere over this state (catch-up). */
+  applyChanges(seq: Seq, schema: string, bytes: Uint8Array): void {
+    const reader = new ByteReader(bytes);
+    const mapping = this.mappingOf(schema);
+    while (!reader.done) this.applyChange(reader, seq, mapping);
+  }
+
+  private applyChange(reader: ByteReader, seq: Seq, mapping: SchemaMapping | undefined): void {
+    const start = reader.at;
+    const timers = { eventTime: Infinity, processingTime: Infinity };
+    const key = skipDelta(reader, (domain, at) => {
+      timers[domain] = Math.min(timers[domain], at);
+    });
+    const id = this.groupOf(hashOf(key, this.hashing));
+    const group = this.groups.get(id) ?? (this.index.has(id) || this.pending.has(id) ? undefined : this.loadedGroup(id));
+    if (group === undefined) return this.defer(id, { seq, bytes: reader.buffer.subarray(start, reader.at), mapping }, timers);
+    reader.at = start;
+    const row = readDelta(reader, { row: (rowKey) => this.rowFor(rowKey, group) }, mapping);
+    group.changedAt = seq;
+    row.settle();
+    if (row.empty) this.drop(row);
+    else this.schedule(row);
+  }
+
+  private defer(id: KeyGroup, delta: PendingDelta, timers: { eventTime: number; processingTime: number }): void {
+    const waiting = this.pending.get(id);
+    if (waiting === undefined) this.pending.set(id, [delta]);
+    else waiting.push(delta);
+    const known = this.pendingTimers.get(id) ?? { eventTime: Infinity, processingTime: Infinity };
+    known.eventTime = Math.min(known.eventTime, timers.eventTime);
+    known.processingTime = Math.min(known.processingTime, timers.processingTime);
+    this.pendingTimers.set(id, known);
+    this.coldest = undefined;
+  }
+
+  private mappingOf(schema: string): SchemaMapping | undefined {
+    if (schema === this.schema) return undefined;
+    let mapping = this.mappings.get(schema);
+    if (mapping === undefined) {
+      mapping = mapSchema(this.operator, parseSchema(schema), this.states);
+      this.mappings.set(schema, mapping);
+    }
+    return mapping;
+  }
+
+  // ---- writing to where rows stay ----
+
+  /** Groups that a new base must write: changed since their durable copy, loaded or not, and with `pagesToo` those in the state table. */
+  behind(pagesToo: boolean): KeyGroup[] {
+    const ids = new Set<KeyGroup>(this.pending.keys());
+    for (const group of this.groups.values()) if (group.changedAt > (this.index.get(group.id)?.version ?? 0)) ids.add(group.id);
+    for (const entry of this.index.values())
+      if (entry.parts.length > 1 || (pagesToo && entry.parts.some((part) => part.kind === "page"))) ids.add(entry.keyGroup);
+    return [...ids].sort((a, b) => a - b);
+  }
+
+  /** Notes as missing those of the groups that are not loaded. */
+  wantGroups(ids: readonly KeyGroup[]): void {
+    for (const id of ids) if (!this.groups.has(id)) this.missing.add(id);
+  }
+
+  group(id: KeyGroup): KeyGroupState | undefined {
+    return this.groups.get(id);
+  }
+
+  loadedGroups(): Iterable<KeyGroupState> {
+    return this.groups.values();
+  }
+
+  /** Says where a group's durable copy now lies; `undefined`: it is empty and needs none. */
+  place(id: KeyGroup, entry: IndexEntry | undefined): void {
+    if (entry === undefined) this.index.delete(id);
+    else this.index.set(id, entry);
+    this.coldest = undefined;
+  }
+
+  /** Drops a group's rows from memory. Its durable copy must not be behind. */
+  evict(id: KeyGroup): void {
+    const group = this.groups.get(id);
+    if (group === undefined) return;
+    const stored = this.index.get(id);
+    assert(stored === undefined ? group.rows.size === 0 : group.changedAt <= stored.version, `key group ${id} of ${this.operator} is evicted before it is stored`);
+    for (const row of [...group.rows]) this.drop(row);
+    this.groups.delete(id);
+    this.coldest = undefined;
+  }
+
+  // ---- taking back a unit of work ----
+
+  /** From now on, rows are copied when they are first touched. */
+  startUnit(): void {
+    this.copies = new Map();
+  }
+
+  endUnit(): void {
+    this.copies = undefined;
+  }
+
+  /** Brings every row touched in the unit back to what it was. */
+  undoUnit(): void {
+    for (const [row, copy] of this.copies ?? []) {
+      row.restore(copy);
+      row.scheduled[0].queuedAt = Infinity;
+      row.scheduled[1].queuedAt = Infinity;
+      this.schedule(row);
+      this.markDirty(row);
+    }
+    this.copies = undefined;
+  }
+
+  private keepCopy(row: Row): void {
+    if (this.copies?.has(row) === false) this.copies.set(row, row.copy());
+  }
+}
+
+function earliestOf(entry: IndexEntry, domain: "eventTime" | "processingTime"): number {
+  return domain === "eventTime" ? entry.earliestEventTimer : entry.earliestProcessingTimer;
+}
+

@@ -1,0 +1,279 @@
+/**
+ * Rows as bytes: the delta of a commit, and a key group's page.
+ *
+ * A delta is a list of operations on one row; a page holds whole rows. Both name states by index into the schema beside them.
+ * B1 Operations of a row are written deletes first, so a state that was cleared and set again ends up set.
+ * B2 Whatever the bytes, reading ends with rows or `corrupt`.
+ */
+import type { Key } from "../api/key.ts";
+import { ByteReader, corrupt } from "../base/byte-reader.ts";
+import type { ByteWriter } from "../base/byte-writer.ts";
+import { readValue, writeValue } from "../base/message-pack.ts";
+import { keyProblem } from "./key.ts";
+import { Cell, type Row } from "./row.ts";
+import type { SchemaMapping } from "./schema.ts";
+import { Timer, type TimerDomain } from "./timer.ts";
+
+const op = { end: 0, put: 1, delete: 2, append: 3, putEntry: 4, deleteEntry: 5, setEvent: 6, setProcessing: 7, cancelEvent: 8, cancelProcessing: 9, replace: 10, putMap: 11 } as const;
+
+/** What a row must answer while operations are laid over it. */
+export interface RowTarget {
+  row(key: Key): Row;
+}
+
+/** Writes what has changed in the row; nothing when nothing has. Returns true when it wrote. */
+export function writeDelta(writer: ByteWriter, row: Row): boolean {
+  const start = writer.length;
+  writeValue(writer, row.key);
+  const opsFrom = writer.length;
+  for (const cell of row.deleted) writeCellHead(writer, op.delete, cell);
+  for (const cell of row.cells) if (cell.dirty) writeCellChange(writer, cell);
+  for (const timer of row.touchedTimers) writeTimerChange(writer, timer);
+  if (writer.length === opsFrom) {
+    writer.length = start;
+    return false;
+  }
+  writer.u8(op.end);
+  return true;
+}
+
+function writeCellHead(writer: ByteWriter, code: number, cell: { state: number; start: number; end: number }): void {
+  writer.u8(code);
+  writer.u8(cell.state);
+  writeNamespace(writer, cell.start, cell.end);
+}
+
+/** 0: no window; 1: [start, end) as numbers; 2: with an infinite edge. */
+function writeNamespace(writer: ByteWriter, start: number, end: number): void {
+  if (start === 1 && end === 0) return writer.u8(0);
+  if (Number.isSafeInteger(start) && Number.isSafeInteger(end)) {
+    writer.u8(1);
+    writer.int(start);
+    return writer.int(end - start);
+  }
+  writer.u8(2);
+  writer.f64(start);
+  writer.f64(end);
+}
+
+function writeCellChange(writer: ByteWriter, cell: Cell): void {
+  const { value } = cell;
+  if (cell.changed !== undefined) return writeMapChange(writer, cell, cell.changed);
+  if (cell.storedLength > 0 && !cell.replaced) {
+    writeCellHead(writer, op.append, cell);
+    return writeItems(writer, value, cell.storedLength);
+  }
+  writeCell(writer, cell);
+}
+
+function writeItems(writer: ByteWriter, items: readonly unknown[], from: number): void {
+  writer.uint(items.length - from);
+  for (let i = from; i < items.length; i++) writeValue(writer, items[i]);
+}
+
+function writeMapChange(writer: ByteWriter, cell: Cell, changed: Set<unknown>): void {
+  if (!cell.stored) return writeCell(writer, cell);
+  for (const key of changed) {
+    const present = cell.value.has(key);
+    writeCellHead(writer, present ? op.putEntry : op.deleteEntry, cell);
+    writeValue(writer, key);
+    if (present) writeValue(writer, cell.value.get(key));
+  }
+}
+
+/** The whole contents of a cell. */
+function writeCell(writer: ByteWriter, cell: Cell): void {
+  const { value } = cell;
+  if (cell.kind === "map") {
+    writeCellHead(writer, op.putMap, cell);
+    writer.uint(value.size);
+    for (const [key, item] of value) {
+      writeValue(writer, key);
+      writeValue(writer, item);
+    }
+  } else if (cell.kind === "list") {
+    writeCellHead(writer, op.replace, cell);
+    writeItems(writer, value, 0);
+  } else {
+    writeCellHead(writer, op.put, cell);
+    writeValue(writer, value);
+  }
+}
+
+function writeTimerChange(writer: ByteWriter, timer: Timer): void {
+  if (timer.live === timer.stored) return;
+  writeTimer(writer, timer, timer.live);
+}
+
+function writeTimer(writer: ByteWriter, timer: Timer, set: boolean): void {
+  const event = timer.domain === "eventTime";
+  writer.u8(set ? (event ? op.setEvent : op.setProcessing) : event ? op.cancelEvent : op.cancelProcessing);
+  if (Number.isSafeInteger(timer.at)) {
+    writer.u8(1);
+    writer.int(timer.at);
+  } else {
+    writer.u8(2);
+    writer.f64(timer.at);
+  }
+  writeNamespace(writer, timer.start, timer.end);
+}
+
+/** Writes a whole row, for a page. */
+export function writeRow(writer: ByteWriter, row: Row): void {
+  writeValue(writer, row.key);
+  for (const cell of row.cells) writeCell(writer, cell);
+  for (const timer of row.timers) writeTimer(writer, timer, true);
+  writer.u8(op.end);
+}
+
+/** Lays one row's operations over it. `mapping` undefined: the bytes were written under today's schema. */
+export function readDelta(reader: ByteReader, target: RowTarget, mapping: SchemaMapping | undefined): Row {
+  const row = target.row(readKey(reader));
+  for (let code = reader.u8(); code !== op.end; code = reader.u8()) applyOp(reader, row, code, mapping);
+  return row;
+}
+
+/** Passes over one row's operations; calls `onTimer` with each time that is set. */
+export function skipDelta(reader: ByteReader, onTimer: (domain: TimerDomain, at: number) => void): Key {
+  const key = readKey(reader);
+  for (let code = reader.u8(); code !== op.end; code = reader.u8()) skipOp(reader, code, onTimer);
+  return key;
+}
+
+function readKey(reader: ByteReader): Key {
+  const key = readValue(reader);
+  const problem = keyProblem(key);
+  if (problem !== undefined) throw corrupt(`stored ${problem}`);
+  return key as Key;
+}
+
+interface Namespace {
+  readonly start: number;
+  readonly end: number;
+}
+
+function readNamespace(reader: ByteReader): Namespace {
+  const form = reader.u8();
+  if (form === 0) return { start: 1, end: 0 };
+  if (form === 2) return { start: reader.f64(), end: reader.f64() };
+  if (form !== 1) throw corrupt(`unknown namespace form ${form}`);
+  const start = reader.int();
+  return { start, end: start + reader.int() };
+}
+
+function readTime(reader: ByteReader): number {
+  return reader.u8() === 1 ? reader.int() : reader.f64();
+}
+
+function applyOp(reader: ByteReader, row: Row, code: number, mapping: SchemaMapping | undefined): void {
+  if (code >= op.setEvent && code <= op.cancelProcessing) return applyTimer(reader, row, code);
+  const stored = reader.u8();
+  const { start, end } = readNamespace(reader);
+  const state = mapping === undefined ? stored : mapping.index[stored];
+  const migrate = mapping?.migrate[stored];
+  if (state === undefined) return skipPayload(reader, code);
+  const cell = row.find(state, start, end);
+  switch (code) {
+    case op.put:
+      return setCell(row, cell, new Cell(state, start, end, "value", migrated(readValue(reader), migrate)));
+    case op.replace:
+      return setCell(row, cell, new Cell(state, start, end, "list", readItems(reader, [], migrate)));
+    case op.putMap:
+      return setCell(row, cell, new Cell(state, start, end, "map", readEntries(reader, migrate)));
+    case op.delete:
+      if (cell !== undefined) forget(row, cell);
+      return;
+    case op.append:
+      if (cell === undefined) throw corrupt("list elements added to a list that is not there");
+      readItems(reader, cell.value, migrate);
+      cell.storedLength = cell.value.length;
+      return;
+    case op.putEntry:
+      if (cell === undefined) throw corrupt("map entry put into a map that is not there");
+      cell.value.set(readValue(reader), migrated(readValue(reader), migrate));
+      return;
+    case op.deleteEntry:
+      cell?.value.delete(readValue(reader));
+      return;
+    default:
+      throw corrupt(`unknown row operation ${code}`);
+  }
+}
+
+function migrated(value: unknown, migrate: ((value: any) => any) | undefined): unknown {
+  return migrate === undefined ? value : migrate(value);
+}
+
+function readItems(reader: ByteReader, into: unknown[], migrate: ((value: any) => any) | undefined): unknown[] {
+  const count = reader.count();
+  for (let i = 0; i < count; i++) into.push(migrated(readValue(reader), migrate));
+  return into;
+}
+
+function readEntries(reader: ByteReader, migrate: ((value: any) => any) | undefined): Map<unknown, unknown> {
+  const entries = new Map<unknown, unknown>();
+  const count = reader.count();
+  for (let i = 0; i < count; i++) entries.set(readValue(reader), migrated(readValue(reader), migrate));
+  return entries;
+}
+
+function setCell(row: Row, old: Cell | undefined, cell: Cell): void {
+  if (old !== undefined) forget(row, old);
+  cell.stored = true;
+  if (cell.kind === "list") cell.storedLength = cell.value.length;
+  row.add(cell);
+}
+
+function forget(row: Row, cell: Cell): void {
+  cell.stored = false;
+  row.remove(cell);
+}
+
+function applyTimer(reader: ByteReader, row: Row, code: number): void {
+  const at = readTime(reader);
+  const { start, end } = readNamespace(reader);
+  const domain = code === op.setEvent || code === op.cancelEvent ? "eventTime" : "processingTime";
+  if (code === op.setEvent || code === op.setProcessing) {
+    if (row.timers.some((timer) => timer.is(domain, at, start, end))) return;
+    const timer = new Timer(domain, at, start, end);
+    timer.stored = true;
+    row.timers.push(timer);
+  } else row.timers = row.timers.filter((timer) => !timer.is(domain, at, start, end));
+}
+
+function skipOp(reader: ByteReader, code: number, onTimer: (domain: TimerDomain, at: number) => void): void {
+  if (code >= op.setEvent && code <= op.cancelProcessing) {
+    const at = readTime(reader);
+    readNamespace(reader);
+    if (code === op.setEvent) onTimer("eventTime", at);
+    else if (code === op.setProcessing) onTimer("processingTime", at);
+    return;
+  }
+  reader.u8();
+  readNamespace(reader);
+  skipPayload(reader, code);
+}
+
+function skipPayload(reader: ByteReader, code: number): void {
+  switch (code) {
+    case op.put:
+    case op.deleteEntry:
+      readValue(reader);
+      return;
+    case op.putEntry:
+      readValue(reader);
+      readValue(reader);
+      return;
+    case op.append:
+    case op.replace:
+      readItems(reader, [], undefined);
+      return;
+    case op.putMap:
+      readEntries(reader, undefined);
+      return;
+    case op.delete:
+      return;
+    default:
+      throw corrupt(`unknown row operation ${code}`);
+  }
+}

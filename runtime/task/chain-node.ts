@@ -1,0 +1,234 @@
+/**
+ * One operator in the chain of a task: sets the key, fires timers, keeps the watermark, and waits where state is not loaded.
+ *
+ * Owns the operator's input order. Does not own state (keyed store), outputs beyond the chain, or time's source.
+ *
+ * N1 An operator sees its elements in the order in which they arrived: once it waits for a key group, everything behind waits too,
+ *    while the rest of the task goes on, so that one load serves a whole batch.
+ * N2 Event-time timers fire before the watermark is passed on, with the new watermark already in force (Flink's InternalTimerServiceImpl).
+ * N3 At a commit nothing waits.
+ */
+import type { Key } from "../api/key.ts";
+import { maxWatermark, minWatermark } from "../time/watermark.ts";
+import type { WatermarkValve } from "../time/watermark-valve.ts";
+import type { TimerQueue } from "../time/timer-queue.ts";
+import type { Operator, KeyedOperatorHost } from "../operators/operator.ts";
+import type { KeyedAccess } from "../state/keyed-access.ts";
+import type { KeyedStore } from "../state/keyed-store.ts";
+import type { Row, ScheduledRow } from "../state/row.ts";
+import type { Timer, TimerDomain } from "../state/timer.ts";
+import { blame } from "./blame.ts";
+import type { NodeOutput } from "./node-output.ts";
+import type { Units } from "./units.ts";
+
+type Waiting =
+  | { readonly kind: "record"; readonly value: unknown; readonly timestamp: number; readonly input: number; readonly key: Key | undefined }
+  | { readonly kind: "watermark"; readonly at: number }
+  | { readonly kind: "status"; readonly active: boolean }
+  | { readonly kind: "time" };
+
+/** Keyed state and timers of a node. */
+export interface NodeState {
+  readonly store: KeyedStore;
+  readonly access: KeyedAccess;
+  readonly eventTimers: TimerQueue<ScheduledRow>;
+  readonly processingTimers: TimerQueue<ScheduledRow>;
+}
+
+/** What a node shares with its task. */
+export interface TaskShared {
+  readonly units: Units;
+  now: number;
+  count(operator: string, name: string, n: number): void;
+}
+
+export class ChainNode implements KeyedOperatorHost {
+  readonly uid: string;
+  readonly output: NodeOutput;
+  readonly state: NodeState | undefined;
+  /** Set when the node has more than one input. */
+  valve: WatermarkValve | undefined;
+  current = minWatermark;
+  private operator: Operator | undefined;
+  private readonly shared: TaskShared;
+  private waiting: Waiting[] = [];
+
+  constructor(uid: string, output: NodeOutput, state: NodeState | undefined, shared: TaskShared) {
+    this.uid = uid;
+    this.output = output;
+    this.state = state;
+    this.shared = shared;
+  }
+
+  /** Called once, after construction: the operator is made with this node as its host. */
+  run(operator: Operator): void {
+    this.operator = operator;
+  }
+
+  get access(): KeyedAccess {
+    return (this.state as NodeState).access;
+  }
+
+  watermark(): number {
+    return this.current;
+  }
+
+  processingTime(): number {
+    return this.shared.now;
+  }
+
+  count(name: string, n: number): void {
+    this.shared.count(this.uid, name, n);
+  }
+
+  /** True when elements wait for key groups. */
+  get blocked(): boolean {
+    return this.waiting.length > 0;
+  }
+
+  record(value: unknown, timestamp: number, input: number, key: Key | undefined): void {
+    if (this.waiting.length > 0) {
+      this.state?.store.want(key as Key);
+      this.waiting.push({ kind: "record", value, timestamp, input, key });
+      return;
+    }
+    if (!this.tryRecord(value, timestamp, input, key)) this.waiting.push({ kind: "record", value, timestamp, input, key });
+  }
+
+  private tryRecord(value: unknown, timestamp: number, input: number, key: Key | undefined): boolean {
+    if (this.state !== undefined) {
+      const row = this.state.store.find(key as Key);
+      if (row === undefined) return false;
+      this.state.access.setRow(row);
+    }
+    try {
+      (this.operator as Operator).onRecord(value, timestamp, input);
+    } catch (error) {
+      throw blame(error, this.uid);
+    }
+    return true;
+  }
+
+  /** Takes a watermark of one input. */
+  receiveWatermark(input: string, at: number): void {
+    if (this.valve === undefined) return this.advance(at);
+    const output = this.valve.advance(input, at);
+    if (output !== undefined) this.advance(output);
+  }
+
+  /** Takes the status of one input: idle inputs do not hold the watermark back. */
+  receiveStatus(input: string, active: boolean): void {
+    if (this.valve === undefined) return this.passStatus(active);
+    const { status, watermark } = this.valve.setStatus(input, active);
+    if (status === "active") this.passStatus(true);
+    if (watermark !== undefined) this.advance(watermark);
+    if (status === "idle") this.passStatus(false);
+  }
+
+  private passStatus(active: boolean): void {
+    if (this.waiting.length > 0) this.waiting.push({ kind: "status", active });
+    else this.output.status(active);
+  }
+
+  advance(at: number): void {
+    if (this.waiting.length > 0 || !this.tryAdvance(at)) this.waiting.push({ kind: "watermark", at });
+  }
+
+  private tryAdvance(at: number): boolean {
+    if (this.state !== undefined) {
+      const { store, eventTimers } = this.state;
+      if (store.wantDue("eventTime", at)) return false;
+      this.current = Math.max(this.current, at);
+      if (!this.fire("eventTime", eventTimers, at)) return false;
+    }
+    this.current = Math.max(this.current, at);
+    this.output.watermark(at);
+    return true;
+  }
+
+  /** Fires the processing-time timers that are due now. */
+  passTime(): void {
+    if (this.state === undefined) return;
+    if (this.waiting.length > 0 || !this.tryTime()) this.waiting.push({ kind: "time" });
+  }
+
+  private tryTime(): boolean {
+    const { store, processingTimers } = this.state as NodeState;
+    if (store.wantDue("processingTime", this.shared.now)) return false;
+    return this.fire("processingTime", processingTimers, this.shared.now);
+  }
+
+  /** Fires all timers up to `upTo`, also those set meanwhile. False: it must go on after a load (only when units are guarded). */
+  private fire(domain: TimerDomain, queue: TimerQueue<ScheduledRow>, upTo: number): boolean {
+    const limit = upTo === maxWatermark ? Number.MAX_VALUE : upTo;
+    for (let due = queue.popDue(limit); due !== undefined; due = queue.popDue(limit)) {
+      for (const { row } of due.rows) if (!this.fireRow(domain, row, due.at)) this.reschedule(due.rows);
+      if (this.shared.units.interrupted) return false;
+    }
+    return true;
+  }
+
+  private reschedule(rows: readonly ScheduledRow[]): void {
+    for (const { row } of rows) (this.state as NodeState).store.schedule(row);
+  }
+
+  private fireRow(domain: TimerDomain, row: Row, at: number): boolean {
+    for (const timer of row.timersAt(domain, at)) {
+      if (this.shared.units.interrupted) return false;
+      if (timer.live) this.fireTimer(row, timer);
+    }
+    (this.state as NodeState).store.schedule(row);
+    return true;
+  }
+
+  private fireTimer(row: Row, timer: Timer): void {
+    const { access, store } = this.state as NodeState;
+    access.setRow(row);
+    access.cancelTimer(timer.domain, timer.at, timer.start, timer.end);
+    this.shared.units.timer({ operator: this.uid, key: row.key, at: timer.at, domain: timer.domain }, () => {
+      access.setRow(store.find(row.key));
+      try {
+        this.operator?.onTimer?.(timer);
+      } catch (error) {
+        throw blame(error, this.uid);
+      }
+    });
+  }
+
+  /** Goes on with what waits, after a load. False: something waits again. */
+  resume(): boolean {
+    const waiting = this.waiting;
+    this.waiting = [];
+    for (let i = 0; i < waiting.length; i++) {
+      if (this.take(waiting[i] as Waiting)) continue;
+      this.waiting = [...waiting.slice(i), ...this.waiting];
+      this.wantAll();
+      return false;
+    }
+    return true;
+  }
+
+  private take(item: Waiting): boolean {
+    if (this.shared.units.interrupted && item.kind !== "record") return false;
+    switch (item.kind) {
+      case "record":
+        return this.tryRecord(item.value, item.timestamp, item.input, item.key);
+      case "watermark":
+        return this.tryAdvance(item.at);
+      case "time":
+        return this.tryTime();
+      case "status":
+        this.output.status(item.active);
+        return true;
+    }
+  }
+
+  private wantAll(): void {
+    for (const item of this.waiting) if (item.kind === "record") this.state?.store.want(item.key as Key);
+  }
+
+  /** Forgets records that wait: they belong to a unit of work that is taken back. */
+  dropWaitingRecords(): void {
+    this.waiting = this.waiting.filter((item) => item.kind !== "record");
+  }
+}
