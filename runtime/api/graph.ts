@@ -67,7 +67,12 @@ export type OperatorSpec =
   | { readonly kind: "keyedProcess"; readonly fn: KeyedProcessFunction<any, any, any, any> }
   | { readonly kind: "reduce"; readonly reduce: (a: any, b: any) => any; readonly state: StateDeclaration }
   | WindowSpec
-  | { readonly kind: "sink"; readonly sink: Sink<any, any> };
+  | {
+      readonly kind: "sink";
+      readonly sink: Sink<any, any>;
+      /** Its input is a stream of changes ({kind, value}). */
+      readonly changelog?: boolean;
+    };
 
 export interface LogicalNode {
   readonly uid: string;

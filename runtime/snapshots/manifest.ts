@@ -4,7 +4,7 @@
  */
 import { corrupt } from "../base/byte-reader.ts";
 import type { Checkpoint, Generation, Seq, TaskId } from "../base/ids.ts";
-import type { Progress, ShardProgress } from "../state/commit.ts";
+import type { Progress } from "../state/commit.ts";
 import type { OperatorSchema } from "../state/schema.ts";
 import type { BlobRange } from "../state/state-index.ts";
 import type { HashRange } from "../streaming/hash-range.ts";

@@ -12,7 +12,7 @@ import { crc32 } from "node:zlib";
 import { ByteReader, corrupt } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
 import { type BlobName, id, type TaskId } from "../base/ids.ts";
-import type { BlobRange, IndexEntry, Part, TaskIndex } from "../state/state-index.ts";
+import { type BlobRange, emptyIndex, type IndexEntry, type Part, type TaskIndex } from "../state/state-index.ts";
 
 const version = 1;
 const footerMagic = 0x4752534d; // "MSRG"
@@ -44,6 +44,11 @@ export class SegmentWriter {
     body(writer);
     const length = writer.length - offset;
     return { range: { blob: this.name, offset, length }, checksum: crc32(writer.buffer.subarray(offset, offset + length)) };
+  }
+
+  /** The bytes of pages written so far. */
+  get pageBytes(): number {
+    return this.writer.length;
   }
 
   finish(index: TaskIndex, local: LocalState, fingerprint: string): { readonly bytes: Uint8Array; readonly ranges: SegmentRanges } {
@@ -117,8 +122,8 @@ function writeIndex(writer: ByteWriter, index: TaskIndex): void {
   const schemas = new Names();
   const writers = new Names();
   const body = new ByteWriter(1 << 14);
-  body.uint(index.size);
-  for (const [operator, entries] of index) {
+  body.uint(index.operators.size);
+  for (const [operator, entries] of index.operators) {
     body.string(operator);
     body.uint(entries.size);
     for (const entry of entries.values()) writeEntry(body, entry, blobs, schemas, writers);
@@ -127,6 +132,7 @@ function writeIndex(writer: ByteWriter, index: TaskIndex): void {
     writer.uint(names.list.length);
     for (const name of names.list) writer.string(name);
   }
+  for (const blob of blobs.list) writer.uint(index.segments.get(blob as BlobName) ?? 0);
   writer.raw(body.buffer.subarray(0, body.length));
 }
 
@@ -186,7 +192,8 @@ export function readIndex(bytes: Uint8Array): TaskIndex {
   const blobs = readNames(reader);
   const schemas = readNames(reader);
   const writers = readNames(reader);
-  const index: TaskIndex = new Map();
+  const index = emptyIndex();
+  for (const blob of blobs) index.segments.set(id<BlobName>(blob), reader.uint());
   const operators = reader.count();
   for (let i = 0; i < operators; i++) {
     const operator = reader.string();
@@ -196,7 +203,7 @@ export function readIndex(bytes: Uint8Array): TaskIndex {
       const entry = readEntry(reader, blobs, schemas, writers);
       entries.set(entry.keyGroup, entry);
     }
-    index.set(operator, entries);
+    index.operators.set(operator, entries);
   }
   return index;
 }

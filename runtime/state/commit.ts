@@ -9,6 +9,7 @@ import { ByteReader, corrupt } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
 import type { AttemptId, ChannelId, Checkpoint, Generation, Position, Seq, ShardId, TaskId } from "../base/ids.ts";
 import { readValue, writeValue } from "../base/message-pack.ts";
+import type { Successor } from "../streaming/element.ts";
 import type { BlobRange } from "./state-index.ts";
 
 /** Where a task stands in one source shard, or in its inbox. */
@@ -17,8 +18,12 @@ export interface ShardProgress {
   readonly position: Position | "horizon";
   readonly ended: boolean;
   readonly parents: readonly ShardId[];
-  /** The watermark generator's state and the shard's status, as the time layer snapshots it. */
-  readonly time: unknown;
+}
+
+/** One source in one task. `watermarks` is as the time layer stores them; undefined for a source without event time. */
+export interface SourceProgress {
+  readonly shards: ReadonlyMap<ShardId, ShardProgress>;
+  readonly watermarks: unknown;
 }
 
 /** The receiving end of a channel. */
@@ -38,13 +43,13 @@ export interface AlignmentProgress {
 
 /** Everything of a task but keyed state and held frames. */
 export interface Progress {
-  /** By source uid, then shard. */
-  readonly sources: ReadonlyMap<string, ReadonlyMap<ShardId, ShardProgress>>;
+  /** By source uid. */
+  readonly sources: ReadonlyMap<string, SourceProgress>;
   readonly inbox: Position | "horizon";
   readonly channels: ReadonlyMap<ChannelId, ChannelProgress>;
   /** The number of the next frame on each outgoing channel. */
   readonly sent: ReadonlyMap<ChannelId, Seq>;
-  /** Valves by operator uid, as the time layer snapshots them. */
+  /** Valves of operators with several inputs, by uid, as the time layer stores them. */
   readonly valves: ReadonlyMap<string, unknown>;
   readonly alignment: AlignmentProgress;
   /** Open objects of sinks, by uid. */
@@ -53,10 +58,18 @@ export interface Progress {
   readonly now: number;
   /** Nothing more will come: all inputs have ended, the ring is sealed. */
   readonly ended: boolean;
-  /** Frames and records too large or undecodable and records that failed, so far. */
+  /** Of an ended task: who goes on with its range. */
+  readonly successors: readonly Successor[];
+  /** The parents' highest seq: added to the task's own in versions of outside rows, so that a child's are above its parents' (R8, L5). */
+  readonly versionOffset: Seq;
+  readonly totals: Totals;
+}
+
+/** Counted since the task began. */
+export interface Totals {
+  readonly records: number;
   readonly deadLetters: number;
   readonly lateDropped: number;
-  readonly records: number;
 }
 
 export type Effect =
@@ -73,11 +86,14 @@ export type Effect =
   | { readonly effect: "acknowledge"; readonly checkpoint: Checkpoint; readonly index: BlobRange | undefined; readonly declined: boolean }
   | { readonly effect: "wakeAt"; readonly at: number };
 
-/** What the latest index covers. `local` holds what a checkpoint must not: held frames. */
+/**
+ * What the latest index covers. `local` holds what a checkpoint must not: held frames. Both undefined: the task has stored and
+ * holds nothing.
+ */
 export interface Base {
   readonly seq: Seq;
-  readonly index: BlobRange;
-  readonly local: BlobRange;
+  readonly index: BlobRange | undefined;
+  readonly local: BlobRange | undefined;
 }
 
 /** The changed rows of one operator, under the schema they were written by. */

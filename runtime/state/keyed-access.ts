@@ -93,6 +93,14 @@ export class ValueHandle extends Handle implements ValueState<any> {
     } else cell.value = value;
     this.change(cell);
   }
+
+  /** Folds a value in, with one look-up. */
+  update(value: any, fold: { first(value: any): any; add(accumulator: any, value: any): any }): void {
+    const cell = this.cell();
+    if (cell === undefined) return this.set(fold.first(value));
+    cell.value = fold.add(cell.value, value);
+    this.change(cell);
+  }
 }
 
 const none: readonly any[] = Object.freeze([]);

@@ -26,6 +26,7 @@ import type { IndexEntry, OperatorIndex } from "./state-index.ts";
 /** Where rows with timers stand in line; owned by the time layer. */
 export interface TimerSchedule {
   schedule(row: ScheduledRow, at: number): void;
+  remove(row: ScheduledRow): void;
   /** The earliest time in line; Infinity when there is none. */
   peek(): number;
 }
@@ -261,8 +262,12 @@ export class KeyedStore {
     if (typeof row.key === "object") this.tuples.delete(tupleIdentity(row.key));
     else this.scalars.delete(row.key);
     row.group.rows.delete(row);
-    row.scheduled[0].queuedAt = Infinity;
-    row.scheduled[1].queuedAt = Infinity;
+    this.unschedule(row);
+  }
+
+  private unschedule(row: Row): void {
+    this.eventTimers.remove(row.scheduled[0]);
+    this.processingTimers.remove(row.scheduled[1]);
   }
 
   /** Puts the row at its earliest timers. */
@@ -396,8 +401,7 @@ export class KeyedStore {
   undoUnit(): void {
     for (const [row, copy] of this.copies ?? []) {
       row.restore(copy);
-      row.scheduled[0].queuedAt = Infinity;
-      row.scheduled[1].queuedAt = Infinity;
+      this.unschedule(row);
       this.schedule(row);
       this.markDirty(row);
     }

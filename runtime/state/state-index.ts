@@ -32,5 +32,15 @@ export interface IndexEntry {
 
 /** The entries of one operator, by key group. */
 export type OperatorIndex = Map<KeyGroup, IndexEntry>;
-/** By operator uid. */
-export type TaskIndex = Map<string, OperatorIndex>;
+/** All that a task has stored. */
+export interface TaskIndex {
+  /** By operator uid. */
+  readonly operators: Map<string, OperatorIndex>;
+  /** The bytes of pages in each segment referred to, live or not: tells when a segment is mostly dead. */
+  readonly segments: Map<BlobName, number>;
+}
+
+/** The index of a task that has stored nothing. */
+export function emptyIndex(): TaskIndex {
+  return { operators: new Map(), segments: new Map() };
+}

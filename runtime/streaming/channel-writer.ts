@@ -91,6 +91,11 @@ export class ChannelWriter {
     this.next++;
   }
 
+  /** Of the frames that the open commit has gathered. */
+  get sizeBytes(): number {
+    return this.frames.reduce((sum, frame) => sum + frame.length, this.open.length);
+  }
+
   /** The place up to which elements stand, for `rollback`. */
   mark(): ChannelMark {
     return { frames: this.frames.length, length: this.open.length };

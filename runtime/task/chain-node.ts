@@ -9,7 +9,7 @@
  * N3 At a commit nothing waits.
  */
 import type { Key } from "../api/key.ts";
-import { maxWatermark, minWatermark } from "../time/watermark.ts";
+import { minWatermark } from "../time/watermark.ts";
 import type { WatermarkValve } from "../time/watermark-valve.ts";
 import type { TimerQueue } from "../time/timer-queue.ts";
 import type { Operator, KeyedOperatorHost } from "../operators/operator.ts";
@@ -89,6 +89,7 @@ export class ChainNode implements KeyedOperatorHost {
   record(value: unknown, timestamp: number, input: number, key: Key | undefined): void {
     if (this.waiting.length > 0) {
       this.state?.store.want(key as Key);
+      this.shared.units.activity.count++;
       this.waiting.push({ kind: "record", value, timestamp, input, key });
       return;
     }
@@ -160,8 +161,7 @@ export class ChainNode implements KeyedOperatorHost {
 
   /** Fires all timers up to `upTo`, also those set meanwhile. False: it must go on after a load (only when units are guarded). */
   private fire(domain: TimerDomain, queue: TimerQueue<ScheduledRow>, upTo: number): boolean {
-    const limit = upTo === maxWatermark ? Number.MAX_VALUE : upTo;
-    for (let due = queue.popDue(limit); due !== undefined; due = queue.popDue(limit)) {
+    for (let due = queue.popDue(upTo); due !== undefined; due = queue.popDue(upTo)) {
       for (const { row } of due.rows) if (!this.fireRow(domain, row, due.at)) this.reschedule(due.rows);
       if (this.shared.units.interrupted) return false;
     }
@@ -225,6 +225,11 @@ export class ChainNode implements KeyedOperatorHost {
 
   private wantAll(): void {
     for (const item of this.waiting) if (item.kind === "record") this.state?.store.want(item.key as Key);
+  }
+
+  /** True when records wait: in guarded mode they are part of the open unit. */
+  get holdsRecords(): boolean {
+    return this.waiting.some((item) => item.kind === "record");
   }
 
   /** Forgets records that wait: they belong to a unit of work that is taken back. */

@@ -1,0 +1,30 @@
+/** The operator of a spec. Sources are no operators: the task feeds their records in. Sinks are made by the task. */
+import type { OperatorSpec } from "../api/graph.ts";
+import { MillraceError } from "../base/errors.ts";
+import { KeyedProcessOperator } from "./keyed-process.ts";
+import type { KeyedOperatorHost, Operator } from "./operator.ts";
+import { ProcessOperator } from "./process.ts";
+import { ReduceOperator } from "./reduce.ts";
+import { FilterOperator, FlatMapOperator, MapOperator } from "./stateless.ts";
+import { WindowOperator } from "./window/window-operator.ts";
+
+export function createOperator(spec: OperatorSpec, host: KeyedOperatorHost): Operator {
+  switch (spec.kind) {
+    case "map":
+      return new MapOperator(host, spec.fn);
+    case "filter":
+      return new FilterOperator(host, spec.keep);
+    case "flatMap":
+      return new FlatMapOperator(host, spec.fn);
+    case "process":
+      return new ProcessOperator(host, spec.fn);
+    case "keyedProcess":
+      return new KeyedProcessOperator(host, spec.fn);
+    case "reduce":
+      return new ReduceOperator(host, spec.reduce);
+    case "window":
+      return new WindowOperator(host, spec);
+    default:
+      throw new MillraceError("internal", `no operator for a ${spec.kind}: ${host.uid}`);
+  }
+}

@@ -1,0 +1,105 @@
+/** What a window holds: one value folded from its records, or the records themselves. */
+import type { WindowContents } from "../../api/graph.ts";
+import { ListHandle, type KeyedAccess, type Namespace, ValueHandle } from "../../state/keyed-access.ts";
+
+/** Contents of the window that the namespace stands at. */
+export interface Contents {
+  add(value: unknown): void;
+  readonly empty: boolean;
+  /** What the result function sees: the folded result, or the list. */
+  result(): unknown;
+  /** Takes contents that were read by `raw` under another namespace. */
+  merge(other: unknown): void;
+  raw(): unknown;
+  clear(): void;
+}
+
+export function contentsOf(spec: WindowContents, access: KeyedAccess, state: number, namespace: Namespace): Contents {
+  if (spec.kind === "list") return new CollectedContents(new ListHandle(access, state, namespace));
+  const value = new ValueHandle(access, state, namespace);
+  if (spec.kind === "reduce") {
+    const { reduce } = spec;
+    return new FoldedContents(value, { first: (v) => v, add: reduce, merge: reduce, result: (v) => v });
+  }
+  const { aggregator } = spec;
+  return new FoldedContents(value, {
+    first: (v) => aggregator.add(aggregator.create(), v),
+    add: (a, v) => aggregator.add(a, v),
+    merge: (a, b) => aggregator.merge?.(a, b),
+    result: (a) => aggregator.result(a),
+  });
+}
+
+interface Fold {
+  first(value: unknown): unknown;
+  add(accumulator: any, value: unknown): unknown;
+  merge(a: any, b: any): unknown;
+  result(accumulator: any): unknown;
+}
+
+class FoldedContents implements Contents {
+  private readonly state: ValueHandle;
+  private readonly fold: Fold;
+
+  constructor(state: ValueHandle, fold: Fold) {
+    this.state = state;
+    this.fold = fold;
+  }
+
+  add(value: unknown): void {
+    this.state.update(value, this.fold);
+  }
+
+  get empty(): boolean {
+    return this.state.get() === undefined;
+  }
+
+  result(): unknown {
+    return this.fold.result(this.state.get());
+  }
+
+  raw(): unknown {
+    return this.state.get();
+  }
+
+  merge(other: unknown): void {
+    const own = this.state.get();
+    this.state.set(own === undefined ? other : this.fold.merge(own, other));
+  }
+
+  clear(): void {
+    this.state.clear();
+  }
+}
+
+class CollectedContents implements Contents {
+  private readonly state: ListHandle;
+
+  constructor(state: ListHandle) {
+    this.state = state;
+  }
+
+  add(value: unknown): void {
+    this.state.add(value);
+  }
+
+  get empty(): boolean {
+    return this.state.get().length === 0;
+  }
+
+  result(): unknown {
+    return this.state.get();
+  }
+
+  raw(): unknown {
+    return this.state.get();
+  }
+
+  merge(other: unknown): void {
+    this.state.addAll(other as readonly unknown[]);
+  }
+
+  clear(): void {
+    this.state.clear();
+  }
+}

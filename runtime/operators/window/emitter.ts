@@ -1,0 +1,105 @@
+/** What a firing window emits: its value, a result made from it, or whatever a window function emits. */
+import type { WindowFunction } from "../../api/functions.ts";
+import type { WindowResult, WindowSpec } from "../../api/graph.ts";
+import { windowStates } from "../../api/operator-states.ts";
+import type { TimeWindow } from "../../api/windows.ts";
+import type { Key } from "../../api/key.ts";
+import { Namespace, type StateHandle, stateHandles } from "../../state/keyed-access.ts";
+import type { MergingWindow } from "../../time/merging-windows.ts";
+import { HandlerContext } from "../context.ts";
+import type { KeyedOperatorHost } from "../operator.ts";
+import type { Contents } from "./contents.ts";
+
+export interface WindowEmitter {
+  /** `state`: the namespace under which the window keeps its state. */
+  emit(window: TimeWindow, state: Namespace): void;
+  clear(window: TimeWindow, state: Namespace): void;
+  mergeWindowState(merged: readonly MergingWindow[], into: MergingWindow): void;
+}
+
+export function emitterOf(host: KeyedOperatorHost, spec: WindowSpec, contents: Contents): WindowEmitter {
+  if (spec.result.kind === "process") return new FunctionEmitter(host, spec.result.fn, contents, spec.contents.kind === "list");
+  return new ValueEmitter(host, spec.result, contents);
+}
+
+class ValueEmitter implements WindowEmitter {
+  private readonly host: KeyedOperatorHost;
+  private readonly contents: Contents;
+  private readonly resultOf: Exclude<WindowResult, { kind: "process" }>;
+
+  constructor(host: KeyedOperatorHost, resultOf: Exclude<WindowResult, { kind: "process" }>, contents: Contents) {
+    this.host = host;
+    this.resultOf = resultOf;
+    this.contents = contents;
+  }
+
+  emit(window: TimeWindow): void {
+    const { resultOf, contents, host } = this;
+    const { key } = host.access.row;
+    const value = contents.result();
+    if (resultOf.kind === "value") host.output.emit(value, window.maxTimestamp);
+    else if (resultOf.kind === "result") host.output.emit(resultOf.result(key, window, value), window.maxTimestamp);
+    else for (const result of resultOf.apply(key, window, [...(value as readonly unknown[])])) host.output.emit(result, window.maxTimestamp);
+  }
+
+  clear(): void {}
+  mergeWindowState(): void {}
+}
+
+class FunctionEmitter implements WindowEmitter {
+  private readonly fn: WindowFunction<any, any, any, any, any, any>;
+  private readonly contents: Contents;
+  private readonly collected: boolean;
+  private readonly context: WindowHandlerContext;
+
+  constructor(host: KeyedOperatorHost, fn: WindowFunction<any, any, any, any, any, any>, contents: Contents, collected: boolean) {
+    this.fn = fn;
+    this.contents = contents;
+    this.collected = collected;
+    this.context = new WindowHandlerContext(host, fn);
+  }
+
+  emit(window: TimeWindow, state: Namespace): void {
+    this.context.enter(window, state);
+    const result = this.contents.result();
+    const values = this.collected ? [...(result as readonly unknown[])] : [result];
+    this.fn.onWindow(window, values, this.context as never);
+  }
+
+  clear(window: TimeWindow, state: Namespace): void {
+    this.context.enter(window, state);
+    this.fn.onClear?.(window, this.context as never);
+    for (const handle of Object.values(this.context.windowState)) handle.clear();
+  }
+
+  /** Window state of merged windows cannot be merged by a rule of ours: Flink refuses it; here what the first window has stays. */
+  mergeWindowState(merged: readonly MergingWindow[]): void {
+    for (const { stateStart, stateEnd } of merged) {
+      this.context.namespace.set(stateStart, stateEnd);
+      for (const handle of Object.values(this.context.windowState)) handle.clear();
+    }
+  }
+}
+
+class WindowHandlerContext extends HandlerContext {
+  readonly namespace = new Namespace();
+  readonly state: Record<string, StateHandle>;
+  readonly windowState: Record<string, StateHandle>;
+  private readonly keyed: KeyedOperatorHost;
+
+  constructor(host: KeyedOperatorHost, fn: WindowFunction<any, any, any, any, any, any>) {
+    super(host, fn.sideOutputs);
+    this.keyed = host;
+    this.state = stateHandles(host.access, new Namespace(), windowStates.keyPrefix);
+    this.windowState = stateHandles(host.access, this.namespace, windowStates.windowPrefix);
+  }
+
+  enter(window: TimeWindow, state: Namespace): void {
+    this.moveTo(window.maxTimestamp);
+    this.namespace.set(state.start, state.end);
+  }
+
+  get key(): Key {
+    return this.keyed.access.row.key;
+  }
+}

@@ -1,0 +1,146 @@
+/** Builds the chain of a task: its nodes, their states, and the edges between them and into channels. */
+import { isKeyed, statesOf } from "../api/operator-states.ts";
+import type { OperatorSpec } from "../api/graph.ts";
+import type { TaskId } from "../base/ids.ts";
+import { createOperator } from "../operators/create-operator.ts";
+import { SinkOperator } from "../operators/sink.ts";
+import type { OperatorPlan, OutputEdge } from "../plan/job-graph.ts";
+import { KeyedAccess } from "../state/keyed-access.ts";
+import { compareRows, KeyedStore } from "../state/keyed-store.ts";
+import type { TaskIndex } from "../state/state-index.ts";
+import type { ChannelWriter } from "../streaming/channel-writer.ts";
+import { KeyRouter } from "../streaming/router.ts";
+import { TimerQueue } from "../time/timer-queue.ts";
+import { ChainNode, type NodeState, type TaskShared } from "./chain-node.ts";
+import { ChainedEdge, ExchangeEdge, NodeOutput } from "./node-output.ts";
+import type { TaskPlan } from "./task-plan.ts";
+
+export interface Chain {
+  /** In topological order; sources are not among them. */
+  readonly nodes: readonly ChainNode[];
+  readonly byUid: ReadonlyMap<string, ChainNode>;
+  readonly stores: readonly KeyedStore[];
+  readonly sinks: ReadonlyMap<string, SinkOperator>;
+  /** Where records of a source go. */
+  readonly sourceOutputs: ReadonlyMap<string, NodeOutput>;
+  /** The names of each node's inputs that come from within the task. */
+  readonly chainedInputs: ReadonlyMap<string, readonly string[]>;
+}
+
+export interface ChainParts {
+  readonly plan: TaskPlan;
+  readonly index: TaskIndex;
+  /** States of an earlier instance of the same task, which stood at a commit. */
+  readonly states: ReadonlyMap<string, NodeState> | undefined;
+  readonly shared: TaskShared;
+  readonly writer: (downstream: TaskId) => ChannelWriter;
+  readonly seq: () => number;
+}
+
+/** The name of a chained edge at its receiver. */
+function inputName(from: string, edge: OutputEdge): string {
+  return `${from}:${edge.tag ?? ""}:${edge.input}`;
+}
+
+export function buildChain(parts: ChainParts): Chain {
+  return new ChainBuilder(parts).build();
+}
+
+class ChainBuilder {
+  private readonly parts: ChainParts;
+  private readonly byUid = new Map<string, ChainNode>();
+  private readonly outputs = new Map<string, NodeOutput>();
+  private readonly sinks = new Map<string, SinkOperator>();
+  private readonly chainedInputs = new Map<string, string[]>();
+
+  constructor(parts: ChainParts) {
+    this.parts = parts;
+  }
+
+  build(): Chain {
+    const operators = this.parts.plan.stage.operators.map((uid) => this.planOf(uid));
+    for (const operator of operators) this.addNode(operator);
+    for (const operator of operators) for (const edge of operator.outputs) this.addEdge(operator, edge);
+    const nodes = [...this.byUid.values()];
+    return {
+      nodes,
+      byUid: this.byUid,
+      stores: nodes.flatMap((node) => (node.state === undefined ? [] : [node.state.store])),
+      sinks: this.sinks,
+      sourceOutputs: new Map([...this.outputs].filter(([uid]) => !this.byUid.has(uid))),
+      chainedInputs: this.chainedInputs,
+    };
+  }
+
+  private planOf(uid: string): OperatorPlan {
+    return this.parts.plan.job.operators.get(uid) as OperatorPlan;
+  }
+
+  private addNode(operator: OperatorPlan): void {
+    const { uid, spec } = operator.node;
+    const output = new NodeOutput();
+    this.outputs.set(uid, output);
+    if (spec.kind === "source") return;
+    const node = new ChainNode(uid, output, isKeyed(spec) ? this.createState(uid, spec, operator) : undefined, this.parts.shared);
+    node.run(spec.kind === "sink" ? this.createSink(uid, spec) : createOperator(spec, node));
+    this.byUid.set(uid, node);
+  }
+
+  private createState(uid: string, spec: OperatorSpec, operator: OperatorPlan): NodeState {
+    const { plan, index, shared } = this.parts;
+    const known = this.parts.states?.get(uid);
+    if (known !== undefined) return known;
+    const eventTimers = new TimerQueue(compareRows);
+    const processingTimers = new TimerQueue(compareRows);
+    const store = new KeyedStore(
+      {
+        operator: uid,
+        states: statesOf(spec),
+        keyGroups: plan.job.options.keyGroups,
+        hashing: operator.node.inputs.some((edge) => edge.partitioning.kind === "assumeKeyed") ? "md5" : "murmur3",
+        range: plan.range,
+        eventTimers,
+        processingTimers,
+        activity: shared.units.activity,
+      },
+      index.operators.get(uid),
+    );
+    return { store, access: new KeyedAccess(store), eventTimers, processingTimers };
+  }
+
+  private createSink(uid: string, spec: OperatorSpec & { kind: "sink" }): SinkOperator {
+    const { plan, shared, seq } = this.parts;
+    const writer = spec.sink.createWriter({ generation: plan.generation, task: plan.task, operator: uid, seq, now: () => shared.now });
+    const sink = new SinkOperator(writer, spec.changelog === true, () => shared.units.activity.count++);
+    this.sinks.set(uid, sink);
+    return sink;
+  }
+
+  private addEdge(operator: OperatorPlan, edge: OutputEdge): void {
+    const from = operator.node.uid;
+    const output = this.outputs.get(from) as NodeOutput;
+    output.add(edge.tag, edge.exchange === undefined ? this.chainedEdge(from, edge) : this.exchangeEdge(edge, edge.exchange));
+  }
+
+  private chainedEdge(from: string, edge: OutputEdge): ChainedEdge {
+    const name = inputName(from, edge);
+    this.chainedInputs.set(edge.to, [...(this.chainedInputs.get(edge.to) ?? []), name]);
+    const { partitioning } = edge;
+    const key = partitioning.kind === "keyed" || partitioning.kind === "assumeKeyed" ? partitioning.key : undefined;
+    return new ChainedEdge(this.byUid.get(edge.to) as ChainNode, edge.input, name, key);
+  }
+
+  private exchangeEdge(edge: OutputEdge, number: number): ExchangeEdge {
+    const { plan, writer, shared } = this.parts;
+    const tasks = plan.downstream.find((downstream) => downstream.exchange === number)?.tasks ?? [];
+    return new ExchangeEdge({
+      number,
+      to: edge.to,
+      writers: tasks.map(({ task }) => writer(task)),
+      router: new KeyRouter(tasks.map(({ range }) => range)),
+      key: edge.partitioning.kind === "keyed" ? edge.partitioning.key : undefined,
+      inTurn: edge.partitioning.kind === "rebalance",
+      activity: shared.units.activity,
+    });
+  }
+}

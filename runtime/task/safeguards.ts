@@ -1,0 +1,28 @@
+/**
+ * The rules of DESIGN §9 that can be switched off, each alone, so that the simulation can show that it would notice. In production
+ * all are on: nothing but tests of the tests passes anything else.
+ */
+export type Safeguard =
+  | "R3" // effects of n are done before n + 1 is written
+  | "R4" // a frame is applied at most once
+  | "R5" // effects that nobody saw finish are repeated
+  | "L1" // the rings of the old generation are sealed
+  | "L2" // a newer frame makes the receiver look again, instead of being dropped
+  | "L3" // records between the position and the batch are read first
+  | "L5" // versions of outside rows have all their parts
+  | "L6" // garbage collection lists before it reads the roots
+  | "L8" // alignment waits for exactly the live channels; children wait for their parents
+  | "L9" // a higher barrier abandons a lower alignment
+  | "hold"; // frames behind a barrier are held
+
+export interface Safeguards {
+  holds(rule: Safeguard): boolean;
+}
+
+/** All rules are on. */
+export const allSafeguards: Safeguards = { holds: () => true };
+
+/** All but one. */
+export function without(rule: Safeguard): Safeguards {
+  return { holds: (asked) => asked !== rule };
+}

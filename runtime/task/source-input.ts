@@ -1,0 +1,246 @@
+/**
+ * One source in one task: decodes records, takes their timestamps, makes watermarks, knows how far each shard is complete.
+ *
+ * Owns positions and the source's watermarks. Does not own reading: records come in as the driver read them.
+ *
+ * I1 Records at or before the position are passed over: a batch may be given again.
+ * I2 A record's watermark follows the record.
+ */
+import type { DecodeTarget, SourceRecord } from "../api/connector.ts";
+import type { OperatorSpec, RecordMeta } from "../api/graph.ts";
+import { assert } from "../base/assert.ts";
+import { messageOf, MillraceError } from "../base/errors.ts";
+import type { Position, ShardId } from "../base/ids.ts";
+import type { ShardProgress, SourceProgress } from "../state/commit.ts";
+import { comparePositions } from "../streaming/position.ts";
+import { type ShardWatermarks, SourceWatermarks, type StoredSourceWatermarks } from "../time/source-watermarks.ts";
+import type { ValveChange } from "../time/watermark-valve.ts";
+import { maxWatermark } from "../time/watermark.ts";
+import type { NodeOutput } from "./node-output.ts";
+import type { UnitOrigin, Units } from "./units.ts";
+
+/** A batch of one shard, and how far it is fed. */
+export interface RecordsInput {
+  readonly source: string;
+  readonly shard: ShardId;
+  readonly records: readonly SourceRecord[];
+  at: number;
+}
+
+/** The furthest a date can be from the epoch, ms: what lies beyond is no timestamp. */
+const timestampMax = 8.64e15;
+
+interface OpenShard {
+  position: Position | "horizon";
+  ended: boolean;
+  readonly parents: readonly ShardId[];
+  readonly watermarks: ShardWatermarks | undefined;
+}
+
+export interface SourceInputOptions {
+  readonly uid: string;
+  readonly spec: OperatorSpec & { kind: "source" };
+  readonly stepMs: number;
+  readonly progress: SourceProgress | undefined;
+  readonly output: NodeOutput;
+  readonly units: Units;
+  readonly reject: (origin: UnitOrigin, operator: string, reason: string) => void;
+}
+
+export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
+  readonly uid: string;
+  private readonly spec: OperatorSpec & { kind: "source" };
+  private readonly output: NodeOutput;
+  private readonly units: Units;
+  private readonly rejected: SourceInputOptions["reject"];
+  private readonly watermarks: SourceWatermarks | undefined;
+  private readonly shards = new Map<ShardId, OpenShard>();
+  /** How many values were taken in since the task was made. */
+  taken = 0;
+  private record: SourceRecord | undefined;
+  /** Values of the current record that are not yet taken in, last first: each is a unit of its own. */
+  private values: unknown[] = [];
+  private value: unknown;
+  private currentShard: OpenShard | undefined;
+  private currentId = "";
+  private readonly origin: UnitOrigin;
+  private readonly work: () => void;
+
+  constructor(options: SourceInputOptions) {
+    const { spec, progress } = options;
+    this.uid = options.uid;
+    this.spec = spec;
+    this.output = options.output;
+    this.units = options.units;
+    this.rejected = options.reject;
+    if (spec.watermarks !== undefined)
+      this.watermarks = new SourceWatermarks(spec.watermarks, options.stepMs, progress?.watermarks as StoredSourceWatermarks | undefined);
+    for (const [shard, { position, ended, parents }] of progress?.shards ?? []) this.open(shard, position, ended, parents);
+    this.origin = { kind: "record", shard: "", position: () => this.position, bytes: () => this.current.bytes };
+    Object.defineProperty(this.origin, "shard", { get: () => this.currentId });
+    this.work = () => this.take(this.value);
+  }
+
+  private open(shard: ShardId, position: Position | "horizon", ended: boolean, parents: readonly ShardId[]): void {
+    const watermarks = this.watermarks?.has(shard) ? this.watermarks.shard(shard) : undefined;
+    this.shards.set(shard, { position, ended, parents, watermarks });
+  }
+
+  /** Adds a shard that is to be read from the beginning; one that is known stays as it is. */
+  addShard(shard: ShardId, parents: readonly ShardId[], now: number): ValveChange | undefined {
+    if (this.shards.has(shard)) return undefined;
+    const change = this.watermarks?.has(shard) === false ? this.watermarks.add(shard, now, parents) : undefined;
+    this.open(shard, "horizon", false, parents);
+    return change;
+  }
+
+  has(shard: ShardId): boolean {
+    return this.shards.has(shard);
+  }
+
+  /** A shard may be read when all its parents that this task knows have ended, and it has not (L8). */
+  isLive(shard: ShardId): boolean {
+    const open = this.shards.get(shard);
+    return open !== undefined && !open.ended && open.parents.every((parent) => this.shards.get(parent)?.ended ?? true);
+  }
+
+  positionOf(shard: ShardId): Position | "horizon" {
+    return this.shards.get(shard)?.position ?? "horizon";
+  }
+
+  get allEnded(): boolean {
+    for (const shard of this.shards.values()) if (!shard.ended) return false;
+    return this.shards.size > 0;
+  }
+
+  get watermark(): number | undefined {
+    return this.watermarks?.watermark;
+  }
+
+  get idle(): boolean {
+    return this.watermarks?.status === "idle";
+  }
+
+  // ---- feeding ----
+
+  /** Drops from the input what is complete already. */
+  skipKnown(input: RecordsInput): void {
+    const position = this.positionOf(input.shard);
+    if (position === "horizon") return;
+    while (input.at < input.records.length && comparePositions((input.records[input.at] as SourceRecord).position, position) <= 0) input.at++;
+  }
+
+  /** To be called before the first record of a batch. */
+  begin(input: RecordsInput, now: number): ValveChange | undefined {
+    const open = this.shards.get(input.shard);
+    assert(open !== undefined, `shard ${input.shard} of source ${this.uid} is unknown to the task`);
+    this.currentShard = open;
+    this.currentId = input.shard;
+    return this.watermarks?.onRecordsSeen(input.shard, now);
+  }
+
+  /** Takes the next value of the input; a record is passed when its last value is taken. */
+  feedOne(input: RecordsInput): void {
+    if (this.values.length === 0) this.decode(input.records[input.at] as SourceRecord);
+    if (this.values.length > 0) {
+      this.value = this.values.pop();
+      this.units.record(this.origin, this.work);
+    }
+    if (this.values.length === 0) input.at++;
+  }
+
+  private decode(record: SourceRecord): void {
+    this.record = record;
+    try {
+      this.spec.source.decode(record, this);
+    } catch (error) {
+      this.values = [];
+      return this.reject(messageOf(error));
+    }
+    if (this.values.length > 1) this.values.reverse();
+  }
+
+  /** The batch was fed up to `at`. */
+  end(input: RecordsInput): void {
+    const last = input.records[input.at - 1];
+    if (last !== undefined) (this.currentShard as OpenShard).position = last.position as Position;
+  }
+
+  accept(value: unknown): void {
+    this.taken++;
+    this.values.push(value);
+  }
+
+  private take(value: unknown): void {
+    const { spec } = this;
+    const timestamp = spec.timestamps === undefined ? this.current.arrivalTime : this.timestampOf(value);
+    this.output.emit(value, timestamp);
+    const watermark = this.currentShard?.watermarks?.onRecord(value, timestamp);
+    if (watermark !== undefined) this.output.watermark(watermark);
+  }
+
+  reject(reason: string, bytes?: Uint8Array): void {
+    this.taken++;
+    const origin = bytes === undefined ? this.origin : { ...this.origin, shard: this.currentId, bytes: () => bytes };
+    this.rejected(origin as UnitOrigin, this.uid, reason);
+  }
+
+  private timestampOf(value: unknown): number {
+    let timestamp: unknown;
+    try {
+      timestamp = this.spec.timestamps?.(value, this);
+    } catch (error) {
+      throw new MillraceError("invalid", `no timestamp: ${messageOf(error)}`, { cause: error, context: { operator: this.uid } });
+    }
+    if (typeof timestamp === "number" && Number.isInteger(timestamp) && timestamp <= timestampMax && timestamp >= -timestampMax) return timestamp;
+    const shown = typeof timestamp === "number" || timestamp === undefined ? String(timestamp) : JSON.stringify(timestamp);
+    throw new MillraceError("invalid", `no valid timestamp (whole epoch milliseconds within ±8.64e15): ${shown}`, { context: { operator: this.uid } });
+  }
+
+  private get current(): SourceRecord {
+    return this.record as SourceRecord;
+  }
+
+  // RecordMeta of the current record
+  get shard(): string {
+    return this.currentId;
+  }
+  get position(): string {
+    return this.current.position;
+  }
+  get arrivalTime(): number {
+    return this.current.arrivalTime;
+  }
+  get partitionKey(): string {
+    return this.current.partitionKey;
+  }
+
+  // ---- ends and idleness ----
+
+  /** The shard has ended. `continued`: other tasks read its children. Children read by this task must have been added. */
+  endShard(shard: ShardId, now: number, continued: boolean): ValveChange | undefined {
+    const open = this.shards.get(shard) as OpenShard;
+    open.ended = true;
+    return this.watermarks?.end(shard, now, continued) ?? (this.allEnded && !continued ? { watermark: maxWatermark, status: undefined } : undefined);
+  }
+
+  /** A read from the shard's position was empty and nothing is behind (L13). */
+  decideIdle(shard: ShardId, now: number): ValveChange | undefined {
+    const { watermarks } = this;
+    if (watermarks === undefined || !this.isLive(shard)) return undefined;
+    const change = watermarks.decideIdle(shard, now);
+    const advanced = watermarks.advanceIdle(now);
+    return advanced === undefined ? change : { ...change, watermark: advanced };
+  }
+
+  /** When idleness must be looked at; undefined: time changes nothing. */
+  nextIdleCheck(): number | undefined {
+    return this.watermarks?.nextIdleCheck();
+  }
+
+  progress(): SourceProgress {
+    const shards = new Map<ShardId, ShardProgress>();
+    for (const [shard, { position, ended, parents }] of this.shards) shards.set(shard, { position, ended, parents });
+    return { shards, watermarks: this.watermarks?.snapshot() };
+  }
+}

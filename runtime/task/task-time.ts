@@ -1,0 +1,79 @@
+/** The watermarks of a task's operators: which have several inputs, and where they stood at the last commit. */
+import type { ChannelId } from "../base/ids.ts";
+import type { Progress } from "../state/commit.ts";
+import { stageOf, upstreamOf } from "../streaming/channel.ts";
+import { loadWatermark, maxWatermark, minWatermark, storeWatermark, type StoredWatermark } from "../time/watermark.ts";
+import { type InputStatus, WatermarkValve } from "../time/watermark-valve.ts";
+import type { Chain } from "./chain.ts";
+import type { ChainNode } from "./chain-node.ts";
+import type { ChannelInput } from "./channel-input.ts";
+import type { SourceInput } from "./source-input.ts";
+import type { TaskPlan } from "./task-plan.ts";
+
+interface StoredInput extends Omit<InputStatus, "at"> {
+  readonly at: StoredWatermark;
+}
+export interface StoredValve {
+  readonly watermark: StoredWatermark;
+  /** Undefined after a restore into a new generation: the channels are new, the watermark is not. */
+  readonly inputs: readonly (readonly [string, StoredInput])[] | undefined;
+}
+
+interface Timed {
+  readonly plan: TaskPlan;
+  readonly chain: Chain;
+  readonly channels: ChannelInput;
+  readonly sources: ReadonlyMap<string, SourceInput>;
+}
+
+/** Gives a valve to every operator whose watermark is of more than one input. */
+export function createValves(task: Timed, progress: Progress): void {
+  for (const node of task.chain.nodes) {
+    const inputs = [...(task.chain.chainedInputs.get(node.uid) ?? []), ...channelInputs(task, node, progress.channels.keys())];
+    const stored = progress.valves.get(node.uid) as StoredValve | undefined;
+    const fromChannels = task.plan.job.exchanges.some((exchange) => exchange.to === node.uid);
+    if (inputs.length < 2 && !fromChannels) continue;
+    node.valve = restoreValve(stored, inputs);
+    node.current = node.valve.watermark;
+  }
+}
+
+function channelInputs(task: Timed, node: ChainNode, channels: Iterable<ChannelId>): string[] {
+  const { exchanges } = task.plan.job;
+  const into = exchanges.filter((exchange) => exchange.to === node.uid && exchange.toStage === task.plan.stage.id);
+  const names: string[] = [];
+  for (const channel of channels)
+    for (const { number, fromStage } of into) if (stageOf(upstreamOf(channel)) === fromStage) names.push(`${number}:${channel}`);
+  return names;
+}
+
+function restoreValve(stored: StoredValve | undefined, inputs: readonly string[]): WatermarkValve {
+  const floor = stored === undefined ? minWatermark : loadWatermark(stored.watermark);
+  if (stored?.inputs !== undefined)
+    return WatermarkValve.restore(stored.inputs.map(([name, input]) => [name, { ...input, at: loadWatermark(input.at) }] as const), { floor });
+  const valve = new WatermarkValve({ floor });
+  for (const input of inputs) valve.add(input);
+  return valve;
+}
+
+/** Puts operators with one input where their only input stands. */
+export function restoreWatermarks(task: Timed): void {
+  const at = new Map<string, number>();
+  for (const [uid, source] of task.sources) at.set(uid, source.watermark ?? (source.allEnded ? maxWatermark : minWatermark));
+  for (const node of task.chain.nodes) {
+    const upstream = task.plan.job.operators.get(node.uid)?.node.inputs[0]?.from;
+    if (node.valve === undefined && upstream !== undefined) node.current = at.get(upstream) ?? minWatermark;
+    at.set(node.uid, node.current);
+  }
+}
+
+/** The valves as plain data, for the commit. */
+export function valveProgress(chain: Chain): Map<string, StoredValve> {
+  const valves = new Map<string, StoredValve>();
+  for (const { uid, valve } of chain.nodes) {
+    if (valve === undefined) continue;
+    const inputs = [...valve.snapshot()].map(([name, status]) => [name, { ...status, at: storeWatermark(status.at) }] as const);
+    valves.set(uid, { watermark: storeWatermark(valve.watermark), inputs });
+  }
+  return valves;
+}

@@ -1,0 +1,597 @@
+/**
+ * One task: a pure function from (state, input) to a commit (DESIGN §1).
+ *
+ * Owns the chain, the inputs' progress, and what the open commit has gathered. Does not own any I/O: it names the key groups it
+ * lacks (`missing`), takes what the driver fetched (`load`), and hands over commits as bytes' worth of data.
+ *
+ * K1 A commit ends at a barrier, at the end of the input, or where the driver ends it; never with elements that wait for state.
+ * K2 A task that threw is broken: the driver drops it and starts again from the journal.
+ * K3 The task of a written commit goes on from it without reading anything back.
+ */
+import { assert } from "../base/assert.ts";
+import { corrupt } from "../base/byte-reader.ts";
+import { ByteWriter } from "../base/byte-writer.ts";
+import { encodeValue } from "../base/message-pack.ts";
+import { messageOf, type MillraceError } from "../base/errors.ts";
+import type { BlobName, ChannelId, Checkpoint, KeyGroup, Position, Seq, ShardId, TaskId } from "../base/ids.ts";
+import type { CommitEnd } from "../api/connector.ts";
+import { Activity } from "../state/activity.ts";
+import type { Commit, Effect, Progress, RowChanges, SourceProgress } from "../state/commit.ts";
+import type { KeyedStore, LoadedPart } from "../state/keyed-store.ts";
+import { channelId } from "../streaming/channel.ts";
+import { ChannelWriter } from "../streaming/channel-writer.ts";
+import { type Barrier, type Element, readElement, type Successor } from "../streaming/element.ts";
+import type { Frame } from "../streaming/frame.ts";
+import type { ValveChange } from "../time/watermark-valve.ts";
+import { maxWatermark, minWatermark } from "../time/watermark.ts";
+import { buildChain, type Chain } from "./chain.ts";
+import { ChannelInput, type FramesInput } from "./channel-input.ts";
+import type { ChainNode, NodeState, TaskShared } from "./chain-node.ts";
+import type { NodeOutput } from "./node-output.ts";
+import { type RecordsInput, SourceInput } from "./source-input.ts";
+import { createValves, restoreWatermarks, valveProgress } from "./task-time.ts";
+import type { TaskPlan } from "./task-plan.ts";
+import type { TaskStart } from "./task-start.ts";
+import { type UnitKeeper, type UnitOrigin, Units } from "./units.ts";
+
+/** Why feeding stopped. */
+export type FeedStatus =
+  /** The input is taken in. */
+  | "done"
+  /** Key groups must be loaded first. */
+  | "blocked"
+  /** A barrier: the commit must end here. */
+  | "barrier"
+  /** Enough for one commit. */
+  | "full"
+  /** A frame of a newer generation stands next. */
+  | "newer";
+
+interface Counters {
+  records: number;
+  deadLetters: number;
+  lateDropped: number;
+}
+
+type DeadLetterEffect = Extract<Effect, { effect: "deadLetter" }>;
+
+export class Task implements TaskShared, UnitKeeper {
+  readonly plan: TaskPlan;
+  readonly units: Units;
+  readonly chain: Chain;
+  readonly channels: ChannelInput;
+  readonly sources = new Map<string, SourceInput>();
+  /** The seq of the last commit that this state reflects. */
+  head: Seq;
+  now: number;
+  ended: boolean;
+  readonly counters = new Map<string, number>();
+  private readonly start: Progress;
+  private readonly writers = new Map<ChannelId, ChannelWriter>();
+  private readonly nodesDownstreamFirst: readonly ChainNode[];
+  private readonly activity: Activity;
+  /** The bytes of pages in each segment that the index refers to. */
+  readonly segments: Map<BlobName, number>;
+  private successors: readonly Successor[];
+  private deadLetters: DeadLetterEffect[] = [];
+  private readonly totals: Counters;
+  private outputMark: { writers: Map<ChannelWriter, ReturnType<ChannelWriter["mark"]>>; sinks: Map<string, number>; letters: number } | undefined;
+  /** The frame that is being taken in. */
+  private frame: Frame | undefined;
+  private frameShard = "";
+  private framePosition = "";
+  private element: Element & { kind: "record" } | undefined;
+  private readonly frameOrigin: UnitOrigin;
+  private barrierDue: Barrier | undefined;
+  private declined: Barrier | undefined;
+  private moved = false;
+  private wokenAt = Infinity;
+
+  /** `earlier`: an instance of this task that stood at a commit before `head`; its state is taken over, and `replay` brings it up. */
+  constructor(plan: TaskPlan, start: TaskStart, head: Seq, earlier?: Task) {
+    this.plan = plan;
+    this.activity = earlier?.activity ?? new Activity();
+    this.segments = start.index.segments;
+    this.head = head;
+    this.start = start.progress;
+    this.now = start.progress.now;
+    this.ended = start.progress.ended;
+    this.successors = start.progress.successors;
+    this.totals = { ...start.progress.totals };
+    this.units = new Units(this.activity, this, plan.job.options.onUserError === "fail");
+    this.chain = buildChain({ plan, index: start.index, states: earlier?.states, shared: this, writer: (task) => this.writer(task), seq: () => this.head + 1 });
+    this.nodesDownstreamFirst = [...this.chain.nodes].reverse();
+    const { job, generation, deployment, task, safeguards } = plan;
+    this.channels = new ChannelInput({ job: job.name, generation, deployment, task, safeguards }, start.progress, start.held);
+    for (const uid of plan.stage.sources) this.sources.set(uid, this.createSource(uid, start.progress.sources.get(uid)));
+    for (const [uid, state] of start.progress.sinks) this.chain.sinks.get(uid)?.writer.restore(state);
+    createValves(this, start.progress);
+    this.restoreTime();
+    this.frameOrigin = {
+      kind: "record",
+      shard: "inbox",
+      position: () => this.framePosition,
+      bytes: () => encodeValue((this.element as Element & { kind: "record" }).value),
+    };
+    if (start.progress.sent.size === 0) this.announceTime();
+  }
+
+  private get states(): ReadonlyMap<string, NodeState> {
+    const states = new Map<string, NodeState>();
+    for (const { uid, state } of this.chain.nodes) if (state !== undefined) states.set(uid, state);
+    return states;
+  }
+
+  /** Lays the rows and held frames of a commit over the state; its progress is given to the constructor. */
+  replay(commit: Commit): void {
+    const stores = new Map(this.chain.stores.map((store) => [store.operator, store]));
+    for (const { operator, schema, bytes } of commit.rows) stores.get(operator)?.applyChanges(commit.seq, schema, bytes);
+    this.channels.held.apply(commit.held);
+  }
+
+  private createSource(uid: string, progress: SourceProgress | undefined): SourceInput {
+    const { spec } = this.plan.job.operators.get(uid)!.node;
+    assert(spec.kind === "source", `${uid} is a source`);
+    return new SourceInput({
+      uid,
+      spec,
+      stepMs: this.plan.job.options.watermarkStepMs,
+      progress,
+      output: this.chain.sourceOutputs.get(uid) as NodeOutput,
+      units: this.units,
+      reject: (origin, operator, reason) => this.addDeadLetter(origin, operator, reason),
+    });
+  }
+
+  private writer(to: TaskId): ChannelWriter {
+    const { job, generation, deployment, task, limits } = this.plan;
+    const channel = channelId(task, to);
+    let writer = this.writers.get(channel);
+    if (writer === undefined) {
+      const next = this.start.sent.get(channel) ?? 0;
+      writer = new ChannelWriter({ job: job.name, generation, deployment, channel }, next, limits.frameBytesMax);
+      this.writers.set(channel, writer);
+    }
+    return writer;
+  }
+
+  private restoreTime(): void {
+    restoreWatermarks(this);
+  }
+
+  /** A task that goes on from a checkpoint tells those after it where its time stands, since their channels are new. */
+  private announceTime(): void {
+    for (const [uid, source] of this.sources) {
+      const watermark = source.watermark ?? minWatermark;
+      if (watermark > minWatermark) this.chain.sourceOutputs.get(uid)?.watermarkAcross(watermark);
+      if (source.idle) this.chain.sourceOutputs.get(uid)?.statusAcross(false);
+    }
+    for (const node of this.chain.nodes) if (node.current > minWatermark) node.output.watermarkAcross(node.current);
+  }
+
+  // ---- one step ----
+
+  /** Begins a commit: time moves on, processing-time timers fire. `guarded`: an earlier attempt failed on a record. */
+  begin(now: number, guarded: boolean): void {
+    this.units.guarded = guarded;
+    this.now = Math.max(this.now, now);
+    for (const store of this.chain.stores) store.turn++;
+    for (const node of this.chain.nodes) {
+      if (node.state !== undefined && node.state.store.earliestTimer("processingTime") <= this.now) {
+        this.moved = true;
+        node.passTime();
+      }
+    }
+  }
+
+  /** Feeds records of one source shard; stops where the status says. */
+  feedRecords(input: RecordsInput): FeedStatus {
+    const source = this.sources.get(input.source);
+    assert(source !== undefined, `task ${this.plan.task} has no source ${input.source}`);
+    source.skipKnown(input);
+    if (input.at >= input.records.length) return "done";
+    this.moved = true;
+    this.applyChange(source.begin(input, this.now), this.chain.sourceOutputs.get(input.source) as NodeOutput);
+    const { records } = input;
+    const bytesMax = this.plan.limits.outputBytesMax;
+    let status: FeedStatus = "done";
+    while (input.at < records.length) {
+      if (this.units.interrupted) {
+        status = "blocked";
+        break;
+      }
+      source.feedOne(input);
+      if ((input.at & 255) === 0 && this.outputBytes() > bytesMax) {
+        status = "full";
+        break;
+      }
+    }
+    source.end(input);
+    return status;
+  }
+
+  /** How many bytes of frames the open commit has gathered. */
+  private outputBytes(): number {
+    let bytes = 0;
+    for (const writer of this.writers.values()) bytes += writer.sizeBytes;
+    return bytes;
+  }
+
+  /** Feeds frames of the inbox. Held frames that need wait no longer come first. */
+  feedFrames(input: FramesInput): FeedStatus {
+    const status = this.feedHeld();
+    if (status !== "done") return status;
+    this.channels.skipKnown(input);
+    while (input.at < input.records.length) {
+      const record = input.records[input.at]!;
+      this.framePosition = record.position;
+      const received = this.channels.receive(record);
+      if (received.outcome === "newer") return "newer";
+      this.moved = true;
+      this.channels.position = record.position as Position;
+      input.at++;
+      if (received.outcome === "apply") {
+        this.frame = received.frame;
+        const after = this.feedFrame();
+        if (after !== "done") return after;
+      }
+      this.declineWhenTooMuchIsHeld();
+      const held = this.feedHeld();
+      if (held !== "done") return held;
+      if (this.outputBytes() > this.plan.limits.outputBytesMax) return "full";
+    }
+    return "done";
+  }
+
+  /** Goes on with the open frame, then with held frames that need wait no longer. */
+  private feedHeld(): FeedStatus {
+    for (;;) {
+      const status = this.feedFrame();
+      if (status !== "done") return status;
+      this.frame = this.channels.releaseHeld();
+      if (this.frame === undefined) return "done";
+      this.moved = true;
+    }
+  }
+
+  private feedFrame(): FeedStatus {
+    const { frame } = this;
+    if (frame === undefined) return this.barrierDue === undefined ? "done" : "barrier";
+    while (!frame.elements.done) {
+      if (this.units.interrupted) return "blocked";
+      this.takeElement(frame.channel, readElement(frame.elements));
+    }
+    this.frame = undefined;
+    return this.barrierDue === undefined ? "done" : "barrier";
+  }
+
+  private takeElement(channel: ChannelId, element: Element): void {
+    switch (element.kind) {
+      case "record":
+        this.element = element;
+        return this.units.record(this.frameOrigin, () => this.takeRecord(element));
+      case "watermark":
+        return this.receiver(element.edge).receiveWatermark(`${element.edge}:${channel}`, element.at);
+      case "status":
+        return this.receiver(element.edge).receiveStatus(`${element.edge}:${channel}`, element.active);
+      case "barrier":
+        return this.onBarrier(channel, element.barrier);
+      case "end":
+        return this.onEnd(channel, element.successors);
+    }
+  }
+
+  private takeRecord(element: Element & { kind: "record" }): void {
+    const exchange = this.plan.job.exchanges[element.edge];
+    this.totals.records++;
+    this.receiver(element.edge).record(element.value, element.timestamp, exchange?.input ?? 0, element.key);
+  }
+
+  private receiver(edge: number): ChainNode {
+    const exchange = this.plan.job.exchanges[edge];
+    const node = exchange && this.chain.byUid.get(exchange.to);
+    if (node === undefined) throw corrupt(`a frame names exchange ${edge}, which does not lead to task ${this.plan.task}`);
+    return node;
+  }
+
+  /** Goes on after a load: what waits deepest first, so that every operator keeps its order. */
+  resume(): void {
+    this.units.proceed(() => {
+      for (const node of this.nodesDownstreamFirst) if (node.blocked) node.resume();
+    });
+  }
+
+  /** True when elements wait for key groups; `missing` names them. */
+  get blocked(): boolean {
+    return this.chain.nodes.some((node) => node.blocked);
+  }
+
+  get missing(): readonly { readonly store: KeyedStore; readonly groups: readonly KeyGroup[] }[] {
+    return this.chain.stores.filter((store) => store.missing.size > 0).map((store) => ({ store, groups: [...store.missing] }));
+  }
+
+  load(store: KeyedStore, group: KeyGroup, parts: readonly LoadedPart[]): void {
+    store.load(group, parts);
+  }
+
+  // ---- barriers ----
+
+  /** The barrier that the commit must end at. */
+  get barrier(): Barrier | undefined {
+    return this.barrierDue;
+  }
+
+  /** A source's task takes part in a checkpoint because it was asked to. */
+  trigger(barrier: Barrier): void {
+    if (barrier.checkpoint > this.channels.alignment.last) this.barrierDue = barrier;
+  }
+
+  private onBarrier(channel: ChannelId, barrier: Barrier): void {
+    const { alignment } = this.channels;
+    if (!this.plan.safeguards.holds("L9") && alignment.pending !== undefined && barrier.checkpoint > alignment.pending.checkpoint) return;
+    const decision = alignment.onBarrier(channel, barrier, this.channels.live);
+    if (decision === "complete") this.barrierDue = alignment.pending;
+    if (decision === "abandon") this.passDecline(barrier);
+  }
+
+  private declineWhenTooMuchIsHeld(): void {
+    const { alignment, held } = this.channels;
+    const { pending } = alignment;
+    if (pending === undefined || held.sizeBytes <= this.plan.limits.heldBytesMax) return;
+    alignment.abandon(pending.checkpoint);
+    this.passDecline({ ...pending, declined: true });
+  }
+
+  private passDecline(barrier: Barrier): void {
+    this.declined = barrier;
+    for (const writer of this.writers.values()) writer.barrier(barrier);
+  }
+
+  /** Whether the checkpoint is older than what this task has seen. */
+  hasSeen(checkpoint: Checkpoint): boolean {
+    return checkpoint <= this.channels.alignment.last;
+  }
+
+  // ---- ends ----
+
+  private onEnd(channel: ChannelId, successors: readonly Successor[]): void {
+    const { channels } = this;
+    for (const exchange of this.plan.job.exchanges) this.endValve(exchange.number, channel, successors);
+    channels.end(channel, successors);
+    const { alignment } = channels;
+    if (this.plan.safeguards.holds("L8") && alignment.isComplete(channels.live)) this.barrierDue = alignment.pending;
+  }
+
+  private endValve(exchange: number, channel: ChannelId, successors: readonly Successor[]): void {
+    const plan = this.plan.job.exchanges[exchange]!;
+    const node = plan.toStage === this.plan.stage.id ? this.chain.byUid.get(plan.to) : undefined;
+    const name = `${exchange}:${channel}`;
+    if (node?.valve?.has(name) !== true) return;
+    for (const { channel: child, parents } of this.channels.successorsOf(successors))
+      node.valve.addChild(`${exchange}:${child}`, parents.map((parent) => `${exchange}:${parent}`));
+    const change = node.valve.end(name, successors.length > 0);
+    if (change.watermark !== undefined) node.advance(change.watermark);
+  }
+
+  /** Makes a source shard known, so that it can be read. */
+  addShard(source: string, shard: ShardId, parents: readonly ShardId[]): void {
+    const input = this.sources.get(source) as SourceInput;
+    if (input.has(shard)) return;
+    this.moved = true;
+    this.applyChange(input.addShard(shard, parents, this.now), this.chain.sourceOutputs.get(source) as NodeOutput);
+  }
+
+  /** The shard has been read to its end. `successors`: tasks that read its children (exchange plans and keyed sources). */
+  endShard(source: string, shard: ShardId, successors: readonly Successor[]): void {
+    const input = this.sources.get(source) as SourceInput;
+    this.moved = true;
+    this.successors = [...this.successors, ...successors];
+    this.applyChange(input.endShard(shard, this.now, successors.length > 0), this.chain.sourceOutputs.get(source) as NodeOutput);
+  }
+
+  decideIdle(source: string, shard: ShardId): void {
+    const change = (this.sources.get(source) as SourceInput).decideIdle(shard, this.now);
+    if (change === undefined || (change.watermark === undefined && change.status === undefined)) return;
+    this.moved = true;
+    this.applyChange(change, this.chain.sourceOutputs.get(source) as NodeOutput);
+  }
+
+  private applyChange(change: ValveChange | undefined, output: NodeOutput): void {
+    if (change === undefined) return;
+    if (change.status === "active") output.status(true);
+    if (change.watermark !== undefined) output.watermark(change.watermark);
+    if (change.status === "idle") output.status(false);
+  }
+
+  /** True when no input will bring anything more. */
+  get inputEnded(): boolean {
+    for (const source of this.sources.values()) if (!source.allEnded) return false;
+    if (this.sources.size > 0) return true;
+    return this.channels.allEnded && this.channels.held.count === 0;
+  }
+
+  /** Ends the task: nothing waits, all inputs have ended. Tells those after it. */
+  end(): void {
+    assert(!this.blocked && this.inputEnded, `task ${this.plan.task} ends before its input`);
+    this.ended = true;
+    this.moved = true;
+    for (const writer of this.writers.values()) writer.end(this.successors);
+  }
+
+  // ---- the commit ----
+
+  /** Whether there is anything to commit. */
+  get changed(): boolean {
+    return this.moved || this.deadLetters.length > 0 || this.barrierDue !== undefined || this.declined !== undefined;
+  }
+
+  /** Ends the open commit: its changes of state, outputs and progress. The driver adds where it lies and who wrote it. */
+  finish(): Pick<Commit, "generation" | "deployment" | "task" | "seq" | "progress" | "held" | "rows" | "effects"> {
+    assert(!this.blocked && !this.units.interrupted, `task ${this.plan.task} commits while elements wait`);
+    const seq = this.head + 1;
+    const barrier = this.barrierDue;
+    if (barrier !== undefined) for (const writer of this.writers.values()) writer.barrier(barrier);
+    const end: CommitEnd = this.ended ? "endOfInput" : barrier !== undefined ? "barrier" : "turn";
+    const effects = this.takeEffects(end);
+    if (barrier !== undefined) this.passBarrier(barrier);
+    const rows = this.takeRows(seq);
+    const commit = { ...this.plan, seq, held: this.channels.held.takeChange(), rows, effects, progress: this.progress() };
+    this.head = seq;
+    this.moved = false;
+    const { generation, deployment, task, held, progress } = commit;
+    return { generation, deployment, task, seq, held, progress, rows, effects };
+  }
+
+  private passBarrier(barrier: Barrier): void {
+    const { alignment } = this.channels;
+    alignment.abandon(barrier.checkpoint);
+    this.barrierDue = undefined;
+  }
+
+  private takeRows(seq: Seq): RowChanges[] {
+    const rows: RowChanges[] = [];
+    for (const store of this.chain.stores) {
+      if (store.dirtyRows.length === 0) continue;
+      const writer = new ByteWriter(store.dirtyRows.length * 32);
+      if (store.writeChanges(writer, seq) > 0) rows.push({ operator: store.operator, schema: store.schema, bytes: writer.take() });
+    }
+    return rows;
+  }
+
+  private takeEffects(end: CommitEnd): Effect[] {
+    const effects: Effect[] = [];
+    for (const [channel, writer] of this.writers) {
+      const frames = writer.take();
+      if (frames.length > 0) effects.push({ effect: "send", channel, frames });
+    }
+    for (const [operator, sink] of this.chain.sinks)
+      for (const payload of sink.flush(end, (value, error) => this.onRefusedRow(operator, value, error)))
+        effects.push({ effect: "sink", operator, n: effects.length, payload });
+    effects.push(...this.deadLetters);
+    this.deadLetters = [];
+    if (this.declined !== undefined) effects.push({ effect: "acknowledge", checkpoint: this.declined.checkpoint, index: undefined, declined: true });
+    this.declined = undefined;
+    const wakeAt = this.nextWakeUp();
+    if (wakeAt !== this.wokenAt && wakeAt !== Infinity) effects.push({ effect: "wakeAt", at: wakeAt });
+    this.wokenAt = wakeAt;
+    return effects;
+  }
+
+  private onRefusedRow(operator: string, value: unknown, error: unknown): void {
+    const bytes = () => encodeRefused(value);
+    this.addDeadLetter({ kind: "record", shard: "", position: () => "", bytes }, operator, messageOf(error));
+  }
+
+  /** The processing time at which this task has something to do without input; Infinity: never. */
+  nextWakeUp(): number {
+    let at = Infinity;
+    for (const store of this.chain.stores) at = Math.min(at, store.earliestTimer("processingTime"));
+    for (const source of this.sources.values()) at = Math.min(at, source.nextIdleCheck() ?? Infinity);
+    return at;
+  }
+
+  private progress(): Progress {
+    const sources = new Map<string, SourceProgress>();
+    let taken = 0;
+    for (const [uid, source] of this.sources) {
+      sources.set(uid, source.progress());
+      taken += source.taken;
+      source.taken = 0;
+    }
+    this.totals.records += taken;
+    const sent = new Map<ChannelId, Seq>();
+    for (const [channel, writer] of this.writers) sent.set(channel, writer.next);
+    return {
+      sources,
+      ...this.channels.progress(),
+      sent,
+      valves: valveProgress(this.chain),
+      sinks: this.sinkStates(),
+      now: this.now,
+      ended: this.ended,
+      successors: this.successors,
+      versionOffset: this.start.versionOffset,
+      totals: { ...this.totals },
+    };
+  }
+
+  private sinkStates(): Map<string, unknown> {
+    const states = new Map<string, unknown>();
+    for (const [uid, sink] of this.chain.sinks) {
+      const state = sink.writer.state();
+      if (state !== undefined) states.set(uid, state);
+    }
+    return states;
+  }
+
+  // ---- what units need ----
+
+  mark(): void {
+    for (const store of this.chain.stores) store.startUnit();
+    this.outputMark = {
+      writers: new Map([...this.writers.values()].map((writer) => [writer, writer.mark()])),
+      sinks: new Map([...this.chain.sinks].map(([uid, sink]) => [uid, sink.length])),
+      letters: this.deadLetters.length,
+    };
+  }
+
+  takeBack(): void {
+    const mark = this.outputMark!;
+    for (const node of this.chain.nodes) node.dropWaitingRecords();
+    for (const store of this.chain.stores) store.undoUnit();
+    for (const [writer, at] of mark.writers) writer.rollback(at);
+    for (const [uid, length] of mark.sinks) this.chain.sinks.get(uid)?.truncate(length);
+    this.deadLetters.length = mark.letters;
+    this.outputMark = undefined;
+  }
+
+  forget(): void {
+    for (const store of this.chain.stores) store.endUnit();
+    this.outputMark = undefined;
+  }
+
+  waiting(): boolean {
+    return this.chain.nodes.some((node) => node.holdsRecords);
+  }
+
+  deadLetter(origin: UnitOrigin, error: MillraceError): void {
+    this.addDeadLetter(origin, String(error.context.operator), error.message);
+  }
+
+  private addDeadLetter(origin: UnitOrigin, operator: string, reason: string): void {
+    this.totals.deadLetters++;
+    const letter = { effect: "deadLetter", operator, reason } as const;
+    if (origin.kind === "timer") {
+      const { key, at, domain } = origin;
+      const bytes = encodeRefused({ timer: { operator: origin.operator, key, at, domain } });
+      this.deadLetters.push({ ...letter, shard: `timer of ${origin.operator}`, position: String(at), bytes });
+    } else this.deadLetters.push({ ...letter, shard: origin.shard, position: origin.position(), bytes: new Uint8Array(origin.bytes()) });
+  }
+
+  count(_operator: string, name: string, n: number): void {
+    if (name === "lateDropped") this.totals.lateDropped += n;
+    this.counters.set(name, (this.counters.get(name) ?? 0) + n);
+  }
+
+  get summary(): Readonly<Counters> {
+    return this.totals;
+  }
+
+  /** The lowest watermark among the task's outputs; -Infinity before the first. */
+  get watermark(): number {
+    let lowest = maxWatermark;
+    for (const source of this.sources.values()) lowest = Math.min(lowest, source.watermark ?? maxWatermark);
+    for (const node of this.chain.nodes) lowest = Math.min(lowest, node.current);
+    return lowest;
+  }
+}
+
+/** A value as readable as it can be, for the dead letters. */
+function encodeRefused(value: unknown): Uint8Array {
+  try {
+    return Buffer.from(JSON.stringify(value, (_key, item) => (typeof item === "bigint" ? String(item) : item)) ?? String(value));
+  } catch {
+    return Buffer.from(String(value));
+  }
+}
+
