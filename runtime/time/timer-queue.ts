@@ -56,6 +56,13 @@ export class TimerQueue<R extends Scheduled> {
     return this.#size;
   }
 
+  /** What is held in memory, stale entries included. */
+  footprint(): { entries: number; times: number } {
+    let entries = 0;
+    for (const bucket of this.#buckets.values()) entries += bucket.rows.length;
+    return { entries, times: this.#times.size };
+  }
+
   /** Queues the row at `at` unless it stands there or earlier already. An infinite `at` is no timer. */
   schedule(row: R, at: number): void {
     if (!(at < row.queuedAt)) return;
