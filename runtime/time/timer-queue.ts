@@ -146,7 +146,7 @@ export class TimerQueue<R extends Scheduled> {
     bucket.valid--;
     this.#size--;
     if (bucket.valid === 0) this.#drop(bucket);
-    else if (bucket.rows.length > 2 * bucket.valid + staleAllowed) compact(bucket, row);
+    else if (bucket.rows.length > 2 * bucket.valid + staleAllowed) compact(bucket);
   }
 
   #drop(bucket: Bucket<R>): void {
@@ -159,12 +159,12 @@ export class TimerQueue<R extends Scheduled> {
   }
 }
 
-/** Leaves one entry of each valid row; `leaving` is on its way out. A row that left and came back has two that look valid. */
-function compact<R extends Scheduled>(bucket: Bucket<R>, leaving: R): void {
+/** Leaves one entry of each valid row: a row that left and came back has two that look valid. */
+function compact<R extends Scheduled>(bucket: Bucket<R>): void {
   const { at, rows } = bucket;
   let kept = 0;
   for (const row of rows) {
-    if (row === leaving || row.queuedAt !== at) continue;
+    if (row.queuedAt !== at) continue;
     row.queuedAt = Number.NaN;
     rows[kept++] = row;
   }

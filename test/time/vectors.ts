@@ -10,7 +10,9 @@ export interface Vector {
 
 /** The vectors of one driver in test/vectors/<file>.json; throws when there are none, so that none is passed over in silence. */
 export function vectorsOf(file: "watermarks" | "windows", driver: string): Vector[] {
-  const { vectors } = JSON.parse(readFileSync(new URL(`../vectors/${file}.json`, import.meta.url), "utf8")) as { vectors: Vector[] };
+  const { vectors } = JSON.parse(readFileSync(new URL(`../vectors/${file}.json`, import.meta.url), "utf8")) as {
+    vectors: Vector[];
+  };
   const found = vectors.filter((vector) => vector.config.driver === driver);
   if (found.length === 0) throw new Error(`no vectors of driver ${driver} in ${file}.json`);
   return found;

@@ -50,8 +50,7 @@ describe("generator vectors", () => {
       vector.input.forEach((step, done) => {
         if (step.event !== undefined) watermark = Math.max(watermark, generator.onRecord(step.event, step.event));
         generator = createGenerator(strategy.spec, JSON.parse(JSON.stringify(generator.snapshot())));
-        for (const phase of vector.expected.phases)
-          if (phase.afterStep === done + 1) assert.equal(watermark, timeOf(phase.last));
+        for (const phase of vector.expected.phases) if (phase.afterStep === done + 1) assert.equal(watermark, timeOf(phase.last));
       });
     });
   }
@@ -102,7 +101,8 @@ function taskOf(inputs: number, channels: number) {
   });
   return (input: number, channel: number, step: any): Emitted[] => {
     const out: Emitted[] = [];
-    for (const item of emitted(feed(valves[input]!, String(channel), step))) out.push(...emitted(feed(operator, String(input), item)));
+    for (const item of emitted(feed(valves[input]!, String(channel), step)))
+      out.push(...emitted(feed(operator, String(input), item)));
     return out;
   };
 }

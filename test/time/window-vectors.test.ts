@@ -62,7 +62,9 @@ describe("mergeWindows vectors", () => {
       for (const [start, end] of vector.input) windows = addWindow(windows, start, end).windows;
       const inside = ({ start, end }: MergingWindow): Pair[] =>
         vector.input.filter(([s, e]: Pair) => s >= start && e <= end) as Pair[];
-      const merges = windows.map((window) => ({ from: inside(window), into: pairOf(window) })).filter(({ from }) => from.length > 1);
+      const merges = windows
+        .map((window) => ({ from: inside(window), into: pairOf(window) }))
+        .filter(({ from }) => from.length > 1);
       assert.deepEqual(
         merges.map(({ from, into }) => ({ from: from.sort(byStart), into })),
         vector.expected.merges
@@ -80,7 +82,10 @@ describe("mergingWindowSet vectors", () => {
       for (const step of vector.expected.steps) {
         if (step.retire !== undefined) {
           windows = retireWindow(windows, step.retire[0], step.retire[1]);
-          assert.deepEqual(windows.map(pairOf).filter(([start]) => start === step.retire[0]), []);
+          assert.deepEqual(
+            windows.map(pairOf).filter(([start]) => start === step.retire[0]),
+            [],
+          );
           continue;
         }
         const added = addWindow(windows, step.add[0], step.add[1]);

@@ -16,8 +16,16 @@ import {
 import { maxWatermark, minWatermark } from "../../runtime/time/watermark.ts";
 
 const farthest = 8.64e15;
-const time = fc.oneof(fc.integer({ min: -100, max: 100 }), fc.maxSafeInteger().map((n) => n % farthest), fc.constantFrom(farthest, -farthest));
-const size = fc.oneof(fc.integer({ min: 1, max: 10 }), fc.integer({ min: 1, max: 1e9 }), fc.constantFrom(1_000, 60_000, 86_400_000));
+const time = fc.oneof(
+  fc.integer({ min: -100, max: 100 }),
+  fc.maxSafeInteger().map((n) => n % farthest),
+  fc.constantFrom(farthest, -farthest),
+);
+const size = fc.oneof(
+  fc.integer({ min: 1, max: 10 }),
+  fc.integer({ min: 1, max: 1e9 }),
+  fc.constantFrom(1_000, 60_000, 86_400_000),
+);
 
 /** Floor division of whole numbers without rounding. */
 function floorDiv(a: bigint, b: bigint): bigint {
@@ -48,12 +56,22 @@ describe("window starts", () => {
 
   it("of sliding windows are all that hold the timestamp, the latest first", () => {
     fc.assert(
-      fc.property(fc.integer({ min: -50, max: 50 }), fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 12 }), fc.nat(11), (at, length, slide, o) => {
-        const offset = o % slide;
-        const expected: number[] = [];
-        for (let start = at; start > at - length; start--) if ((((start - offset) % slide) + slide) % slide === 0) expected.push(start);
-        assert.deepEqual(slidingWindows(at, offset, length, slide).map((w) => w.start), expected);
-      }),
+      fc.property(
+        fc.integer({ min: -50, max: 50 }),
+        fc.integer({ min: 1, max: 12 }),
+        fc.integer({ min: 1, max: 12 }),
+        fc.nat(11),
+        (at, length, slide, o) => {
+          const offset = o % slide;
+          const expected: number[] = [];
+          for (let start = at; start > at - length; start--)
+            if ((((start - offset) % slide) + slide) % slide === 0) expected.push(start);
+          assert.deepEqual(
+            slidingWindows(at, offset, length, slide).map((w) => w.start),
+            expected,
+          );
+        },
+      ),
     );
   });
 });
