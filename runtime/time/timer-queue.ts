@@ -11,6 +11,7 @@
  * Windows put very many rows at few timestamps, so rows stand in one bucket per timestamp, and only the distinct timestamps
  * are in a heap.
  */
+import { sortByHash } from "./canonical-order.ts";
 import { NumberHeap } from "./number-heap.ts";
 
 /** A row with timers. */
@@ -39,6 +40,7 @@ const staleAllowed = 16;
 
 export class TimerQueue<R extends Scheduled> {
   readonly #compare: (a: R, b: R) => number;
+  readonly #hashOf: ((row: R) => number) | undefined;
   readonly #buckets = new Map<number, Bucket<R>>();
   /** Every bucket's time, and times whose buckets are gone. */
   readonly #times = new NumberHeap();
@@ -46,9 +48,13 @@ export class TimerQueue<R extends Scheduled> {
   #last: Bucket<R> | undefined;
   #size = 0;
 
-  /** `compare` orders rows of one timestamp: by hash, then by key; it must not find two rows equal. */
-  constructor(compare: (a: R, b: R) => number) {
+  /**
+   * `compare` orders rows of one timestamp: by hash, then by key; it must not find two rows equal. With `hashOf`, that same
+   * 32-bit hash, many rows are sorted some times faster, in the same order.
+   */
+  constructor(compare: (a: R, b: R) => number, hashOf?: (row: R) => number) {
     this.#compare = compare;
+    this.#hashOf = hashOf;
   }
 
   /** How many rows are queued. */
@@ -125,7 +131,7 @@ export class TimerQueue<R extends Scheduled> {
       if (earliest > at) this.schedule(row, earliest);
       else due.push(row);
     }
-    return due.sort(this.#compare);
+    return this.#hashOf === undefined ? due.sort(this.#compare) : sortByHash(due, this.#hashOf, this.#compare);
   }
 
   #bucketAt(at: number): Bucket<R> {

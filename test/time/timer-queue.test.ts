@@ -1,6 +1,7 @@
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { sortByHash } from "../../runtime/time/canonical-order.ts";
 import { NumberHeap } from "../../runtime/time/number-heap.ts";
 import { TimerQueue, type Scheduled } from "../../runtime/time/timer-queue.ts";
 
@@ -164,6 +165,33 @@ describe("timer queue", () => {
       bound.times = Math.max(bound.times, times);
     }
     assert.ok(bound.entries < 100 && bound.times < 100, JSON.stringify(bound));
+  });
+});
+
+describe("canonical order", () => {
+  it("is that of the comparison, for few rows and for many, with hashes up to the last bit", () => {
+    const hash = fc.oneof(fc.constantFrom(0, 1, 2 ** 31, 2 ** 32 - 1), fc.integer({ min: 0, max: 2 ** 32 - 1 }));
+    fc.assert(
+      fc.property(fc.array(hash, { maxLength: 300, size: "max" }), (hashes) => {
+        const rows = hashes.map((h, n) => new Row(`k${(n * 7919) % hashes.length}:${n}`, h));
+        assert.deepEqual(
+          sortByHash([...rows], (r) => r.hash, canonical).map((r) => r.key),
+          rows.toSorted(canonical).map((r) => r.key),
+        );
+      }),
+    );
+  });
+
+  it("is the queue's, with and without the hash at hand", () => {
+    const fire = (queue: TimerQueue<Row>): string[] => {
+      for (let n = 0; n < 500; n++) {
+        const r = new Row(`k${n}`, (n * 40_503) % 97);
+        r.timers.add(n % 3);
+        queue.schedule(r, n % 3);
+      }
+      return fireDue(queue, 100);
+    };
+    assert.deepEqual(fire(new TimerQueue<Row>(canonical, (r) => r.hash)), fire(new TimerQueue<Row>(canonical)));
   });
 });
 

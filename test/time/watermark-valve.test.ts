@@ -207,6 +207,38 @@ describe("watermark valve", () => {
     assert.equal(valve.watermark, 5);
   });
 
+  it("V4: the end of the last active input is judged as if it went idle; an end while all are idle flushes nothing", () => {
+    // "a" went idle unseen at 10 above the output 5, and "b" is active again but behind.
+    const behind = (): WatermarkValve => {
+      const valve = new WatermarkValve();
+      for (const input of ["a", "b", "c"]) valve.add(input);
+      for (const [input, at] of [
+        ["a", 10],
+        ["b", 3],
+        ["c", 5],
+      ] as const)
+        valve.advance(input, at);
+      for (const input of ["b", "a"]) valve.setStatus(input, false);
+      valve.setStatus("b", true);
+      valve.setStatus("c", false);
+      return valve;
+    };
+    assert.deepEqual(behind().end("b"), { watermark: undefined, status: "idle" });
+    const idle = behind();
+    idle.setStatus("b", false);
+    assert.deepEqual(idle.end("c"), { watermark: undefined, status: undefined });
+
+    const held = new WatermarkValve();
+    for (const [input, at] of [
+      ["a", 5],
+      ["b", 10],
+    ] as const)
+      held.add(input, at);
+    held.advance("a", 6);
+    held.setStatus("b", false);
+    assert.deepEqual(held.end("a"), { watermark: 10, status: "idle" });
+  });
+
   it("V5: a child starts at the lowest of its parents' last watermarks, once all have ended", () => {
     const valve = new WatermarkValve();
     for (const input of ["a", "b"]) valve.add(input);
