@@ -11,6 +11,7 @@
  * Windows put very many rows at few timestamps, so rows stand in one bucket per timestamp, and only the distinct timestamps
  * are in a heap.
  */
+import { sortByHash } from "./canonical-order.ts";
 import { NumberHeap } from "./number-heap.ts";
 
 /** A row with timers. */
@@ -39,6 +40,7 @@ const staleAllowed = 16;
 
 export class TimerQueue<R extends Scheduled> {
   readonly #compare: (a: R, b: R) => number;
+  readonly #hashOf: ((row: R) => number) | undefined;
   readonly #buckets = new Map<number, Bucket<R>>();
   /** Every bucket's time, and times whose buckets are gone. */
   readonly #times = new NumberHeap();
@@ -46,14 +48,25 @@ export class TimerQueue<R extends Scheduled> {
   #last: Bucket<R> | undefined;
   #size = 0;
 
-  /** `compare` orders rows of one timestamp: by hash, then by key; it must not find two rows equal. */
-  constructor(compare: (a: R, b: R) => number) {
+  /**
+   * `compare` orders rows of one timestamp: by hash, then by key; it must not find two rows equal. With `hashOf`, that same
+   * 32-bit hash, many rows are sorted some times faster, in the same order.
+   */
+  constructor(compare: (a: R, b: R) => number, hashOf?: (row: R) => number) {
     this.#compare = compare;
+    this.#hashOf = hashOf;
   }
 
   /** How many rows are queued. */
   get size(): number {
     return this.#size;
+  }
+
+  /** What is held in memory, stale entries included. */
+  footprint(): { entries: number; times: number } {
+    let entries = 0;
+    for (const bucket of this.#buckets.values()) entries += bucket.rows.length;
+    return { entries, times: this.#times.size };
   }
 
   /** Queues the row at `at` unless it stands there or earlier already. An infinite `at` is no timer. */
@@ -118,7 +131,7 @@ export class TimerQueue<R extends Scheduled> {
       if (earliest > at) this.schedule(row, earliest);
       else due.push(row);
     }
-    return due.sort(this.#compare);
+    return this.#hashOf === undefined ? due.sort(this.#compare) : sortByHash(due, this.#hashOf, this.#compare);
   }
 
   #bucketAt(at: number): Bucket<R> {
@@ -139,7 +152,7 @@ export class TimerQueue<R extends Scheduled> {
     bucket.valid--;
     this.#size--;
     if (bucket.valid === 0) this.#drop(bucket);
-    else if (bucket.rows.length > 2 * bucket.valid + staleAllowed) compact(bucket, row);
+    else if (bucket.rows.length > 2 * bucket.valid + staleAllowed) compact(bucket);
   }
 
   #drop(bucket: Bucket<R>): void {
@@ -152,12 +165,12 @@ export class TimerQueue<R extends Scheduled> {
   }
 }
 
-/** Leaves one entry of each valid row; `leaving` is on its way out. A row that left and came back has two that look valid. */
-function compact<R extends Scheduled>(bucket: Bucket<R>, leaving: R): void {
+/** Leaves one entry of each valid row: a row that left and came back has two that look valid. */
+function compact<R extends Scheduled>(bucket: Bucket<R>): void {
   const { at, rows } = bucket;
   let kept = 0;
   for (const row of rows) {
-    if (row === leaving || row.queuedAt !== at) continue;
+    if (row.queuedAt !== at) continue;
     row.queuedAt = Number.NaN;
     rows[kept++] = row;
   }
