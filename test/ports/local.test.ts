@@ -60,7 +60,10 @@ describe("local: a directory", () => {
   it("belongs to one job", async () => {
     const directory = newDirectory();
     await openForTest({ job: "pageviews" }, directory);
-    await assert.rejects(openLocal(directory, { job: "sessions" }), failsAs("invalid", /another job.*of pageviews.*for sessions/));
+    await assert.rejects(
+      openLocal(directory, { job: "sessions" }),
+      failsAs("invalid", /another job.*of pageviews.*for sessions/),
+    );
   });
 
   it("remembers its ring size", async () => {
@@ -77,7 +80,10 @@ describe("local: a directory", () => {
     const database = new DatabaseSync(storeOf(directory));
     database.exec("PRAGMA user_version = 99");
     database.close();
-    await assert.rejects(openLocal(directory, { job: "pageviews" }), failsAs("invalid", /newer version.*format 99, known up to 1/));
+    await assert.rejects(
+      openLocal(directory, { job: "pageviews" }),
+      failsAs("invalid", /newer version.*format 99, known up to 1/),
+    );
   });
 
   it("with another program's database is refused, and left as it is", async () => {
