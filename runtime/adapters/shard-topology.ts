@@ -27,7 +27,7 @@ export function initialShards(stream: string, count: number): readonly Shard[] {
 }
 
 /** The open shard that takes `hashKey`. Throws `invalid` when the key lies outside the hash space. */
-export function shardFor(stream: string, shards: readonly Shard[], hashKey: bigint): Shard {
+export function shardFor<S extends Shard>(stream: string, shards: readonly S[], hashKey: bigint): S {
   const found = shards.find((shard) => !shard.closed && inRange(shard.range, hashKey));
   if (found === undefined) {
     const reason = inRange(fullRange, hashKey) ? "no open shard takes this hash key" : "hash key outside the 128-bit hash space";

@@ -1,0 +1,111 @@
+/** The local adapters under kill −9 and under races between processes. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { describe, it } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import { openLocal } from "../../runtime/adapters/local/open-local.ts";
+import { blobName, crashJob, crashPage, crashRing, crashTask, numberOf, readAll } from "./crash-workload.ts";
+import { newDirectory } from "./local-directory.ts";
+
+const kills = 12;
+
+/** The highest number acknowledged, per kind. */
+type Acknowledged = Map<string, number>;
+
+function startChild(file: string, ...parameters: readonly string[]) {
+  return spawn(process.execPath, [join(import.meta.dirname, "children", file), ...parameters], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+}
+
+/** Lets a writer run until `ms` after its first acknowledgement, then kills it; adds what it acknowledged. */
+async function runAndKill(directory: string, durability: string, ms: number, acknowledged: Acknowledged): Promise<void> {
+  const child = startChild("crash-writer.ts", directory, durability);
+  const exited = once(child, "exit");
+  const lines = createInterface(child.stdout);
+  lines.on("line", (line) => {
+    const [what, n] = line.split(" ") as [string, string];
+    acknowledged.set(what, Math.max(acknowledged.get(what) ?? 0, Number(n)));
+  });
+  await Promise.race([once(lines, "line"), exited]);
+  await wait(ms);
+  child.kill("SIGKILL");
+  const closed = once(lines, "close");
+  const [, signal] = (await exited) as [number | null, string | null];
+  await closed;
+  assert.equal(signal, "SIGKILL");
+}
+
+/** Everything acknowledged is there, whole, and at most what was under way at the kill is there beside it. */
+async function checkDirectory(directory: string, acknowledged: Acknowledged): Promise<void> {
+  const { journal, log, blobs, pages, close } = await openLocal(directory, { job: crashJob });
+  const said = (what: string) => acknowledged.get(what) ?? 0;
+  const { entries } = await journal.tail(crashTask, 0);
+  const head = entries.at(-1)!.seq;
+  assert.ok(head === said("entry") || head === said("entry") + 1, `head ${head}, acknowledged ${said("entry")}`);
+  assert.equal(entries.length, Math.min(head, crashRing));
+  for (const [n, { seq, bytes }] of entries.entries()) {
+    assert.equal(seq, head - entries.length + 1 + n);
+    assert.equal(numberOf(bytes), seq);
+  }
+  const records = await readAll(log);
+  assert.ok(records.length === said("record") || records.length === said("record") + 2);
+  assert.deepEqual(
+    records,
+    records.map((_, n) => n + 1),
+  );
+  const last = numberOf((await blobs.get(blobName(said("blob"))))!)!;
+  assert.ok(last === said("blob"), `blob ${last}, acknowledged ${said("blob")}`);
+  for (const { name } of (await blobs.list("segments/")).blobs) assert.notEqual(numberOf((await blobs.get(name))!), undefined);
+  const [page] = await pages.get([crashPage]);
+  assert.ok(page!.version >= said("page") && numberOf(page!.bytes) === page!.version);
+  await close();
+}
+
+describe("local: kill −9", () => {
+  for (const durability of ["process", "power"] as const) {
+    it(`loses nothing acknowledged and tears nothing, ${kills} times over, durability ${durability}`, async () => {
+      const directory = newDirectory();
+      const acknowledged: Acknowledged = new Map();
+      for (let n = 0; n < kills; n += 1) {
+        await runAndKill(directory, durability, Math.random() * 60, acknowledged);
+        await checkDirectory(directory, acknowledged);
+      }
+      assert.ok(acknowledged.get("entry")! > kills);
+    });
+  }
+});
+
+describe("local: several processes", () => {
+  it("write each entry of one ring once between them, opening the directory at the same moment", async () => {
+    const directory = newDirectory();
+    const entries = 400;
+    const racers = ["a", "b", "c"].map((name) => ({
+      name,
+      child: startChild("ring-racer.ts", directory, name, String(entries)),
+    }));
+    const wins = await Promise.all(
+      racers.map(async ({ name, child }) => {
+        const won: number[] = [];
+        createInterface(child.stdout).on("line", (line) => won.push(Number(line.split(" ")[1])));
+        const [code] = (await once(child, "close")) as [number];
+        assert.equal(code, 0);
+        return { name, won };
+      }),
+    );
+    const all = wins.flatMap(({ won }) => won).sort((a, b) => a - b);
+    assert.deepEqual(
+      all,
+      Array.from({ length: entries }, (_, n) => n + 1),
+    );
+    const { journal, close } = await openLocal(directory, { job: crashJob });
+    for (const { seq, bytes } of (await journal.tail(crashTask, 0)).entries) {
+      const winner = wins.find(({ won }) => won.includes(seq))!.name;
+      assert.equal(new TextDecoder().decode(bytes), `${winner}/${seq}`);
+    }
+    await close();
+  });
+});
