@@ -45,27 +45,37 @@ export function average<T>(of: (value: T) => number): Aggregator<T, readonly [nu
   };
 }
 
-type Parts = readonly (readonly [string, Aggregator<any, any, any>])[];
+/** Aggregators by name. */
+type Parts = Readonly<Record<string, Aggregator<any, any, any>>>;
 type Accumulators = Readonly<Record<string, unknown>>;
+/** What every part accepts. */
+type InputOf<P> = {
+  [N in keyof P]: P[N] extends Aggregator<infer T, any, any> ? (value: T) => void : never;
+}[keyof P] extends (value: infer T) => void
+  ? T
+  : never;
+type ResultsOf<P> = { [N in keyof P]: P[N] extends Aggregator<any, any, infer R> ? R : never };
 
 /**
  * Several aggregates in one pass: `combine({ n: count(), total: sum(…) })` gives `{ n, total }`. Merges and retracts when all
  * parts do. Its accumulator is stored by part name. Throws `invalid` for a part with a version: what is stored has one version,
  * so aggregators that migrate must be written as one.
  */
-export function combine<T, R extends object>(parts: { readonly [P in keyof R]: Aggregator<T, any, R[P]> }): Aggregator<
-  T,
-  unknown,
-  R
-> {
-  const all: Parts = Object.entries<Aggregator<any, any, any>>(parts);
-  for (const [part, { version }] of all)
+export function combine<T, R extends object>(parts: {
+  readonly [P in keyof R]: Aggregator<T, any, R[P]>;
+}): Aggregator<T, unknown, R>;
+/** The same apart from a stream, where the parts alone say what is aggregated. */
+export function combine<P extends Parts>(parts: P): Aggregator<InputOf<P>, unknown, ResultsOf<P>>;
+export function combine(parts: Parts): Aggregator<any, any, any> {
+  for (const [part, { version }] of Object.entries(parts))
     if (version !== undefined)
       throw invalid("an aggregator with a version cannot be combined: write one aggregator", { part, version });
-  return combineAll(all) as Aggregator<T, unknown, R>;
+  return combineAll(Object.entries(parts));
 }
 
-function combineAll(parts: Parts): Aggregator<unknown, Accumulators, Accumulators> {
+function combineAll(
+  parts: readonly (readonly [string, Aggregator<any, any, any>])[],
+): Aggregator<unknown, Accumulators, Accumulators> {
   const each = (of: (part: Aggregator<any, any, any>, name: string) => unknown): Accumulators =>
     Object.fromEntries(parts.map(([name, part]) => [name, of(part, name)]));
   return {

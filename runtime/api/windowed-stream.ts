@@ -42,11 +42,11 @@ export class WindowedStream<out T, K, W extends Window> {
   }
 
   /** Aggregates a window's values as they come; a function or a window function makes of the result what is emitted. */
-  aggregate<R>(uid: string, aggregator: Aggregator<T, any, R>): DataStream<R>;
-  aggregate<V, R>(uid: string, aggregator: Aggregator<T, any, V>, result: (key: K, window: W, value: V) => R): DataStream<R>;
-  aggregate<V, R, const S extends StateSpec = None, const WS extends StateSpec = None>(
+  aggregate<A, R>(uid: string, aggregator: Aggregator<T, A, R>): DataStream<R>;
+  aggregate<A, V, R>(uid: string, aggregator: Aggregator<T, A, V>, result: (key: K, window: W, value: V) => R): DataStream<R>;
+  aggregate<A, V, R, const S extends StateSpec = None, const WS extends StateSpec = None>(
     uid: string,
-    aggregator: Aggregator<T, any, V>,
+    aggregator: Aggregator<T, A, V>,
     fn: WindowFunction<K, V, R, W, S, WS>,
   ): DataStream<R>;
   aggregate(uid: string, aggregator: Aggregator<T, any, any>, result?: ResultFunction | AnyWindowFunction): DataStream<any> {

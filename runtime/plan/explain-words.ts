@@ -13,6 +13,11 @@ export function describeOperator(operator: ExplainedOperator): { readonly words:
   return { words: "", more };
 }
 
+/** The kind as its method is called. */
+export function describeKind(kind: ExplainedOperator["kind"]): string {
+  return kind === "keyedProcess" ? "process" : kind;
+}
+
 /** How an edge spreads records; nothing for a forward edge. */
 export function describePartitioning(kind: string): string {
   const words: Readonly<Record<string, string>> = {
@@ -65,8 +70,8 @@ function describeWindow({ assigner, time, sizeMs, offsetMs, gapMs, contents, res
   const size = sizeMs === null ? [] : [formatMs(sizeMs)];
   const gap = gapMs === null ? [] : [gapMs === "dynamic" ? "gap by record" : `gap ${formatMs(gapMs)}`];
   const offset = offsetMs ? [`offset ${formatMs(offsetMs)}`] : [];
-  const then = { value: "", result: " and a result", apply: " and applied", process: " and a process function" }[result] ?? "";
-  return [[assigner, ...size].join(" "), ...gap, ...offset, `${time} time`, `${contents}${then}`].join(", ");
+  const steps = [contents === "list" ? "" : contents, result === "value" ? "" : result].filter(Boolean).join(" + ");
+  return [[assigner, ...size].join(" "), ...gap, ...offset, `${time} time`, steps].join(", ");
 }
 
 function describeLateness({ allowedLatenessMs, lateSideOutput }: ExplainedWindow): readonly string[] {
