@@ -6,7 +6,7 @@
  */
 import type { Sink, Source } from "./connector.ts";
 import type { Duration } from "./duration.ts";
-import type { Key } from "./key.ts";
+import type { Key, KeyPart } from "./key.ts";
 import type { StateDeclaration } from "./state.ts";
 import type { Aggregator, KeyedProcessFunction, ProcessFunction, WindowFunction } from "./functions.ts";
 import type { TriggerSpec, WindowAssignerSpec } from "./windows.ts";
@@ -92,6 +92,8 @@ export interface OperatorOptions {
 export interface LogicalGraph {
   readonly name: string;
   readonly nodes: readonly LogicalNode[];
+  /** What the job asked for through `param`, with the values it was built with. */
+  readonly parameters?: ReadonlyMap<string, KeyPart>;
 }
 
 /** What a source tells of a record beside its value. */

@@ -5,6 +5,8 @@
  *    per inbox shard); the stage of kind "single" is the whole job in one task, fed by all shards of all sources.
  * P2 Operators of a stage are in topological order; edges inside a stage are chained, edges between stages are exchanges.
  * P3 An exchange's number is its place in `exchanges`; it travels in frames, so it is stable for one plan (fingerprint).
+ * P4 A stage of kind "source" receives no exchange, and no path of exchanges leads from a stage back to itself, so stages stand
+ *    in an order in which every exchange points forwards.
  */
 import type { LogicalGraph, LogicalNode, Partitioning } from "../api/graph.ts";
 
@@ -41,14 +43,19 @@ export interface StagePlan {
   readonly sources: readonly string[];
   /** Tasks of a keyed stage; 1 for "single"; as many as there are shards for "source". */
   readonly parallelism: number | "shards";
-  /** How keys are hashed: Kinesis' own MD5 of the partition key where the source is keyed already, else murmur3. */
-  readonly hash: "murmur3" | "md5";
+  /** How the keys of its keyed operators are hashed; murmur3 when there are both kinds, which only a "single" stage can have. */
+  readonly hash: KeyHash;
 }
+
+/** Kinesis' own MD5 of the partition key where the source is keyed already, else murmur3. */
+export type KeyHash = "murmur3" | "md5";
 
 export interface OperatorPlan {
   readonly node: LogicalNode;
   readonly stage: string;
   readonly states: readonly StateSchema[];
+  /** How its keys are hashed, whatever the parallelism, so that its state can be restored at another; undefined without keys. */
+  readonly hash: KeyHash | undefined;
   readonly outputs: readonly OutputEdge[];
 }
 

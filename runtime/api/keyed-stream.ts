@@ -1,0 +1,38 @@
+import type { DataStream } from "./data-stream.ts";
+import type { KeyedProcessFunction } from "./functions.ts";
+import type { GraphBuilder } from "./graph-builder.ts";
+import type { Key } from "./key.ts";
+import type { Origin } from "./origin.ts";
+import { value, type StateOptions, type StateSpec } from "./state.ts";
+import { WindowedStream } from "./windowed-stream.ts";
+import type { Window, WindowAssigner } from "./windows.ts";
+
+/** No state. */
+export type None = Record<never, never>;
+
+/** Elements of one key are handled in order, by one task. The key's state lives with the operator that comes next. */
+export class KeyedStream<out T, K extends Key> {
+  readonly #graph: GraphBuilder;
+  readonly #origins: readonly Origin[];
+
+  constructor(graph: GraphBuilder, origins: readonly Origin[]) {
+    this.#graph = graph;
+    this.#origins = origins;
+  }
+
+  /** A function with state and timers of the current key. */
+  process<R, const S extends StateSpec = None>(uid: string, fn: KeyedProcessFunction<K, T, R, S>): DataStream<R> {
+    const tags = (fn.sideOutputs ?? []).map((tag) => tag.id);
+    return this.#graph.addOperator(uid, { kind: "keyedProcess", fn }, this.#origins, tags);
+  }
+
+  /** Rolls the key's values into one and gives the result after each (Flink's KeyedStream.reduce). */
+  reduce(uid: string, reduce: (a: T, b: T) => T, options?: StateOptions<T>): DataStream<T> {
+    return this.#graph.addOperator(uid, { kind: "reduce", reduce, state: value(options) }, this.#origins);
+  }
+
+  /** Groups the key's values by window. */
+  window<W extends Window>(assigner: WindowAssigner<T, W>): WindowedStream<T, K, W> {
+    return new WindowedStream(this.#graph, this.#origins, { assigner: assigner.spec, allowedLateness: 0, lateTag: undefined });
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * What a job author imports: the words to write a job with, and nothing of the engine that runs it.
+ *
+ * I1 Importing this module touches no network, no disk and no clock: connectors are declarations here.
+ */
+
+// Job
+export { defineJob } from "./api/define-job.ts";
+export type { Job } from "./api/job.ts";
+export type { JobBuilder, SourceOptions } from "./api/job-builder.ts";
+export type { CheckpointOptions, JobOptions, OperatorOptions, RecordMeta } from "./api/graph.ts";
+export type { ParameterValues } from "./api/parameters.ts";
+
+// Streams
+export type { DataStream } from "./api/data-stream.ts";
+export type { SourceStream } from "./api/source-stream.ts";
+export type { KeyedStream } from "./api/keyed-stream.ts";
+export type { WindowedStream } from "./api/windowed-stream.ts";
+export type { Key } from "./api/key.ts";
+
+// Lengths of time
+export { days, hours, millis, minutes, seconds, type Duration } from "./api/duration.ts";
+
+// Time and windows
+export { boundedOutOfOrderness, customWatermarks, monotonous } from "./api/watermarks.ts";
+export type { WatermarkGenerator, WatermarkStrategy } from "./api/watermarks.ts";
+export { session, tumbling } from "./api/windows.ts";
+export type { TimeWindow, Window, WindowAssigner, WindowOptions } from "./api/windows.ts";
+
+// Functions
+export { keyedProcess, outputTag, type } from "./api/functions.ts";
+export type {
+  Aggregator,
+  Context,
+  KeyedContext,
+  KeyedProcessFunction,
+  OutputTag,
+  ProcessFunction,
+  Receives,
+  Schema,
+  TimerContext,
+  Timers,
+  Type,
+  WindowContext,
+  WindowFunction,
+} from "./api/functions.ts";
+export { average, combine, count, max, min, sum } from "./api/aggregators.ts";
+
+// State
+export { list, map, value } from "./api/state.ts";
+export type {
+  ListState,
+  MapState,
+  ReadonlyMapState,
+  StateDescriptor,
+  StateOptions,
+  States,
+  StateSpec,
+  ValueState,
+} from "./api/state.ts";
+
+// Sources and sinks: the types, then one line per connector's declaration
+export type { Mode, Sink, Source } from "./api/connector.ts";
+
+// The plan, and errors
+export { planJob } from "./plan/plan-job.ts";
+export { explain } from "./plan/explain.ts";
+export { explainJson, type ExplainedJob } from "./plan/explain-json.ts";
+export type { JobGraph } from "./plan/job-graph.ts";
+export { isKind, MillraceError, type ErrorKind } from "./base/errors.ts";

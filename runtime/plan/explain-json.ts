@@ -1,0 +1,161 @@
+/**
+ * A plan as plain JSON: what tools, consoles and deployments read of it, and what `explain()` prints.
+ *
+ * E1 It survives JSON.stringify and JSON.parse unchanged: no functions, no undefined. Times are ms.
+ */
+import type { ConnectorOptions } from "../api/connector.ts";
+import type { OperatorSpec, WindowSpec } from "../api/graph.ts";
+import type { WatermarkSpec } from "../api/watermarks.ts";
+import type { JobGraph, KeyHash, OperatorPlan, ResolvedJobOptions, StagePlan, StateSchema } from "./job-graph.ts";
+
+export interface ExplainedJob {
+  readonly job: string;
+  readonly fingerprint: string;
+  readonly options: ResolvedJobOptions;
+  /** Values of the job's parameters; a bigint as text. */
+  readonly parameters: Readonly<Record<string, string | number | boolean>>;
+  /** In an order in which every exchange points forwards. */
+  readonly stages: readonly ExplainedStage[];
+  readonly exchanges: readonly ExplainedExchange[];
+}
+export interface ExplainedStage {
+  readonly id: string;
+  readonly kind: StagePlan["kind"];
+  /** "shards": one for each shard of its sources. */
+  readonly tasks: number | "shards";
+  readonly hash: KeyHash;
+  readonly operators: readonly ExplainedOperator[];
+}
+export interface ExplainedOperator {
+  readonly uid: string;
+  readonly kind: OperatorSpec["kind"];
+  readonly states: readonly StateSchema[];
+  readonly sideOutputs: readonly string[];
+  readonly outputs: readonly ExplainedEdge[];
+  readonly source?: ExplainedSource;
+  readonly sink?: ExplainedSink;
+  readonly window?: ExplainedWindow;
+}
+export interface ExplainedEdge {
+  readonly to: string;
+  readonly input: number;
+  /** A side output's id; null is the main output. */
+  readonly tag: string | null;
+  readonly partitioning: string;
+  /** Null: chained. */
+  readonly exchange: number | null;
+}
+export interface ExplainedExchange extends Omit<ExplainedEdge, "exchange"> {
+  readonly number: number;
+  readonly from: string;
+  readonly fromStage: string;
+  readonly toStage: string;
+}
+export interface ExplainedSource {
+  readonly connector: string;
+  readonly name: string;
+  readonly bounded: boolean;
+  readonly options: ConnectorOptions;
+  /** Null: none. */
+  readonly watermarks: ExplainedWatermarks | null;
+}
+export interface ExplainedWatermarks {
+  readonly kind: "bounded" | "custom";
+  readonly boundMs: number | null;
+  readonly idleAfterMs: number | null;
+  readonly advanceWhenIdle: boolean;
+}
+export interface ExplainedSink {
+  readonly connector: string;
+  readonly name: string;
+  readonly guarantee: "exactlyOnce" | "atLeastOnce";
+  readonly keyed: boolean;
+  readonly options: ConnectorOptions;
+}
+export interface ExplainedWindow {
+  readonly assigner: string;
+  readonly time: "event" | "processing";
+  /** Of a tumbling window. */
+  readonly sizeMs: number | null;
+  readonly offsetMs: number | null;
+  /** Of a session; "dynamic": computed from each record. */
+  readonly gapMs: number | "dynamic" | null;
+  readonly trigger: string;
+  readonly allowedLatenessMs: number;
+  readonly lateSideOutput: string | null;
+  readonly contents: string;
+  readonly result: string;
+}
+
+/** The plan as plain JSON. */
+export function explainJson(graph: JobGraph): ExplainedJob {
+  const parameters = [...(graph.graph.parameters ?? [])].map(([name, value]) => [
+    name,
+    typeof value === "bigint" ? `${value}` : value,
+  ]);
+  return {
+    job: graph.name,
+    fingerprint: graph.fingerprint,
+    options: graph.options,
+    parameters: Object.fromEntries(parameters),
+    stages: graph.stages.map((stage) => explainStage(stage, graph)),
+    exchanges: graph.exchanges.map(({ number, from, fromStage, to, toStage, input, tag, partitioning }) => ({
+      ...{ number, from, fromStage, to, toStage, input },
+      tag: tag ?? null,
+      partitioning: partitioning.kind,
+    })),
+  };
+}
+
+function explainStage({ id, kind, parallelism, hash, operators }: StagePlan, graph: JobGraph): ExplainedStage {
+  return { id, kind, tasks: parallelism, hash, operators: operators.map((uid) => explainOperator(graph.operators.get(uid)!)) };
+}
+
+function explainOperator({ node: { uid, spec, sideOutputs }, states, outputs }: OperatorPlan): ExplainedOperator {
+  const edges = outputs.map(({ to, input, tag, partitioning, exchange }) => {
+    return { to, input, tag: tag ?? null, partitioning: partitioning.kind, exchange: exchange ?? null };
+  });
+  return { uid, kind: spec.kind, states, sideOutputs, outputs: edges, ...particularsOf(spec) };
+}
+
+function particularsOf(spec: OperatorSpec): Pick<ExplainedOperator, "source" | "sink" | "window"> {
+  switch (spec.kind) {
+    case "source":
+      return { source: explainSource(spec) };
+    case "sink": {
+      const { kind, name, guarantee, key, options } = spec.sink;
+      return { sink: { connector: kind, name, guarantee, keyed: key !== undefined, options } };
+    }
+    case "window":
+      return { window: explainWindow(spec) };
+    default:
+      return {};
+  }
+}
+
+function explainSource({ source, watermarks }: OperatorSpec & { kind: "source" }): ExplainedSource {
+  const { kind, name, bounded, options } = source;
+  return { connector: kind, name, bounded, options, watermarks: watermarks ? explainWatermarks(watermarks) : null };
+}
+
+function explainWatermarks(spec: WatermarkSpec): ExplainedWatermarks {
+  const { kind, idleAfter, advanceWhenIdle } = spec;
+  return { kind, boundMs: spec.kind === "bounded" ? spec.boundMs : null, idleAfterMs: idleAfter ?? null, advanceWhenIdle };
+}
+
+function explainWindow({ assigner, trigger, allowedLateness, lateTag, contents, result }: WindowSpec): ExplainedWindow {
+  const tumbling = assigner.kind === "tumbling" ? assigner : undefined;
+  const session = assigner.kind === "session" ? assigner : undefined;
+  return {
+    assigner: assigner.kind,
+    time: assigner.time,
+    sizeMs: tumbling?.sizeMs ?? null,
+    offsetMs: tumbling?.offsetMs ?? null,
+    gapMs: typeof session?.gap === "function" ? "dynamic" : (session?.gap ?? null),
+    trigger: trigger.kind,
+    allowedLatenessMs: allowedLateness,
+    lateSideOutput: lateTag ?? null,
+    contents: contents.kind,
+    result: result.kind,
+  };
+}

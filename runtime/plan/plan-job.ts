@@ -1,0 +1,56 @@
+import type { Job } from "../api/job.ts";
+import type { LogicalEdge, LogicalGraph, LogicalNode } from "../api/graph.ts";
+import { statesOf } from "../api/operator-states.ts";
+import { cutStages } from "./cut-stages.ts";
+import { fingerprintOf } from "./fingerprint.ts";
+import type { ExchangePlan, JobGraph, OperatorPlan, OutputEdge, StateSchema } from "./job-graph.ts";
+import { hashOf, planSingleStage, planStages } from "./plan-stages.ts";
+import { resolveOptions } from "./resolve-options.ts";
+import type { RoutedEdge } from "./routed-edge.ts";
+
+/**
+ * Cuts a job into stages and numbers its exchanges; the same job gives the same plan everywhere. At parallelism 1 the whole job
+ * is one stage without exchanges. Throws `invalid`, naming the operator, for options that contradict the graph.
+ */
+export function planJob({ name, options, graph }: Pick<Job, "name" | "options" | "graph">): JobGraph {
+  const resolved = resolveOptions(options);
+  const nodes = new Map(graph.nodes.map((node) => [node.uid, node]));
+  const cut = resolved.parallelism === 1 ? undefined : cutStages(graph);
+  const stages = cut ? planStages(cut.stages, nodes, resolved) : [planSingleStage(nodes)];
+  const routes = numbered(cut?.edges ?? chainedEdges(graph));
+
+  const stageOf = new Map(stages.flatMap(({ id, operators }) => operators.map((uid) => [uid, id] as const)));
+  const exchanges = routes.flatMap((route) => exchangeOf(route, stageOf));
+  const operators = new Map(graph.nodes.map((node) => [node.uid, operatorPlan(node, stageOf.get(node.uid)!, routes)]));
+  const fingerprint = fingerprintOf({ options: resolved, operators, exchanges });
+  return { name, fingerprint, options: resolved, graph, operators, stages, exchanges };
+}
+
+/** An edge with its exchange's number. */
+type Route = RoutedEdge & { readonly exchange: number | undefined };
+
+function chainedEdges(graph: LogicalGraph): readonly RoutedEdge[] {
+  return graph.nodes.flatMap(({ uid, inputs }) => inputs.map((edge: LogicalEdge) => ({ ...edge, to: uid, exchanged: false })));
+}
+
+function numbered(edges: readonly RoutedEdge[]): readonly Route[] {
+  let next = 0;
+  return edges.map((edge) => ({ ...edge, exchange: edge.exchanged ? next++ : undefined }));
+}
+
+function exchangeOf(
+  { exchange, from, tag, to, input, partitioning }: Route,
+  stageOf: ReadonlyMap<string, string>,
+): ExchangePlan[] {
+  if (exchange === undefined) return [];
+  const ends = { fromStage: stageOf.get(from)!, toStage: stageOf.get(to)! };
+  return [{ number: exchange, from, tag, to, input, partitioning, ...ends }];
+}
+
+function operatorPlan(node: LogicalNode, stage: string, routes: readonly Route[]): OperatorPlan {
+  const outputs = routes
+    .filter(({ from }) => from === node.uid)
+    .map(({ tag, to, input, partitioning, exchange }): OutputEdge => ({ tag, to, input, partitioning, exchange }));
+  const states = [...statesOf(node.spec)].map(([name, { kind, version }]): StateSchema => ({ name, kind, version }));
+  return { node, stage, states, hash: hashOf(node), outputs };
+}
