@@ -19,6 +19,10 @@ export interface SourceRecord {
   readonly arrivalTime: number;
   readonly bytes: Uint8Array;
   readonly text?: string | undefined;
+  /** The header line of the file it stands in, where the format has one: what `decode` needs to name the fields. */
+  readonly header?: string | undefined;
+  /** Why the reader could not hand over a whole record (too long, cut off): goes to the dead letters with `bytes`, undecoded. */
+  readonly rejected?: string | undefined;
 }
 
 /** Takes what a decoder finds in one record: values, and what must go to the dead letters. */

@@ -28,10 +28,19 @@ export interface DeadLetterBatch {
   readonly seq: Seq;
   readonly letters: readonly DeadLetter[];
 }
+/** The commits a new generation starts from. */
+export interface Restored {
+  /** The new generation, about to write. */
+  readonly generation: Generation;
+  /** The generation that took the restored checkpoint; 0 when nothing was restored. */
+  readonly from: Generation;
+  /** Per task of `from`, the last commit that the checkpoint contains. */
+  readonly lastSeq: ReadonlyMap<TaskId, Seq>;
+}
 export interface SinkDriver {
   carryOut(effect: SinkEffect): Promise<void>;
   /** All dead letters of one commit: stored as one object named by generation, task and seq. */
   deadLetters(batch: DeadLetterBatch): Promise<void>;
-  /** Before generation `generation` writes: takes back what older generations published after these commits (DESIGN §11). */
-  quarantine(operator: OperatorUid, restored: { readonly generation: Generation; readonly lastSeq: ReadonlyMap<TaskId, Seq> }): Promise<void>;
+  /** Before a new generation writes: takes back what older generations published after the restored commits (DESIGN §11). */
+  quarantine(operator: OperatorUid, restored: Restored): Promise<void>;
 }

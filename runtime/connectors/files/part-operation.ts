@@ -1,0 +1,53 @@
+/**
+ * What a file sink's commits ask of the file system: the payloads, as a line of JSON and, after it, bytes.
+ *
+ * Each may be carried out again at any time, in any order, and by someone who has long been replaced: the bytes at an offset of
+ * a part are always the same, and a finished file is never touched.
+ */
+import { MillraceError } from "../../base/errors.ts";
+
+export interface WriteOperation {
+  readonly op: "write";
+  /** The open part's name. */
+  readonly part: string;
+  /** The finished file's name. */
+  readonly file: string;
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface PublishOperation {
+  readonly op: "publish";
+  readonly part: string;
+  readonly file: string;
+  readonly length: number;
+  /** Of the whole file. */
+  readonly crc32: number;
+}
+
+export type PartOperation = WriteOperation | PublishOperation;
+
+const lineFeed = 0x0a;
+
+export function encodePartOperation(operation: PartOperation): Uint8Array {
+  if (operation.op === "publish") return Buffer.from(`${JSON.stringify(operation)}\n`);
+  const { bytes, ...head } = operation;
+  return Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), bytes]);
+}
+
+/** Throws `corrupt` for a payload that is not one. */
+export function decodePartOperation(payload: Uint8Array): PartOperation {
+  const lineEnd = payload.indexOf(lineFeed);
+  const head = lineEnd < 0 ? undefined : parse(Buffer.from(payload.subarray(0, lineEnd)).toString("utf8"));
+  if (head?.op === "write") return { ...head, bytes: payload.subarray(lineEnd + 1) } as WriteOperation;
+  if (head?.op === "publish") return head as PublishOperation;
+  throw new MillraceError("corrupt", `not a payload of a file sink: ${Buffer.from(payload.subarray(0, 80)).toString("latin1")}`);
+}
+
+function parse(text: string): Partial<PartOperation> | undefined {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * What turns the bytes of one record into a value and back.
+ *
+ * Owns: the contract of formats, and the one path from a source record to a decoded value or a dead letter.
+ * Does not own: how a file is cut into records (files/record-cutter.ts); a format only says which way (`framing`).
+ *
+ * F1 A format is pure: the same record decodes to the same value or the same rejection, whatever came before it.
+ * F2 What does not decode is rejected with a reason; nothing is passed over.
+ */
+import type { ConnectorOptions, Decoder, SourceRecord } from "../../api/connector.ts";
+
+/** How a file of this format is cut: at every line end, or at line ends outside CSV quotes. */
+export type Framing = { readonly kind: "lines" } | { readonly kind: "csv"; readonly separator: string };
+
+/** What a format may look at: a source record has it all. */
+export type Encoded = Pick<SourceRecord, "bytes" | "text" | "header">;
+
+export interface Format<T> {
+  readonly name: string;
+  /** Of file names, without the dot. */
+  readonly extension: string;
+  readonly framing: Framing;
+  /** Each file begins with a line that names the fields; readers hand it along with every record. */
+  readonly header: boolean;
+  /** The record's value. Throws `Rejection`. */
+  decode(encoded: Encoded): T;
+  /** One record with its line end. Throws `invalid` for a value that cannot be written. */
+  encode(value: T): Uint8Array;
+  /** What stands at the beginning of every file that is written. */
+  readonly fileHeader?: Uint8Array | undefined;
+  /** Why values cannot be written in this format as it was declared, and what to do. */
+  readonly readOnly?: string | undefined;
+}
+
+/** Says that a record does not decode, and why: an expected outcome, which sends the record to the dead letters. */
+export class Rejection extends Error {
+  readonly reason: string;
+
+  constructor(reason: string) {
+    super(reason);
+    this.name = "Rejection";
+    this.reason = reason;
+  }
+}
+
+/** The decoder of a source whose records each hold one value of this format. */
+export function recordDecoder<T>(format: Format<T>): Decoder<T> {
+  return (record, target) => {
+    if (record.rejected !== undefined) return target.reject(record.rejected);
+    let value: T;
+    try {
+      value = format.decode(record);
+    } catch (error) {
+      if (error instanceof Rejection) return target.reject(error.reason);
+      throw error;
+    }
+    target.accept(value);
+  };
+}
+
+/** What the plan shows of a format, and all that a file reader needs to know of it: stands as `format` in a source's options. */
+export function formatOptions(format: Format<any>): ConnectorOptions {
+  return { name: format.name, framing: format.framing, header: format.header };
+}

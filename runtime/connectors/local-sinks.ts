@@ -1,0 +1,90 @@
+/** The runtime half of all sinks of a job on one machine: by operator, whatever its kind. */
+import { join, resolve } from "node:path";
+import type { Writable } from "node:stream";
+import type { Sink } from "../api/connector.ts";
+import { MillraceError } from "../base/errors.ts";
+import type { OperatorUid } from "../base/ids.ts";
+import type { DeadLetterBatch, Restored, SinkDriver, SinkEffect } from "../ports/sink-driver.ts";
+import { bindingOf, type Bindings } from "./bindings.ts";
+import { ConsoleWriter } from "./console/writer.ts";
+import { DeadLetterFiles } from "./dead-letters.ts";
+import type { FileSinkSettings } from "./files/file-sink.ts";
+import { FileWriter } from "./files/writer.ts";
+import type { SinkTarget } from "./sink-target.ts";
+
+export interface LocalSinksOptions {
+  readonly sinks: ReadonlyMap<OperatorUid, Sink<any, any>>;
+  readonly bindings: Bindings;
+  /** What relative paths of sinks are relative to; dead letters go to `dead-letters/` in it. */
+  readonly outputDirectory: string;
+  /** Where console sinks write, as `process.stdout`. */
+  readonly console: Writable;
+  /** As `FileWriterOptions.durable`. */
+  readonly durable?: boolean;
+}
+
+export class LocalSinks implements SinkDriver {
+  readonly #targets: ReadonlyMap<OperatorUid, SinkTarget>;
+  readonly #deadLetters: DeadLetterFiles;
+
+  /** Throws `invalid` for a sink that is not written on one machine, and for two sinks whose files would bear the same names. */
+  constructor(options: LocalSinksOptions) {
+    this.#targets = createTargets(options);
+    this.#deadLetters = new DeadLetterFiles(join(options.outputDirectory, "dead-letters"));
+  }
+
+  async carryOut(effect: SinkEffect): Promise<void> {
+    await this.#target(effect.operator).carryOut(effect);
+  }
+
+  async deadLetters(batch: DeadLetterBatch): Promise<void> {
+    await this.#deadLetters.write(batch);
+  }
+
+  async quarantine(operator: OperatorUid, restored: Restored): Promise<void> {
+    await this.#target(operator).quarantine(restored);
+  }
+
+  #target(operator: OperatorUid): SinkTarget {
+    const target = this.#targets.get(operator);
+    if (target === undefined) throw new MillraceError("invalid", `the job has no sink of this name any more: ${operator}`);
+    return target;
+  }
+}
+
+function createTargets(options: LocalSinksOptions): ReadonlyMap<OperatorUid, SinkTarget> {
+  const targets = new Map<OperatorUid, SinkTarget>();
+  const console = new ConsoleWriter(options.console);
+  const takenBy = new Map<string, OperatorUid>();
+  for (const [operator, sink] of options.sinks) {
+    if (sink.kind === "console") targets.set(operator, console);
+    else if (sink.kind === "files") targets.set(operator, createFileWriter(operator, sink, options, takenBy));
+    else throw notLocal(operator, sink);
+  }
+  return targets;
+}
+
+function createFileWriter(
+  operator: OperatorUid,
+  sink: Sink<any, any>,
+  { bindings, outputDirectory, durable = true }: LocalSinksOptions,
+  takenBy: Map<string, OperatorUid>,
+): FileWriter {
+  const { path, prefix, extension } = sink.options as unknown as FileSinkSettings;
+  const [bound = path, ...more] = bindingOf(bindings, operator, sink.name) ?? [];
+  if (more.length > 0) throw new MillraceError("invalid", `a sink is bound to one directory: ${[bound, ...more].join(", ")}`);
+  const directory = resolve(outputDirectory, bound);
+  const names = `${directory}/${prefix}*`;
+  const other = takenBy.get(names);
+  if (other !== undefined) {
+    const message = `two sinks would give their files the same names: give one a prefix or another path: ${other}, ${operator}`;
+    throw new MillraceError("invalid", message, { context: { operator } });
+  }
+  takenBy.set(names, operator);
+  return new FileWriter({ directory, naming: { prefix, extension }, durable });
+}
+
+function notLocal(operator: OperatorUid, { kind }: Sink<any, any>): MillraceError {
+  const message = `a sink of kind ${kind} is not written on one machine: use fileSink() or consoleSink() here: ${operator}`;
+  return new MillraceError("invalid", message, { context: { operator } });
+}

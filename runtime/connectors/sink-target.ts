@@ -1,0 +1,7 @@
+import type { Restored, SinkEffect } from "../ports/sink-driver.ts";
+
+/** The runtime half of one sink; as `SinkDriver`, for one operator. */
+export interface SinkTarget {
+  carryOut(effect: SinkEffect): Promise<void>;
+  quarantine(restored: Restored): Promise<void>;
+}
