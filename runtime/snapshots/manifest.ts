@@ -21,6 +21,9 @@ export interface Acknowledgement {
   readonly index: BlobRange | undefined;
   readonly sources: Progress["sources"];
   readonly valves: Progress["valves"];
+  /** The task had ended: who goes on with its range. */
+  readonly ended: boolean;
+  readonly successors: Progress["successors"];
   readonly now: number;
 }
 

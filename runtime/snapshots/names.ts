@@ -32,3 +32,17 @@ export const jobRing = id<TaskId>("job");
 export function inboxName(generation: Generation, stage: string): string {
   return `inbox-${generation}-${stage}`;
 }
+
+/** Messages in a task's mailbox (ports/journal.ts), by name. */
+export const checkpointMessage = "checkpoint";
+export const wakeUpMessage = "wakeUp";
+const ackPrefix = "ack/";
+
+/** In the job ring: what a task said of its part of a checkpoint; a later checkpoint's takes its place. */
+export function ackMessage(task: TaskId): string {
+  return `${ackPrefix}${task}`;
+}
+
+export function isAckMessage(name: string): boolean {
+  return name.startsWith(ackPrefix);
+}

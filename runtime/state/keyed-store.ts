@@ -364,6 +364,11 @@ export class KeyedStore {
     return this.groups.get(id);
   }
 
+  /** How many rows are in memory. */
+  get rowCount(): number {
+    return this.scalars.size + this.tuples.size;
+  }
+
   loadedGroups(): Iterable<KeyGroupState> {
     return this.groups.values();
   }

@@ -10,7 +10,7 @@
  */
 import type { Key } from "../api/key.ts";
 import { minWatermark } from "../time/watermark.ts";
-import type { WatermarkValve } from "../time/watermark-valve.ts";
+import type { ValveChange, WatermarkValve } from "../time/watermark-valve.ts";
 import type { TimerQueue } from "../time/timer-queue.ts";
 import type { Operator, KeyedOperatorHost } from "../operators/operator.ts";
 import type { KeyedAccess } from "../state/keyed-access.ts";
@@ -120,7 +120,11 @@ export class ChainNode implements KeyedOperatorHost {
   /** Takes the status of one input: idle inputs do not hold the watermark back. */
   receiveStatus(input: string, active: boolean): void {
     if (this.valve === undefined) return this.passStatus(active);
-    const { status, watermark } = this.valve.setStatus(input, active);
+    this.applyChange(this.valve.setStatus(input, active));
+  }
+
+  /** Passes on what became of a change of the valve: "active" before the watermark, "idle" after it. */
+  applyChange({ status, watermark }: ValveChange): void {
     if (status === "active") this.passStatus(true);
     if (watermark !== undefined) this.advance(watermark);
     if (status === "idle") this.passStatus(false);

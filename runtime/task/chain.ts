@@ -7,6 +7,7 @@ import { SinkOperator } from "../operators/sink.ts";
 import type { OperatorPlan, OutputEdge } from "../plan/job-graph.ts";
 import { KeyedAccess } from "../state/keyed-access.ts";
 import { compareRows, KeyedStore } from "../state/keyed-store.ts";
+import type { ScheduledRow } from "../state/row.ts";
 import type { TaskIndex } from "../state/state-index.ts";
 import type { ChannelWriter } from "../streaming/channel-writer.ts";
 import { KeyRouter } from "../streaming/router.ts";
@@ -35,6 +36,10 @@ export interface ChainParts {
   readonly shared: TaskShared;
   readonly writer: (downstream: TaskId) => ChannelWriter;
   readonly seq: () => number;
+}
+
+function hashOfRow({ row }: ScheduledRow): number {
+  return row.hash;
 }
 
 /** The name of a chained edge at its receiver. */
@@ -90,8 +95,8 @@ class ChainBuilder {
     const { plan, index, shared } = this.parts;
     const known = this.parts.states?.get(uid);
     if (known !== undefined) return known;
-    const eventTimers = new TimerQueue(compareRows);
-    const processingTimers = new TimerQueue(compareRows);
+    const eventTimers = new TimerQueue(compareRows, hashOfRow);
+    const processingTimers = new TimerQueue(compareRows, hashOfRow);
     const store = new KeyedStore(
       {
         operator: uid,

@@ -368,9 +368,8 @@ export class Task implements TaskShared, UnitKeeper {
     const name = `${exchange}:${channel}`;
     if (node?.valve?.has(name) !== true) return;
     for (const { channel: child, parents } of this.channels.successorsOf(successors))
-      node.valve.addChild(`${exchange}:${child}`, parents.map((parent) => `${exchange}:${parent}`));
-    const change = node.valve.end(name, successors.length > 0);
-    if (change.watermark !== undefined) node.advance(change.watermark);
+      node.applyChange(node.valve.addChild(`${exchange}:${child}`, parents.map((parent) => `${exchange}:${parent}`)));
+    node.applyChange(node.valve.end(name, successors.length > 0));
   }
 
   /** Makes a source shard known, so that it can be read. */

@@ -1,0 +1,116 @@
+/**
+ * Carries out the effects of a commit, after it is written (R2). All of it may be repeated, at any later time.
+ *
+ * One frame per channel is in flight: appending may reorder, so the next is sent only when the one before is acknowledged. Different
+ * channels, sinks and messages go side by side; payloads of one sink in their order.
+ */
+import { encodeValue } from "../base/message-pack.ts";
+import { MillraceError } from "../base/errors.ts";
+import { id, type OperatorUid, type TaskId } from "../base/ids.ts";
+import type { Ports } from "../ports/ports.ts";
+import { ackMessage, inboxName, jobRing, wakeUpMessage } from "../snapshots/names.ts";
+import type { Acknowledgement } from "../snapshots/manifest.ts";
+import type { Commit, Effect } from "../state/commit.ts";
+import { downstreamOf, stageOf } from "../streaming/channel.ts";
+import type { HashRange } from "../streaming/hash-range.ts";
+import type { TaskPlan } from "../task/task-plan.ts";
+
+type EffectOf<K extends Effect["effect"]> = Extract<Effect, { effect: K }>;
+
+function all<K extends Effect["effect"]>(commit: Commit, kind: K): EffectOf<K>[] {
+  return commit.effects.filter((effect): effect is EffectOf<K> => effect.effect === kind);
+}
+
+/** Throws `unavailable` when something could not be done: the whole is to be repeated. */
+export async function carryOut(commit: Commit, plan: TaskPlan, ports: Ports): Promise<void> {
+  if (commit.effects.length === 0) return;
+  const work = [sendFrames(commit, plan, ports), writeSinks(commit, ports), writeDeadLetters(commit, ports), postMessages(commit, plan, ports)];
+  // All are awaited before any failure is passed on: no promise is left pending at the end of a turn (L16).
+  const failed = (await Promise.allSettled(work)).find((result) => result.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+}
+
+interface Outgoing {
+  readonly range: HashRange;
+  readonly frames: readonly Uint8Array[];
+}
+
+async function sendFrames(commit: Commit, plan: TaskPlan, ports: Ports): Promise<void> {
+  const byStage = new Map<string, Outgoing[]>();
+  for (const { channel, frames } of all(commit, "send")) {
+    const task = downstreamOf(channel);
+    const outgoing = { range: rangeOf(plan, task), frames };
+    byStage.set(stageOf(task), [...(byStage.get(stageOf(task)) ?? []), outgoing]);
+  }
+  await Promise.all([...byStage].map(([stage, outgoing]) => sendToStage(inboxName(commit.generation, stage), outgoing, ports)));
+}
+
+function rangeOf(plan: TaskPlan, task: TaskId): HashRange {
+  for (const { tasks } of plan.downstream) for (const target of tasks) if (target.task === task) return target.range;
+  throw new MillraceError("internal", `no range for task ${task}`);
+}
+
+async function sendToStage(stream: string, outgoing: readonly Outgoing[], ports: Ports): Promise<void> {
+  const rounds = Math.max(...outgoing.map(({ frames }) => frames.length));
+  for (let round = 0; round < rounds; round++) {
+    let waiting = outgoing.filter(({ frames }) => round < frames.length);
+    for (let attempt = 0; waiting.length > 0; attempt++) {
+      if (attempt > 0) await backOff(attempt, ports);
+      const results = await ports.log.append(
+        stream,
+        waiting.map(({ range, frames }) => ({ hashKey: range.from, bytes: frames[round] as Uint8Array })),
+      );
+      waiting = waiting.filter((_, n) => results[n]?.outcome === "throttled");
+    }
+  }
+}
+
+async function backOff(attempt: number, ports: Ports): Promise<void> {
+  if (attempt > 8) throw new MillraceError("unavailable", "the inbox stream throttles: try again later");
+  await ports.clock.sleep(Math.min(2_000, 25 * 2 ** attempt));
+}
+
+async function writeSinks(commit: Commit, ports: Ports): Promise<void> {
+  const bySink = new Map<string, EffectOf<"sink">[]>();
+  for (const effect of all(commit, "sink")) bySink.set(effect.operator, [...(bySink.get(effect.operator) ?? []), effect]);
+  const { task, generation, progress } = commit;
+  const seq = progress.versionOffset + commit.seq;
+  await Promise.all(
+    [...bySink].map(async ([operator, effects]) => {
+      for (const { n, payload } of effects) await ports.sinks.carryOut({ operator: id<OperatorUid>(operator), task, generation, seq, n, payload });
+    }),
+  );
+}
+
+async function writeDeadLetters(commit: Commit, ports: Ports): Promise<void> {
+  const letters = all(commit, "deadLetter").map((letter) => ({ ...letter, operator: id<OperatorUid>(letter.operator) }));
+  const { task, generation, seq } = commit;
+  if (letters.length > 0) await ports.sinks.deadLetters({ task, generation, seq, letters });
+}
+
+async function postMessages(commit: Commit, plan: TaskPlan, ports: Ports): Promise<void> {
+  const { journal } = ports;
+  for (const effect of all(commit, "acknowledge")) {
+    const bytes = encodeValue(acknowledgement(commit, plan, effect));
+    await journal.post(jobRing, { name: ackMessage(commit.task), version: effect.checkpoint, bytes });
+  }
+  for (const { at } of all(commit, "wakeAt")) await journal.post(commit.task, { name: wakeUpMessage, version: commit.seq, bytes: encodeValue(at) });
+}
+
+function acknowledgement(commit: Commit, plan: TaskPlan, effect: EffectOf<"acknowledge">): Acknowledgement {
+  const { progress } = commit;
+  return {
+    task: commit.task,
+    stage: plan.stage.id,
+    checkpoint: effect.checkpoint,
+    declined: effect.declined,
+    range: plan.range,
+    lastSeq: progress.versionOffset + commit.seq,
+    index: effect.index,
+    sources: progress.sources,
+    valves: progress.valves,
+    ended: progress.ended,
+    successors: progress.successors,
+    now: progress.now,
+  };
+}

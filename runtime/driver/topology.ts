@@ -1,0 +1,82 @@
+/** Which tasks a generation has, what feeds them and what they feed: from the plan and the job record. Pure. */
+import type { ChannelId, Generation, ShardId, TaskId } from "../base/ids.ts";
+import type { JobGraph, StagePlan } from "../plan/job-graph.ts";
+import type { JobRecord, StageTopology } from "../snapshots/job-record.ts";
+import { channelId, stageOf, taskId } from "../streaming/channel.ts";
+import { fullRange, type HashRange, splitEvenly } from "../streaming/hash-range.ts";
+import type { Safeguards } from "../task/safeguards.ts";
+import type { TaskLimits, TaskPlan } from "../task/task-plan.ts";
+
+/** By source uid: the shards with which a generation begins. */
+export type Roots = StageTopology["roots"];
+
+/** The topology of a new generation. */
+export function createTopology(job: JobGraph, generation: Generation, roots: Roots): StageTopology[] {
+  return job.stages.map((stage) => ({
+    stage: stage.id,
+    kind: stage.kind,
+    tasks: tasksOf(stage, generation),
+    roots: new Map(stage.sources.map((uid) => [uid, roots.get(uid) ?? []])),
+  }));
+}
+
+function tasksOf(stage: StagePlan, generation: Generation): StageTopology["tasks"] {
+  if (stage.kind === "single") return [{ task: taskId(generation, stage.id, "all"), range: fullRange }];
+  if (stage.kind === "source" || stage.parallelism === "shards") return [];
+  return splitEvenly(stage.parallelism).map((range, n) => ({ task: taskId(generation, stage.id, String(n)), range }));
+}
+
+/** The tasks with which a stage begins; of a source stage, those of its roots. */
+export function rootTasks(topology: StageTopology, generation: Generation): StageTopology["tasks"] {
+  if (topology.kind !== "source") return topology.tasks;
+  return [...topology.roots].flatMap(([uid, shards]) =>
+    shards.map(({ shard, range }) => ({ task: shardTask(generation, topology.stage, uid, shard), range })),
+  );
+}
+
+/** The task of a source shard: sources of one stage may have shards of the same name, so the source is part of it. */
+export function shardTask(generation: Generation, stage: string, source: string, shard: ShardId): TaskId {
+  return taskId(generation, stage, `${source}:${shard}`);
+}
+
+/** The source and shard of a source stage's task. */
+export function shardOf(instance: string): { readonly source: string; readonly shard: ShardId } {
+  const colon = instance.indexOf(":");
+  return { source: instance.slice(0, colon), shard: instance.slice(colon + 1) as ShardId };
+}
+
+/** The task that a source shard belongs to. */
+export function taskOfShard(job: JobGraph, generation: Generation, source: string, shard: ShardId): TaskId {
+  const stage = stageWith(job, source);
+  return stage.kind === "single" ? taskId(generation, stage.id, "all") : shardTask(generation, stage.id, source, shard);
+}
+
+export function stageWith(job: JobGraph, operator: string): StagePlan {
+  return job.stages.find((stage) => stage.operators.includes(operator)) as StagePlan;
+}
+
+export function stageOfTask(job: JobGraph, task: TaskId): StagePlan {
+  return job.stages.find(({ id }) => id === stageOf(task)) as StagePlan;
+}
+
+/** The channels that a task of a keyed stage begins with. */
+export function rootChannels(job: JobGraph, record: JobRecord, task: TaskId): ChannelId[] {
+  const stage = stageOf(task);
+  const upstream = new Set(job.exchanges.filter((exchange) => exchange.toStage === stage).map((exchange) => exchange.fromStage));
+  return record.topology
+    .filter((topology) => upstream.has(topology.stage))
+    .flatMap((topology) => rootTasks(topology, record.generation).map((from) => channelId(from.task, task)));
+}
+
+export function planTask(
+  job: JobGraph,
+  record: JobRecord,
+  task: TaskId,
+  options: { readonly deployment: number; readonly limits: TaskLimits; readonly safeguards: Safeguards; readonly range: HashRange },
+): TaskPlan {
+  const stage = stageOfTask(job, task);
+  const downstream = job.exchanges
+    .filter((exchange) => exchange.fromStage === stage.id)
+    .map(({ number, toStage }) => ({ exchange: number, tasks: record.topology.find((topology) => topology.stage === toStage)?.tasks ?? [] }));
+  return { job, stage, generation: record.generation, task, downstream, ...options };
+}
