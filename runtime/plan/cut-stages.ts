@@ -84,9 +84,9 @@ class Cutter {
   }
 
   /** True when the values on this edge are where an exchange by `key` would bring them: the same function, and values unchanged since. */
-  #isKeyedBy(key: (value: any) => unknown, { from, tag }: LogicalEdge): boolean {
+  #isKeyedBy(key: (value: any) => unknown, { from }: LogicalEdge): boolean {
     const { spec } = this.#node(from);
-    const unchanged = tag === undefined && (spec.kind === "filter" || spec.kind === "reduce");
+    const unchanged = spec.kind === "filter" || spec.kind === "reduce";
     const inputs = this.#routed.get(from) ?? [];
     return unchanged && inputs.every((edge) => isBy(key, edge) || (!edge.exchanged && this.#isKeyedBy(key, edge)));
   }

@@ -7,8 +7,12 @@ export function describeOperator(operator: ExplainedOperator): { readonly words:
   const { source, sink, window, states } = operator;
   const kept = states.map(({ name, kind, version }) => `${name} (${kind}${version === 0 ? "" : ` v${version}`})`);
   const more = kept.length === 0 ? [] : [`keeps ${kept.join(", ")}`];
-  if (source) return { words: describeConnector(source), more: [describeWatermarks(source.watermarks), ...more] };
-  if (sink) return { words: describeSink(sink), more };
+  if (source)
+    return {
+      words: describeConnector(source),
+      more: [...describeOptions(source), describeWatermarks(source.watermarks), ...more],
+    };
+  if (sink) return { words: describeSink(sink), more: [...describeOptions(sink), ...more] };
   if (window) return { words: describeWindow(window), more: [...describeLateness(window), ...more] };
   return { words: "", more };
 }
@@ -41,12 +45,35 @@ export function formatMs(ms: number): string {
   return `${ms / size} ${unit}`;
 }
 
-function describeConnector({ connector, name, options }: ExplainedSource | ExplainedSink): string {
-  const given = Object.entries(options).filter(([, value]) => value !== name && typeof value !== "object");
-  return [`${connector} ${name}`, ...given.map(describeOption)].join(", ");
+/** A size in its largest whole binary unit: 134,217,728 is "128 MiB". */
+export function formatBytes(bytes: number): string {
+  const units = [
+    [2 ** 30, "GiB"],
+    [2 ** 20, "MiB"],
+    [2 ** 10, "KiB"],
+  ] as const;
+  const [size, unit] = units.find(([size]) => bytes !== 0 && bytes % size === 0) ?? [1, "B"];
+  return `${bytes / size} ${unit}`;
 }
 
+function describeConnector({ connector, name }: ExplainedSource | ExplainedSink): string {
+  return connector === name ? name : `${connector} ${name}`;
+}
+
+/** What a connector was told beside its name, on one line; none when there is nothing to say. */
+function describeOptions({ name, options }: ExplainedSource | ExplainedSink): readonly string[] {
+  const given = Object.entries(options).filter(([, value]) => value !== name && value !== "" && isScalar(value));
+  return given.length === 0 ? [] : [given.map(describeOption).join(", ")];
+}
+
+function isScalar(value: unknown): boolean {
+  return ["string", "number", "boolean"].includes(typeof value);
+}
+
+/** With its unit, where the option's name ends in one. */
 function describeOption([name, value]: [string, ConnectorOptions[string]]): string {
+  if (typeof value === "number" && name.endsWith("Ms")) return `${name.slice(0, -2)} ${formatMs(value)}`;
+  if (typeof value === "number" && name.endsWith("Bytes")) return `${name.slice(0, -5)} ${formatBytes(value)}`;
   return `${name} ${String(value)}`;
 }
 

@@ -279,6 +279,11 @@ describe("side outputs", () => {
       operator: "r",
       tag: "late",
     });
+    const other = () => {
+      const fn = { output: type<string>(), sideOutputs: [outputTag<number>("more")], onRecord: () => undefined };
+      return define((source) => source.process("p", fn).sideOutput(late));
+    };
+    assertInvalid(other, /does not declare/, { operator: "p", tag: "late" });
     const unsaid = () =>
       keyed((s) =>
         s

@@ -6,7 +6,7 @@ import { boundedOutOfOrderness, customWatermarks } from "../../runtime/api/water
 import { session, tumbling } from "../../runtime/api/windows.ts";
 import { explain } from "../../runtime/plan/explain.ts";
 import { explainJson } from "../../runtime/plan/explain-json.ts";
-import { formatMs } from "../../runtime/plan/explain-words.ts";
+import { formatBytes, formatMs } from "../../runtime/plan/explain-words.ts";
 import type { JobGraph } from "../../runtime/plan/job-graph.ts";
 import { planJob } from "../../runtime/plan/plan-job.ts";
 import { testSink, testSource } from "../api/connectors.ts";
@@ -127,6 +127,24 @@ describe("explain", () => {
     ];
     for (const words of expected) assert.equal(lines.filter((line) => words.test(line)).length, 1, String(words));
   });
+});
+
+test("a connector's options stand below it, with their units; what is empty or no scalar does not", () => {
+  const options = { path: "views", prefix: "", rollBytes: 2 ** 27, rollAfterMs: 60_000, compress: true, columns: ["a"] };
+  const job = defineJob("job", (job) => {
+    const sink = { ...testSink<string>("console"), kind: "console", options: { stream: "console" } };
+    job.source("in", { ...testSource<string>("views"), options }).sinkTo("out", sink);
+  });
+  assert.deepEqual(treeOf(planJob(job)).slice(1), [
+    "│  in       source  test views",
+    "│  │                roll 128 MiB, rollAfter 1 min, compress true",
+    "│  │                no watermarks",
+    "│  └── out  sink    console, exactly once",
+  ]);
+});
+
+test("sizes are said in their largest whole unit", () => {
+  assert.deepEqual([0, 1_000, 1_024, 1_048_576, 3 * 2 ** 30].map(formatBytes), ["0 B", "1000 B", "1 KiB", "1 MiB", "3 GiB"]);
 });
 
 test("lengths of time are said in their largest whole unit", () => {

@@ -1,0 +1,80 @@
+/**
+ * Which part of the repository may import which: the architecture as data. layers.test.ts holds the code to it.
+ *
+ * A file belongs to the layer with the longest matching path. Every file may import its own layer. Types count as imports.
+ */
+
+export interface Layer {
+  /** A folder or a file, from the root of the repository. */
+  readonly path: string;
+  /** Paths of layers; a layer's path does not stand for those of layers below it. */
+  readonly imports: readonly string[];
+  /** Modules of Node, without "node:". */
+  readonly builtins: readonly string[] | "any";
+  /** npm packages; a name ending in "/" is a scope. */
+  readonly packages: readonly string[];
+}
+
+const none: readonly string[] = [];
+
+/** The engine from `base` to `task`: no I/O, so no modules of Node but those that compute. */
+function pure(path: string, imports: readonly string[], builtins: readonly string[] = none): Layer {
+  return { path, imports, builtins, packages: none };
+}
+
+/** What runs in the world. */
+function impure(path: string, imports: readonly string[], packages: readonly string[] = none): Layer {
+  return { path, imports, builtins: "any", packages };
+}
+
+const base = "runtime/base";
+const api = "runtime/api";
+const plan = "runtime/plan";
+const ports = "runtime/ports";
+const connectors = "runtime/connectors";
+const surface = "runtime/index.ts";
+const cornerstones = ["runtime/streaming", "runtime/state", "runtime/time", "runtime/snapshots"];
+const [streaming, state, time] = cornerstones as [string, string, string];
+const engine = [base, api, plan, ...cornerstones, "runtime/operators", "runtime/task", ports, "runtime/driver"];
+const adapters = ["runtime/adapters", "runtime/adapters/memory", "runtime/adapters/local"];
+const aws = "runtime/adapters/aws";
+
+export const layers: readonly Layer[] = [
+  pure(base, []),
+  pure(api, [base]),
+  pure(plan, [base, api], ["crypto"]),
+  pure(streaming, [base, api], ["buffer", "crypto", "zlib"]),
+  pure(state, [base, api, streaming], ["buffer"]),
+  pure(time, [base, api, streaming, state]),
+  pure("runtime/snapshots", [base, api, plan, streaming, state, time], ["buffer", "crypto", "zlib"]),
+  pure("runtime/operators", [base, api, plan, ...cornerstones]),
+  pure("runtime/task", [base, api, plan, ...cornerstones, "runtime/operators"]),
+  pure(ports, [base, api, streaming]),
+  pure("runtime/driver", engine.slice(0, -1), ["buffer", "crypto", "zlib"]),
+
+  impure("runtime/adapters", [base, api, streaming, ports]),
+  impure("runtime/adapters/memory", [base, api, streaming, ports, "runtime/adapters"]),
+  impure("runtime/adapters/local", [base, api, streaming, ports, "runtime/adapters"]),
+  impure(aws, [base, api, streaming, ports, "runtime/adapters", connectors], ["@aws-sdk/", "@smithy/"]),
+  impure(connectors, [base, api, ports]),
+  pure(surface, [base, api, plan, connectors]),
+  impure("runtime/testing", [...engine, ...adapters, connectors, surface], ["fast-check"]),
+
+  impure("functions", [...engine, aws, connectors]),
+  impure("cli", [...engine, ...adapters, connectors, surface]),
+  impure("console", ["functions"]),
+  impure("infra", [base, api, plan, connectors, surface, "functions"], ["aws-cdk-lib", "constructs"]),
+  impure("examples", [surface, "runtime/testing", "cli"]),
+  impure("bench", [...engine, ...adapters, connectors, surface, "runtime/testing", "cli", "examples"]),
+];
+
+/**
+ * What a job module loads, wherever it is imported: declarations alone. A connector's reader or writer is reached by none of
+ * them, so that importing a job touches no network, no disk and no clock.
+ */
+export const authorsSurface = {
+  entry: surface,
+  layers: [surface, base, api, plan, connectors],
+  builtins: ["buffer", "crypto", "zlib"],
+  never: /^runtime\/connectors\/(?:.*\/)?(?:reader|writer)\.ts$/,
+} as const;
