@@ -8,7 +8,7 @@ import { encodeValue } from "../base/message-pack.ts";
 import { MillraceError } from "../base/errors.ts";
 import { id, type OperatorUid, type TaskId } from "../base/ids.ts";
 import type { Ports } from "../ports/ports.ts";
-import { ackMessage, inboxName, jobRing, wakeUpMessage } from "../snapshots/names.ts";
+import { ackMessage, endMessage, inboxName, jobRing, wakeUpMessage } from "../snapshots/names.ts";
 import type { Acknowledgement } from "../snapshots/manifest.ts";
 import type { Commit, Effect } from "../state/commit.ts";
 import { downstreamOf, stageOf } from "../streaming/channel.ts";
@@ -94,10 +94,14 @@ async function postMessages(commit: Commit, plan: TaskPlan, ports: Ports): Promi
     const bytes = encodeValue(acknowledgement(commit, plan, effect));
     await journal.post(jobRing, { name: ackMessage(commit.task), version: effect.checkpoint, bytes });
   }
+  for (const effect of all(commit, "ended")) {
+    const bytes = encodeValue(acknowledgement(commit, plan, { ...effect, checkpoint: 0, declined: false }));
+    await journal.post(jobRing, { name: endMessage(commit.task), version: 1, bytes });
+  }
   for (const { at } of all(commit, "wakeAt")) await journal.post(commit.task, { name: wakeUpMessage, version: commit.seq, bytes: encodeValue(at) });
 }
 
-function acknowledgement(commit: Commit, plan: TaskPlan, effect: EffectOf<"acknowledge">): Acknowledgement {
+function acknowledgement(commit: Commit, plan: TaskPlan, effect: Omit<EffectOf<"acknowledge">, "effect">): Acknowledgement {
   const { progress } = commit;
   return {
     task: commit.task,

@@ -10,6 +10,7 @@ import { ByteWriter } from "../base/byte-writer.ts";
 import type { BlobName, Checkpoint, Generation, ShardId, TaskId } from "../base/ids.ts";
 import { readValue, writeValue } from "../base/message-pack.ts";
 import type { HashRange } from "../streaming/hash-range.ts";
+import type { Manifest } from "./manifest.ts";
 
 /** A stage's tasks in one generation. */
 export interface StageTopology {
@@ -25,6 +26,8 @@ export interface JobRecord {
   readonly version: 1;
   readonly job: string;
   readonly fingerprint: string;
+  /** What stored state the job's operators have, to be compared with what new code declares. */
+  readonly operators: Manifest["operators"];
   readonly generation: Generation;
   readonly deployment: number;
   readonly phase: "restoring" | "running" | "stopped";
@@ -44,8 +47,8 @@ export interface JobRecord {
   readonly since: number;
   /** Failures in a row. */
   readonly failures: number;
-  /** Rings of earlier generations' tasks, which a restore seals. */
-  readonly sealed: boolean;
+  /** While restoring: the topology of the generation before, whose rings are sealed first. */
+  readonly replaces: readonly StageTopology[];
 }
 
 export function encodeJobRecord(record: JobRecord): Uint8Array {

@@ -36,13 +36,13 @@ export function inboxName(generation: Generation, stage: string): string {
 /** Messages in a task's mailbox (ports/journal.ts), by name. */
 export const checkpointMessage = "checkpoint";
 export const wakeUpMessage = "wakeUp";
-const ackPrefix = "ack/";
 
 /** In the job ring: what a task said of its part of a checkpoint; a later checkpoint's takes its place. */
 export function ackMessage(task: TaskId): string {
-  return `${ackPrefix}${task}`;
+  return `ack/${task}`;
 }
 
-export function isAckMessage(name: string): boolean {
-  return name.startsWith(ackPrefix);
+/** In the job ring: how a task ended, and who goes on with its range. Beside its last acknowledgement, which stays as it is. */
+export function endMessage(task: TaskId): string {
+  return `end/${task}`;
 }

@@ -84,6 +84,8 @@ export type Effect =
       readonly bytes: Uint8Array;
     }
   | { readonly effect: "acknowledge"; readonly checkpoint: Checkpoint; readonly index: BlobRange | undefined; readonly declined: boolean }
+  /** The task has ended with this state. */
+  | { readonly effect: "ended"; readonly index: BlobRange | undefined }
   | { readonly effect: "wakeAt"; readonly at: number };
 
 /**

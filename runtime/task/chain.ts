@@ -102,7 +102,7 @@ class ChainBuilder {
         operator: uid,
         states: statesOf(spec),
         keyGroups: plan.job.options.keyGroups,
-        hashing: operator.node.inputs.some((edge) => edge.partitioning.kind === "assumeKeyed") ? "md5" : "murmur3",
+        hashing: operator.hash ?? "murmur3",
         range: plan.range,
         eventTimers,
         processingTimers,

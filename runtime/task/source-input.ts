@@ -104,6 +104,10 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
     return open !== undefined && !open.ended && open.parents.every((parent) => this.shards.get(parent)?.ended ?? true);
   }
 
+  isEnded(shard: ShardId): boolean {
+    return this.shards.get(shard)?.ended ?? false;
+  }
+
   positionOf(shard: ShardId): Position | "horizon" {
     return this.shards.get(shard)?.position ?? "horizon";
   }

@@ -409,6 +409,14 @@ export class Task implements TaskShared, UnitKeeper {
     return this.channels.allEnded && this.channels.held.count === 0;
   }
 
+  get hasSuccessors(): boolean {
+    return this.successors.length > 0;
+  }
+
+  succeededBy(successors: readonly Successor[]): void {
+    this.successors = successors;
+  }
+
   /** Ends the task: nothing waits, all inputs have ended. Tells those after it. */
   end(): void {
     assert(!this.blocked && this.inputEnded, `task ${this.plan.task} ends before its input`);

@@ -1,0 +1,504 @@
+/**
+ * An environment: one process, or one Lambda environment, that runs turns of a job's tasks. Its cache is only a cache: any other
+ * environment may take the next turn.
+ *
+ * R3 Entry n + 1 is written only after all effects of n are done.
+ * R5 Whoever did not itself see a head's effects finish repeats all of them before it commits or answers success.
+ * R9 Who meets a head of a higher deployment stops.
+ * L1 Who meets a seal reloads the job record, and never answers success from a sealed ring.
+ * L2 A newer frame, or an unknown shard, makes it reload the job record.
+ * L3 When a batch begins after the position, the log is read from the position up to it first.
+ * L11 The end of a shard is found by a read of its own.
+ * L16 No promise is left pending at the end of a turn.
+ */
+import type { SourceRecord } from "../api/connector.ts";
+import { isKind, MillraceError } from "../base/errors.ts";
+import { type AttemptId, id, type Position, type Seq, type ShardId, type TaskId } from "../base/ids.ts";
+import { decodeValue } from "../base/message-pack.ts";
+import type { JobGraph } from "../plan/job-graph.ts";
+import type { Shard } from "../ports/log.ts";
+import type { Ports } from "../ports/ports.ts";
+import { checkpointMessage, inboxName, objectName } from "../snapshots/names.ts";
+import type { JobRecord } from "../snapshots/job-record.ts";
+import type { Base, Commit, Effect } from "../state/commit.ts";
+import { generationOf, instanceOf, stageOf } from "../streaming/channel.ts";
+import { comparePositions } from "../streaming/position.ts";
+import type { Barrier, Successor } from "../streaming/element.ts";
+import { fullRange, type HashRange } from "../streaming/hash-range.ts";
+import { buildBase, wantForBase } from "../task/base-builder.ts";
+import { isPoison } from "../task/blame.ts";
+import type { FeedStatus, Task } from "../task/task.ts";
+import { allSafeguards, type Safeguards } from "../task/safeguards.ts";
+import { defaultLimits, type TaskLimits, type TaskPlan } from "../task/task-plan.ts";
+import { carryOut } from "./carry-out.ts";
+import type { Doorbell, TurnOutcome } from "./doorbell.ts";
+import { evictCold } from "./evict.ts";
+import { type PayloadOptions, storeCommit } from "./journal-entry.ts";
+import { readJobRecord } from "./job-ring.ts";
+import { loadMissing } from "./load-groups.ts";
+import { type Recovered, recoverTask } from "./recover.ts";
+import { planTask, shardOf, stageOfTask, taskOfShard } from "./topology.ts";
+
+export interface EnvironmentOptions {
+  /** Tells environments apart: part of every attempt's name (L16). */
+  readonly id: string;
+  /** The ordinal of the code that runs. */
+  readonly deployment: number;
+  readonly payload: PayloadOptions;
+  /** Key groups in memory, all tasks of the environment, approximately. */
+  readonly cacheBytesMax: number;
+  /** A local base is taken when so many bytes of entries lie above the last. */
+  readonly journalBytesMax: number;
+  /** Records that a poke reads at once. */
+  readonly recordsPerTurn: number;
+  readonly bytesPerTurn: number;
+  readonly limits: TaskLimits;
+  readonly safeguards: Safeguards;
+}
+
+export const defaultEnvironment: Omit<EnvironmentOptions, "id"> = {
+  deployment: 1,
+  payload: { inlineBytesMax: Infinity, compressFromBytes: Infinity },
+  cacheBytesMax: 256 << 20,
+  journalBytesMax: 32 << 20,
+  recordsPerTurn: 10_000,
+  bytesPerTurn: 4 << 20,
+  limits: defaultLimits,
+  safeguards: allSafeguards,
+};
+
+interface Cached extends Recovered {
+  head: Commit | undefined;
+  readonly plan: TaskPlan;
+  /** This environment saw the head's effects finish. */
+  effectsDone: boolean;
+  base: Base | undefined;
+  /** Bytes of entries above the base. */
+  journalBytes: number;
+  /** Commits of this turn. */
+  commits: number;
+}
+
+/** Thrown inside a turn: another has written the entry; the cache is gone, the turn starts over. */
+class LostRace extends Error {}
+
+const attemptsMax = 50;
+
+export class Environment {
+  readonly job: JobGraph;
+  private readonly ports: Ports;
+  private readonly options: EnvironmentOptions;
+  private readonly cache = new Map<TaskId, Cached>();
+  private record: JobRecord | undefined;
+  private readonly shards = new Map<string, readonly Shard[]>();
+  private attempts = 0;
+
+  constructor(job: JobGraph, ports: Ports, options: EnvironmentOptions) {
+    this.job = job;
+    this.ports = ports;
+    this.options = options;
+  }
+
+  /** Runs one turn. Throws `unavailable` to be rung again, `user` under the policy "fail", `corrupt` when durable data is wrong. */
+  async turn(bell: Doorbell): Promise<TurnOutcome> {
+    for (let attempt = 0; attempt < attemptsMax; attempt++) {
+      try {
+        const outcome = await this.attempt(bell, false);
+        if (outcome !== "again") return outcome;
+      } catch (error) {
+        if (!(error instanceof LostRace)) throw error;
+      }
+    }
+    throw new MillraceError("unavailable", `turn of ${JSON.stringify(bell.kind)} lost ${attemptsMax} races: ring again`);
+  }
+
+  /** Reads the job record anew at the next turn. */
+  forgetJobRecord(): void {
+    this.record = undefined;
+  }
+
+  /** What is known of a task from its last turn here, for progress displays. */
+  peek(task: TaskId): Task | undefined {
+    return this.cache.get(task)?.task;
+  }
+
+  private async attempt(bell: Doorbell, guarded: boolean): Promise<TurnOutcome | "again"> {
+    this.record ??= await readJobRecord(this.ports, this.job.name);
+    const { record } = this;
+    if (record === undefined || record.phase !== "running") {
+      this.record = undefined;
+      return { outcome: "waiting" };
+    }
+    const task = bell.kind === "records" ? taskOfShard(this.job, record.generation, bell.source, bell.shard) : bell.task;
+    if (generationOf(task) < record.generation) return { outcome: "stale" };
+    if (generationOf(task) > record.generation) return this.again();
+    const opened = await this.open(task, record);
+    if (opened === "sealed") return this.again();
+    if ("outcome" in opened) return opened;
+    try {
+      return await this.run(opened, bell, guarded);
+    } catch (error) {
+      this.cache.delete(task);
+      if (!guarded && isPoison(error)) return this.attempt(bell, true);
+      throw error;
+    }
+  }
+
+  private again(): "again" {
+    this.record = undefined;
+    this.cache.clear();
+    this.shards.clear();
+    return "again";
+  }
+
+  // ---- opening ----
+
+  private async open(task: TaskId, record: JobRecord): Promise<Cached | "sealed" | TurnOutcome> {
+    const cached = this.cache.get(task);
+    const { deployment, limits, safeguards } = this.options;
+    const place = await this.placeOf(task, record);
+    const plan = cached?.plan ?? planTask(this.job, record, task, { deployment, limits, safeguards, range: place.range });
+    this.cache.delete(task);
+    const recovery = await this.recover(plan, record, place.parents, cached);
+    if (recovery.outcome === "sealed") return "sealed";
+    if (recovery.outcome !== "ready") return recovery;
+    const { recovered } = recovery;
+    const fresh = recovered.task !== cached?.task;
+    const opened: Cached = {
+      ...recovered,
+      plan,
+      effectsDone: fresh ? recovered.head === undefined : cached.effectsDone,
+      base: recovered.head === undefined ? undefined : fresh ? recovered.head.base : cached?.base,
+      journalBytes: cached?.journalBytes ?? 0,
+      commits: 0,
+    };
+    this.cache.set(task, opened);
+    await this.finishHead(opened);
+    return opened;
+  }
+
+  private async recover(plan: TaskPlan, record: JobRecord, parents: readonly TaskId[] | undefined, cached: Cached | undefined) {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await recoverTask(plan, record, parents, this.ports, attempt === 0 ? cached : undefined);
+      } catch (error) {
+        if (!isMissingObject(error) || attempt === 3) throw error;
+      }
+    }
+  }
+
+  /** R5: repeats the head's effects unless this environment saw them finish. */
+  private async finishHead(opened: Cached): Promise<void> {
+    if (opened.effectsDone || opened.head === undefined) return;
+    if (this.options.safeguards.holds("R5")) await carryOut(opened.head, opened.plan, this.ports);
+    opened.effectsDone = true;
+  }
+
+  /** The hash range of a task, and the tasks of its shard's parents where it is not among those the generation began with. */
+  private async placeOf(task: TaskId, record: JobRecord): Promise<{ readonly range: HashRange; readonly parents: readonly TaskId[] | undefined }> {
+    const topology = record.topology.find(({ stage }) => stage === stageOf(task));
+    if (topology === undefined) throw new MillraceError("invalid", `the job has no stage for task ${task}`);
+    if (topology.kind !== "source") return { range: topology.tasks.find((known) => known.task === task)?.range ?? fullRange, parents: undefined };
+    const { source, shard } = shardOf(instanceOf(task));
+    const root = topology.roots.get(source)?.find((known) => known.shard === shard);
+    if (root !== undefined) return { range: root.range, parents: undefined };
+    const { range, parents } = await this.shard(source, shard);
+    return { range, parents: parents.map((parent) => taskOfShard(this.job, record.generation, source, parent)) };
+  }
+
+  private async shard(source: string, shard: ShardId): Promise<Shard> {
+    const known = this.shards.get(source)?.find((candidate) => candidate.id === shard);
+    if (known !== undefined) return known;
+    const found = (await this.listShards(source)).find((candidate) => candidate.id === shard);
+    if (found === undefined) throw new MillraceError("invalid", `source ${source} has no shard ${shard}`);
+    return found;
+  }
+
+  private async listShards(source: string): Promise<readonly Shard[]> {
+    const shards = await this.ports.source(source).shards(this.streamOf(source));
+    this.shards.set(source, shards);
+    return shards;
+  }
+
+  private streamOf(source: string): string {
+    const spec = this.job.operators.get(source)?.node.spec;
+    return spec?.kind === "source" ? spec.source.name : source;
+  }
+
+  // ---- running ----
+
+  private async run(opened: Cached, bell: Doorbell, guarded: boolean): Promise<TurnOutcome | "again"> {
+    const { task } = opened;
+    const recordsBefore = task.summary.records;
+    if (!task.ended) {
+      task.begin(this.ports.clock.now(), guarded);
+      await this.drain(opened);
+      const status = bell.kind === "poke" ? await this.readInputs(opened) : await this.feedBell(opened, bell);
+      if (status === "newer") return this.again();
+      await this.answerRequests(opened);
+      await this.settle(opened);
+    }
+    await evictCold(task, this.ports.pages, this.options.cacheBytesMax);
+    const { summary } = task;
+    return { outcome: "done", task: task.plan.task, commits: opened.commits, records: summary.records - recordsBefore, ended: task.ended, wakeAt: task.nextWakeUp() };
+  }
+
+  private async feedBell(opened: Cached, bell: Exclude<Doorbell, { kind: "poke" }>): Promise<FeedStatus> {
+    if (bell.kind === "frames") return this.feedInbox(opened, bell.records, bell.after);
+    return this.feedShard(opened, bell.source, bell.shard, bell.records, bell.after);
+  }
+
+  private async feedShard(opened: Cached, source: string, shard: ShardId, records: readonly SourceRecord[], after: Position | "horizon" | undefined): Promise<FeedStatus> {
+    const { task } = opened;
+    if (!(await this.knowShard(opened, source, shard))) throw new MillraceError("unavailable", `shard ${shard} of ${source} waits for its parents to end`);
+    const input = task.sources.get(source)!;
+    const read = (from: Position | "horizon") => this.ports.source(source).read(this.streamOf(source), shard, from, this.readLimit);
+    return this.withGap(records, after, () => input.positionOf(shard), read, async (part) => {
+      const batch = { source, shard, records: part, at: 0 };
+      return this.feed(opened, () => task.feedRecords(batch));
+    });
+  }
+
+  private async feedInbox(opened: Cached, records: readonly SourceRecord[], after: Position | "horizon" | undefined): Promise<FeedStatus> {
+    const { task } = opened;
+    const stream = inboxName(task.plan.generation, stageOf(task.plan.task));
+    const shard = await this.inboxShard(stream, task);
+    const read = (from: Position | "horizon") => this.ports.log.read(stream, shard, from, this.readLimit);
+    return this.withGap(records, after, () => task.channels.position, read, async (part) => {
+      const batch = { records: part, at: 0 };
+      return this.feed(opened, () => task.feedFrames(batch));
+    });
+  }
+
+  private readonly inboxShards = new Map<TaskId, ShardId>();
+
+  private async inboxShard(stream: string, task: Task): Promise<ShardId> {
+    const known = this.inboxShards.get(task.plan.task);
+    if (known !== undefined) return known;
+    const { range } = task.plan;
+    const shard = (await this.ports.log.shards(stream)).find((candidate) => candidate.range.from <= range.from && candidate.range.to >= range.from);
+    if (shard === undefined) throw new MillraceError("invalid", `inbox ${stream} has no shard for task ${task.plan.task}`);
+    this.inboxShards.set(task.plan.task, shard.id);
+    return shard.id;
+  }
+
+  private get readLimit(): { readonly records: number; readonly bytes: number } {
+    return { records: this.options.recordsPerTurn, bytes: this.options.bytesPerTurn };
+  }
+
+  /** L3: what lies between the position and the batch is read and fed first. */
+  private async withGap(
+    records: readonly SourceRecord[],
+    after: Position | "horizon" | undefined,
+    position: () => Position | "horizon",
+    read: (from: Position | "horizon") => Promise<{ readonly records: readonly SourceRecord[]; readonly gap: boolean }>,
+    feed: (records: readonly SourceRecord[]) => Promise<FeedStatus>,
+  ): Promise<FeedStatus> {
+    const first = records[0];
+    if (first === undefined) return "done";
+    if (this.options.safeguards.holds("L3")) {
+      while (after !== position() && isBefore(position(), first.position)) {
+        const from = position();
+        const between = (await read(from)).records.filter((record) => comparePositions(record.position, first.position) < 0);
+        if (between.length === 0) break;
+        const status = await feed(between);
+        if (status !== "done") return status;
+        if (position() === from) break;
+      }
+    }
+    return feed(records);
+  }
+
+  /** Feeds until the input is taken in, committing wherever a commit must end. */
+  private async feed(opened: Cached, step: () => FeedStatus): Promise<FeedStatus> {
+    for (;;) {
+      const status = step();
+      await this.drain(opened);
+      if (status === "newer") return status;
+      if (status === "barrier" || status === "full" || opened.task.barrier !== undefined) await this.commit(opened);
+      else if (status === "done") return status;
+    }
+  }
+
+  /** Loads what elements wait for, and lets them go on, until nothing waits. */
+  private async drain(opened: Cached): Promise<void> {
+    const { task } = opened;
+    while (task.blocked) {
+      await loadMissing(task, this.ports.blobs, this.ports.pages);
+      task.resume();
+    }
+  }
+
+  /** A poke reads for itself: each live shard, or the inbox, up to a turn's worth. */
+  private async readInputs(opened: Cached): Promise<FeedStatus> {
+    const { task } = opened;
+    for (const source of task.sources.keys()) {
+      for (const shard of await this.shardsOf(task, source)) {
+        const status = await this.readShard(opened, source, shard);
+        if (status !== "done") return status;
+      }
+    }
+    if (task.plan.stage.kind !== "keyed") return "done";
+    const stream = inboxName(task.plan.generation, stageOf(task.plan.task));
+    const shard = await this.inboxShard(stream, task);
+    const { position } = task.channels;
+    const { records } = await this.ports.log.read(stream, shard, position, this.readLimit);
+    return this.feedInbox(opened, records, position);
+  }
+
+  /** The shards of a source that the task reads: all of them in the single stage, its own in a source stage. */
+  private async shardsOf(task: Task, source: string): Promise<readonly ShardId[]> {
+    if (task.plan.stage.kind === "source") {
+      const own = shardOf(instanceOf(task.plan.task));
+      return own.source === source ? [own.shard] : [];
+    }
+    return (await this.listShards(source)).map((shard) => shard.id);
+  }
+
+  /** Makes the shard known to its task. False: its parents have not ended. */
+  private async knowShard(opened: Cached, source: string, shard: ShardId): Promise<boolean> {
+    const { task } = opened;
+    const input = task.sources.get(source);
+    if (input === undefined) throw new MillraceError("internal", `task ${task.plan.task} does not read ${source}`);
+    if (!input.has(shard)) {
+      const { parents } = await this.shard(source, shard);
+      task.addShard(source, shard, task.plan.stage.kind === "single" ? parents : []);
+    }
+    return input.isLive(shard) || input.isEnded(shard) || !this.options.safeguards.holds("L8");
+  }
+
+  private async readShard(opened: Cached, source: string, shard: ShardId): Promise<FeedStatus> {
+    const { task } = opened;
+    if (!(await this.knowShard(opened, source, shard))) return "done";
+    const input = task.sources.get(source)!;
+    if (input.isEnded(shard)) return "done";
+    const after = input.positionOf(shard);
+    const result = await this.ports.source(source).read(this.streamOf(source), shard, after, this.readLimit);
+    if (result.gap) this.reportGap(task, source, shard, after);
+    if (result.records.length > 0) {
+      const status = await this.feedShard(opened, source, shard, result.records, after);
+      if (status !== "done") return status;
+    }
+    if (result.next === undefined) await this.endShard(task, source, shard);
+    else if (result.records.length === 0 && result.behindMs === 0) task.decideIdle(source, shard);
+    await this.drain(opened);
+    return "done";
+  }
+
+  private reportGap(task: Task, source: string, shard: ShardId, after: string): void {
+    const message = "records were lost at the source: their retention passed before they were read";
+    this.ports.telemetry.log("error", message, { task: task.plan.task, source, shard, after });
+    this.ports.telemetry.add("sourceGap", 1, { source, shard });
+  }
+
+  /** L11: the shard has been read to its end. Its children belong to other tasks, or to this one. */
+  private async endShard(task: Task, source: string, shard: ShardId): Promise<void> {
+    const shards = await this.listShards(source);
+    const children = shards.filter((candidate) => candidate.parents.includes(shard));
+    if (task.plan.stage.kind === "single") for (const child of children) task.addShard(source, child.id, child.parents);
+    task.endShard(source, shard, task.plan.stage.kind === "single" ? [] : this.successorsOf(task, source, children));
+  }
+
+  /** A shard that had ended before the checkpoint which its task was restored from ends again, before the tasks of this generation. */
+  private async nameSuccessors(task: Task): Promise<void> {
+    if (task.plan.stage.kind !== "source" || task.hasSuccessors) return;
+    const { source, shard } = shardOf(instanceOf(task.plan.task));
+    const children = (await this.listShards(source)).filter((candidate) => candidate.parents.includes(shard));
+    task.succeededBy(this.successorsOf(task, source, children));
+  }
+
+  private successorsOf(task: Task, source: string, children: readonly Shard[]): Successor[] {
+    const taskOf = (shard: ShardId) => taskOfShard(this.job, task.plan.generation, source, shard);
+    return children.map((child) => ({ task: taskOf(child.id), parents: child.parents.map(taskOf) }));
+  }
+
+  /** A checkpoint that was asked for begins at the tasks that read sources. */
+  private async answerRequests(opened: Cached): Promise<void> {
+    const { task } = opened;
+    if (task.plan.stage.kind === "keyed") return;
+    const request = opened.messages.find((message) => message.name === checkpointMessage);
+    if (request === undefined || task.hasSeen(request.version)) return;
+    const { savepoint } = decodeValue(request.bytes) as { savepoint: boolean };
+    const barrier: Barrier = { checkpoint: request.version, savepoint, declined: false };
+    task.trigger(barrier);
+    await this.commit(opened);
+  }
+
+  /** Ends the turn: what was gathered is committed; a task whose inputs have ended ends. */
+  private async settle(opened: Cached): Promise<void> {
+    const { task } = opened;
+    if (task.changed) await this.commit(opened);
+    if (!task.inputEnded || task.ended) return;
+    await this.nameSuccessors(task);
+    task.end();
+    await this.commit(opened);
+  }
+
+  // ---- committing ----
+
+  private async commit(opened: Cached): Promise<void> {
+    const { task } = opened;
+    const { barrier } = task;
+    const attempt = id<AttemptId>(`${this.options.id}.${++this.attempts}`);
+    const groups = this.needsBase(opened) ? await this.loadForBase(opened, barrier !== undefined || task.ended) : undefined;
+    const draft = task.finish();
+    const base = groups === undefined ? opened.base : await this.writeBase(opened, groups, draft.seq, attempt);
+    const effects: Effect[] = [...draft.effects];
+    if (barrier !== undefined) effects.push({ effect: "acknowledge", checkpoint: barrier.checkpoint, index: base?.index, declined: false });
+    if (task.ended) effects.push({ effect: "ended", index: base?.index });
+    const done = draft.seq - 1;
+    const commit: Commit = { ...draft, effects, attempt, by: "mapping", done, base };
+    const bytes = await storeCommit(commit, this.ports.blobs, this.options.payload);
+    await this.write(task.plan.task, draft.seq, attempt, bytes);
+    opened.head = commit;
+    opened.base = base;
+    opened.commits++;
+    opened.journalBytes = groups === undefined ? opened.journalBytes + bytes.length : 0;
+    opened.effectsDone = false;
+    await carryOut(commit, opened.plan, this.ports);
+    opened.effectsDone = true;
+  }
+
+  private needsBase(opened: Cached): boolean {
+    const { task } = opened;
+    if (task.barrier !== undefined || task.ended) return true;
+    const above = task.head + 1 - (opened.base?.seq ?? 0);
+    return above >= this.ports.journal.ringSize - 8 || opened.journalBytes > this.options.journalBytesMax;
+  }
+
+  private async loadForBase(opened: Cached, forCheckpoint: boolean) {
+    const groups = wantForBase(opened.task, forCheckpoint);
+    if (opened.task.missing.length > 0) await loadMissing(opened.task, this.ports.blobs, this.ports.pages);
+    return groups;
+  }
+
+  private async writeBase(opened: Cached, groups: ReturnType<typeof wantForBase>, seq: Seq, attempt: AttemptId): Promise<Base> {
+    const { task } = opened;
+    if (task.chain.stores.length === 0 && task.channels.held.count === 0) return { seq, index: undefined, local: undefined };
+    const name = objectName("segments", task.plan.task, seq, attempt);
+    const { bytes, ranges } = buildBase(task, groups, name, seq);
+    await this.ports.blobs.put(name, bytes);
+    return { seq, ...ranges };
+  }
+
+  /** The one write that decides. A lost response is told from a lost race by the attempt. */
+  private async write(task: TaskId, seq: Seq, attempt: AttemptId, bytes: Uint8Array): Promise<void> {
+    for (let tries = 0; ; tries++) {
+      try {
+        const result = await this.ports.journal.write(task, { seq, attempt, bytes });
+        if (result.outcome === "written" || (result.by === attempt && result.seq === seq)) return;
+        throw new LostRace(`entry ${seq} of ${task} was written by ${result.by}`);
+      } catch (error) {
+        if (!isKind(error, "unavailable") || tries === 2) throw error;
+      }
+    }
+  }
+}
+
+function isBefore(position: Position | "horizon", other: string): boolean {
+  return position === "horizon" || comparePositions(position, other) < 0;
+}
+
+function isMissingObject(error: unknown): boolean {
+  return isKind(error, "unavailable") && error.context.missing !== undefined;
+}
