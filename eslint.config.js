@@ -16,7 +16,10 @@ export default tseslint.config(
       "no-console": ["error"],
     },
   },
-  { files: ["cli/**", "examples/**", "bench/**", "test/**", "runtime/testing/simulation/main.ts"], rules: { "no-console": "off" } },
+  {
+    files: ["cli/**", "examples/**", "bench/**", "test/**", "runtime/testing/simulation/main.ts"],
+    rules: { "no-console": "off" },
+  },
   {
     files: pureFolders.map((folder) => `${folder}/**/*.ts`),
     rules: {

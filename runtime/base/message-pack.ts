@@ -106,7 +106,8 @@ function writeHeader(writer: ByteWriter, n: number, fix: number, fixMax: number,
 }
 
 function writeObject(writer: ByteWriter, value: object, depth: number): void {
-  if (depth > depthMax) throw new MillraceError("invalid", `a value nested over ${depthMax} levels cannot be stored: is it cyclic?`);
+  if (depth > depthMax)
+    throw new MillraceError("invalid", `a value nested over ${depthMax} levels cannot be stored: is it cyclic?`);
   if (Array.isArray(value)) {
     writeHeader(writer, value.length, 0x90, 16, 0, 0xdc, 0xdd);
     for (let i = 0; i < value.length; i++) writeValue(writer, value[i], depth);
@@ -128,7 +129,8 @@ function writeObject(writer: ByteWriter, value: object, depth: number): void {
     return writeExtension(writer, extension.set, () => {
       for (const item of value) writeValue(writer, item, depth);
     });
-  if (ArrayBuffer.isView(value)) throw new MillraceError("invalid", "typed arrays other than Uint8Array cannot be stored: use a plain array");
+  if (ArrayBuffer.isView(value))
+    throw new MillraceError("invalid", "typed arrays other than Uint8Array cannot be stored: use a plain array");
   const keys = Object.keys(value);
   writeHeader(writer, keys.length, 0x80, 16, 0, 0xde, 0xdf);
   for (const key of keys) {
@@ -241,7 +243,8 @@ function readObject(reader: ByteReader, size: number, depth: number): object {
     const key = readValue(reader, depth);
     if (typeof key !== "string") throw corrupt(`object key is not text at ${reader.at}`);
     const item = readValue(reader, depth);
-    if (key === "__proto__") Object.defineProperty(object, key, { value: item, enumerable: true, configurable: true, writable: true });
+    if (key === "__proto__")
+      Object.defineProperty(object, key, { value: item, enumerable: true, configurable: true, writable: true });
     else object[key] = item;
   }
   return object;

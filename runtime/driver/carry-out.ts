@@ -24,7 +24,12 @@ function all<K extends Effect["effect"]>(commit: Commit, kind: K): EffectOf<K>[]
 /** Throws `unavailable` when something could not be done: the whole is to be repeated. */
 export async function carryOut(commit: Commit, plan: TaskPlan, ports: Ports): Promise<void> {
   if (commit.effects.length === 0) return;
-  const work = [sendFrames(commit, plan, ports), writeSinks(commit, ports), writeDeadLetters(commit, ports), postMessages(commit, plan, ports)];
+  const work = [
+    sendFrames(commit, plan, ports),
+    writeSinks(commit, ports),
+    writeDeadLetters(commit, ports),
+    postMessages(commit, plan, ports),
+  ];
   // All are awaited before any failure is passed on: no promise is left pending at the end of a turn (L16).
   const failed = (await Promise.allSettled(work)).find((result) => result.status === "rejected");
   if (failed !== undefined) throw failed.reason;
@@ -77,7 +82,8 @@ async function writeSinks(commit: Commit, ports: Ports): Promise<void> {
   const seq = progress.versionOffset + commit.seq;
   await Promise.all(
     [...bySink].map(async ([operator, effects]) => {
-      for (const { n, payload } of effects) await ports.sinks.carryOut({ operator: id<OperatorUid>(operator), task, generation, seq, n, payload });
+      for (const { n, payload } of effects)
+        await ports.sinks.carryOut({ operator: id<OperatorUid>(operator), task, generation, seq, n, payload });
     }),
   );
 }
@@ -98,7 +104,8 @@ async function postMessages(commit: Commit, plan: TaskPlan, ports: Ports): Promi
     const bytes = encodeValue(acknowledgement(commit, plan, { ...effect, checkpoint: 0, declined: false }));
     await journal.post(jobRing, { name: endMessage(commit.task), version: 1, bytes });
   }
-  for (const { at } of all(commit, "wakeAt")) await journal.post(commit.task, { name: wakeUpMessage, version: commit.seq, bytes: encodeValue(at) });
+  for (const { at } of all(commit, "wakeAt"))
+    await journal.post(commit.task, { name: wakeUpMessage, version: commit.seq, bytes: encodeValue(at) });
 }
 
 function acknowledgement(commit: Commit, plan: TaskPlan, effect: Omit<EffectOf<"acknowledge">, "effect">): Acknowledgement {

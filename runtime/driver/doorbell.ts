@@ -1,5 +1,6 @@
 /** What wakes a task. It usually brings the data along; the task trusts only its own position (DESIGN §1). */
 import type { Position, ShardId, TaskId } from "../base/ids.ts";
+import type { Successor } from "../streaming/element.ts";
 import type { SourceRecord } from "../api/connector.ts";
 
 export type Doorbell =
@@ -12,13 +13,28 @@ export type Doorbell =
       readonly after?: Position | "horizon";
     }
   /** Records of the inbox of one task. */
-  | { readonly kind: "frames"; readonly task: TaskId; readonly records: readonly SourceRecord[]; readonly after?: Position | "horizon" }
+  | {
+      readonly kind: "frames";
+      readonly task: TaskId;
+      readonly records: readonly SourceRecord[];
+      readonly after?: Position | "horizon";
+    }
   /** Something may have to be done: a checkpoint was asked for, time has passed, a shard may have ended. Reads for itself. */
   | { readonly kind: "poke"; readonly task: TaskId };
 
 /** What came of a turn. Only `done` may be answered as success. */
 export type TurnOutcome =
-  | { readonly outcome: "done"; readonly task: TaskId; readonly commits: number; readonly records: number; readonly ended: boolean; readonly wakeAt: number }
+  | {
+      readonly outcome: "done";
+      readonly task: TaskId;
+      readonly commits: number;
+      readonly records: number;
+      readonly ended: boolean;
+      /** Of an ended task: who goes on with its range. */
+      readonly successors: readonly Successor[];
+      /** Processing time at which it has something to do without input; Infinity: never. */
+      readonly wakeAt: number;
+    }
   /** The doorbell is of an older generation: nothing is to be done for it. */
   | { readonly outcome: "stale" }
   /** Not yet: the generation is being restored, or the parents of the shard have not ended. Ring again. */

@@ -16,7 +16,7 @@ import { isKind, MillraceError } from "../base/errors.ts";
 import { type AttemptId, id, type Position, type Seq, type ShardId, type TaskId } from "../base/ids.ts";
 import { decodeValue } from "../base/message-pack.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
-import type { Shard } from "../ports/log.ts";
+import type { ReadLimit, Shard } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import { checkpointMessage, inboxName, objectName } from "../snapshots/names.ts";
 import type { JobRecord } from "../snapshots/job-record.ts";
@@ -92,6 +92,8 @@ export class Environment {
   private record: JobRecord | undefined;
   private readonly shards = new Map<string, readonly Shard[]>();
   private attempts = 0;
+  /** Turns so far: shards take turns in being read first. */
+  private turns = 0;
 
   constructor(job: JobGraph, ports: Ports, options: EnvironmentOptions) {
     this.job = job;
@@ -195,10 +197,14 @@ export class Environment {
   }
 
   /** The hash range of a task, and the tasks of its shard's parents where it is not among those the generation began with. */
-  private async placeOf(task: TaskId, record: JobRecord): Promise<{ readonly range: HashRange; readonly parents: readonly TaskId[] | undefined }> {
+  private async placeOf(
+    task: TaskId,
+    record: JobRecord,
+  ): Promise<{ readonly range: HashRange; readonly parents: readonly TaskId[] | undefined }> {
     const topology = record.topology.find(({ stage }) => stage === stageOf(task));
     if (topology === undefined) throw new MillraceError("invalid", `the job has no stage for task ${task}`);
-    if (topology.kind !== "source") return { range: topology.tasks.find((known) => known.task === task)?.range ?? fullRange, parents: undefined };
+    if (topology.kind !== "source")
+      return { range: topology.tasks.find((known) => known.task === task)?.range ?? fullRange, parents: undefined };
     const { source, shard } = shardOf(instanceOf(task));
     const root = topology.roots.get(source)?.find((known) => known.shard === shard);
     if (root !== undefined) return { range: root.range, parents: undefined };
@@ -240,7 +246,15 @@ export class Environment {
     }
     await evictCold(task, this.ports.pages, this.options.cacheBytesMax);
     const { summary } = task;
-    return { outcome: "done", task: task.plan.task, commits: opened.commits, records: summary.records - recordsBefore, ended: task.ended, wakeAt: task.nextWakeUp() };
+    return {
+      outcome: "done",
+      successors: task.successors,
+      task: task.plan.task,
+      commits: opened.commits,
+      records: summary.records - recordsBefore,
+      ended: task.ended,
+      wakeAt: task.nextWakeUp(),
+    };
   }
 
   private async feedBell(opened: Cached, bell: Exclude<Doorbell, { kind: "poke" }>): Promise<FeedStatus> {
@@ -248,26 +262,50 @@ export class Environment {
     return this.feedShard(opened, bell.source, bell.shard, bell.records, bell.after);
   }
 
-  private async feedShard(opened: Cached, source: string, shard: ShardId, records: readonly SourceRecord[], after: Position | "horizon" | undefined): Promise<FeedStatus> {
+  private async feedShard(
+    opened: Cached,
+    source: string,
+    shard: ShardId,
+    records: readonly SourceRecord[],
+    after: Position | "horizon" | undefined,
+  ): Promise<FeedStatus> {
     const { task } = opened;
-    if (!(await this.knowShard(opened, source, shard))) throw new MillraceError("unavailable", `shard ${shard} of ${source} waits for its parents to end`);
+    if (!(await this.knowShard(opened, source, shard)))
+      throw new MillraceError("unavailable", `shard ${shard} of ${source} waits for its parents to end`);
     const input = task.sources.get(source)!;
-    const read = (from: Position | "horizon") => this.ports.source(source).read(this.streamOf(source), shard, from, this.readLimit);
-    return this.withGap(records, after, () => input.positionOf(shard), read, async (part) => {
-      const batch = { source, shard, records: part, at: 0 };
-      return this.feed(opened, () => task.feedRecords(batch));
-    });
+    const read = (from: Position | "horizon") =>
+      this.ports.source(source).read(this.streamOf(source), shard, from, this.readLimit);
+    return this.withGap(
+      records,
+      after,
+      () => input.positionOf(shard),
+      read,
+      async (part) => {
+        const batch = { source, shard, records: part, at: 0 };
+        return this.feed(opened, () => task.feedRecords(batch));
+      },
+    );
   }
 
-  private async feedInbox(opened: Cached, records: readonly SourceRecord[], after: Position | "horizon" | undefined): Promise<FeedStatus> {
+  private async feedInbox(
+    opened: Cached,
+    records: readonly SourceRecord[],
+    after: Position | "horizon" | undefined,
+  ): Promise<FeedStatus> {
     const { task } = opened;
     const stream = inboxName(task.plan.generation, stageOf(task.plan.task));
     const shard = await this.inboxShard(stream, task);
     const read = (from: Position | "horizon") => this.ports.log.read(stream, shard, from, this.readLimit);
-    return this.withGap(records, after, () => task.channels.position, read, async (part) => {
-      const batch = { records: part, at: 0 };
-      return this.feed(opened, () => task.feedFrames(batch));
-    });
+    return this.withGap(
+      records,
+      after,
+      () => task.channels.position,
+      read,
+      async (part) => {
+        const batch = { records: part, at: 0 };
+        return this.feed(opened, () => task.feedFrames(batch));
+      },
+    );
   }
 
   private readonly inboxShards = new Map<TaskId, ShardId>();
@@ -276,13 +314,15 @@ export class Environment {
     const known = this.inboxShards.get(task.plan.task);
     if (known !== undefined) return known;
     const { range } = task.plan;
-    const shard = (await this.ports.log.shards(stream)).find((candidate) => candidate.range.from <= range.from && candidate.range.to >= range.from);
+    const shard = (await this.ports.log.shards(stream)).find(
+      (candidate) => candidate.range.from <= range.from && candidate.range.to >= range.from,
+    );
     if (shard === undefined) throw new MillraceError("invalid", `inbox ${stream} has no shard for task ${task.plan.task}`);
     this.inboxShards.set(task.plan.task, shard.id);
     return shard.id;
   }
 
-  private get readLimit(): { readonly records: number; readonly bytes: number } {
+  private get readLimit(): ReadLimit {
     return { records: this.options.recordsPerTurn, bytes: this.options.bytesPerTurn };
   }
 
@@ -332,11 +372,18 @@ export class Environment {
   /** A poke reads for itself: each live shard, or the inbox, up to a turn's worth. */
   private async readInputs(opened: Cached): Promise<FeedStatus> {
     const { task } = opened;
-    for (const source of task.sources.keys()) {
-      for (const shard of await this.shardsOf(task, source)) {
-        const status = await this.readShard(opened, source, shard);
-        if (status !== "done") return status;
-      }
+    const shards: { source: string; shard: ShardId }[] = [];
+    for (const source of task.sources.keys())
+      for (const shard of await this.shardsOf(task, source)) shards.push({ source, shard });
+    const recordsBefore = task.taken;
+    this.turns++;
+    for (let n = 0; n < shards.length; n++) {
+      const left = this.options.recordsPerTurn - (task.taken - recordsBefore);
+      if (left <= 0) break;
+      const { source, shard } = shards[(this.turns + n) % shards.length]!;
+      const share = Math.ceil(left / (shards.length - n));
+      const status = await this.readShard(opened, source, shard, { records: share, bytes: this.options.bytesPerTurn });
+      if (status !== "done") return status;
     }
     if (task.plan.stage.kind !== "keyed") return "done";
     const stream = inboxName(task.plan.generation, stageOf(task.plan.task));
@@ -367,13 +414,13 @@ export class Environment {
     return input.isLive(shard) || input.isEnded(shard) || !this.options.safeguards.holds("L8");
   }
 
-  private async readShard(opened: Cached, source: string, shard: ShardId): Promise<FeedStatus> {
+  private async readShard(opened: Cached, source: string, shard: ShardId, limit: ReadLimit): Promise<FeedStatus> {
     const { task } = opened;
     if (!(await this.knowShard(opened, source, shard))) return "done";
     const input = task.sources.get(source)!;
     if (input.isEnded(shard)) return "done";
     const after = input.positionOf(shard);
-    const result = await this.ports.source(source).read(this.streamOf(source), shard, after, this.readLimit);
+    const result = await this.ports.source(source).read(this.streamOf(source), shard, after, limit);
     if (result.gap) this.reportGap(task, source, shard, after);
     if (result.records.length > 0) {
       const status = await this.feedShard(opened, source, shard, result.records, after);
@@ -444,7 +491,8 @@ export class Environment {
     const draft = task.finish();
     const base = groups === undefined ? opened.base : await this.writeBase(opened, groups, draft.seq, attempt);
     const effects: Effect[] = [...draft.effects];
-    if (barrier !== undefined) effects.push({ effect: "acknowledge", checkpoint: barrier.checkpoint, index: base?.index, declined: false });
+    if (barrier !== undefined)
+      effects.push({ effect: "acknowledge", checkpoint: barrier.checkpoint, index: base?.index, declined: false });
     if (task.ended) effects.push({ effect: "ended", index: base?.index });
     const done = draft.seq - 1;
     const commit: Commit = { ...draft, effects, attempt, by: "mapping", done, base };

@@ -50,7 +50,13 @@ async function writePage(task: Task, store: KeyedStore, group: KeyGroupState, pa
   if (bytes.length > pageBytesMax) return false;
   const writer = task.plan.task;
   const version = task.head;
-  if ((await pages.put({ writer, operator: id<OperatorUid>(store.operator), keyGroup: group.id, version, bytes })) === "superseded") return false;
-  store.place(group.id, entryOf(group, version, bytes.length, [{ kind: "page", schema: store.schema, rows: group.rows.size, writer }]));
+  if (
+    (await pages.put({ writer, operator: id<OperatorUid>(store.operator), keyGroup: group.id, version, bytes })) === "superseded"
+  )
+    return false;
+  store.place(
+    group.id,
+    entryOf(group, version, bytes.length, [{ kind: "page", schema: store.schema, rows: group.rows.size, writer }]),
+  );
   return true;
 }

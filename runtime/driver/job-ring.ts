@@ -18,7 +18,8 @@ export async function readJobRing({ journal }: Ports, job: string): Promise<JobR
   const head = entries[entries.length - 1];
   if (head === undefined) return { record: undefined, seq: 0, messages };
   const record = decodeJobRecord(head.bytes);
-  if (record.job !== job) throw new MillraceError("invalid", `this is the state of job ${record.job}: give job ${job} a place of its own`);
+  if (record.job !== job)
+    throw new MillraceError("invalid", `this is the state of job ${record.job}: give job ${job} a place of its own`);
   return { record, seq: head.seq, messages };
 }
 

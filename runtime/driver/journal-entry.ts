@@ -23,7 +23,8 @@ const form = { plain: 0, compressed: 1, object: 2 } as const;
 /** The bytes of the entry, whose object (if it needs one) has been written. */
 export async function storeCommit(commit: Commit, blobs: Blobs, options: PayloadOptions): Promise<Uint8Array> {
   const plain = encodeCommit(commit);
-  const payload = plain.length > options.compressFromBytes ? tagged(form.compressed, zstdCompressSync(plain)) : tagged(form.plain, plain);
+  const payload =
+    plain.length > options.compressFromBytes ? tagged(form.compressed, zstdCompressSync(plain)) : tagged(form.plain, plain);
   if (payload.length <= options.inlineBytesMax) return payload;
   const name = objectName("payloads", commit.task, commit.seq, commit.attempt);
   await blobs.put(name, payload);
@@ -43,12 +44,17 @@ export function payloadOf(entry: Uint8Array): BlobName | undefined {
 }
 
 /** The commit of an entry. Throws `unavailable` when its object is gone: whoever reads must look at the ring again (L6). */
-export async function loadCommit(task: TaskId, entry: { readonly seq: Seq; readonly bytes: Uint8Array }, blobs: Blobs): Promise<Commit> {
+export async function loadCommit(
+  task: TaskId,
+  entry: { readonly seq: Seq; readonly bytes: Uint8Array },
+  blobs: Blobs,
+): Promise<Commit> {
   const name = payloadOf(entry.bytes);
   const bytes = name === undefined ? entry.bytes : await blobs.get(name);
   if (bytes === undefined) throw missingObject(name as BlobName);
   const commit = decodePayload(bytes);
-  if (commit.task !== task || commit.seq !== entry.seq) throw corrupt(`entry ${entry.seq} of ${task} holds commit ${commit.seq} of ${commit.task}`);
+  if (commit.task !== task || commit.seq !== entry.seq)
+    throw corrupt(`entry ${entry.seq} of ${task} holds commit ${commit.seq} of ${commit.task}`);
   return commit;
 }
 
@@ -74,5 +80,7 @@ function decompress(bytes: Uint8Array): Uint8Array {
 
 /** An object that an entry or index names is not there: it was collected behind a stale reader's back. Never empty state. */
 export function missingObject(name: BlobName): MillraceError {
-  return new MillraceError("unavailable", `object is gone, its task must be loaded anew: ${name}`, { context: { missing: name } });
+  return new MillraceError("unavailable", `object is gone, its task must be loaded anew: ${name}`, {
+    context: { missing: name },
+  });
 }

@@ -26,7 +26,9 @@ export async function loadMissing(task: Task, blobs: Blobs, pages: Pages): Promi
   );
   const [segments, table] = await Promise.all([readSegments(wanted, blobs), readPages(wanted, pages)]);
   for (const { store, group, parts } of wanted) {
-    const loaded = parts.map((part) => (part.kind === "segment" ? fromSegment(part, segments) : fromTable(store, group, part, table)));
+    const loaded = parts.map((part) =>
+      part.kind === "segment" ? fromSegment(part, segments) : fromTable(store, group, part, table),
+    );
     task.load(store, group, loaded);
   }
 }
@@ -38,11 +40,18 @@ function fromSegment(part: Part & { kind: "segment" }, segments: ReadonlyMap<Blo
   return { schema: part.schema, bytes };
 }
 
-function fromTable(store: KeyedStore, group: KeyGroup, part: Part & { kind: "page" }, table: ReadonlyMap<string, LoadedPart>): LoadedPart {
+function fromTable(
+  store: KeyedStore,
+  group: KeyGroup,
+  part: Part & { kind: "page" },
+  table: ReadonlyMap<string, LoadedPart>,
+): LoadedPart {
   const page = table.get(pageKey({ writer: part.writer, operator: id<OperatorUid>(store.operator), keyGroup: group }));
   const expected = store.index.get(group)?.version ?? 0;
   if (page === undefined || (page.version ?? 0) < expected)
-    throw corrupt(`page of key group ${group} of ${store.operator} is older than its index: ${page?.version ?? "none"} < ${expected}`);
+    throw corrupt(
+      `page of key group ${group} of ${store.operator} is older than its index: ${page?.version ?? "none"} < ${expected}`,
+    );
   return page;
 }
 
@@ -89,7 +98,8 @@ function pageKey({ writer, operator, keyGroup }: PageId): string {
 async function readPages(wanted: readonly Wanted[], pages: Pages): Promise<ReadonlyMap<string, LoadedPart>> {
   const ids: PageId[] = [];
   for (const { store, group, parts } of wanted)
-    for (const part of parts) if (part.kind === "page") ids.push({ writer: part.writer, operator: id<OperatorUid>(store.operator), keyGroup: group });
+    for (const part of parts)
+      if (part.kind === "page") ids.push({ writer: part.writer, operator: id<OperatorUid>(store.operator), keyGroup: group });
   const table = new Map<string, LoadedPart>();
   if (ids.length === 0) return table;
   const stored = await pages.get(ids);

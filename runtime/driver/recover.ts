@@ -43,7 +43,13 @@ export type Recovery =
 /** How often a read that shows a torn ring is repeated before it counts as corrupt. */
 const tornReadsMax = 5;
 
-export async function recoverTask(plan: TaskPlan, record: JobRecord, parents: readonly TaskId[] | undefined, ports: Ports, cached: Recovered | undefined): Promise<Recovery> {
+export async function recoverTask(
+  plan: TaskPlan,
+  record: JobRecord,
+  parents: readonly TaskId[] | undefined,
+  ports: Ports,
+  cached: Recovered | undefined,
+): Promise<Recovery> {
   const { entries, messages } = await readTail(plan.task, cached?.task.head ?? 0, ports);
   const last = entries[entries.length - 1];
   if (last === undefined && cached !== undefined) return { outcome: "ready", recovered: { ...cached, messages } };
@@ -69,7 +75,13 @@ function isWhole(entries: readonly { readonly seq: Seq }[]): boolean {
   return entries.every((entry, n) => n === 0 || entry.seq === (entries[n - 1]?.seq ?? 0) + 1);
 }
 
-async function catchUp(plan: TaskPlan, cached: Recovered, entries: readonly { seq: Seq; bytes: Uint8Array }[], head: Commit, ports: Ports): Promise<Task> {
+async function catchUp(
+  plan: TaskPlan,
+  cached: Recovered,
+  entries: readonly { seq: Seq; bytes: Uint8Array }[],
+  head: Commit,
+  ports: Ports,
+): Promise<Task> {
   const commits = await Promise.all(entries.map((entry) => loadCommit(plan.task, entry, ports.blobs)));
   const index: TaskIndex = { operators: new Map(), segments: cached.task.segments };
   const start: TaskStart = { index, held: cached.task.channels.held.all, progress: head.progress };
@@ -79,15 +91,24 @@ async function catchUp(plan: TaskPlan, cached: Recovered, entries: readonly { se
 }
 
 /** From the base that the head names, or from the task's beginning, and all entries after it. */
-async function restart(plan: TaskPlan, record: JobRecord, parents: readonly TaskId[] | undefined, head: Commit, ports: Ports): Promise<Task> {
+async function restart(
+  plan: TaskPlan,
+  record: JobRecord,
+  parents: readonly TaskId[] | undefined,
+  head: Commit,
+  ports: Ports,
+): Promise<Task> {
   const from = head.base?.seq ?? 0;
   const { entries } = await readTail(plan.task, from, ports);
-  if (entries.length > 0 && entries[0]?.seq !== from + 1) throw new MillraceError("unavailable", `the ring of ${plan.task} has moved past entry ${from + 1} while it was read`);
+  if (entries.length > 0 && entries[0]?.seq !== from + 1)
+    throw new MillraceError("unavailable", `the ring of ${plan.task} has moved past entry ${from + 1} while it was read`);
   const upTo = entries.filter((entry) => entry.seq <= head.seq);
-  if (from + upTo.length !== head.seq) throw new MillraceError("unavailable", `the ring of ${plan.task} reads torn: ${from} + ${upTo.length} < ${head.seq}`);
+  if (from + upTo.length !== head.seq)
+    throw new MillraceError("unavailable", `the ring of ${plan.task} reads torn: ${from} + ${upTo.length} < ${head.seq}`);
   const commits = await Promise.all(upTo.map((entry) => loadCommit(plan.task, entry, ports.blobs)));
   const basis = head.base === undefined ? await startOf(plan, record, parents, ports) : await readBase(head.base, ports);
-  if (basis === "waiting" || basis === "sealed") throw new MillraceError("unavailable", `the parents of ${plan.task} are not what they were: look again`);
+  if (basis === "waiting" || basis === "sealed")
+    throw new MillraceError("unavailable", `the parents of ${plan.task} are not what they were: look again`);
   const task = new Task(plan, { ...basis, progress: head.progress }, head.seq);
   for (const commit of commits) task.replay(commit);
   return task;
@@ -107,7 +128,13 @@ async function readRange(range: BlobRange, ports: Ports): Promise<Uint8Array> {
   return bytes;
 }
 
-async function startTask(plan: TaskPlan, record: JobRecord, parents: readonly TaskId[] | undefined, ports: Ports, messages: readonly Message[]): Promise<Recovery> {
+async function startTask(
+  plan: TaskPlan,
+  record: JobRecord,
+  parents: readonly TaskId[] | undefined,
+  ports: Ports,
+  messages: readonly Message[],
+): Promise<Recovery> {
   const start = await startOf(plan, record, parents, ports);
   if (start === "waiting" || start === "sealed") return { outcome: start };
   return { outcome: "ready", recovered: { task: new Task(plan, start, 0), head: undefined, messages } };
@@ -124,7 +151,8 @@ async function startOf(plan: TaskPlan, record: JobRecord, parents: readonly Task
   const bytes = await ports.blobs.get(record.manifest);
   if (bytes === undefined) throw missingObject(record.manifest);
   const manifest = decodeManifest(bytes);
-  if (isTombstone(manifest)) throw new MillraceError("corrupt", `generation ${record.generation} begins from an abandoned checkpoint: ${record.manifest}`);
+  if (isTombstone(manifest))
+    throw new MillraceError("corrupt", `generation ${record.generation} begins from an abandoned checkpoint: ${record.manifest}`);
   return startFromManifest(plan, record, manifest, ports);
 }
 
@@ -160,7 +188,9 @@ function sourcesOf(plan: TaskPlan, acks: readonly Acknowledgement[]): Progress["
 function joinSources(parts: readonly SourceProgress[], only: ShardId | undefined): SourceProgress {
   const wanted = (shard: string) => only === undefined || shard === only;
   const shards = new Map(parts.flatMap((part) => [...part.shards].filter(([shard]) => wanted(shard))));
-  const stored = parts.flatMap((part) => (part.watermarks === undefined ? [] : [part.watermarks as { watermark: any; shards: { id: string }[] }]));
+  const stored = parts.flatMap((part) =>
+    part.watermarks === undefined ? [] : [part.watermarks as { watermark: any; shards: { id: string }[] }],
+  );
   if (stored.length === 0) return { shards, watermarks: undefined };
   const watermark = storeWatermark(Math.min(...stored.map((part) => loadWatermark(part.watermark))));
   return { shards, watermarks: { watermark, shards: stored.flatMap((part) => part.shards).filter(({ id }) => wanted(id)) } };
@@ -188,7 +218,8 @@ function joinIndexes(plan: TaskPlan, indexes: readonly TaskIndex[]): TaskIndex {
       if (entries === undefined) continue;
       const into = joined.operators.get(uid) ?? new Map<number, IndexEntry>();
       joined.operators.set(uid, into);
-      for (const entry of entries.values()) if (groupOverlaps(plan, entry.keyGroup)) into.set(entry.keyGroup, joinEntries(into.get(entry.keyGroup), entry));
+      for (const entry of entries.values())
+        if (groupOverlaps(plan, entry.keyGroup)) into.set(entry.keyGroup, joinEntries(into.get(entry.keyGroup), entry));
     }
   }
   return joined;
@@ -228,8 +259,17 @@ async function startOfChild(plan: TaskPlan, parents: readonly TaskId[], ports: P
     if (!head.progress.ended && plan.safeguards.holds("L8")) return "waiting";
     heads.push(head);
   }
-  const bases = await Promise.all(heads.map((head) => (head.base === undefined ? { index: emptyIndex() } : readBase(head.base, ports))));
-  return { index: joinIndexes(plan, bases.map(({ index }) => index)), held: [], progress: childProgress(plan, heads) };
+  const bases = await Promise.all(
+    heads.map((head) => (head.base === undefined ? { index: emptyIndex() } : readBase(head.base, ports))),
+  );
+  return {
+    index: joinIndexes(
+      plan,
+      bases.map(({ index }) => index),
+    ),
+    held: [],
+    progress: childProgress(plan, heads),
+  };
 }
 
 function childProgress(plan: TaskPlan, heads: readonly Commit[]): Progress {
@@ -253,5 +293,8 @@ function childProgress(plan: TaskPlan, heads: readonly Commit[]): Progress {
 /** A child's watermark starts at its parents' minimum. */
 function childWatermarks(shard: ShardId, at: number, now: number): unknown {
   const stored = storeWatermark(at);
-  return { watermark: stored, shards: [{ id: shard, at: stored, active: true, ended: false, generator: undefined, seenAt: now }] };
+  return {
+    watermark: stored,
+    shards: [{ id: shard, at: stored, active: true, ended: false, generator: undefined, seenAt: now }],
+  };
 }

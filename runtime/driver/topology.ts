@@ -14,6 +14,7 @@ export type Roots = StageTopology["roots"];
 export function createTopology(job: JobGraph, generation: Generation, roots: Roots): StageTopology[] {
   return job.stages.map((stage) => ({
     stage: stage.id,
+    generation,
     kind: stage.kind,
     tasks: tasksOf(stage, generation),
     roots: new Map(stage.sources.map((uid) => [uid, roots.get(uid) ?? []])),
@@ -27,8 +28,9 @@ function tasksOf(stage: StagePlan, generation: Generation): StageTopology["tasks
 }
 
 /** The tasks with which a stage begins; of a source stage, those of its roots. */
-export function rootTasks(topology: StageTopology, generation: Generation): StageTopology["tasks"] {
+export function rootTasks(topology: StageTopology): StageTopology["tasks"] {
   if (topology.kind !== "source") return topology.tasks;
+  const { generation } = topology;
   return [...topology.roots].flatMap(([uid, shards]) =>
     shards.map(({ shard, range }) => ({ task: shardTask(generation, topology.stage, uid, shard), range })),
   );
@@ -65,18 +67,26 @@ export function rootChannels(job: JobGraph, record: JobRecord, task: TaskId): Ch
   const upstream = new Set(job.exchanges.filter((exchange) => exchange.toStage === stage).map((exchange) => exchange.fromStage));
   return record.topology
     .filter((topology) => upstream.has(topology.stage))
-    .flatMap((topology) => rootTasks(topology, record.generation).map((from) => channelId(from.task, task)));
+    .flatMap((topology) => rootTasks(topology).map((from) => channelId(from.task, task)));
 }
 
 export function planTask(
   job: JobGraph,
   record: JobRecord,
   task: TaskId,
-  options: { readonly deployment: number; readonly limits: TaskLimits; readonly safeguards: Safeguards; readonly range: HashRange },
+  options: {
+    readonly deployment: number;
+    readonly limits: TaskLimits;
+    readonly safeguards: Safeguards;
+    readonly range: HashRange;
+  },
 ): TaskPlan {
   const stage = stageOfTask(job, task);
   const downstream = job.exchanges
     .filter((exchange) => exchange.fromStage === stage.id)
-    .map(({ number, toStage }) => ({ exchange: number, tasks: record.topology.find((topology) => topology.stage === toStage)?.tasks ?? [] }));
+    .map(({ number, toStage }) => ({
+      exchange: number,
+      tasks: record.topology.find((topology) => topology.stage === toStage)?.tasks ?? [],
+    }));
   return { job, stage, generation: record.generation, task, downstream, ...options };
 }

@@ -15,6 +15,7 @@ import type { Manifest } from "./manifest.ts";
 /** A stage's tasks in one generation. */
 export interface StageTopology {
   readonly stage: string;
+  readonly generation: Generation;
   readonly kind: "single" | "source" | "keyed";
   /** Of keyed stages and "single": one task each. */
   readonly tasks: readonly { readonly task: TaskId; readonly range: HashRange }[];

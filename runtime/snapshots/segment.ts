@@ -51,7 +51,11 @@ export class SegmentWriter {
     return this.writer.length;
   }
 
-  finish(index: TaskIndex, local: LocalState, fingerprint: string): { readonly bytes: Uint8Array; readonly ranges: SegmentRanges } {
+  finish(
+    index: TaskIndex,
+    local: LocalState,
+    fingerprint: string,
+  ): { readonly bytes: Uint8Array; readonly ranges: SegmentRanges } {
     const ranges = {
       index: this.block((writer) => writeIndex(writer, index)),
       local: this.block((writer) => {
@@ -208,7 +212,12 @@ export function readIndex(bytes: Uint8Array): TaskIndex {
   return index;
 }
 
-function readEntry(reader: ByteReader, blobs: readonly string[], schemas: readonly string[], writers: readonly string[]): IndexEntry {
+function readEntry(
+  reader: ByteReader,
+  blobs: readonly string[],
+  schemas: readonly string[],
+  writers: readonly string[],
+): IndexEntry {
   const head = {
     keyGroup: reader.uint(),
     version: reader.uint(),

@@ -38,7 +38,8 @@ export interface ChannelProgress {
 export interface AlignmentProgress {
   /** The highest checkpoint completed, skipped or given up here. */
   readonly last: Checkpoint;
-  readonly current: { readonly checkpoint: Checkpoint; readonly savepoint: boolean; readonly arrived: readonly ChannelId[] } | undefined;
+  readonly current:
+    { readonly checkpoint: Checkpoint; readonly savepoint: boolean; readonly arrived: readonly ChannelId[] } | undefined;
 }
 
 /** Everything of a task but keyed state and held frames. */
@@ -83,7 +84,12 @@ export type Effect =
       readonly position: string;
       readonly bytes: Uint8Array;
     }
-  | { readonly effect: "acknowledge"; readonly checkpoint: Checkpoint; readonly index: BlobRange | undefined; readonly declined: boolean }
+  | {
+      readonly effect: "acknowledge";
+      readonly checkpoint: Checkpoint;
+      readonly index: BlobRange | undefined;
+      readonly declined: boolean;
+    }
   /** The task has ended with this state. */
   | { readonly effect: "ended"; readonly index: BlobRange | undefined }
   | { readonly effect: "wakeAt"; readonly at: number };

@@ -17,10 +17,12 @@ const scratch = new ByteWriter(256);
 
 /** Why `key` cannot be one, or undefined. */
 export function keyProblem(key: unknown): string | undefined {
-  if (typeof key === "string") return key.length > keyBytesMax ? `key of ${key.length} characters is over ${keyBytesMax} bytes` : undefined;
+  if (typeof key === "string")
+    return key.length > keyBytesMax ? `key of ${key.length} characters is over ${keyBytesMax} bytes` : undefined;
   if (typeof key === "number") return Number.isNaN(key) ? "key is NaN" : undefined;
   if (typeof key === "bigint" || typeof key === "boolean") return undefined;
-  if (!Array.isArray(key)) return `key is ${key === null ? "null" : `of type ${typeof key}`}: keys are text, numbers, booleans or tuples of them`;
+  if (!Array.isArray(key))
+    return `key is ${key === null ? "null" : `of type ${typeof key}`}: keys are text, numbers, booleans or tuples of them`;
   if (key.length === 0) return "key is an empty tuple";
   for (const part of key) {
     const problem = Array.isArray(part) ? "key has a tuple inside a tuple" : keyProblem(part);
@@ -78,7 +80,8 @@ export function hashOf(key: Key, hashing: KeyHashing): number {
   if (hashing === "md5") return Number(hashKeyOf(key, hashing) >> 96n);
   scratch.clear();
   writeCanonical(scratch, key);
-  if (scratch.length > keyBytesMax) throw new MillraceError("invalid", `key of ${scratch.length} bytes is over ${keyBytesMax} bytes`);
+  if (scratch.length > keyBytesMax)
+    throw new MillraceError("invalid", `key of ${scratch.length} bytes is over ${keyBytesMax} bytes`);
   return murmur3(scratch.buffer, 0, scratch.length);
 }
 

@@ -181,7 +181,12 @@ export class MapHandle extends Handle implements MapState<KeyPart, any> {
 export type StateHandle = ValueHandle | ListHandle | MapHandle;
 
 /** The handle of the operator's state number `state`. */
-export function stateHandle(declaration: StateDeclaration, access: KeyedAccess, state: number, namespace: Namespace): StateHandle {
+export function stateHandle(
+  declaration: StateDeclaration,
+  access: KeyedAccess,
+  state: number,
+  namespace: Namespace,
+): StateHandle {
   if (declaration.kind === "list") return new ListHandle(access, state, namespace);
   if (declaration.kind === "map") return new MapHandle(access, state, namespace);
   return new ValueHandle(access, state, namespace);

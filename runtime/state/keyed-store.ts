@@ -385,7 +385,10 @@ export class KeyedStore {
     const group = this.groups.get(id);
     if (group === undefined) return;
     const stored = this.index.get(id);
-    assert(stored === undefined ? group.rows.size === 0 : group.changedAt <= stored.version, `key group ${id} of ${this.operator} is evicted before it is stored`);
+    assert(
+      stored === undefined ? group.rows.size === 0 : group.changedAt <= stored.version,
+      `key group ${id} of ${this.operator} is evicted before it is stored`,
+    );
     for (const row of [...group.rows]) this.drop(row);
     this.groups.delete(id);
     this.coldest = undefined;
@@ -421,4 +424,3 @@ export class KeyedStore {
 function earliestOf(entry: IndexEntry, domain: "eventTime" | "processingTime"): number {
   return domain === "eventTime" ? entry.earliestEventTimer : entry.earliestProcessingTimer;
 }
-

@@ -14,7 +14,20 @@ import { Cell, type Row } from "./row.ts";
 import type { SchemaMapping } from "./schema.ts";
 import { Timer, type TimerDomain } from "./timer.ts";
 
-const op = { end: 0, put: 1, delete: 2, append: 3, putEntry: 4, deleteEntry: 5, setEvent: 6, setProcessing: 7, cancelEvent: 8, cancelProcessing: 9, replace: 10, putMap: 11 } as const;
+const op = {
+  end: 0,
+  put: 1,
+  delete: 2,
+  append: 3,
+  putEntry: 4,
+  deleteEntry: 5,
+  setEvent: 6,
+  setProcessing: 7,
+  cancelEvent: 8,
+  cancelProcessing: 9,
+  replace: 10,
+  putMap: 11,
+} as const;
 
 /** What a row must answer while operations are laid over it. */
 export interface RowTarget {

@@ -41,7 +41,11 @@ export interface SchemaMapping {
  * How bytes written under `stored` are read today. Throws `invalid` when a kind has changed, the stored version is newer than the
  * code, or an older one has no `migrate`. Removed states were accepted (or not) when the job was restored.
  */
-export function mapSchema(operator: string, stored: OperatorSchema, states: ReadonlyMap<string, StateDeclaration>): SchemaMapping {
+export function mapSchema(
+  operator: string,
+  stored: OperatorSchema,
+  states: ReadonlyMap<string, StateDeclaration>,
+): SchemaMapping {
   const names = [...states.keys()];
   const index: (number | undefined)[] = [];
   const migrate: (((value: any) => any) | undefined)[] = [];
@@ -56,12 +60,24 @@ export function mapSchema(operator: string, stored: OperatorSchema, states: Read
 function migration(operator: string, stored: StoredState, declared: StateDeclaration): ((value: any) => any) | undefined {
   const context = { context: { operator } };
   if (stored.kind !== declared.kind)
-    throw new MillraceError("invalid", `state ${stored.name} of operator ${operator} is stored as a ${stored.kind} and declared as a ${declared.kind}: give it a new name`, context);
+    throw new MillraceError(
+      "invalid",
+      `state ${stored.name} of operator ${operator} is stored as a ${stored.kind} and declared as a ${declared.kind}: give it a new name`,
+      context,
+    );
   if (stored.version === declared.version) return undefined;
   if (stored.version > declared.version)
-    throw new MillraceError("invalid", `state ${stored.name} of operator ${operator} was stored by newer code: version ${stored.version}, declared ${declared.version}`, context);
+    throw new MillraceError(
+      "invalid",
+      `state ${stored.name} of operator ${operator} was stored by newer code: version ${stored.version}, declared ${declared.version}`,
+      context,
+    );
   const { migrate } = declared;
   if (migrate === undefined)
-    throw new MillraceError("invalid", `state ${stored.name} of operator ${operator} needs migrate: stored version ${stored.version}, declared ${declared.version}`, context);
+    throw new MillraceError(
+      "invalid",
+      `state ${stored.name} of operator ${operator} needs migrate: stored version ${stored.version}, declared ${declared.version}`,
+      context,
+    );
   return (value) => migrate(value, stored.version);
 }

@@ -24,7 +24,13 @@ export interface Successor {
 }
 
 export type Element =
-  | { readonly kind: "record"; readonly edge: number; readonly key: Key | undefined; readonly timestamp: number; readonly value: unknown }
+  | {
+      readonly kind: "record";
+      readonly edge: number;
+      readonly key: Key | undefined;
+      readonly timestamp: number;
+      readonly value: unknown;
+    }
   | { readonly kind: "watermark"; readonly edge: number; readonly at: number }
   | { readonly kind: "status"; readonly edge: number; readonly active: boolean }
   | { readonly kind: "barrier"; readonly barrier: Barrier }

@@ -56,7 +56,12 @@ function dyingSegments(task: Task): ReadonlySet<BlobName> {
 }
 
 /** Writes the groups, which are loaded, as complete up to `seq`; from then on the index says so. */
-export function buildBase(task: Task, groups: BaseGroups, name: BlobName, seq: Seq): { readonly bytes: Uint8Array; readonly ranges: SegmentRanges } {
+export function buildBase(
+  task: Task,
+  groups: BaseGroups,
+  name: BlobName,
+  seq: Seq,
+): { readonly bytes: Uint8Array; readonly ranges: SegmentRanges } {
   const writer = new SegmentWriter(name);
   for (const [store, ids] of groups)
     for (const id of ids) store.place(id, writeGroup(writer, store, store.group(id) as KeyGroupState, seq));
@@ -92,6 +97,7 @@ export function entryOf(group: KeyGroupState, version: Seq, sizeBytes: number, p
 function forgetUnused(task: Task): void {
   const used = new Set<BlobName>();
   for (const store of task.chain.stores)
-    for (const entry of store.index.values()) for (const part of entry.parts) if (part.kind === "segment") used.add(part.range.blob);
+    for (const entry of store.index.values())
+      for (const part of entry.parts) if (part.kind === "segment") used.add(part.range.blob);
   for (const blob of [...task.segments.keys()]) if (!used.has(blob)) task.segments.delete(blob);
 }

@@ -22,7 +22,13 @@ import type { NodeOutput } from "./node-output.ts";
 import type { Units } from "./units.ts";
 
 type Waiting =
-  | { readonly kind: "record"; readonly value: unknown; readonly timestamp: number; readonly input: number; readonly key: Key | undefined }
+  | {
+      readonly kind: "record";
+      readonly value: unknown;
+      readonly timestamp: number;
+      readonly input: number;
+      readonly key: Key | undefined;
+    }
   | { readonly kind: "watermark"; readonly at: number }
   | { readonly kind: "status"; readonly active: boolean }
   | { readonly kind: "time" };

@@ -115,7 +115,13 @@ class ChainBuilder {
 
   private createSink(uid: string, spec: OperatorSpec & { kind: "sink" }): SinkOperator {
     const { plan, shared, seq } = this.parts;
-    const writer = spec.sink.createWriter({ generation: plan.generation, task: plan.task, operator: uid, seq, now: () => shared.now });
+    const writer = spec.sink.createWriter({
+      generation: plan.generation,
+      task: plan.task,
+      operator: uid,
+      seq,
+      now: () => shared.now,
+    });
     const sink = new SinkOperator(writer, spec.changelog === true, () => shared.units.activity.count++);
     this.sinks.set(uid, sink);
     return sink;

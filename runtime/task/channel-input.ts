@@ -51,7 +51,13 @@ export class ChannelInput {
   private readonly safeguards: Safeguards;
 
   constructor(
-    options: { readonly task: TaskId; readonly job: string; readonly generation: Generation; readonly deployment: number; readonly safeguards: Safeguards },
+    options: {
+      readonly task: TaskId;
+      readonly job: string;
+      readonly generation: Generation;
+      readonly deployment: number;
+      readonly safeguards: Safeguards;
+    },
     progress: Progress,
     held: readonly Uint8Array[],
   ) {
@@ -69,16 +75,24 @@ export class ChannelInput {
   /** Drops from the input what is complete already. */
   skipKnown(input: FramesInput): void {
     if (this.position === "horizon") return;
-    while (input.at < input.records.length && comparePositions((input.records[input.at] as SourceRecord).position, this.position) <= 0) input.at++;
+    while (
+      input.at < input.records.length &&
+      comparePositions((input.records[input.at] as SourceRecord).position, this.position) <= 0
+    )
+      input.at++;
   }
 
   receive(record: SourceRecord): Received {
     const frame = readFrame(record.bytes);
     if (frame.job !== this.job) throw corrupt(`the inbox of job ${this.job} holds a frame of job ${frame.job}`);
-    if (frame.generation > this.generation && this.safeguards.holds("L2")) return { outcome: "newer", generation: frame.generation };
+    if (frame.generation > this.generation && this.safeguards.holds("L2"))
+      return { outcome: "newer", generation: frame.generation };
     if (frame.generation !== this.generation) return { outcome: "dropped" };
     if (frame.deployment > this.deployment)
-      throw new MillraceError("unavailable", `frame of deployment ${frame.deployment} came to code of deployment ${this.deployment}: another environment must take it`);
+      throw new MillraceError(
+        "unavailable",
+        `frame of deployment ${frame.deployment} came to code of deployment ${this.deployment}: another environment must take it`,
+      );
     const channel = this.channel(frame.channel);
     if (frame.seq < channel.expected && this.safeguards.holds("R4")) return { outcome: "dropped" };
     if (frame.seq > channel.expected)
@@ -121,7 +135,9 @@ export class ChannelInput {
   }
 
   /** Channels that continue this one, by name, with the channels of all their parents. */
-  successorsOf(successors: readonly Successor[]): readonly { readonly channel: ChannelId; readonly parents: readonly ChannelId[] }[] {
+  successorsOf(
+    successors: readonly Successor[],
+  ): readonly { readonly channel: ChannelId; readonly parents: readonly ChannelId[] }[] {
     return successors.map(({ task, parents }) => ({
       channel: channelId(task, this.task),
       parents: parents.map((parent) => channelId(parent, this.task)),
@@ -137,7 +153,8 @@ export class ChannelInput {
       channel.parents = parents;
       channel.status = "waiting";
     }
-    for (const channel of this.channels.values()) if (channel.status === "waiting" && this.parentsEnded(channel)) channel.status = "live";
+    for (const channel of this.channels.values())
+      if (channel.status === "waiting" && this.parentsEnded(channel)) channel.status = "live";
   }
 
   private parentsEnded(channel: Channel): boolean {

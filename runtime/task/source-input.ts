@@ -74,7 +74,11 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
     this.units = options.units;
     this.rejected = options.reject;
     if (spec.watermarks !== undefined)
-      this.watermarks = new SourceWatermarks(spec.watermarks, options.stepMs, progress?.watermarks as StoredSourceWatermarks | undefined);
+      this.watermarks = new SourceWatermarks(
+        spec.watermarks,
+        options.stepMs,
+        progress?.watermarks as StoredSourceWatermarks | undefined,
+      );
     for (const [shard, { position, ended, parents }] of progress?.shards ?? []) this.open(shard, position, ended, parents);
     this.origin = { kind: "record", shard: "", position: () => this.position, bytes: () => this.current.bytes };
     Object.defineProperty(this.origin, "shard", { get: () => this.currentId });
@@ -131,7 +135,8 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
   skipKnown(input: RecordsInput): void {
     const position = this.positionOf(input.shard);
     if (position === "horizon") return;
-    while (input.at < input.records.length && comparePositions((input.records[input.at] as SourceRecord).position, position) <= 0) input.at++;
+    while (input.at < input.records.length && comparePositions((input.records[input.at] as SourceRecord).position, position) <= 0)
+      input.at++;
   }
 
   /** To be called before the first record of a batch. */
@@ -196,9 +201,12 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
     } catch (error) {
       throw new MillraceError("invalid", `no timestamp: ${messageOf(error)}`, { cause: error, context: { operator: this.uid } });
     }
-    if (typeof timestamp === "number" && Number.isInteger(timestamp) && timestamp <= timestampMax && timestamp >= -timestampMax) return timestamp;
+    if (typeof timestamp === "number" && Number.isInteger(timestamp) && timestamp <= timestampMax && timestamp >= -timestampMax)
+      return timestamp;
     const shown = typeof timestamp === "number" || timestamp === undefined ? String(timestamp) : JSON.stringify(timestamp);
-    throw new MillraceError("invalid", `no valid timestamp (whole epoch milliseconds within ±8.64e15): ${shown}`, { context: { operator: this.uid } });
+    throw new MillraceError("invalid", `no valid timestamp (whole epoch milliseconds within ±8.64e15): ${shown}`, {
+      context: { operator: this.uid },
+    });
   }
 
   private get current(): SourceRecord {
@@ -225,7 +233,10 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
   endShard(shard: ShardId, now: number, continued: boolean): ValveChange | undefined {
     const open = this.shards.get(shard) as OpenShard;
     open.ended = true;
-    return this.watermarks?.end(shard, now, continued) ?? (this.allEnded && !continued ? { watermark: maxWatermark, status: undefined } : undefined);
+    return (
+      this.watermarks?.end(shard, now, continued) ??
+      (this.allEnded && !continued ? { watermark: maxWatermark, status: undefined } : undefined)
+    );
   }
 
   /** A read from the shard's position was empty and nothing is behind (L13). */

@@ -50,7 +50,10 @@ function channelInputs(task: Timed, node: ChainNode, channels: Iterable<ChannelI
 function restoreValve(stored: StoredValve | undefined, inputs: readonly string[]): WatermarkValve {
   const floor = stored === undefined ? minWatermark : loadWatermark(stored.watermark);
   if (stored?.inputs !== undefined)
-    return WatermarkValve.restore(stored.inputs.map(([name, input]) => [name, { ...input, at: loadWatermark(input.at) }] as const), { floor });
+    return WatermarkValve.restore(
+      stored.inputs.map(([name, input]) => [name, { ...input, at: loadWatermark(input.at) }] as const),
+      { floor },
+    );
   const valve = new WatermarkValve({ floor });
   for (const input of inputs) valve.add(input);
   return valve;

@@ -72,15 +72,17 @@ export class Task implements TaskShared, UnitKeeper {
   private readonly activity: Activity;
   /** The bytes of pages in each segment that the index refers to. */
   readonly segments: Map<BlobName, number>;
-  private successors: readonly Successor[];
+  /** Of a task whose shard has ended: who goes on with its range. */
+  successors: readonly Successor[];
   private deadLetters: DeadLetterEffect[] = [];
   private readonly totals: Counters;
-  private outputMark: { writers: Map<ChannelWriter, ReturnType<ChannelWriter["mark"]>>; sinks: Map<string, number>; letters: number } | undefined;
+  private outputMark:
+    { writers: Map<ChannelWriter, ReturnType<ChannelWriter["mark"]>>; sinks: Map<string, number>; letters: number } | undefined;
   /** The frame that is being taken in. */
   private frame: Frame | undefined;
   private frameShard = "";
   private framePosition = "";
-  private element: Element & { kind: "record" } | undefined;
+  private element: (Element & { kind: "record" }) | undefined;
   private readonly frameOrigin: UnitOrigin;
   private barrierDue: Barrier | undefined;
   private declined: Barrier | undefined;
@@ -99,7 +101,14 @@ export class Task implements TaskShared, UnitKeeper {
     this.successors = start.progress.successors;
     this.totals = { ...start.progress.totals };
     this.units = new Units(this.activity, this, plan.job.options.onUserError === "fail");
-    this.chain = buildChain({ plan, index: start.index, states: earlier?.states, shared: this, writer: (task) => this.writer(task), seq: () => this.head + 1 });
+    this.chain = buildChain({
+      plan,
+      index: start.index,
+      states: earlier?.states,
+      shared: this,
+      writer: (task) => this.writer(task),
+      seq: () => this.head + 1,
+    });
     this.nodesDownstreamFirst = [...this.chain.nodes].reverse();
     const { job, generation, deployment, task, safeguards } = plan;
     this.channels = new ChannelInput({ job: job.name, generation, deployment, task, safeguards }, start.progress, start.held);
@@ -328,7 +337,8 @@ export class Task implements TaskShared, UnitKeeper {
 
   private onBarrier(channel: ChannelId, barrier: Barrier): void {
     const { alignment } = this.channels;
-    if (!this.plan.safeguards.holds("L9") && alignment.pending !== undefined && barrier.checkpoint > alignment.pending.checkpoint) return;
+    if (!this.plan.safeguards.holds("L9") && alignment.pending !== undefined && barrier.checkpoint > alignment.pending.checkpoint)
+      return;
     const decision = alignment.onBarrier(channel, barrier, this.channels.live);
     if (decision === "complete") this.barrierDue = alignment.pending;
     if (decision === "abandon") this.passDecline(barrier);
@@ -368,7 +378,12 @@ export class Task implements TaskShared, UnitKeeper {
     const name = `${exchange}:${channel}`;
     if (node?.valve?.has(name) !== true) return;
     for (const { channel: child, parents } of this.channels.successorsOf(successors))
-      node.applyChange(node.valve.addChild(`${exchange}:${child}`, parents.map((parent) => `${exchange}:${parent}`)));
+      node.applyChange(
+        node.valve.addChild(
+          `${exchange}:${child}`,
+          parents.map((parent) => `${exchange}:${parent}`),
+        ),
+      );
     node.applyChange(node.valve.end(name, successors.length > 0));
   }
 
@@ -460,7 +475,8 @@ export class Task implements TaskShared, UnitKeeper {
     for (const store of this.chain.stores) {
       if (store.dirtyRows.length === 0) continue;
       const writer = new ByteWriter(store.dirtyRows.length * 32);
-      if (store.writeChanges(writer, seq) > 0) rows.push({ operator: store.operator, schema: store.schema, bytes: writer.take() });
+      if (store.writeChanges(writer, seq) > 0)
+        rows.push({ operator: store.operator, schema: store.schema, bytes: writer.take() });
     }
     return rows;
   }
@@ -476,7 +492,8 @@ export class Task implements TaskShared, UnitKeeper {
         effects.push({ effect: "sink", operator, n: effects.length, payload });
     effects.push(...this.deadLetters);
     this.deadLetters = [];
-    if (this.declined !== undefined) effects.push({ effect: "acknowledge", checkpoint: this.declined.checkpoint, index: undefined, declined: true });
+    if (this.declined !== undefined)
+      effects.push({ effect: "acknowledge", checkpoint: this.declined.checkpoint, index: undefined, declined: true });
     this.declined = undefined;
     const wakeAt = this.nextWakeUp();
     if (wakeAt !== this.wokenAt && wakeAt !== Infinity) effects.push({ effect: "wakeAt", at: wakeAt });
@@ -572,12 +589,25 @@ export class Task implements TaskShared, UnitKeeper {
       const { key, at, domain } = origin;
       const bytes = encodeRefused({ timer: { operator: origin.operator, key, at, domain } });
       this.deadLetters.push({ ...letter, shard: `timer of ${origin.operator}`, position: String(at), bytes });
-    } else this.deadLetters.push({ ...letter, shard: origin.shard, position: origin.position(), bytes: new Uint8Array(origin.bytes()) });
+    } else
+      this.deadLetters.push({
+        ...letter,
+        shard: origin.shard,
+        position: origin.position(),
+        bytes: new Uint8Array(origin.bytes()),
+      });
   }
 
   count(_operator: string, name: string, n: number): void {
     if (name === "lateDropped") this.totals.lateDropped += n;
     this.counters.set(name, (this.counters.get(name) ?? 0) + n);
+  }
+
+  /** Records taken in so far, with those of the open commit. */
+  get taken(): number {
+    let taken = this.totals.records;
+    for (const source of this.sources.values()) taken += source.taken;
+    return taken;
   }
 
   get summary(): Readonly<Counters> {
@@ -601,4 +631,3 @@ function encodeRefused(value: unknown): Uint8Array {
     return Buffer.from(String(value));
   }
 }
-

@@ -50,7 +50,8 @@ class SessionAssigner implements Assigner {
 
   assign(value: unknown, time: number): readonly TimeWindow[] {
     const gap = typeof this.gap === "number" ? this.gap : this.gap(value);
-    if (!Number.isSafeInteger(gap) || gap <= 0) throw new MillraceError("user", `a session gap must be whole milliseconds above 0: ${String(gap)}`);
+    if (!Number.isSafeInteger(gap) || gap <= 0)
+      throw new MillraceError("user", `a session gap must be whole milliseconds above 0: ${String(gap)}`);
     return [sessionWindow(time, gap)];
   }
 }

@@ -39,7 +39,9 @@ class ValueEmitter implements WindowEmitter {
     const value = contents.result();
     if (resultOf.kind === "value") host.output.emit(value, window.maxTimestamp);
     else if (resultOf.kind === "result") host.output.emit(resultOf.result(key, window, value), window.maxTimestamp);
-    else for (const result of resultOf.apply(key, window, [...(value as readonly unknown[])])) host.output.emit(result, window.maxTimestamp);
+    else
+      for (const result of resultOf.apply(key, window, [...(value as readonly unknown[])]))
+        host.output.emit(result, window.maxTimestamp);
   }
 
   clear(): void {}

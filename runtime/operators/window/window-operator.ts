@@ -47,7 +47,9 @@ export class WindowOperator implements Operator {
     this.domain = this.assigner.eventTime ? "eventTime" : "processingTime";
     this.contentsAt = new Namespace();
     this.contents = contentsOf(spec.contents, host.access, states.indexOf(windowStates.contents), this.contentsAt);
-    this.merging = this.assigner.merging ? new ValueHandle(host.access, states.indexOf(windowStates.merging), new Namespace()) : undefined;
+    this.merging = this.assigner.merging
+      ? new ValueHandle(host.access, states.indexOf(windowStates.merging), new Namespace())
+      : undefined;
     this.emitter = emitterOf(host, spec, this.contents);
     this.triggerContext = triggerContext(host, () => this.window);
   }
@@ -57,7 +59,8 @@ export class WindowOperator implements Operator {
     let late = true;
     for (let i = 0; i < windows.length; i++) {
       const window = windows[i] as TimeWindow;
-      const taken = this.merging === undefined ? this.addToWindow(value, timestamp, window) : this.addToMerging(value, timestamp, window);
+      const taken =
+        this.merging === undefined ? this.addToWindow(value, timestamp, window) : this.addToMerging(value, timestamp, window);
       late = late && !taken;
     }
     if (late) this.onLate(value, timestamp);
@@ -65,7 +68,8 @@ export class WindowOperator implements Operator {
 
   private timeOf(timestamp: number): number {
     if (!this.assigner.eventTime) return this.host.processingTime();
-    if (Number.isNaN(timestamp)) throw new MillraceError("user", "an event-time window got a record without timestamp: give the source timestamps");
+    if (Number.isNaN(timestamp))
+      throw new MillraceError("user", "an event-time window got a record without timestamp: give the source timestamps");
     return timestamp;
   }
 

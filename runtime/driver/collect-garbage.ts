@@ -1,0 +1,98 @@
+/**
+ * Garbage collection of segments and payloads (L6): lists first, then reads the roots in this order: rings, open acknowledgements,
+ * manifests, job record. What was written meanwhile was not listed; what is listed and refers to nothing stays unreferenced, because
+ * its entry's slot is taken: a name goes only when its seq is at most its task's head.
+ */
+import { decodeValue } from "../base/message-pack.ts";
+import type { BlobName, Seq, TaskId } from "../base/ids.ts";
+import type { Ports } from "../ports/ports.ts";
+import { type Acknowledgement, decodeManifest, isTombstone } from "../snapshots/manifest.ts";
+import { objectPrefixes, parseObjectName } from "../snapshots/names.ts";
+import { readReferences } from "../snapshots/segment.ts";
+import type { BlobRange } from "../state/state-index.ts";
+import type { Safeguards } from "../task/safeguards.ts";
+import { readJobRing } from "./job-ring.ts";
+import { loadCommit, payloadOf } from "./journal-entry.ts";
+
+interface Roots {
+  readonly used: Set<BlobName>;
+  readonly heads: Map<TaskId, Seq>;
+}
+
+/** Returns how many objects were deleted. */
+export async function collectGarbage(job: string, ports: Ports, safeguards: Safeguards): Promise<number> {
+  const early = safeguards.holds("L6") ? undefined : await readRoots(job, ports, tasksIn(await listObjects(ports)));
+  const names = await listObjects(ports);
+  const { used, heads } = early ?? (await readRoots(job, ports, tasksIn(names)));
+  const dead = names.filter((name) => !used.has(name) && isSettled(name, heads, early !== undefined));
+  for (let from = 0; from < dead.length; from += 1_000) await ports.blobs.delete(dead.slice(from, from + 1_000));
+  return dead.length;
+}
+
+function isSettled(name: BlobName, heads: ReadonlyMap<TaskId, Seq>, always: boolean): boolean {
+  const parsed = parseObjectName(name);
+  return parsed !== undefined && (always || parsed.seq <= (heads.get(parsed.task) ?? 0));
+}
+
+async function listObjects({ blobs }: Ports): Promise<BlobName[]> {
+  const names: BlobName[] = [];
+  for (const prefix of objectPrefixes) {
+    for (let after: BlobName | undefined, more = true; more;) {
+      const page = await blobs.list(prefix, after);
+      names.push(...page.blobs.map(({ name }) => name));
+      after = names[names.length - 1];
+      more = page.more;
+    }
+  }
+  return names;
+}
+
+function tasksIn(names: readonly BlobName[]): ReadonlySet<TaskId> {
+  return new Set(names.flatMap((name) => parseObjectName(name)?.task ?? []));
+}
+
+async function readRoots(job: string, ports: Ports, tasks: ReadonlySet<TaskId>): Promise<Roots> {
+  const used = new Set<BlobName>();
+  const heads = new Map<TaskId, Seq>();
+  for (const task of tasks) heads.set(task, await useRing(task, ports, used));
+  const open = await readJobRing(ports, job);
+  for (const { bytes } of open.messages) await useIndex((decodeValue(bytes) as Acknowledgement).index, ports, used);
+  const { record } = await readJobRing(ports, job);
+  const manifests = new Set([...(record?.retained.map(({ manifest }) => manifest) ?? []), record?.manifest, record?.completed]);
+  for (const name of manifests) if (name !== undefined) await useManifest(name, ports, used);
+  return { used, heads };
+}
+
+/** Marks what the ring refers to; returns its head. */
+async function useRing(task: TaskId, ports: Ports, used: Set<BlobName>): Promise<Seq> {
+  const { entries } = await ports.journal.tail(task, 0);
+  for (const entry of entries) {
+    const payload = payloadOf(entry.bytes);
+    if (payload !== undefined) used.add(payload);
+  }
+  const last = entries[entries.length - 1];
+  if (last === undefined) return 0;
+  const head = await loadCommit(task, last, ports.blobs);
+  const base = head.base?.seq ?? 0;
+  await useIndex(head.base?.index, ports, used);
+  for (const entry of entries) {
+    const payload = payloadOf(entry.bytes);
+    if (payload !== undefined && entry.seq <= base && entry.seq !== head.seq) used.delete(payload);
+  }
+  return head.seq;
+}
+
+async function useIndex(index: BlobRange | undefined, ports: Ports, used: Set<BlobName>): Promise<void> {
+  if (index === undefined) return;
+  used.add(index.blob);
+  const bytes = await ports.blobs.get(index.blob, index);
+  // Gone: of an acknowledgement that was superseded long ago. What is still needed is referred to by a root of its own.
+  if (bytes !== undefined) for (const blob of readReferences(bytes)) used.add(blob);
+}
+
+async function useManifest(name: BlobName, ports: Ports, used: Set<BlobName>): Promise<void> {
+  const bytes = await ports.blobs.get(name);
+  const manifest = bytes && decodeManifest(bytes);
+  if (manifest === undefined || isTombstone(manifest)) return;
+  for (const task of manifest.tasks) await useIndex(task.index, ports, used);
+}

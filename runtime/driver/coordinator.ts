@@ -1,0 +1,359 @@
+/**
+ * The coordinator: starts a job, triggers and completes checkpoints, restores, and has the garbage collected. All it knows is in the
+ * job record and in what tasks said; it may die at any step, and two may run at once.
+ *
+ * L1 The job record moves only by conditional write: restoring → the old rings are sealed → running.
+ * L10 Completing and abandoning checkpoint c are the same conditional write of its manifest's name.
+ * L12 A request is a message in the task's mailbox; a poke is only a doorbell.
+ */
+import { MillraceError } from "../base/errors.ts";
+import { decodeValue, encodeValue } from "../base/message-pack.ts";
+import type { BlobName, Checkpoint, ShardId, TaskId } from "../base/ids.ts";
+import { compareSchemas, schemasOf } from "../plan/compatibility.ts";
+import type { JobGraph } from "../plan/job-graph.ts";
+import type { Ports } from "../ports/ports.ts";
+import type { JobRecord } from "../snapshots/job-record.ts";
+import { decideCut, type Cut } from "../snapshots/decide-cut.ts";
+import { type Acknowledgement, decodeManifest, encodeManifest, isTombstone, type Manifest } from "../snapshots/manifest.ts";
+import { ackMessage, checkpointMessage, endMessage, inboxName, manifestName } from "../snapshots/names.ts";
+import { id, type OperatorUid } from "../base/ids.ts";
+import type { Safeguards } from "../task/safeguards.ts";
+import { collectGarbage } from "./collect-garbage.ts";
+import { type JobRing, moveJobRecord, readJobRing } from "./job-ring.ts";
+import { sealRings } from "./seal-rings.ts";
+import { createTopology, rootTasks, type Roots } from "./topology.ts";
+
+export interface CoordinatorOptions {
+  readonly id: string;
+  readonly deployment: number;
+  readonly safeguards: Safeguards;
+  /** Creates an inbox stream with so many shards, unless it is there. */
+  readonly createStream: (stream: string, shards: number) => Promise<unknown>;
+}
+
+/** What a look at the job brought. */
+export interface Tick {
+  readonly record: JobRecord;
+  /** Tasks that have a reason to run: a checkpoint was asked for. */
+  readonly poke: readonly TaskId[];
+  /** Every task has ended. */
+  readonly finished: boolean;
+  readonly completed: Checkpoint | undefined;
+}
+
+export class Coordinator {
+  private readonly job: JobGraph;
+  private readonly ports: Ports;
+  private readonly options: CoordinatorOptions;
+
+  constructor(job: JobGraph, ports: Ports, options: CoordinatorOptions) {
+    this.job = job;
+    this.ports = ports;
+    this.options = options;
+  }
+
+  /** Brings the job to life, or finds it alive. Throws `invalid` when its state is another job's or of an incompatible plan. */
+  async start(): Promise<JobRecord> {
+    for (;;) {
+      const ring = await readJobRing(this.ports, this.job.name);
+      const { record } = ring;
+      if (record === undefined) await this.begin(ring);
+      else if (record.phase === "restoring") await this.finishRestore(ring, record);
+      else if (record.fingerprint !== this.job.fingerprint || !this.sameParallelism(record)) await this.replan(ring, record);
+      else return record;
+    }
+  }
+
+  private sameParallelism(record: JobRecord): boolean {
+    const planned = createTopology(this.job, record.generation, new Map());
+    return planned.every(
+      (stage) => record.topology.find((known) => known.stage === stage.stage)?.tasks.length === stage.tasks.length,
+    );
+  }
+
+  private async begin(ring: JobRing): Promise<void> {
+    const generation = 1;
+    const topology = createTopology(this.job, generation, await this.listRoots());
+    const now = this.ports.clock.now();
+    const record: JobRecord = {
+      version: 1,
+      job: this.job.name,
+      fingerprint: this.job.fingerprint,
+      operators: schemasOf(this.job.graph),
+      generation,
+      deployment: this.options.deployment,
+      phase: "restoring",
+      manifest: undefined,
+      keyGroups: this.job.options.keyGroups,
+      topology,
+      pending: undefined,
+      lastCheckpoint: 0,
+      completed: undefined,
+      retained: [],
+      since: now,
+      failures: 0,
+      replaces: [],
+    };
+    await moveJobRecord(this.ports, ring, record, this.options.id);
+  }
+
+  private async listRoots(): Promise<Roots> {
+    const roots = new Map<string, { shard: ShardId; range: { from: bigint; to: bigint } }[]>();
+    for (const { node } of this.job.operators.values()) {
+      if (node.spec.kind !== "source") continue;
+      const shards = await this.ports.source(node.uid).shards(node.spec.source.name);
+      roots.set(
+        node.uid,
+        shards.filter((shard) => shard.parents.length === 0).map((shard) => ({ shard: shard.id, range: shard.range })),
+      );
+    }
+    return roots;
+  }
+
+  /** The plan or the parallelism has changed: goes on from the latest checkpoint in a new generation, when the state allows it. */
+  private async replan(ring: JobRing, record: JobRecord): Promise<void> {
+    this.checkCompatible(record.operators, record.keyGroups);
+    if (record.completed === undefined)
+      throw new MillraceError(
+        "invalid",
+        `job ${record.job} has changed and has no checkpoint to go on from: run the old code until one is complete, or choose a new state directory`,
+      );
+    await this.restoreFrom(ring, record, record.completed);
+  }
+
+  private checkCompatible(stored: Manifest["operators"], keyGroups: number): void {
+    if (keyGroups !== this.job.options.keyGroups)
+      throw new MillraceError(
+        "invalid",
+        `keyGroups is fixed for a job's life: stored ${keyGroups}, declared ${this.job.options.keyGroups}`,
+      );
+    const fatal = compareSchemas(stored as never, schemasOf(this.job.graph), { allowSkippedState: false }).filter(
+      (difference) => difference.fatal,
+    );
+    if (fatal.length === 0) return;
+    const list = fatal.map((difference) => `operator ${difference.operator}: ${describe(difference)}`).join("; ");
+    throw new MillraceError("invalid", `the stored state does not fit this job, nothing was changed: ${list}`, {
+      context: { operator: fatal[0]?.operator ?? "" },
+    });
+  }
+
+  /** Begins a new generation from a completed checkpoint (L1). */
+  async restore(manifest: BlobName): Promise<JobRecord> {
+    for (;;) {
+      const ring = await readJobRing(this.ports, this.job.name);
+      if (ring.record === undefined)
+        throw new MillraceError("invalid", `job ${this.job.name} was never started: there is nothing to restore`);
+      if (ring.record.phase === "restoring") await this.finishRestore(ring, ring.record);
+      else if (await this.restoreFrom(ring, ring.record, manifest)) return this.start();
+    }
+  }
+
+  private async restoreFrom(ring: JobRing, record: JobRecord, name: BlobName): Promise<boolean> {
+    const manifest = await this.readManifest(name);
+    this.checkCompatible(manifest.operators, manifest.keyGroups);
+    const generation = record.generation + 1;
+    const moved: JobRecord = {
+      ...record,
+      fingerprint: this.job.fingerprint,
+      operators: schemasOf(this.job.graph),
+      generation,
+      deployment: this.options.deployment,
+      phase: "restoring",
+      manifest: name,
+      topology: createTopology(this.job, generation, await this.rootsOf(manifest)),
+      pending: undefined,
+      since: this.ports.clock.now(),
+      failures: 0,
+      replaces: [...record.replaces, ...record.topology],
+    };
+    return moveJobRecord(this.ports, ring, moved, this.options.id);
+  }
+
+  private async readManifest(name: BlobName): Promise<Manifest> {
+    const bytes = await this.ports.blobs.get(name);
+    const manifest = bytes && decodeManifest(bytes);
+    if (manifest === undefined || isTombstone(manifest))
+      throw new MillraceError("invalid", `there is no complete checkpoint of this name: ${name}`);
+    return manifest;
+  }
+
+  /** The shards with which a restored generation begins: those the manifest stands in, and those it has not seen that have no parents in it. */
+  private async rootsOf(manifest: Manifest): Promise<Roots> {
+    const roots = new Map<string, { shard: ShardId; range: { from: bigint; to: bigint } }[]>();
+    for (const { node } of this.job.operators.values()) {
+      if (node.spec.kind !== "source") continue;
+      const shards = await this.ports.source(node.uid).shards(node.spec.source.name);
+      const known = new Map(manifest.tasks.flatMap((ack) => [...(ack.sources.get(node.uid)?.shards ?? [])]));
+      const children = (shard: ShardId) => shards.filter((candidate) => candidate.parents.includes(shard));
+      const isRoot = (shard: (typeof shards)[number]) => {
+        const progress = known.get(shard.id);
+        if (progress === undefined) return !shard.parents.some((parent) => shards.some((candidate) => candidate.id === parent));
+        if (!progress.ended) return true;
+        const next = children(shard.id);
+        return next.length === 0 || next.some((child) => !known.has(child.id));
+      };
+      roots.set(
+        node.uid,
+        shards.filter(isRoot).map((shard) => ({ shard: shard.id, range: shard.range })),
+      );
+    }
+    return roots;
+  }
+
+  /** Every step may be repeated: seal the old rings, take back what was published too far, make the inboxes, run. */
+  private async finishRestore(ring: JobRing, record: JobRecord): Promise<void> {
+    const { replaces, generation } = record;
+    if (this.options.safeguards.holds("L1")) await sealRings(replaces, this.ports, this.options.id);
+    const manifest = record.manifest === undefined ? undefined : await this.readManifest(record.manifest);
+    const lastSeq = new Map(manifest?.tasks.map((ack) => [ack.task, ack.lastSeq]));
+    for (const { node } of this.job.operators.values())
+      if (node.spec.kind === "sink")
+        await this.ports.sinks.quarantine(id<OperatorUid>(node.uid), { generation, from: manifest?.generation ?? 0, lastSeq });
+    for (const { stage, tasks, kind } of record.topology)
+      if (kind === "keyed") await this.options.createStream(inboxName(generation, stage), tasks.length);
+    await moveJobRecord(this.ports, ring, { ...record, phase: "running", replaces: [] }, this.options.id);
+  }
+
+  // ---- checkpoints ----
+
+  /** One look: triggers a checkpoint when it is due, completes or abandons the pending one. */
+  async tick(): Promise<Tick> {
+    const ring = await readJobRing(this.ports, this.job.name);
+    const { record } = ring;
+    if (record === undefined || record.phase !== "running")
+      return { record: record as JobRecord, poke: [], finished: false, completed: undefined };
+    const cut = decideCut(this.rootTasks(record), said(ring), record.pending?.checkpoint);
+    if (record.pending !== undefined) return this.attend(ring, record, record.pending, cut);
+    if (cut.finished) return { record, poke: [], finished: true, completed: undefined };
+    const now = this.ports.clock.now();
+    if (now - this.lastTrigger(record) < this.job.options.checkpointIntervalMs)
+      return { record, poke: [], finished: false, completed: undefined };
+    return this.trigger(ring, record, false);
+  }
+
+  private rootTasks(record: JobRecord): TaskId[] {
+    return record.topology.flatMap((stage) => rootTasks(stage).map(({ task }) => task));
+  }
+
+  private lastTriggerAt = -Infinity;
+  private lastTrigger(record: JobRecord): number {
+    return Math.max(record.since, this.lastTriggerAt);
+  }
+
+  /** Asks for a checkpoint now. Undefined when one is pending, or another coordinator was faster. */
+  async triggerNow(savepoint: boolean): Promise<Checkpoint | undefined> {
+    const ring = await readJobRing(this.ports, this.job.name);
+    if (ring.record === undefined || ring.record.phase !== "running" || ring.record.pending !== undefined) return undefined;
+    return (await this.trigger(ring, ring.record, savepoint)).record.pending?.checkpoint;
+  }
+
+  private async trigger(ring: JobRing, record: JobRecord, savepoint: boolean): Promise<Tick> {
+    const since = this.ports.clock.now();
+    this.lastTriggerAt = since;
+    const checkpoint = record.lastCheckpoint + 1;
+    const moved = { ...record, lastCheckpoint: checkpoint, pending: { checkpoint, savepoint, since } };
+    if (!(await moveJobRecord(this.ports, ring, moved, this.options.id)))
+      return { record, poke: [], finished: false, completed: undefined };
+    const poke = await this.request(moved, this.rootTasks(record));
+    return { record: moved, poke, finished: false, completed: undefined };
+  }
+
+  /** Puts the pending checkpoint's request into the mailboxes of the tasks that read sources. */
+  private async request(record: JobRecord, tasks: readonly TaskId[]): Promise<readonly TaskId[]> {
+    const { checkpoint, savepoint } = record.pending!;
+    const keyed = new Set(
+      record.topology.filter((stage) => stage.kind === "keyed").flatMap((stage) => stage.tasks.map(({ task }) => task)),
+    );
+    const readers = tasks.filter((task) => !keyed.has(task));
+    const bytes = encodeValue({ savepoint });
+    await Promise.all(
+      readers.map((task) => this.ports.journal.post(task, { name: checkpointMessage, version: checkpoint, bytes })),
+    );
+    return readers;
+  }
+
+  private async attend(ring: JobRing, record: JobRecord, pending: NonNullable<JobRecord["pending"]>, cut: Cut): Promise<Tick> {
+    const { checkpoint } = pending;
+    if (cut.outcome === "complete") return this.complete(ring, record, pending, cut.tasks);
+    const late = this.ports.clock.now() - pending.since > this.job.options.checkpointTimeoutMs;
+    if (cut.outcome === "declined" || late) return this.abandon(ring, record, checkpoint, late ? "timed out" : "declined");
+    return { record, poke: await this.request(record, cut.waitingFor), finished: false, completed: undefined };
+  }
+
+  private async complete(
+    ring: JobRing,
+    record: JobRecord,
+    pending: NonNullable<JobRecord["pending"]>,
+    tasks: readonly Acknowledgement[],
+  ): Promise<Tick> {
+    const { checkpoint, savepoint } = pending;
+    const name = manifestName(checkpoint);
+    const manifest: Manifest = {
+      version: 1,
+      job: this.job.name,
+      generation: record.generation,
+      checkpoint,
+      kind: savepoint ? "savepoint" : "checkpoint",
+      fingerprint: this.job.fingerprint,
+      deployment: record.deployment,
+      keyGroups: record.keyGroups,
+      takenAt: this.ports.clock.now(),
+      operators: record.operators,
+      tasks,
+    };
+    if (
+      (await this.ports.blobs.put(name, encodeManifest(manifest), { ifAbsent: true })) === "exists" &&
+      (await this.isAbandoned(name))
+    )
+      return this.abandon(ring, record, checkpoint, "abandoned by another coordinator");
+    const retained = retain([...record.retained, { manifest: name, savepoint }], this.job.options.checkpointsRetained);
+    const moved: JobRecord = { ...record, pending: undefined, completed: name, retained, failures: 0 };
+    const won = await moveJobRecord(this.ports, ring, moved, this.options.id);
+    return { record: won ? moved : record, poke: [], finished: false, completed: won ? checkpoint : undefined };
+  }
+
+  private async isAbandoned(name: BlobName): Promise<boolean> {
+    const bytes = await this.ports.blobs.get(name);
+    return bytes === undefined || isTombstone(decodeManifest(bytes));
+  }
+
+  private async abandon(ring: JobRing, record: JobRecord, checkpoint: Checkpoint, reason: string): Promise<Tick> {
+    const name = manifestName(checkpoint);
+    const tombstone = encodeManifest({ version: 1, checkpoint, abandoned: reason });
+    const nothing = { record, poke: [], finished: false, completed: undefined };
+    if ((await this.ports.blobs.put(name, tombstone, { ifAbsent: true })) === "exists" && !(await this.isAbandoned(name)))
+      return nothing;
+    this.ports.telemetry.log("warn", "checkpoint abandoned", { checkpoint, reason });
+    const moved: JobRecord = { ...record, pending: undefined, failures: record.failures + 1 };
+    return { ...nothing, record: (await moveJobRecord(this.ports, ring, moved, this.options.id)) ? moved : record };
+  }
+
+  /** Deletes what nothing refers to any longer (L6). Returns how many objects went. */
+  async collectGarbage(): Promise<number> {
+    return collectGarbage(this.job.name, this.ports, this.options.safeguards);
+  }
+}
+
+/** What tasks said, by task: the last acknowledgement, and how it ended. */
+function said(ring: JobRing) {
+  const messages = new Map(ring.messages.map((message) => [message.name, message]));
+  const read = (name: string) => {
+    const message = messages.get(name);
+    return message === undefined ? undefined : (decodeValue(message.bytes) as Acknowledgement);
+  };
+  return { acknowledged: (task: TaskId) => read(ackMessage(task)), ended: (task: TaskId) => read(endMessage(task)) };
+}
+
+/** The newest `count` checkpoints and all savepoints. */
+function retain(retained: JobRecord["retained"], count: number): JobRecord["retained"] {
+  const checkpoints = retained.filter(({ savepoint }) => !savepoint);
+  const kept = new Set(checkpoints.slice(-count));
+  return retained.filter((entry) => entry.savepoint || kept.has(entry));
+}
+
+function describe(difference: object): string {
+  const { difference: what, ...values } = difference as { difference: string };
+  const words = what.replace(/([A-Z])/g, (letter) => ` ${letter.toLowerCase()}`);
+  const shown = Object.entries(values).filter(([name]) => name !== "operator" && name !== "fatal");
+  return [words, ...shown.map(([name, item]) => `${name} ${String(item)}`)].join(", ");
+}
