@@ -3,12 +3,15 @@ import { Agenda } from "./agenda.ts";
 import { checkObjects, checkOutputs } from "./checkers.ts";
 import { commonFaults, type FaultCounts, type FaultMix } from "./fault-mix.ts";
 import type { Rule } from "./rules.ts";
+import type { Settings } from "./settings.ts";
 import { World } from "./world.ts";
 
 export interface SimulateOptions {
   /** Name of a topology; default: any. */
   readonly topology?: string | undefined;
   readonly faults?: FaultMix;
+  /** Settings to take instead of the seed's. */
+  readonly settings?: Partial<Settings>;
   /** The rule to switch off: the run ought to fail. */
   readonly without?: Rule | undefined;
 }
@@ -29,8 +32,8 @@ export interface SeedResult {
 }
 
 export async function simulateSeed(seed: number, options: SimulateOptions = {}): Promise<SeedResult> {
-  const { topology, faults = commonFaults, without } = options;
-  const world = new World({ seed, topology, faults, without });
+  const { topology, faults = commonFaults, settings, without } = options;
+  const world = new World({ seed, topology, faults, settings, without });
   const agenda = new Agenda(world);
   await agenda.run();
   if (world.failure === undefined) checkOutputs(world, "at the end");

@@ -39,6 +39,8 @@ export interface WorldOptions {
   readonly seed: number;
   readonly topology?: string | undefined;
   readonly faults: FaultMix;
+  /** Settings to take instead of the seed's. */
+  readonly settings?: Partial<Settings> | undefined;
   /** The rule that is switched off. */
   readonly without?: Rule | undefined;
 }
@@ -88,7 +90,7 @@ export class World {
   constructor(options: WorldOptions) {
     this.options = options;
     this.random = new SimRandom(options.seed);
-    this.settings = drawSettings(this.random, options.topology);
+    this.settings = { ...drawSettings(this.random, options.topology), ...options.settings };
     this.scheduler = new SimScheduler(this.random);
     this.faults = new Faults(this.scheduler, this.random, this.trace, options.faults);
     this.log = new MemoryLog({ clock: new ManualClock() });
