@@ -84,10 +84,14 @@ async function catchUp(
   ports: Ports,
 ): Promise<Task> {
   const commits = await Promise.all(entries.map((entry) => loadCommit(plan.task, entry, ports.blobs)));
-  const index: TaskIndex = { operators: new Map(), segments: cached.task.segments };
-  const start: TaskStart = { index, held: cached.task.channels.held.all, progress: head.progress };
+  const base = head.base !== undefined && head.base.seq > cached.task.head ? head.base : undefined;
+  const index = base && (await readBaseIndex(base, ports));
+  const { held } = cached.task.channels;
+  const segments = index?.segments ?? cached.task.segments;
+  const start: TaskStart = { index: { operators: new Map(), segments }, held: held.all, progress: head.progress };
   const task = new Task(plan, start, head.seq, cached.task);
   for (const commit of commits) task.replay(commit);
+  if (base !== undefined && index !== undefined) task.adopt(index, base.seq);
   return task;
 }
 
@@ -117,10 +121,14 @@ async function restart(
 
 async function readBase(base: Base, ports: Ports): Promise<Pick<TaskStart, "index" | "held">> {
   const [index, local] = await Promise.all([
-    base.index === undefined ? emptyIndex() : readIndex(await readRange(base.index, ports)),
+    readBaseIndex(base, ports),
     base.local === undefined ? ({ held: [] } as LocalState) : readLocal(await readRange(base.local, ports)),
   ]);
   return { index, held: local.held };
+}
+
+async function readBaseIndex({ index }: Base, ports: Ports): Promise<TaskIndex> {
+  return index === undefined ? emptyIndex() : readIndex(await readRange(index, ports));
 }
 
 async function readRange(range: BlobRange, ports: Ports): Promise<Uint8Array> {

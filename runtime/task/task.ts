@@ -17,6 +17,7 @@ import type { BlobName, ChannelId, Checkpoint, KeyGroup, Position, Seq, ShardId,
 import type { CommitEnd } from "../api/connector.ts";
 import { Activity } from "../state/activity.ts";
 import type { Commit, Effect, Progress, RowChanges, SourceProgress } from "../state/commit.ts";
+import type { TaskIndex } from "../state/state-index.ts";
 import type { KeyedStore, LoadedPart } from "../state/keyed-store.ts";
 import { channelId } from "../streaming/channel.ts";
 import { ChannelWriter } from "../streaming/channel-writer.ts";
@@ -136,6 +137,11 @@ export class Task implements TaskShared, UnitKeeper {
     const stores = new Map(this.chain.stores.map((store) => [store.operator, store]));
     for (const { operator, schema, bytes } of commit.rows) stores.get(operator)?.applyChanges(commit.seq, schema, bytes);
     this.channels.held.apply(commit.held);
+  }
+
+  /** Goes over to the index of a base that another environment wrote at `seq`; its segments were given to the constructor. */
+  adopt(index: TaskIndex, seq: Seq): void {
+    for (const store of this.chain.stores) store.adopt(index.operators.get(store.operator), seq);
   }
 
   private createSource(uid: string, progress: SourceProgress | undefined): SourceInput {
