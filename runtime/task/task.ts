@@ -123,7 +123,7 @@ export class Task implements TaskShared, UnitKeeper {
       position: () => this.framePosition,
       bytes: () => encodeValue((this.element as Element & { kind: "record" }).value),
     };
-    if (start.progress.sent.size === 0) this.announceTime();
+    if (head === 0) this.announceTime();
   }
 
   private get states(): ReadonlyMap<string, NodeState> {
@@ -152,6 +152,7 @@ export class Task implements TaskShared, UnitKeeper {
       spec,
       stepMs: this.plan.job.options.watermarkStepMs,
       progress,
+      whole: this.plan.stage.kind === "single",
       now: this.now,
       output: this.chain.sourceOutputs.get(uid) as NodeOutput,
       units: this.units,
@@ -175,11 +176,17 @@ export class Task implements TaskShared, UnitKeeper {
     restoreWatermarks(this);
   }
 
-  /** A task that goes on from a checkpoint tells those after it where its time stands, since their channels are new. */
+  /**
+   * A task that goes on from a checkpoint tells those after it where its time stands, since their channels are new; and its own
+   * operators, since a source that has ended will say nothing any more.
+   */
   private announceTime(): void {
     for (const [uid, source] of this.sources) {
-      const watermark = source.watermark ?? minWatermark;
-      if (watermark > minWatermark) this.chain.sourceOutputs.get(uid)?.watermarkAcross(watermark);
+      const watermark = source.time;
+      if (watermark > minWatermark) {
+        this.moved = true;
+        this.chain.sourceOutputs.get(uid)?.watermark(watermark);
+      }
       if (source.idle) this.chain.sourceOutputs.get(uid)?.statusAcross(false);
     }
     for (const node of this.chain.nodes) if (node.current > minWatermark) node.output.watermarkAcross(node.current);
