@@ -124,13 +124,17 @@ async function restart(
 async function readBase(base: Base, ports: Ports): Promise<Pick<TaskStart, "index" | "held">> {
   const [index, local] = await Promise.all([
     readBaseIndex(base, ports),
-    base.local === undefined ? ({ held: [] } as LocalState) : readLocal(await readRange(base.local, ports)),
+    readLocalState(base, ports),
   ]);
   return { index, held: local.held };
 }
 
 async function readBaseIndex({ index }: Base, ports: Ports): Promise<TaskIndex> {
   return index === undefined ? emptyIndex() : readIndex(await readRange(index, ports));
+}
+
+async function readLocalState({ local }: Base, ports: Ports): Promise<LocalState> {
+  return local === undefined ? { held: [] } : readLocal(await readRange(local, ports));
 }
 
 async function readRange(range: BlobRange, ports: Ports): Promise<Uint8Array> {
