@@ -490,6 +490,8 @@ export class Environment {
     if (task.changed) await this.commit(opened);
     if (!task.inputEnded || task.ended) return;
     await this.nameSuccessors(task);
+    task.endTime();
+    await this.drain(opened);
     task.end();
     await this.commit(opened);
   }

@@ -446,6 +446,16 @@ export class Task implements TaskShared, UnitKeeper {
     this.successors = successors;
   }
 
+  /**
+   * Event time ends with a source that nobody goes on with. Its own end has said so, unless its shard had ended before the checkpoint
+   * that the task was restored from, while other shards held time back.
+   */
+  endTime(): void {
+    if (this.hasSuccessors) return;
+    for (const [uid, source] of this.sources)
+      if (source.time < maxWatermark) this.chain.sourceOutputs.get(uid)?.watermark(maxWatermark);
+  }
+
   /** Ends the task: nothing waits, all inputs have ended. Tells those after it. */
   end(): void {
     assert(!this.blocked && this.inputEnded, `task ${this.plan.task} ends before its input`);
