@@ -131,7 +131,8 @@ export class Environment {
   private async attempt(bell: Doorbell, guarded: boolean): Promise<TurnOutcome | "again"> {
     this.record ??= await readJobRecord(this.ports, this.job.name);
     const { record } = this;
-    if (record !== undefined && record.deployment > this.options.deployment) return { outcome: "fenced", deployment: record.deployment };
+    if (record !== undefined && record.deployment > this.options.deployment)
+      return { outcome: "fenced", deployment: record.deployment };
     // Newer code whose plan is another waits until its coordinator has moved the job to a generation of that plan.
     if (record === undefined || record.phase !== "running" || !isPlannedBy(record, this.job)) {
       this.record = undefined;
@@ -286,8 +287,7 @@ export class Environment {
     const { task } = opened;
     const known = await this.knowShard(opened, source, shard);
     if (known === "past") return "done";
-    if (known === "waiting")
-      throw new MillraceError("unavailable", `shard ${shard} of ${source} waits for its parents to end`);
+    if (known === "waiting") throw new MillraceError("unavailable", `shard ${shard} of ${source} waits for its parents to end`);
     const input = task.sources.get(source)!;
     const read = (from: Position | "horizon") =>
       this.ports.source(source).read(this.streamOf(source), shard, from, this.readLimit);
