@@ -121,8 +121,8 @@ export class Agenda {
       { weight: 2, begin: () => this.ringPoke() },
       { weight: 1, begin: () => this.ringAgain() },
       { weight: 1.5, begin: () => this.sweep() },
-      { weight: 3, begin: () => this.coordinate() },
-      { weight: 0.6, begin: () => this.collect() },
+      { weight: 1.5, begin: () => this.coordinate() },
+      { weight: 0.4, begin: () => this.collect() },
       { weight: 0.8, begin: () => this.reshard() },
       { weight: 0.15, begin: () => this.restore() },
     ];
