@@ -39,13 +39,13 @@ export const commonFaults: FaultMix = {
   crashAfter: 0.006,
   refused: 0.004,
   lostResponse: 0.008,
-  zombieBefore: 0.008,
+  zombieBefore: 0.01,
   zombieAfter: 0.004,
   slow: 0.1,
   tornRead: 0.1,
   throttled: 0.03,
   duplicate: 0.15,
-  twin: 0.08,
+  twin: 0.16,
   oldEnvironment: 0.1,
 };
 

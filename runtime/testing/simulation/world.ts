@@ -210,13 +210,13 @@ export class World {
     );
   }
 
-  /** Processes that died are gone; others take their place. */
+  /** Processes that died are gone; others take their place, and that of those that are frozen. */
   replaceDead(): void {
     const current = (item: { readonly deployment: number }) => item.deployment === this.deployment;
     this.environments = this.environments.filter(({ process }) => process.alive);
     this.coordinators = this.coordinators.filter(({ process }) => process.alive);
-    while (this.environments.filter(current).length < this.settings.environments) this.addEnvironment();
-    const awake = (coordinator: SimCoordinator) => current(coordinator) && !this.scheduler.isFrozen(coordinator.process);
+    const awake = (item: SimEnvironment | SimCoordinator) => current(item) && !this.scheduler.isFrozen(item.process);
+    while (this.environments.filter(awake).length < this.settings.environments) this.addEnvironment();
     while (this.coordinators.filter(awake).length < 2) this.addCoordinator();
   }
 
