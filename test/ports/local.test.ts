@@ -57,6 +57,18 @@ describe("local: a directory", () => {
     assert.deepEqual(await two.journal.write(task, entry(1)), { outcome: "lost", seq: 1, by: "a" });
   });
 
+  it("goes on where its creation was cut short", async () => {
+    const empty = newDirectory();
+    writeFileSync(storeOf(empty), "");
+    const withoutTables = newDirectory();
+    const database = new DatabaseSync(storeOf(withoutTables));
+    database.exec("PRAGMA journal_mode = WAL");
+    database.close();
+    for (const directory of [empty, withoutTables]) {
+      assert.deepEqual(await (await openForTest({}, directory)).journal.write(task, entry(1)), { outcome: "written" });
+    }
+  });
+
   it("belongs to one job", async () => {
     const directory = newDirectory();
     await openForTest({ job: "pageviews" }, directory);
