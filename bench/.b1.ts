@@ -10,5 +10,17 @@ for (let i = 0; i < Number(process.argv[3] ?? 3); i++) {
   t = performance.now();
   const e = await runCounts(kind, events);
   const te = performance.now() - t;
-  console.log(kind, "baseline", Math.round(tb), "engine", Math.round(te), "ratio", (tb / te).toFixed(3), b.text, e.checksum.text, e.checkpoints, Math.round(e.peakRssMb));
+  console.log(
+    kind,
+    "baseline",
+    Math.round(tb),
+    "engine",
+    Math.round(te),
+    "ratio",
+    (tb / te).toFixed(3),
+    b.text,
+    e.checksum.text,
+    e.checkpoints,
+    Math.round(e.peakRssMb),
+  );
 }
