@@ -24,7 +24,6 @@ export class GunzipBytes implements ByteSource {
   readonly #handle: FileHandle;
   readonly #arrivalTime: number;
   readonly #from: number;
-  #gunzip: Gunzip = createGunzip({ chunkSize: outputBytes });
   readonly #ready: Buffer[] = [];
   /** Of decompressed bytes, still to be passed over. */
   #toSkip: number;
@@ -37,6 +36,7 @@ export class GunzipBytes implements ByteSource {
   #fineBytes = inputBytes;
   #ended = false;
   #failure: Error | undefined;
+  #gunzip: Gunzip;
   #broken: Break | undefined;
 
   private constructor(path: string, handle: FileHandle, arrivalTime: number, from: number) {
@@ -45,7 +45,7 @@ export class GunzipBytes implements ByteSource {
     this.#arrivalTime = arrivalTime;
     this.#from = from;
     this.#toSkip = from;
-    this.#start();
+    this.#gunzip = this.#start();
   }
 
   static async open(path: string, arrivalTime: number, from: number): Promise<GunzipBytes> {
@@ -89,7 +89,7 @@ export class GunzipBytes implements ByteSource {
     throw tooShort(this.#path, this.#from);
   }
 
-  #start(): void {
+  #start(): Gunzip {
     const gunzip = createGunzip({ chunkSize: outputBytes });
     gunzip.on("data", (bytes: Buffer) => {
       this.#produced += bytes.length;
@@ -97,7 +97,7 @@ export class GunzipBytes implements ByteSource {
     });
     gunzip.on("end", () => (this.#ended = true));
     gunzip.on("error", (error) => (this.#failure = error));
-    this.#gunzip = gunzip;
+    return gunzip;
   }
 
   async #feed(): Promise<void> {
@@ -123,7 +123,7 @@ export class GunzipBytes implements ByteSource {
     this.#toSkip += this.#produced - this.#ready.reduce((sum, bytes) => sum + bytes.length, 0);
     this.#ready.length = 0;
     this.#produced = 0;
-    this.#start();
+    this.#gunzip = this.#start();
   }
 
   async #readInto(input: Buffer): Promise<number> {
