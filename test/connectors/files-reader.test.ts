@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmod, mkdir, truncate, utimes, writeFile } from "node:fs/promises";
+import { mkdir, truncate, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import { gzipSync } from "node:zlib";
@@ -7,6 +7,7 @@ import fc from "fast-check";
 import type { Source, SourceRecord } from "../../runtime/api/connector.ts";
 import { isKind } from "../../runtime/base/errors.ts";
 import { type Position, type ShardId, id } from "../../runtime/base/ids.ts";
+import { fileError } from "../../runtime/connectors/files/file-errors.ts";
 import { files } from "../../runtime/connectors/files/files.ts";
 import { RecordCutter } from "../../runtime/connectors/files/record-cutter.ts";
 import { csv } from "../../runtime/connectors/formats/csv.ts";
@@ -468,12 +469,24 @@ suite("what cannot be read", () => {
       await assert.rejects(shards(missing), refused(/no such file.*check the path/, missing));
       await assert.rejects(shards(folder), refused(/directory: name its files/, folder));
       await assert.rejects(shards("/dev/null"), refused(/no regular file/, "/dev/null"));
-      if (process.getuid?.() !== 0) {
-        const closed = await written(directory, "closed", "1\n");
-        await chmod(closed, 0);
-        await assert.rejects(shards(closed), refused(/no permission to read/, closed));
-      }
     }));
+  test("what the system answers is told apart: change something, or try again", () => {
+    for (const [code, doing, kind, advice] of [
+      ["EACCES", "read", "invalid", /no permission to read/],
+      ["EACCES", "write", "invalid", /no permission to write/],
+      ["EROFS", "write", "invalid", /read-only/],
+      ["ENOSPC", "write", "unavailable", /no space left.*free some/],
+      ["EMFILE", "read", "unavailable", /ulimit/],
+      ["EIO", "read", "unavailable", /i\/o error/],
+    ] as const) {
+      const cause = Object.assign(new Error("i/o error"), { code });
+      const error = fileError(cause, "/some/path", doing);
+      assert.equal(error.kind, kind);
+      assert.match(error.message, advice);
+      assert.match(error.message, /: \/some\/path$/);
+      assert.equal(error.cause, cause);
+    }
+  });
   test("unknown streams and shards", () =>
     withDirectory(async (directory) => {
       const path = await written(directory, "f", "1\n");
