@@ -6,6 +6,11 @@ export class KeyGroupState {
   readonly id: KeyGroup;
   /** In no order; a row knows its place. */
   readonly rows: Row[] = [];
+  /**
+   * L7: the commit up to which the rows are complete. A page of the state table may be newer than the journal's head as its reader
+   * knows it: deltas up to here are in it.
+   */
+  completeTo: Seq = 0;
   /** The last commit that took a row away here, or that was laid over the rows; see `changedAt`. */
   droppedAt: Seq = 0;
   /** Of its rows when last written or loaded: for eviction by size. */

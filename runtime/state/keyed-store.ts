@@ -210,6 +210,7 @@ export class KeyedStore {
     const target: RowTarget = { row: (key) => this.rowFor(key, group) };
     for (const part of parts) this.readPage(part, target);
     const version = Math.max(this.index.get(id)?.version ?? 0, ...parts.map((part) => part.version ?? 0));
+    group.completeTo = version;
     for (const delta of this.pending.get(id) ?? []) {
       if (delta.seq <= version) continue;
       readDelta(new ByteReader(delta.bytes), target, delta.mapping);
@@ -317,6 +318,7 @@ export class KeyedStore {
     const id = this.groupOf(hashOf(key, this.hashing));
     const group = this.groups.get(id) ?? (this.index.has(id) || this.pending.has(id) ? undefined : this.loadedGroup(id));
     if (group === undefined) return this.defer(id, { seq, bytes: reader.buffer.subarray(start, reader.at), mapping }, timers);
+    if (seq <= group.completeTo) return;
     reader.at = start;
     const row = readDelta(reader, { row: (rowKey) => this.rowFor(rowKey, group) }, mapping);
     group.droppedAt = seq;

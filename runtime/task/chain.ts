@@ -122,7 +122,7 @@ class ChainBuilder {
       seq,
       now: () => shared.now,
     });
-    const sink = new SinkOperator(writer, spec.changelog === true, () => shared.units.activity.count++);
+    const sink = new SinkOperator(writer, spec.changelog !== undefined, () => shared.units.activity.count++);
     this.sinks.set(uid, sink);
     return sink;
   }
