@@ -147,6 +147,7 @@ export class Task implements TaskShared, UnitKeeper {
       spec,
       stepMs: this.plan.job.options.watermarkStepMs,
       progress,
+      now: this.now,
       output: this.chain.sourceOutputs.get(uid) as NodeOutput,
       units: this.units,
       reject: (origin, operator, reason) => this.addDeadLetter(origin, operator, reason),
