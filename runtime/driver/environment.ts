@@ -37,7 +37,7 @@ import { type PayloadOptions, storeCommit } from "./journal-entry.ts";
 import { readJobRecord } from "./job-ring.ts";
 import { loadMissing } from "./load-groups.ts";
 import { type Recovered, recoverTask } from "./recover.ts";
-import { planTask, shardOf, stageOfTask, taskOfShard } from "./topology.ts";
+import { planTask, shardOf, taskOfShard } from "./topology.ts";
 
 export interface EnvironmentOptions {
   /** Tells environments apart: part of every attempt's name (L16). */

@@ -7,10 +7,15 @@ export class KeyGroupState {
   readonly rows = new Set<Row>();
   /** The last commit that changed a row here; 0 when none has since the rows were loaded. */
   changedAt: Seq = 0;
-  /** The turn that used it last, for eviction. */
-  usedAt = 0;
   /** Of its rows when last written or loaded: for eviction by size. */
   sizeBytes = 0;
+
+  /** The turn that used one of its rows last, for eviction. */
+  get usedAt(): number {
+    let usedAt = 0;
+    for (const row of this.rows) if (row.usedAt > usedAt) usedAt = row.usedAt;
+    return usedAt;
+  }
 
   constructor(id: KeyGroup) {
     this.id = id;

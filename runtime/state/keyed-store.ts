@@ -19,14 +19,14 @@ import type { Activity } from "./activity.ts";
 import { hashKeyOf, hashOf, type KeyHashing, tupleIdentity } from "./key.ts";
 import { KeyGroupState } from "./key-group.ts";
 import { type RowTarget, readDelta, skipDelta, writeDelta } from "./row-codec.ts";
-import { Row, type RowCopy, type ScheduledRow } from "./row.ts";
+import { type ProcessingRow, Row, type RowCopy } from "./row.ts";
 import { mapSchema, parseSchema, type SchemaMapping, schemaOf, schemaText } from "./schema.ts";
 import type { IndexEntry, OperatorIndex } from "./state-index.ts";
 
 /** Where rows with timers stand in line; owned by the time layer. */
-export interface TimerSchedule {
-  schedule(row: ScheduledRow, at: number): void;
-  remove(row: ScheduledRow): void;
+export interface TimerSchedule<R> {
+  schedule(row: R, at: number): void;
+  remove(row: R): void;
   /** The earliest time in line; Infinity when there is none. */
   peek(): number;
 }
@@ -38,8 +38,8 @@ export interface StoreOptions {
   readonly hashing: KeyHashing;
   /** The part of the hash space whose rows belong to the task. */
   readonly range: HashRange;
-  readonly eventTimers: TimerSchedule;
-  readonly processingTimers: TimerSchedule;
+  readonly eventTimers: TimerSchedule<Row>;
+  readonly processingTimers: TimerSchedule<ProcessingRow>;
   /** Counts rows handed out. */
   readonly activity: Activity;
 }
@@ -60,12 +60,10 @@ export interface LoadedPart {
 }
 
 /** The order in which timers of one time fire: by hash, then key, so that it depends on nothing else. */
-export function compareRows(a: ScheduledRow, b: ScheduledRow): number {
-  const left = a.row;
-  const right = b.row;
-  if (left.hash !== right.hash) return left.hash - right.hash;
-  const x = identityOf(left.key);
-  const y = identityOf(right.key);
+export function compareRows(a: Pick<Row, "hash" | "key">, b: Pick<Row, "hash" | "key">): number {
+  if (a.hash !== b.hash) return a.hash - b.hash;
+  const x = identityOf(a.key);
+  const y = identityOf(b.key);
   return x < y ? -1 : x > y ? 1 : 0;
 }
 
@@ -79,8 +77,8 @@ export class KeyedStore {
   readonly index: OperatorIndex;
   /** Text of today's schema, stored beside everything written. */
   readonly schema: string;
-  readonly eventTimers: TimerSchedule;
-  readonly processingTimers: TimerSchedule;
+  readonly eventTimers: TimerSchedule<Row>;
+  readonly processingTimers: TimerSchedule<ProcessingRow>;
   dirtyRows: Row[] = [];
   /** Key groups that were asked for and are not loaded. */
   readonly missing = new Set<KeyGroup>();
@@ -121,7 +119,7 @@ export class KeyedStore {
     this.activity.count++;
     const row = typeof key === "object" ? this.tuples.get(tupleIdentity(key)) : this.scalars.get(key);
     if (row !== undefined) {
-      row.group.usedAt = this.turn;
+      row.usedAt = this.turn;
       if (this.copies !== undefined) this.keepCopy(row);
       return row;
     }
@@ -132,8 +130,8 @@ export class KeyedStore {
     const hash = hashOf(key, this.hashing);
     const group = this.loadedGroup(this.groupOf(hash));
     if (group === undefined) return undefined;
-    group.usedAt = this.turn;
     const row = new Row(key === 0 ? 0 : key, hash, group);
+    row.usedAt = this.turn;
     this.keep(row);
     if (this.copies !== undefined) this.keepCopy(row);
     this.markDirty(row); // so that a row which is only read is dropped at the commit
@@ -209,7 +207,6 @@ export class KeyedStore {
     this.groups.set(id, group);
     this.missing.delete(id);
     this.coldest = undefined;
-    group.usedAt = this.turn;
     const target: RowTarget = { row: (key) => this.rowFor(key, group) };
     for (const part of parts) this.readPage(part, target);
     const version = Math.max(this.index.get(id)?.version ?? 0, ...parts.map((part) => part.version ?? 0));
@@ -245,7 +242,9 @@ export class KeyedStore {
   }
 
   private settleRead(row: Row): void {
+    for (const cell of row.cells) cell.settle();
     row.settle();
+    row.usedAt = this.turn;
     this.schedule(row);
   }
 
@@ -266,16 +265,17 @@ export class KeyedStore {
   }
 
   private unschedule(row: Row): void {
-    this.eventTimers.remove(row.scheduled[0]);
-    this.processingTimers.remove(row.scheduled[1]);
+    this.eventTimers.remove(row);
+    if (row.hasProcessing) this.processingTimers.remove(row.processing);
   }
 
   /** Puts the row at its earliest timers. */
   schedule(row: Row): void {
-    const event = row.earliest("eventTime");
-    if (event !== Infinity) this.eventTimers.schedule(row.scheduled[0], event);
-    const processing = row.earliest("processingTime");
-    if (processing !== Infinity) this.processingTimers.schedule(row.scheduled[1], processing);
+    if (row.timers.length === 0) return;
+    const event = row.earliest();
+    if (event !== Infinity) this.eventTimers.schedule(row, event);
+    const processing = row.earliestOf("processingTime");
+    if (processing !== Infinity) this.processingTimers.schedule(row.processing, processing);
   }
 
   markDirty(row: Row): void {
@@ -292,7 +292,6 @@ export class KeyedStore {
         written++;
         row.group.changedAt = seq;
       }
-      row.settle();
       if (row.empty) this.drop(row);
     }
     this.dirtyRows = [];
@@ -318,9 +317,8 @@ export class KeyedStore {
     reader.at = start;
     const row = readDelta(reader, { row: (rowKey) => this.rowFor(rowKey, group) }, mapping);
     group.changedAt = seq;
-    row.settle();
     if (row.empty) this.drop(row);
-    else this.schedule(row);
+    else this.settleRead(row);
   }
 
   private defer(id: KeyGroup, delta: PendingDelta, timers: { eventTime: number; processingTime: number }): void {

@@ -88,8 +88,8 @@ export function entryOf(group: KeyGroupState, version: Seq, sizeBytes: number, p
   let earliestEventTimer = Infinity;
   let earliestProcessingTimer = Infinity;
   for (const row of group.rows) {
-    earliestEventTimer = Math.min(earliestEventTimer, row.earliest("eventTime"));
-    earliestProcessingTimer = Math.min(earliestProcessingTimer, row.earliest("processingTime"));
+    earliestEventTimer = Math.min(earliestEventTimer, row.earliest());
+    earliestProcessingTimer = Math.min(earliestProcessingTimer, row.earliestOf("processingTime"));
   }
   return { keyGroup: group.id, version, sizeBytes, earliestEventTimer, earliestProcessingTimer, parts };
 }

@@ -4,7 +4,8 @@ import type { WindowResult, WindowSpec } from "../../api/graph.ts";
 import { windowStates } from "../../api/operator-states.ts";
 import type { TimeWindow } from "../../api/windows.ts";
 import type { Key } from "../../api/key.ts";
-import { Namespace, type StateHandle, stateHandles } from "../../state/keyed-access.ts";
+import { CurrentNamespace, type StateHandle, stateHandles } from "../../state/keyed-access.ts";
+import type { Namespace } from "../../state/namespace.ts";
 import type { MergingWindow } from "../../time/merging-windows.ts";
 import { HandlerContext } from "../context.ts";
 import type { KeyedOperatorHost } from "../operator.ts";
@@ -77,14 +78,14 @@ class FunctionEmitter implements WindowEmitter {
   /** Window state of merged windows cannot be merged by a rule of ours: Flink refuses it; here what the first window has stays. */
   mergeWindowState(merged: readonly MergingWindow[]): void {
     for (const { stateStart, stateEnd } of merged) {
-      this.context.namespace.set(stateStart, stateEnd);
+      this.context.at.namespace = { start: stateStart, end: stateEnd };
       for (const handle of Object.values(this.context.windowState)) handle.clear();
     }
   }
 }
 
 class WindowHandlerContext extends HandlerContext {
-  readonly namespace = new Namespace();
+  readonly at = new CurrentNamespace();
   readonly state: Record<string, StateHandle>;
   readonly windowState: Record<string, StateHandle>;
   private readonly keyed: KeyedOperatorHost;
@@ -92,13 +93,13 @@ class WindowHandlerContext extends HandlerContext {
   constructor(host: KeyedOperatorHost, fn: WindowFunction<any, any, any, any, any, any>) {
     super(host, fn.sideOutputs);
     this.keyed = host;
-    this.state = stateHandles(host.access, new Namespace(), windowStates.keyPrefix);
-    this.windowState = stateHandles(host.access, this.namespace, windowStates.windowPrefix);
+    this.state = stateHandles(host.access, new CurrentNamespace(), windowStates.keyPrefix);
+    this.windowState = stateHandles(host.access, this.at, windowStates.windowPrefix);
   }
 
   enter(window: TimeWindow, state: Namespace): void {
     this.moveTo(window.maxTimestamp);
-    this.namespace.set(state.start, state.end);
+    this.at.namespace = state;
   }
 
   get key(): Key {

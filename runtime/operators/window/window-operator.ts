@@ -12,7 +12,8 @@ import type { WindowSpec } from "../../api/graph.ts";
 import { windowStates } from "../../api/operator-states.ts";
 import type { TimeWindow } from "../../api/windows.ts";
 import { MillraceError } from "../../base/errors.ts";
-import { Namespace, ValueHandle } from "../../state/keyed-access.ts";
+import { CurrentNamespace, ValueHandle } from "../../state/keyed-access.ts";
+import type { Namespace } from "../../state/namespace.ts";
 import type { Timer, TimerDomain } from "../../state/timer.ts";
 import { addWindow, findWindow, type MergingWindow, retireWindow } from "../../time/merging-windows.ts";
 import { cleanupTime, isWindowLate, largestTime, timeWindow } from "../../time/windows.ts";
@@ -30,7 +31,7 @@ export class WindowOperator implements Operator {
   private readonly assigner: Assigner;
   private readonly trigger: Trigger;
   private readonly contents: Contents;
-  private readonly contentsAt: Namespace;
+  private readonly contentsAt: CurrentNamespace;
   private readonly merging: ValueHandle | undefined;
   private readonly emitter: WindowEmitter;
   private readonly domain: TimerDomain;
@@ -45,10 +46,10 @@ export class WindowOperator implements Operator {
     this.assigner = assignerOf(spec.assigner);
     this.trigger = triggerOf(spec.trigger);
     this.domain = this.assigner.eventTime ? "eventTime" : "processingTime";
-    this.contentsAt = new Namespace();
+    this.contentsAt = new CurrentNamespace();
     this.contents = contentsOf(spec.contents, host.access, states.indexOf(windowStates.contents), this.contentsAt);
     this.merging = this.assigner.merging
-      ? new ValueHandle(host.access, states.indexOf(windowStates.merging), new Namespace())
+      ? new ValueHandle(host.access, states.indexOf(windowStates.merging), new CurrentNamespace())
       : undefined;
     this.emitter = emitterOf(host, spec, this.contents);
     this.triggerContext = triggerContext(host, () => this.window);
@@ -76,14 +77,13 @@ export class WindowOperator implements Operator {
   /** False when the window is over. */
   private addToWindow(value: unknown, timestamp: number, window: TimeWindow): boolean {
     if (this.isLate(window)) return false;
-    this.contentsAt.set(window.start, window.end);
+    this.contentsAt.namespace = window;
     this.take(value, timestamp, window);
     return true;
   }
 
   private take(value: unknown, timestamp: number, window: TimeWindow): void {
-    const fresh = this.contents.empty;
-    this.contents.add(value);
+    const fresh = this.contents.add(value);
     this.window = window;
     const result = this.trigger.onElement(value, timestamp, window, this.triggerContext, fresh);
     if (result !== "continue") this.carryOut(result, window);
@@ -100,12 +100,12 @@ export class WindowOperator implements Operator {
 
   private setCleanupTimer(window: TimeWindow): void {
     const at = this.cleanupTime(window);
-    if (at < largestTime) this.host.access.setTimer(this.domain, at, window.start, window.end);
+    if (at < largestTime) this.host.access.setTimer(this.domain, at, window);
   }
 
   private cancelCleanupTimer(window: { start: number; end: number }): void {
     const at = this.cleanupTime(timeWindow(window.start, window.end));
-    this.host.access.cancelTimer(this.domain, at, window.start, window.end);
+    this.host.access.cancelTimer(this.domain, at, window);
   }
 
   // ---- merging windows ----
@@ -119,7 +119,7 @@ export class WindowOperator implements Operator {
     const window = timeWindow(added.window.start, added.window.end);
     if (this.isLate(window)) return false;
     if (added.changed) this.merging?.set(added.windows);
-    this.contentsAt.set(added.window.stateStart, added.window.stateEnd);
+    this.contentsAt.namespace = stateOf(added.window);
     if (added.merged.length > 0) this.mergeInto(added.window, added.merged, window);
     this.take(value, timestamp, window);
     return true;
@@ -139,17 +139,17 @@ export class WindowOperator implements Operator {
   }
 
   private moveContents(from: MergingWindow, into: MergingWindow): void {
-    this.contentsAt.set(from.stateStart, from.stateEnd);
+    this.contentsAt.namespace = stateOf(from);
     const moved = this.contents.empty ? undefined : this.contents.raw();
     this.contents.clear();
-    this.contentsAt.set(into.stateStart, into.stateEnd);
+    this.contentsAt.namespace = stateOf(into);
     if (moved !== undefined) this.contents.merge(moved);
   }
 
   // ---- firing ----
 
   onTimer(timer: Timer): void {
-    const window = timeWindow(timer.start, timer.end);
+    const window = windowOf(timer.namespace);
     if (!this.moveTo(window)) return;
     this.window = window;
     const result = this.trigger.onTimer(timer.domain, timer.at, window, this.triggerContext);
@@ -160,24 +160,24 @@ export class WindowOperator implements Operator {
   /** Stands the contents at the window; false when it was merged away. */
   private moveTo(window: TimeWindow): boolean {
     if (this.merging === undefined) {
-      this.contentsAt.set(window.start, window.end);
+      this.contentsAt.namespace = window;
       return true;
     }
     const known = findWindow(this.windows(), window.start, window.end);
     if (known === undefined) return false;
-    this.contentsAt.set(known.stateStart, known.stateEnd);
+    this.contentsAt.namespace = stateOf(known);
     return true;
   }
 
   private carryOut(result: TriggerResult, window: TimeWindow): void {
-    if (result !== "purge" && !this.contents.empty) this.emitter.emit(window, this.contentsAt);
+    if (result !== "purge" && !this.contents.empty) this.emitter.emit(window, this.contentsAt.namespace);
     if (result !== "fire") this.contents.clear();
   }
 
   private clearAll(window: TimeWindow): void {
     this.contents.clear();
     this.trigger.clear(window, this.triggerContext);
-    this.emitter.clear(window, this.contentsAt);
+    this.emitter.clear(window, this.contentsAt.namespace);
     if (this.merging === undefined) return;
     const left = retireWindow(this.windows(), window.start, window.end);
     if (left.length === 0) this.merging.clear();
@@ -191,6 +191,15 @@ export class WindowOperator implements Operator {
   }
 }
 
+function stateOf(window: MergingWindow): Namespace {
+  return { start: window.stateStart, end: window.stateEnd };
+}
+
+/** A timer's window: the object it was set with, or one read from storage. */
+function windowOf(namespace: Namespace): TimeWindow {
+  return "maxTimestamp" in namespace ? (namespace as TimeWindow) : timeWindow(namespace.start, namespace.end);
+}
+
 function triggerContext(host: KeyedOperatorHost, window: () => TimeWindow): TriggerContext {
   const { access } = host;
   return {
@@ -200,7 +209,7 @@ function triggerContext(host: KeyedOperatorHost, window: () => TimeWindow): Trig
     get processingTime() {
       return host.processingTime();
     },
-    setTimer: (domain, at) => access.setTimer(domain, at, window().start, window().end),
-    cancelTimer: (domain, at) => access.cancelTimer(domain, at, window().start, window().end),
+    setTimer: (domain, at) => access.setTimer(domain, at, window()),
+    cancelTimer: (domain, at) => access.cancelTimer(domain, at, window()),
   };
 }
