@@ -1,6 +1,6 @@
 /** Small jobs for tests: their ends are the harness's, so source and sink are names alone. */
 import type { Sink, Source } from "../../runtime/api/connector.ts";
-import { boundedOutOfOrderness, defineJob, seconds } from "../../runtime/index.ts";
+import { boundedOutOfOrderness, defineJob, hours } from "../../runtime/index.ts";
 import type { DataStream, Job, JobOptions, SourceStream, WatermarkStrategy } from "../../runtime/index.ts";
 import type { OperatorStep } from "../../runtime/testing/index.ts";
 
@@ -24,12 +24,12 @@ function assertHarness(): never {
   throw new Error("the harness takes the place of sources and sinks");
 }
 
-/** From the source "in" of events, with watermarks one second behind, to the sink "out". */
+/** From the source "in" of events, with watermarks one hour behind: those of a test stand alone, to the sink "out". */
 export function pipeline(
   build: (events: SourceStream<Event>) => DataStream<unknown>,
   options: JobOptions & { watermarks?: WatermarkStrategy<Event> } = {},
 ): Job {
-  const { watermarks = boundedOutOfOrderness(seconds(1)), ...jobOptions } = options;
+  const { watermarks = boundedOutOfOrderness(hours(1)), ...jobOptions } = options;
   return defineJob(
     "pipeline",
     (job) => {
@@ -45,7 +45,7 @@ export function twoSources(
   build: (a: SourceStream<Event>, b: SourceStream<Event>) => DataStream<unknown>,
   options: JobOptions & { watermarks?: WatermarkStrategy<Event> } = {},
 ): Job {
-  const { watermarks = boundedOutOfOrderness(seconds(1)), ...jobOptions } = options;
+  const { watermarks = boundedOutOfOrderness(hours(1)), ...jobOptions } = options;
   return defineJob(
     "two-sources",
     (job) => {
