@@ -3,7 +3,7 @@ import type { OperatorSpec } from "./graph.ts";
 import type { StateDeclaration } from "./state.ts";
 
 /** Names that the window operator stores beside the author's own, which carry a prefix. */
-export const windowStates = { contents: "contents", merging: "merging", keyPrefix: "key.", windowPrefix: "window." } as const;
+export const windowStates = { contents: "contents", keyPrefix: "key.", windowPrefix: "window." } as const;
 export const reduceState = "reduced";
 
 /** The declared states of an operator in a fixed order: the order is that of the stored state indexes. */
@@ -22,7 +22,6 @@ export function statesOf(spec: OperatorSpec): ReadonlyMap<string, StateDeclarati
 
 function windowStatesOf(spec: OperatorSpec & { kind: "window" }): Map<string, StateDeclaration> {
   const states = new Map<string, StateDeclaration>([[windowStates.contents, contentsState(spec)]]);
-  if (spec.assigner.kind === "session") states.set(windowStates.merging, { kind: "value", version: 0 });
   if (spec.result.kind === "process") {
     const { state = {}, windowState = {} } = spec.result.fn;
     for (const [name, declared] of Object.entries(state)) states.set(windowStates.keyPrefix + name, declared as StateDeclaration);

@@ -5,7 +5,9 @@ import type { Namespace } from "./namespace.ts";
 export class Cell {
   /** The state's place in its operator's schema. */
   readonly state: number;
-  readonly namespace: Namespace;
+  namespace: Namespace;
+  /** The namespace under which the durable state has the cell, once it has it. */
+  storedNamespace: Namespace;
   readonly kind: StateKind;
   /** The value, a T[], or a Map: as `kind` says. */
   value: any;
@@ -22,6 +24,7 @@ export class Cell {
   constructor(state: number, namespace: Namespace, kind: StateKind, value: any) {
     this.state = state;
     this.namespace = namespace;
+    this.storedNamespace = namespace;
     this.kind = kind;
     this.value = value;
   }
@@ -30,6 +33,7 @@ export class Cell {
   settle(): void {
     this.dirty = false;
     this.stored = true;
+    this.storedNamespace = this.namespace;
     if (this.kind === "value") return;
     this.replaced = false;
     this.changed = undefined;
@@ -40,6 +44,7 @@ export class Cell {
     const copy = new Cell(this.state, this.namespace, this.kind, structuredClone(this.value));
     copy.dirty = this.dirty;
     copy.stored = this.stored;
+    copy.storedNamespace = this.storedNamespace;
     copy.replaced = this.replaced;
     copy.storedLength = this.storedLength;
     copy.changed = this.changed && new Set(this.changed);

@@ -8,7 +8,7 @@ import type { ListState, MapState, StateDeclaration, ValueState } from "../api/s
 import { assert } from "../base/assert.ts";
 import type { KeyedStore } from "./keyed-store.ts";
 import { Cell } from "./cell.ts";
-import { type Namespace, voidNamespace } from "./namespace.ts";
+import { type Namespace, sameNamespace, voidNamespace } from "./namespace.ts";
 import type { Row } from "./row.ts";
 import type { TimerDomain } from "./timer.ts";
 
@@ -36,6 +36,26 @@ export class KeyedAccess {
     store.markDirty(row);
     if (domain === "eventTime") store.eventTimers.schedule(row, at);
     else store.processingTimers.schedule(row.processing, at);
+  }
+
+  /** As cancelling one timer and setting another that is later. */
+  moveTimer(domain: TimerDomain, at: number, namespace: Namespace, toAt: number, toNamespace: Namespace): void {
+    const { row, store } = this;
+    row.moveTimer(domain, at, namespace, toAt, toNamespace);
+    store.markDirty(row);
+    if (domain === "eventTime") store.eventTimers.schedule(row, toAt);
+    else store.processingTimers.schedule(row.processing, toAt);
+  }
+
+  /** All state of one window of the current key becomes another window's. */
+  renameWindow(from: Namespace, to: Namespace): void {
+    const { row, store } = this;
+    for (const cell of row.others.length === 0 && row.first !== undefined ? [row.first] : row.cells) {
+      if (!sameNamespace(cell.namespace, from)) continue;
+      row.rename(cell, to);
+      cell.dirty = true;
+    }
+    store.markDirty(row);
   }
 
   cancelTimer(domain: TimerDomain, at: number, namespace: Namespace): void {
@@ -93,7 +113,7 @@ export class ValueHandle extends Handle implements ValueState<any> {
   /** Folds a value in, with one look-up; returns true when there was none before. */
   fold(value: any, fold: { first(value: any): any; add(accumulator: any, value: any): any }): boolean {
     const cell = this.cell();
-    if (cell === undefined) {
+    if (cell?.value === undefined) {
       this.set(fold.first(value));
       return true;
     }
@@ -125,6 +145,14 @@ export class ListHandle extends Handle implements ListState<any> {
     if (items.length === 0) return this.clear();
     const cell = this.made();
     cell.value = items;
+    cell.replaced = true;
+    this.change(cell);
+  }
+
+  /** A list that is there, without elements. */
+  empty(): void {
+    const cell = this.made();
+    cell.value = [];
     cell.replaced = true;
     this.change(cell);
   }

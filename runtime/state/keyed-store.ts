@@ -141,7 +141,7 @@ export class KeyedStore {
   private keep(row: Row): void {
     if (typeof row.key === "object") this.tuples.set(tupleIdentity(row.key), row);
     else this.scalars.set(row.key, row);
-    row.group.rows.add(row);
+    row.group.add(row);
   }
 
   /** The group when its rows are in memory; else notes it as missing. */
@@ -213,7 +213,7 @@ export class KeyedStore {
     for (const delta of this.pending.get(id) ?? []) {
       if (delta.seq <= version) continue;
       readDelta(new ByteReader(delta.bytes), target, delta.mapping);
-      group.changedAt = delta.seq;
+      group.droppedAt = delta.seq;
     }
     this.pending.delete(id);
     this.pendingTimers.delete(id);
@@ -260,7 +260,7 @@ export class KeyedStore {
   private drop(row: Row): void {
     if (typeof row.key === "object") this.tuples.delete(tupleIdentity(row.key));
     else this.scalars.delete(row.key);
-    row.group.rows.delete(row);
+    row.group.remove(row);
     this.unschedule(row);
   }
 
@@ -290,9 +290,12 @@ export class KeyedStore {
     for (const row of this.dirtyRows) {
       if (writeDelta(writer, row)) {
         written++;
-        row.group.changedAt = seq;
+        row.changedAt = seq;
       }
-      if (row.empty) this.drop(row);
+      if (row.empty) {
+        row.group.droppedAt = row.changedAt;
+        this.drop(row);
+      }
     }
     this.dirtyRows = [];
     return written;
@@ -316,7 +319,7 @@ export class KeyedStore {
     if (group === undefined) return this.defer(id, { seq, bytes: reader.buffer.subarray(start, reader.at), mapping }, timers);
     reader.at = start;
     const row = readDelta(reader, { row: (rowKey) => this.rowFor(rowKey, group) }, mapping);
-    group.changedAt = seq;
+    group.droppedAt = seq;
     if (row.empty) this.drop(row);
     else this.settleRead(row);
   }
@@ -384,7 +387,7 @@ export class KeyedStore {
     if (group === undefined) return;
     const stored = this.index.get(id);
     assert(
-      stored === undefined ? group.rows.size === 0 : group.changedAt <= stored.version,
+      stored === undefined ? group.rows.length === 0 : group.changedAt <= stored.version,
       `key group ${id} of ${this.operator} is evicted before it is stored`,
     );
     for (const row of [...group.rows]) this.drop(row);

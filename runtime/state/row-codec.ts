@@ -29,6 +29,7 @@ const op = {
   cancelProcessing: 9,
   replace: 10,
   putMap: 11,
+  rename: 12,
 } as const;
 
 /** What a row must answer while operations are laid over it. */
@@ -41,14 +42,10 @@ export function writeDelta(writer: ByteWriter, row: Row): boolean {
   const start = writer.length;
   writeValue(writer, row.key);
   const opsFrom = writer.length;
-  const { deleted, cells, touchedTimers } = row;
-  for (let i = 0; i < deleted.length; i++) writeCellHead(writer, op.delete, deleted[i] as Cell);
-  for (let i = 0; i < cells.length; i++) {
-    const cell = cells[i] as Cell;
-    if (!cell.dirty) continue;
-    writeCellChange(writer, cell);
-    cell.settle();
-  }
+  const { deleted, first, others, touchedTimers } = row;
+  for (let i = 0; i < deleted.length; i++) writeDelete(writer, deleted[i] as Cell);
+  if (first?.dirty) writeCellChange(writer, first);
+  for (let i = 0; i < others.length; i++) if ((others[i] as Cell).dirty) writeCellChange(writer, others[i] as Cell);
   for (let i = 0; i < touchedTimers.length; i++) writeTimerChange(writer, touchedTimers[i] as Timer);
   row.settle();
   if (writer.length === opsFrom) {
@@ -57,6 +54,12 @@ export function writeDelta(writer: ByteWriter, row: Row): boolean {
   }
   writer.u8(op.end);
   return true;
+}
+
+function writeDelete(writer: ByteWriter, { state, storedNamespace }: Cell): void {
+  writer.u8(op.delete);
+  writer.u8(state);
+  writeNamespace(writer, storedNamespace);
 }
 
 function writeCellHead(writer: ByteWriter, code: number, cell: Cell): void {
@@ -81,6 +84,17 @@ function writeNamespace(writer: ByteWriter, namespace: Namespace): void {
 }
 
 function writeCellChange(writer: ByteWriter, cell: Cell): void {
+  if (cell.stored && cell.storedNamespace !== cell.namespace) {
+    writer.u8(op.rename);
+    writer.u8(cell.state);
+    writeNamespace(writer, cell.storedNamespace);
+    writeNamespace(writer, cell.namespace);
+  }
+  writeContentsChange(writer, cell);
+  cell.settle();
+}
+
+function writeContentsChange(writer: ByteWriter, cell: Cell): void {
   if (cell.kind === "value") {
     writeCellHead(writer, op.put, cell);
     return writeValue(writer, cell.value);
@@ -151,7 +165,8 @@ function writeTimer(writer: ByteWriter, timer: Timer, set: boolean): void {
 /** Writes a whole row, for a page. */
 export function writeRow(writer: ByteWriter, row: Row): void {
   writeValue(writer, row.key);
-  for (const cell of row.cells) writeCell(writer, cell);
+  if (row.first !== undefined) writeCell(writer, row.first);
+  for (let i = 0; i < row.others.length; i++) writeCell(writer, row.others[i] as Cell);
   for (const timer of row.timers) writeTimer(writer, timer, true);
   writer.u8(op.end);
 }
@@ -210,6 +225,7 @@ function applyOp(reader: ByteReader, row: Row, code: number, mapping: SchemaMapp
   const state = mapping === undefined ? stored : mapping.index[stored];
   const migrate = mapping?.migrate[stored];
   if (state === undefined) return skipPayload(reader, code);
+  if (code === op.rename) return applyRename(row, row.find(state, namespace), readNamespace(reader));
   const cell = row.find(state, namespace);
   switch (code) {
     case op.put:
@@ -236,6 +252,12 @@ function applyOp(reader: ByteReader, row: Row, code: number, mapping: SchemaMapp
     default:
       throw corrupt(`unknown row operation ${code}`);
   }
+}
+
+function applyRename(row: Row, cell: Cell | undefined, namespace: Namespace): void {
+  if (cell === undefined) throw corrupt("a window was renamed that is not there");
+  row.rename(cell, namespace);
+  cell.storedNamespace = namespace;
 }
 
 function migrated(value: unknown, migrate: ((value: any) => any) | undefined): unknown {
@@ -307,6 +329,9 @@ function skipPayload(reader: ByteReader, code: number): void {
       return;
     case op.putMap:
       readEntries(reader, undefined);
+      return;
+    case op.rename:
+      readNamespace(reader);
       return;
     case op.delete:
       return;

@@ -9,6 +9,7 @@
  * W2 What was set and cleared before it was stored leaves no trace in a commit.
  */
 import type { Key } from "../api/key.ts";
+import type { Seq } from "../base/ids.ts";
 import type { Cell } from "./cell.ts";
 import type { KeyGroupState } from "./key-group.ts";
 import { type Namespace, sameNamespace } from "./namespace.ts";
@@ -23,18 +24,24 @@ const noTimers: Timer[] = [];
 /** Rows stand in the queue of event-time timers themselves, since nearly all of them do. */
 export class Row {
   readonly key: Key;
-  /** The top 32 bits of the key's hash key. */
-  readonly hash: number;
+  /** The top 32 bits of the key's hash key, as a signed number: it then needs no box. See `hash`. */
+  private readonly signedHash: number;
   readonly group: KeyGroupState;
-  cells: Cell[] = noCells;
+  /** The first cell stands in the row itself: most rows have one, and reach it without a list. */
+  first: Cell | undefined = undefined;
+  others: Cell[] = noCells;
   timers: Timer[] = noTimers;
   /** Cells that the durable state still has. */
   deleted: Cell[] = noCells;
   /** Timers set or cancelled since the last commit. */
   touchedTimers: Timer[] = noTimers;
   dirty = false;
+  /** The row's place in its group's list. The group's. */
+  place = 0;
   /** The turn in which it was asked for last. */
   usedAt = 0;
+  /** The last commit that changed it; 0 when none has since it was loaded. */
+  changedAt: Seq = 0;
   /** Where the row stands in the queue of event-time timers; Infinity when it does not. The queue's. */
   queuedAt = Infinity;
   private processingRow: ProcessingRow | undefined = undefined;
@@ -42,12 +49,17 @@ export class Row {
 
   constructor(key: Key, hash: number, group: KeyGroupState) {
     this.key = key;
-    this.hash = hash;
+    this.signedHash = hash | 0;
     this.group = group;
   }
 
+  /** The top 32 bits of the key's hash key. */
+  get hash(): number {
+    return this.signedHash >>> 0;
+  }
+
   get empty(): boolean {
-    return this.cells.length === 0 && this.timers.length === 0;
+    return this.first === undefined && this.timers.length === 0;
   }
 
   /** The row as the queue of processing-time timers sees it. */
@@ -59,8 +71,16 @@ export class Row {
     return this.processingRow !== undefined;
   }
 
+  /** All cells, the first one first. */
+  get cells(): readonly Cell[] {
+    return this.first === undefined ? noCells : [this.first, ...this.others];
+  }
+
   find(state: number, namespace: Namespace): Cell | undefined {
-    const cells = this.byEnd === undefined ? this.cells : this.byEnd.get(namespace.end);
+    const { first } = this;
+    if (first === undefined) return undefined;
+    if (first.state === state && sameNamespace(first.namespace, namespace)) return first;
+    const cells = this.byEnd === undefined ? this.others : this.byEnd.get(namespace.end);
     if (cells === undefined) return undefined;
     for (let i = 0; i < cells.length; i++) {
       const cell = cells[i] as Cell;
@@ -70,23 +90,31 @@ export class Row {
   }
 
   add(cell: Cell): void {
-    if (this.cells === noCells) {
-      this.cells = [cell];
-      return;
+    if (this.first === undefined) this.first = cell;
+    else if (this.others === noCells) this.others = [cell];
+    else {
+      this.others.push(cell);
+      if (this.byEnd !== undefined) this.index(cell);
+      else if (this.others.length > linearCells) this.reindex();
     }
-    this.cells.push(cell);
-    if (this.byEnd !== undefined) this.index(cell);
-    else if (this.cells.length > linearCells) this.reindex();
   }
 
   /** Takes the cell away; the next commit deletes it where it is stored. */
   remove(cell: Cell): void {
-    const last = this.cells.pop() as Cell;
-    if (last !== cell) this.cells[this.cells.indexOf(cell)] = last;
+    const last = this.others === noCells ? undefined : this.others.pop();
+    if (this.others.length === 0) this.others = noCells;
+    if (cell === this.first) this.first = last;
+    else if (last !== cell) this.others[this.others.indexOf(cell)] = last as Cell;
     if (this.byEnd !== undefined) this.reindex();
     if (!cell.stored) return;
     if (this.deleted === noCells) this.deleted = [cell];
     else this.deleted.push(cell);
+  }
+
+  /** Moves the cell to another window; the next commit renames it where it is stored. */
+  rename(cell: Cell, namespace: Namespace): void {
+    cell.namespace = namespace;
+    if (this.byEnd !== undefined) this.reindex();
   }
 
   /** Sets a timer; returns false when it is set already. */
@@ -114,6 +142,18 @@ export class Row {
     if (timer.stored) this.touch(timer);
     else this.untouch(timer);
     return true;
+  }
+
+  /** As cancelling one timer and setting another, but in place where the old one was never stored. */
+  moveTimer(domain: TimerDomain, at: number, namespace: Namespace, toAt: number, toNamespace: Namespace): void {
+    const timer = this.findTimer(domain, at, namespace);
+    if (timer === undefined || timer.stored) {
+      if (timer !== undefined) this.cancelTimer(domain, at, namespace);
+      this.setTimer(domain, toAt, toNamespace);
+    } else {
+      timer.at = toAt;
+      timer.namespace = toNamespace;
+    }
   }
 
   /** Takes a live timer out. */
@@ -191,8 +231,8 @@ export class Row {
   }
 
   private reindex(): void {
-    this.byEnd = this.cells.length > linearCells ? new Map() : undefined;
-    if (this.byEnd !== undefined) for (const cell of this.cells) this.index(cell);
+    this.byEnd = this.others.length > linearCells ? new Map() : undefined;
+    if (this.byEnd !== undefined) for (const cell of this.others) this.index(cell);
   }
 
   /** A copy that `restore` can bring back: what the row was before a unit of work that may fail. */
@@ -206,7 +246,9 @@ export class Row {
   }
 
   restore(copy: RowCopy): void {
-    this.cells = copy.cells;
+    const [first, ...others] = copy.cells;
+    this.first = first;
+    this.others = others.length === 0 ? noCells : others;
     this.deleted = copy.deleted;
     this.timers = copy.timers;
     this.touchedTimers = [...copy.timers.filter((timer) => timer.touched), ...copy.cancelled];

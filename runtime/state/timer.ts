@@ -6,8 +6,8 @@ export type TimerDomain = "eventTime" | "processingTime";
 export class Timer {
   readonly domain: TimerDomain;
   /** Epoch ms. */
-  readonly at: number;
-  readonly namespace: Namespace;
+  at: number;
+  namespace: Namespace;
   live = true;
   /** The durable state has it. */
   stored = false;

@@ -74,12 +74,12 @@ export function buildBase(
 
 /** Undefined when the group has no rows. */
 function writeGroup(writer: SegmentWriter, store: KeyedStore, group: KeyGroupState, seq: Seq): IndexEntry | undefined {
-  if (group.rows.size === 0) return undefined;
+  if (group.rows.length === 0) return undefined;
   const { range, checksum } = writer.page((bytes) => {
     for (const row of group.rows) writeRow(bytes, row);
   });
   group.sizeBytes = range.length;
-  const parts = [{ kind: "segment", schema: store.schema, rows: group.rows.size, range, checksum }] as const;
+  const parts = [{ kind: "segment", schema: store.schema, rows: group.rows.length, range, checksum }] as const;
   return entryOf(group, seq, range.length, parts);
 }
 

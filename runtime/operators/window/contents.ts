@@ -12,6 +12,8 @@ export interface Contents {
   /** Takes contents that were read by `raw` under another namespace. */
   merge(other: unknown): void;
   raw(): unknown;
+  /** Empties the contents, but keeps the window. */
+  purge(): void;
   clear(): void;
 }
 
@@ -68,6 +70,10 @@ class FoldedContents implements Contents {
     this.state.set(own === undefined ? other : this.fold.merge(own, other));
   }
 
+  purge(): void {
+    this.state.set(undefined);
+  }
+
   clear(): void {
     this.state.clear();
   }
@@ -99,6 +105,10 @@ class CollectedContents implements Contents {
 
   merge(other: unknown): void {
     this.state.addAll(other as readonly unknown[]);
+  }
+
+  purge(): void {
+    this.state.empty();
   }
 
   clear(): void {

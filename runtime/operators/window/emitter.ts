@@ -5,17 +5,16 @@ import { windowStates } from "../../api/operator-states.ts";
 import type { TimeWindow } from "../../api/windows.ts";
 import type { Key } from "../../api/key.ts";
 import { CurrentNamespace, type StateHandle, stateHandles } from "../../state/keyed-access.ts";
-import type { Namespace } from "../../state/namespace.ts";
-import type { MergingWindow } from "../../time/merging-windows.ts";
 import { HandlerContext } from "../context.ts";
 import type { KeyedOperatorHost } from "../operator.ts";
 import type { Contents } from "./contents.ts";
 
 export interface WindowEmitter {
-  /** `state`: the namespace under which the window keeps its state. */
-  emit(window: TimeWindow, state: Namespace): void;
-  clear(window: TimeWindow, state: Namespace): void;
-  mergeWindowState(merged: readonly MergingWindow[], into: MergingWindow): void;
+  emit(window: TimeWindow): void;
+  /** The window is over. */
+  clear(window: TimeWindow): void;
+  /** The window was merged into another. */
+  forget(window: TimeWindow): void;
 }
 
 export function emitterOf(host: KeyedOperatorHost, spec: WindowSpec, contents: Contents): WindowEmitter {
@@ -46,7 +45,7 @@ class ValueEmitter implements WindowEmitter {
   }
 
   clear(): void {}
-  mergeWindowState(): void {}
+  forget(): void {}
 }
 
 class FunctionEmitter implements WindowEmitter {
@@ -62,25 +61,23 @@ class FunctionEmitter implements WindowEmitter {
     this.context = new WindowHandlerContext(host, fn);
   }
 
-  emit(window: TimeWindow, state: Namespace): void {
-    this.context.enter(window, state);
+  emit(window: TimeWindow): void {
+    this.context.enter(window);
     const result = this.contents.result();
     const values = this.collected ? [...(result as readonly unknown[])] : [result];
     this.fn.onWindow(window, values, this.context as never);
   }
 
-  clear(window: TimeWindow, state: Namespace): void {
-    this.context.enter(window, state);
+  clear(window: TimeWindow): void {
+    this.context.enter(window);
     this.fn.onClear?.(window, this.context as never);
     for (const handle of Object.values(this.context.windowState)) handle.clear();
   }
 
-  /** Window state of merged windows cannot be merged by a rule of ours: Flink refuses it; here what the first window has stays. */
-  mergeWindowState(merged: readonly MergingWindow[]): void {
-    for (const { stateStart, stateEnd } of merged) {
-      this.context.at.namespace = { start: stateStart, end: stateEnd };
-      for (const handle of Object.values(this.context.windowState)) handle.clear();
-    }
+  /** Window state of windows merged away has no rule to be merged by, and goes: Flink refuses it, here the first window's stays. */
+  forget(window: TimeWindow): void {
+    this.context.enter(window);
+    for (const handle of Object.values(this.context.windowState)) handle.clear();
   }
 }
 
@@ -97,9 +94,9 @@ class WindowHandlerContext extends HandlerContext {
     this.windowState = stateHandles(host.access, this.at, windowStates.windowPrefix);
   }
 
-  enter(window: TimeWindow, state: Namespace): void {
+  enter(window: TimeWindow): void {
     this.moveTo(window.maxTimestamp);
-    this.at.namespace = state;
+    this.at.namespace = window;
   }
 
   get key(): Key {
