@@ -63,7 +63,7 @@ export class RecordCutter {
 
   /** The position of the record taken last. */
   get position(): number {
-    return this.#longLine?.start ?? this.#chunk.base + this.#at + (this.#breakTaken ? 1 : 0);
+    return this.#longLine?.start ?? this.#chunk.base + this.#at;
   }
 
   get ended(): boolean {
