@@ -14,6 +14,7 @@ export type { ParameterValues } from "./api/parameters.ts";
 // Streams
 export type { DataStream } from "./api/data-stream.ts";
 export type { SourceStream } from "./api/source-stream.ts";
+export type { Change, ChangelogStream } from "./api/changelog-stream.ts";
 export type { KeyedStream } from "./api/keyed-stream.ts";
 export type { WindowedStream } from "./api/windowed-stream.ts";
 export type { Key } from "./api/key.ts";

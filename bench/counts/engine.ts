@@ -1,5 +1,17 @@
 /** The counting jobs on the engine: turns of 10,000 records, each committed as bytes, checkpoints on. */
-import { boundedOutOfOrderness, count, defineJob, type Job, type Sink, type Source, planJob, seconds, session, minutes, tumbling } from "../../runtime/index.ts";
+import {
+  boundedOutOfOrderness,
+  count,
+  defineJob,
+  type Job,
+  type Sink,
+  type Source,
+  planJob,
+  seconds,
+  session,
+  minutes,
+  tumbling,
+} from "../../runtime/index.ts";
 import type { SourceRecord } from "../../runtime/api/connector.ts";
 import { MemoryBlobs } from "../../runtime/adapters/memory/memory-blobs.ts";
 import { MemoryJournal } from "../../runtime/adapters/memory/memory-journal.ts";
@@ -41,7 +53,13 @@ class EventRecord implements SourceRecord {
 }
 
 function eventSource(): Source<Event> {
-  return { kind: "events", name: "events", bounded: true, options: {}, decode: (record, target) => target.accept((record as EventRecord).value) };
+  return {
+    kind: "events",
+    name: "events",
+    bounded: true,
+    options: {},
+    decode: (record, target) => target.accept((record as EventRecord).value),
+  };
 }
 
 /** Reads `repeat` times over the events, each round later by their whole span. */
@@ -97,7 +115,8 @@ export function countJob(kind: Kind, parallelism = 1): Job {
       const events = job
         .source("events", eventSource(), { timestamps: (event) => event.at, watermarks: boundedOutOfOrderness(seconds(2)) })
         .keyBy((event) => event.key);
-      const windows = kind === "tumbling" ? events.window(tumbling(minutes(1))) : events.window(session(seconds(sessionGapMs / 1_000)));
+      const windows =
+        kind === "tumbling" ? events.window(tumbling(minutes(1))) : events.window(session(seconds(sessionGapMs / 1_000)));
       windows.aggregate("counts", count(), (key, window, n): Row => [key, window.start, n]).sinkTo("rows", rowSink());
     },
     { parallelism, checkpoints: { interval: seconds(1) } },
@@ -111,7 +130,11 @@ export interface Outcome {
 }
 
 /** Runs the job over the events on `memory`, or on a `local` directory. */
-export async function runCounts(kind: Kind, events: readonly Event[], options: { readonly directory?: string; readonly repeat?: number; readonly turn?: number } = {}): Promise<Outcome> {
+export async function runCounts(
+  kind: Kind,
+  events: readonly Event[],
+  options: { readonly directory?: string; readonly repeat?: number; readonly turn?: number } = {},
+): Promise<Outcome> {
   const job = countJob(kind);
   const graph = planJob(job);
   const clock = new SystemClock();
@@ -139,8 +162,17 @@ export async function runCounts(kind: Kind, events: readonly Event[], options: {
     },
     source: () => reader,
   };
-  const environment = new Environment(graph, ports, { ...defaultEnvironment, id: "bench", recordsPerTurn: options.turn ?? 10_000 });
-  const coordinator = new Coordinator(graph, ports, { id: "bench", deployment: 1, safeguards: allSafeguards, createStream: (name, shards) => log.createStream(name, shards) });
+  const environment = new Environment(graph, ports, {
+    ...defaultEnvironment,
+    id: "bench",
+    recordsPerTurn: options.turn ?? 10_000,
+  });
+  const coordinator = new Coordinator(graph, ports, {
+    id: "bench",
+    deployment: 1,
+    safeguards: allSafeguards,
+    createStream: (name, shards) => log.createStream(name, shards),
+  });
   let checkpoints = 0;
   const runner = new JobRunner(environment, coordinator, clock, {
     pollMs: 50,

@@ -10,6 +10,7 @@ import { type Acknowledgement, decodeManifest, isTombstone } from "../snapshots/
 import { objectPrefixes, parseObjectName } from "../snapshots/names.ts";
 import { readReferences } from "../snapshots/segment.ts";
 import type { BlobRange } from "../state/state-index.ts";
+import { generationOf } from "../streaming/channel.ts";
 import type { Safeguards } from "../task/safeguards.ts";
 import { readJobRing } from "./job-ring.ts";
 import { loadCommit, payloadOf } from "./journal-entry.ts";
@@ -54,13 +55,21 @@ function tasksIn(names: readonly BlobName[]): ReadonlySet<TaskId> {
 async function readRoots(job: string, ports: Ports, tasks: ReadonlySet<TaskId>): Promise<Roots> {
   const used = new Set<BlobName>();
   const heads = new Map<TaskId, Seq>();
-  for (const task of tasks) heads.set(task, await useRing(task, ports, used));
+  // A generation that is over stays so: its rings are sealed and no roots any more.
+  const living = (await readJobRing(ports, job)).record?.generation ?? 0;
+  for (const task of tasks)
+    heads.set(task, await (generationOf(task) < living ? headOf(task, ports) : useRing(task, ports, used)));
   const open = await readJobRing(ports, job);
   for (const { bytes } of open.messages) await useIndex((decodeValue(bytes) as Acknowledgement).index, ports, used);
   const { record } = await readJobRing(ports, job);
   const manifests = new Set([...(record?.retained.map(({ manifest }) => manifest) ?? []), record?.manifest, record?.completed]);
   for (const name of manifests) if (name !== undefined) await useManifest(name, ports, used);
   return { used, heads };
+}
+
+async function headOf(task: TaskId, ports: Ports): Promise<Seq> {
+  const { entries } = await ports.journal.tail(task, 0);
+  return entries[entries.length - 1]?.seq ?? 0;
 }
 
 /** Marks what the ring refers to; returns its head. */

@@ -7,7 +7,9 @@ import type { KeyPart } from "../api/key.ts";
 import type { ListState, MapState, StateDeclaration, ValueState } from "../api/state.ts";
 import { assert } from "../base/assert.ts";
 import type { KeyedStore } from "./keyed-store.ts";
-import { Cell, type Row, voidEnd, voidStart } from "./row.ts";
+import { Cell } from "./cell.ts";
+import { type Namespace, sameNamespace, voidNamespace } from "./namespace.ts";
+import type { Row } from "./row.ts";
 import type { TimerDomain } from "./timer.ts";
 
 /** The row, and the window, that the handles of one operator refer to now. */
@@ -28,43 +30,57 @@ export class KeyedAccess {
     this.current = row;
   }
 
-  setTimer(domain: TimerDomain, at: number, start: number, end: number): void {
+  setTimer(domain: TimerDomain, at: number, namespace: Namespace): void {
     const { row, store } = this;
-    if (!row.setTimer(domain, at, start, end)) return;
+    if (!row.setTimer(domain, at, namespace)) return;
     store.markDirty(row);
-    if (domain === "eventTime") store.eventTimers.schedule(row.scheduled[0], at);
-    else store.processingTimers.schedule(row.scheduled[1], at);
+    if (domain === "eventTime") store.eventTimers.schedule(row, at);
+    else store.processingTimers.schedule(row.processing, at);
   }
 
-  cancelTimer(domain: TimerDomain, at: number, start: number, end: number): void {
-    if (this.row.cancelTimer(domain, at, start, end)) this.store.markDirty(this.row);
+  /** As cancelling one timer and setting another that is later. */
+  moveTimer(domain: TimerDomain, at: number, namespace: Namespace, toAt: number, toNamespace: Namespace): void {
+    const { row, store } = this;
+    row.moveTimer(domain, at, namespace, toAt, toNamespace);
+    store.markDirty(row);
+    if (domain === "eventTime") store.eventTimers.schedule(row, toAt);
+    else store.processingTimers.schedule(row.processing, toAt);
+  }
+
+  /** All state of one window of the current key becomes another window's. */
+  renameWindow(from: Namespace, to: Namespace): void {
+    const { row, store } = this;
+    for (const cell of row.others.length === 0 && row.first !== undefined ? [row.first] : row.cells) {
+      if (!sameNamespace(cell.namespace, from)) continue;
+      row.rename(cell, to);
+      cell.dirty = true;
+    }
+    store.markDirty(row);
+  }
+
+  cancelTimer(domain: TimerDomain, at: number, namespace: Namespace): void {
+    if (this.row.cancelTimer(domain, at, namespace)) this.store.markDirty(this.row);
   }
 }
 
 /** Which window the handles refer to. */
-export class Namespace {
-  start = voidStart;
-  end = voidEnd;
-
-  set(start: number, end: number): void {
-    this.start = start;
-    this.end = end;
-  }
+export class CurrentNamespace {
+  namespace: Namespace = voidNamespace;
 }
 
 abstract class Handle {
   protected readonly access: KeyedAccess;
   protected readonly state: number;
-  protected readonly namespace: Namespace;
+  protected readonly at: CurrentNamespace;
 
-  constructor(access: KeyedAccess, state: number, namespace: Namespace) {
+  constructor(access: KeyedAccess, state: number, at: CurrentNamespace) {
     this.access = access;
     this.state = state;
-    this.namespace = namespace;
+    this.at = at;
   }
 
   protected cell(): Cell | undefined {
-    return this.access.row.find(this.state, this.namespace.start, this.namespace.end);
+    return this.access.row.find(this.state, this.at.namespace);
   }
 
   protected change(cell: Cell): void {
@@ -88,18 +104,22 @@ export class ValueHandle extends Handle implements ValueState<any> {
   set(value: any): void {
     let cell = this.cell();
     if (cell === undefined) {
-      cell = new Cell(this.state, this.namespace.start, this.namespace.end, "value", value);
+      cell = new Cell(this.state, this.at.namespace, "value", value);
       this.access.row.add(cell);
     } else cell.value = value;
     this.change(cell);
   }
 
-  /** Folds a value in, with one look-up. */
-  update(value: any, fold: { first(value: any): any; add(accumulator: any, value: any): any }): void {
+  /** Folds a value in, with one look-up; returns true when there was none before. */
+  fold(value: any, fold: { first(value: any): any; add(accumulator: any, value: any): any }): boolean {
     const cell = this.cell();
-    if (cell === undefined) return this.set(fold.first(value));
+    if (cell?.value === undefined) {
+      this.set(fold.first(value));
+      return true;
+    }
     cell.value = fold.add(cell.value, value);
     this.change(cell);
+    return false;
   }
 }
 
@@ -129,10 +149,18 @@ export class ListHandle extends Handle implements ListState<any> {
     this.change(cell);
   }
 
+  /** A list that is there, without elements. */
+  empty(): void {
+    const cell = this.made();
+    cell.value = [];
+    cell.replaced = true;
+    this.change(cell);
+  }
+
   private made(): Cell {
     const known = this.cell();
     if (known !== undefined) return known;
-    const cell = new Cell(this.state, this.namespace.start, this.namespace.end, "list", []);
+    const cell = new Cell(this.state, this.at.namespace, "list", []);
     this.access.row.add(cell);
     return cell;
   }
@@ -158,7 +186,7 @@ export class MapHandle extends Handle implements MapState<KeyPart, any> {
   set(key: KeyPart, value: any): void {
     let cell = this.cell();
     if (cell === undefined) {
-      cell = new Cell(this.state, this.namespace.start, this.namespace.end, "map", new Map());
+      cell = new Cell(this.state, this.at.namespace, "map", new Map());
       this.access.row.add(cell);
     }
     cell.value.set(key, value);
@@ -185,19 +213,19 @@ export function stateHandle(
   declaration: StateDeclaration,
   access: KeyedAccess,
   state: number,
-  namespace: Namespace,
+  at: CurrentNamespace,
 ): StateHandle {
-  if (declaration.kind === "list") return new ListHandle(access, state, namespace);
-  if (declaration.kind === "map") return new MapHandle(access, state, namespace);
-  return new ValueHandle(access, state, namespace);
+  if (declaration.kind === "list") return new ListHandle(access, state, at);
+  if (declaration.kind === "map") return new MapHandle(access, state, at);
+  return new ValueHandle(access, state, at);
 }
 
 /** An object with a handle for each state whose stored name opens with `prefix`, under the name after it. */
-export function stateHandles(access: KeyedAccess, namespace: Namespace, prefix = ""): Record<string, StateHandle> {
+export function stateHandles(access: KeyedAccess, at: CurrentNamespace, prefix = ""): Record<string, StateHandle> {
   const handles: Record<string, StateHandle> = {};
   let number = 0;
   for (const [name, declaration] of access.store.states) {
-    if (name.startsWith(prefix)) handles[name.slice(prefix.length)] = stateHandle(declaration, access, number, namespace);
+    if (name.startsWith(prefix)) handles[name.slice(prefix.length)] = stateHandle(declaration, access, number, at);
     number++;
   }
   return handles;

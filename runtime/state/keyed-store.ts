@@ -19,14 +19,14 @@ import type { Activity } from "./activity.ts";
 import { hashKeyOf, hashOf, type KeyHashing, tupleIdentity } from "./key.ts";
 import { KeyGroupState } from "./key-group.ts";
 import { type RowTarget, readDelta, skipDelta, writeDelta } from "./row-codec.ts";
-import { Row, type RowCopy, type ScheduledRow } from "./row.ts";
+import { type ProcessingRow, Row, type RowCopy } from "./row.ts";
 import { mapSchema, parseSchema, type SchemaMapping, schemaOf, schemaText } from "./schema.ts";
 import type { IndexEntry, OperatorIndex } from "./state-index.ts";
 
 /** Where rows with timers stand in line; owned by the time layer. */
-export interface TimerSchedule {
-  schedule(row: ScheduledRow, at: number): void;
-  remove(row: ScheduledRow): void;
+export interface TimerSchedule<R> {
+  schedule(row: R, at: number): void;
+  remove(row: R): void;
   /** The earliest time in line; Infinity when there is none. */
   peek(): number;
 }
@@ -38,8 +38,8 @@ export interface StoreOptions {
   readonly hashing: KeyHashing;
   /** The part of the hash space whose rows belong to the task. */
   readonly range: HashRange;
-  readonly eventTimers: TimerSchedule;
-  readonly processingTimers: TimerSchedule;
+  readonly eventTimers: TimerSchedule<Row>;
+  readonly processingTimers: TimerSchedule<ProcessingRow>;
   /** Counts rows handed out. */
   readonly activity: Activity;
 }
@@ -60,12 +60,10 @@ export interface LoadedPart {
 }
 
 /** The order in which timers of one time fire: by hash, then key, so that it depends on nothing else. */
-export function compareRows(a: ScheduledRow, b: ScheduledRow): number {
-  const left = a.row;
-  const right = b.row;
-  if (left.hash !== right.hash) return left.hash - right.hash;
-  const x = identityOf(left.key);
-  const y = identityOf(right.key);
+export function compareRows(a: Pick<Row, "hash" | "key">, b: Pick<Row, "hash" | "key">): number {
+  if (a.hash !== b.hash) return a.hash - b.hash;
+  const x = identityOf(a.key);
+  const y = identityOf(b.key);
   return x < y ? -1 : x > y ? 1 : 0;
 }
 
@@ -79,8 +77,8 @@ export class KeyedStore {
   readonly index: OperatorIndex;
   /** Text of today's schema, stored beside everything written. */
   readonly schema: string;
-  readonly eventTimers: TimerSchedule;
-  readonly processingTimers: TimerSchedule;
+  readonly eventTimers: TimerSchedule<Row>;
+  readonly processingTimers: TimerSchedule<ProcessingRow>;
   dirtyRows: Row[] = [];
   /** Key groups that were asked for and are not loaded. */
   readonly missing = new Set<KeyGroup>();
@@ -121,7 +119,7 @@ export class KeyedStore {
     this.activity.count++;
     const row = typeof key === "object" ? this.tuples.get(tupleIdentity(key)) : this.scalars.get(key);
     if (row !== undefined) {
-      row.group.usedAt = this.turn;
+      row.usedAt = this.turn;
       if (this.copies !== undefined) this.keepCopy(row);
       return row;
     }
@@ -132,8 +130,8 @@ export class KeyedStore {
     const hash = hashOf(key, this.hashing);
     const group = this.loadedGroup(this.groupOf(hash));
     if (group === undefined) return undefined;
-    group.usedAt = this.turn;
     const row = new Row(key === 0 ? 0 : key, hash, group);
+    row.usedAt = this.turn;
     this.keep(row);
     if (this.copies !== undefined) this.keepCopy(row);
     this.markDirty(row); // so that a row which is only read is dropped at the commit
@@ -143,7 +141,7 @@ export class KeyedStore {
   private keep(row: Row): void {
     if (typeof row.key === "object") this.tuples.set(tupleIdentity(row.key), row);
     else this.scalars.set(row.key, row);
-    row.group.rows.add(row);
+    row.group.add(row);
   }
 
   /** The group when its rows are in memory; else notes it as missing. */
@@ -209,14 +207,14 @@ export class KeyedStore {
     this.groups.set(id, group);
     this.missing.delete(id);
     this.coldest = undefined;
-    group.usedAt = this.turn;
     const target: RowTarget = { row: (key) => this.rowFor(key, group) };
     for (const part of parts) this.readPage(part, target);
     const version = Math.max(this.index.get(id)?.version ?? 0, ...parts.map((part) => part.version ?? 0));
+    group.completeTo = version;
     for (const delta of this.pending.get(id) ?? []) {
       if (delta.seq <= version) continue;
       readDelta(new ByteReader(delta.bytes), target, delta.mapping);
-      group.changedAt = delta.seq;
+      group.droppedAt = delta.seq;
     }
     this.pending.delete(id);
     this.pendingTimers.delete(id);
@@ -245,7 +243,9 @@ export class KeyedStore {
   }
 
   private settleRead(row: Row): void {
+    for (const cell of row.cells) cell.settle();
     row.settle();
+    row.usedAt = this.turn;
     this.schedule(row);
   }
 
@@ -261,21 +261,22 @@ export class KeyedStore {
   private drop(row: Row): void {
     if (typeof row.key === "object") this.tuples.delete(tupleIdentity(row.key));
     else this.scalars.delete(row.key);
-    row.group.rows.delete(row);
+    row.group.remove(row);
     this.unschedule(row);
   }
 
   private unschedule(row: Row): void {
-    this.eventTimers.remove(row.scheduled[0]);
-    this.processingTimers.remove(row.scheduled[1]);
+    this.eventTimers.remove(row);
+    if (row.hasProcessing) this.processingTimers.remove(row.processing);
   }
 
   /** Puts the row at its earliest timers. */
   schedule(row: Row): void {
-    const event = row.earliest("eventTime");
-    if (event !== Infinity) this.eventTimers.schedule(row.scheduled[0], event);
-    const processing = row.earliest("processingTime");
-    if (processing !== Infinity) this.processingTimers.schedule(row.scheduled[1], processing);
+    if (row.timers.length === 0) return;
+    const event = row.earliest();
+    if (event !== Infinity) this.eventTimers.schedule(row, event);
+    const processing = row.earliestOf("processingTime");
+    if (processing !== Infinity) this.processingTimers.schedule(row.processing, processing);
   }
 
   markDirty(row: Row): void {
@@ -290,10 +291,12 @@ export class KeyedStore {
     for (const row of this.dirtyRows) {
       if (writeDelta(writer, row)) {
         written++;
-        row.group.changedAt = seq;
+        row.changedAt = seq;
       }
-      row.settle();
-      if (row.empty) this.drop(row);
+      if (row.empty) {
+        row.group.droppedAt = row.changedAt;
+        this.drop(row);
+      }
     }
     this.dirtyRows = [];
     return written;
@@ -315,12 +318,12 @@ export class KeyedStore {
     const id = this.groupOf(hashOf(key, this.hashing));
     const group = this.groups.get(id) ?? (this.index.has(id) || this.pending.has(id) ? undefined : this.loadedGroup(id));
     if (group === undefined) return this.defer(id, { seq, bytes: reader.buffer.subarray(start, reader.at), mapping }, timers);
+    if (seq <= group.completeTo) return;
     reader.at = start;
     const row = readDelta(reader, { row: (rowKey) => this.rowFor(rowKey, group) }, mapping);
-    group.changedAt = seq;
-    row.settle();
+    group.droppedAt = seq;
     if (row.empty) this.drop(row);
-    else this.schedule(row);
+    else this.settleRead(row);
   }
 
   private defer(id: KeyGroup, delta: PendingDelta, timers: { eventTime: number; processingTime: number }): void {
@@ -386,7 +389,7 @@ export class KeyedStore {
     if (group === undefined) return;
     const stored = this.index.get(id);
     assert(
-      stored === undefined ? group.rows.size === 0 : group.changedAt <= stored.version,
+      stored === undefined ? group.rows.length === 0 : group.changedAt <= stored.version,
       `key group ${id} of ${this.operator} is evicted before it is stored`,
     );
     for (const row of [...group.rows]) this.drop(row);

@@ -10,7 +10,9 @@ import { ByteReader, corrupt } from "../base/byte-reader.ts";
 import type { ByteWriter } from "../base/byte-writer.ts";
 import { readValue, writeValue } from "../base/message-pack.ts";
 import { keyProblem } from "./key.ts";
-import { Cell, type Row } from "./row.ts";
+import { Cell } from "./cell.ts";
+import { type Namespace, voidNamespace } from "./namespace.ts";
+import type { Row } from "./row.ts";
 import type { SchemaMapping } from "./schema.ts";
 import { Timer, type TimerDomain } from "./timer.ts";
 
@@ -27,6 +29,7 @@ const op = {
   cancelProcessing: 9,
   replace: 10,
   putMap: 11,
+  rename: 12,
 } as const;
 
 /** What a row must answer while operations are laid over it. */
@@ -34,14 +37,17 @@ export interface RowTarget {
   row(key: Key): Row;
 }
 
-/** Writes what has changed in the row; nothing when nothing has. Returns true when it wrote. */
+/** Writes what has changed in the row, and settles it. Nothing is written when nothing has changed. Returns true when it wrote. */
 export function writeDelta(writer: ByteWriter, row: Row): boolean {
   const start = writer.length;
   writeValue(writer, row.key);
   const opsFrom = writer.length;
-  for (const cell of row.deleted) writeCellHead(writer, op.delete, cell);
-  for (const cell of row.cells) if (cell.dirty) writeCellChange(writer, cell);
-  for (const timer of row.touchedTimers) writeTimerChange(writer, timer);
+  const { deleted, first, others, touchedTimers } = row;
+  for (let i = 0; i < deleted.length; i++) writeDelete(writer, deleted[i] as Cell);
+  if (first?.dirty) writeCellChange(writer, first);
+  for (let i = 0; i < others.length; i++) if ((others[i] as Cell).dirty) writeCellChange(writer, others[i] as Cell);
+  for (let i = 0; i < touchedTimers.length; i++) writeTimerChange(writer, touchedTimers[i] as Timer);
+  row.settle();
   if (writer.length === opsFrom) {
     writer.length = start;
     return false;
@@ -50,15 +56,23 @@ export function writeDelta(writer: ByteWriter, row: Row): boolean {
   return true;
 }
 
-function writeCellHead(writer: ByteWriter, code: number, cell: { state: number; start: number; end: number }): void {
+function writeDelete(writer: ByteWriter, { state, storedNamespace }: Cell): void {
+  writer.u8(op.delete);
+  writer.u8(state);
+  writeNamespace(writer, storedNamespace);
+}
+
+function writeCellHead(writer: ByteWriter, code: number, cell: Cell): void {
+  writer.reserve(20);
   writer.u8(code);
   writer.u8(cell.state);
-  writeNamespace(writer, cell.start, cell.end);
+  writeNamespace(writer, cell.namespace);
 }
 
 /** 0: no window; 1: [start, end) as numbers; 2: with an infinite edge. */
-function writeNamespace(writer: ByteWriter, start: number, end: number): void {
-  if (start === 1 && end === 0) return writer.u8(0);
+function writeNamespace(writer: ByteWriter, namespace: Namespace): void {
+  if (namespace === voidNamespace) return writer.u8(0);
+  const { start, end } = namespace;
   if (Number.isSafeInteger(start) && Number.isSafeInteger(end)) {
     writer.u8(1);
     writer.int(start);
@@ -70,11 +84,25 @@ function writeNamespace(writer: ByteWriter, start: number, end: number): void {
 }
 
 function writeCellChange(writer: ByteWriter, cell: Cell): void {
-  const { value } = cell;
+  if (cell.stored && cell.storedNamespace !== cell.namespace) {
+    writer.u8(op.rename);
+    writer.u8(cell.state);
+    writeNamespace(writer, cell.storedNamespace);
+    writeNamespace(writer, cell.namespace);
+  }
+  writeContentsChange(writer, cell);
+  cell.settle();
+}
+
+function writeContentsChange(writer: ByteWriter, cell: Cell): void {
+  if (cell.kind === "value") {
+    writeCellHead(writer, op.put, cell);
+    return writeValue(writer, cell.value);
+  }
   if (cell.changed !== undefined) return writeMapChange(writer, cell, cell.changed);
   if (cell.storedLength > 0 && !cell.replaced) {
     writeCellHead(writer, op.append, cell);
-    return writeItems(writer, value, cell.storedLength);
+    return writeItems(writer, cell.value, cell.storedLength);
   }
   writeCell(writer, cell);
 }
@@ -118,23 +146,27 @@ function writeTimerChange(writer: ByteWriter, timer: Timer): void {
   writeTimer(writer, timer, timer.live);
 }
 
+/** The time's form: 0: just before its window ends (most are); 1: a whole number; 2: any other. */
 function writeTimer(writer: ByteWriter, timer: Timer, set: boolean): void {
   const event = timer.domain === "eventTime";
+  writer.reserve(24);
   writer.u8(set ? (event ? op.setEvent : op.setProcessing) : event ? op.cancelEvent : op.cancelProcessing);
-  if (Number.isSafeInteger(timer.at)) {
+  if (timer.at === timer.namespace.end - 1) writer.u8(0);
+  else if (Number.isSafeInteger(timer.at)) {
     writer.u8(1);
     writer.int(timer.at);
   } else {
     writer.u8(2);
     writer.f64(timer.at);
   }
-  writeNamespace(writer, timer.start, timer.end);
+  writeNamespace(writer, timer.namespace);
 }
 
 /** Writes a whole row, for a page. */
 export function writeRow(writer: ByteWriter, row: Row): void {
   writeValue(writer, row.key);
-  for (const cell of row.cells) writeCell(writer, cell);
+  if (row.first !== undefined) writeCell(writer, row.first);
+  for (let i = 0; i < row.others.length; i++) writeCell(writer, row.others[i] as Cell);
   for (const timer of row.timers) writeTimer(writer, timer, true);
   writer.u8(op.end);
 }
@@ -160,39 +192,48 @@ function readKey(reader: ByteReader): Key {
   return key as Key;
 }
 
-interface Namespace {
-  readonly start: number;
-  readonly end: number;
-}
+/** The window read last: neighbours mostly share it. */
+let lastRead: Namespace = voidNamespace;
 
 function readNamespace(reader: ByteReader): Namespace {
   const form = reader.u8();
-  if (form === 0) return { start: 1, end: 0 };
-  if (form === 2) return { start: reader.f64(), end: reader.f64() };
-  if (form !== 1) throw corrupt(`unknown namespace form ${form}`);
-  const start = reader.int();
-  return { start, end: start + reader.int() };
+  if (form === 0) return voidNamespace;
+  if (form !== 1 && form !== 2) throw corrupt(`unknown namespace form ${form}`);
+  const start = form === 1 ? reader.int() : reader.f64();
+  const end = form === 1 ? start + reader.int() : reader.f64();
+  if (lastRead.start !== start || lastRead.end !== end) lastRead = { start, end };
+  return lastRead;
 }
 
-function readTime(reader: ByteReader): number {
-  return reader.u8() === 1 ? reader.int() : reader.f64();
+interface TimerKey {
+  readonly at: number;
+  readonly namespace: Namespace;
+}
+
+function readTimer(reader: ByteReader): TimerKey {
+  const form = reader.u8();
+  if (form > 2) throw corrupt(`unknown timer form ${form}`);
+  const at = form === 1 ? reader.int() : form === 2 ? reader.f64() : undefined;
+  const namespace = readNamespace(reader);
+  return { at: at ?? namespace.end - 1, namespace };
 }
 
 function applyOp(reader: ByteReader, row: Row, code: number, mapping: SchemaMapping | undefined): void {
   if (code >= op.setEvent && code <= op.cancelProcessing) return applyTimer(reader, row, code);
   const stored = reader.u8();
-  const { start, end } = readNamespace(reader);
+  const namespace = readNamespace(reader);
   const state = mapping === undefined ? stored : mapping.index[stored];
   const migrate = mapping?.migrate[stored];
   if (state === undefined) return skipPayload(reader, code);
-  const cell = row.find(state, start, end);
+  if (code === op.rename) return applyRename(row, row.find(state, namespace), readNamespace(reader));
+  const cell = row.find(state, namespace);
   switch (code) {
     case op.put:
-      return setCell(row, cell, new Cell(state, start, end, "value", migrated(readValue(reader), migrate)));
+      return setCell(row, cell, new Cell(state, namespace, "value", migrated(readValue(reader), migrate)));
     case op.replace:
-      return setCell(row, cell, new Cell(state, start, end, "list", readItems(reader, [], migrate)));
+      return setCell(row, cell, new Cell(state, namespace, "list", readItems(reader, [], migrate)));
     case op.putMap:
-      return setCell(row, cell, new Cell(state, start, end, "map", readEntries(reader, migrate)));
+      return setCell(row, cell, new Cell(state, namespace, "map", readEntries(reader, migrate)));
     case op.delete:
       if (cell !== undefined) forget(row, cell);
       return;
@@ -211,6 +252,12 @@ function applyOp(reader: ByteReader, row: Row, code: number, mapping: SchemaMapp
     default:
       throw corrupt(`unknown row operation ${code}`);
   }
+}
+
+function applyRename(row: Row, cell: Cell | undefined, namespace: Namespace): void {
+  if (cell === undefined) throw corrupt("a window was renamed that is not there");
+  row.rename(cell, namespace);
+  cell.storedNamespace = namespace;
 }
 
 function migrated(value: unknown, migrate: ((value: any) => any) | undefined): unknown {
@@ -243,21 +290,20 @@ function forget(row: Row, cell: Cell): void {
 }
 
 function applyTimer(reader: ByteReader, row: Row, code: number): void {
-  const at = readTime(reader);
-  const { start, end } = readNamespace(reader);
+  const { at, namespace } = readTimer(reader);
   const domain = code === op.setEvent || code === op.cancelEvent ? "eventTime" : "processingTime";
+  const known = row.findTimer(domain, at, namespace);
   if (code === op.setEvent || code === op.setProcessing) {
-    if (row.timers.some((timer) => timer.is(domain, at, start, end))) return;
-    const timer = new Timer(domain, at, start, end);
+    if (known !== undefined) return;
+    const timer = new Timer(domain, at, namespace);
     timer.stored = true;
-    row.timers.push(timer);
-  } else row.timers = row.timers.filter((timer) => !timer.is(domain, at, start, end));
+    row.addTimer(timer);
+  } else if (known !== undefined) row.dropTimer(known);
 }
 
 function skipOp(reader: ByteReader, code: number, onTimer: (domain: TimerDomain, at: number) => void): void {
   if (code >= op.setEvent && code <= op.cancelProcessing) {
-    const at = readTime(reader);
-    readNamespace(reader);
+    const { at } = readTimer(reader);
     if (code === op.setEvent) onTimer("eventTime", at);
     else if (code === op.setProcessing) onTimer("processingTime", at);
     return;
@@ -283,6 +329,9 @@ function skipPayload(reader: ByteReader, code: number): void {
       return;
     case op.putMap:
       readEntries(reader, undefined);
+      return;
+    case op.rename:
+      readNamespace(reader);
       return;
     case op.delete:
       return;

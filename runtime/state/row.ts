@@ -2,128 +2,172 @@
  * A row: all state and timers of one key in one operator, as plain objects in memory.
  *
  * Owns what has changed since the last commit, at the grain at which it is stored: a value, an element added to a list, an entry
- * of a map, a timer. The flags sit on the cells, so a change costs no lookup.
+ * of a map, a timer. The flags sit on the cells, so a change costs no lookup. There may be millions of rows: what most do not
+ * need is shared until they do.
  *
  * W1 A row is in its store's dirty list exactly when `dirty`.
- * W2 `stored` says that the durable state has the cell; a cell that is cleared before it was stored leaves no trace.
+ * W2 What was set and cleared before it was stored leaves no trace in a commit.
  */
 import type { Key } from "../api/key.ts";
-import type { StateKind } from "../api/state.ts";
+import type { Seq } from "../base/ids.ts";
+import type { Cell } from "./cell.ts";
 import type { KeyGroupState } from "./key-group.ts";
+import { type Namespace, sameNamespace } from "./namespace.ts";
 import { Timer, type TimerDomain } from "./timer.ts";
-
-/** The window that state outside windows belongs to: start after end, so no real window equals it. */
-export const voidStart = 1;
-export const voidEnd = 0;
-
-/** The contents of one declared state in one namespace (window) of one row. */
-export class Cell {
-  readonly state: number;
-  readonly start: number;
-  readonly end: number;
-  readonly kind: StateKind;
-  /** The value, a T[], or a Map: as `kind` says. */
-  value: any;
-  dirty = false;
-  stored = false;
-  /** Lists: how many elements are stored; fewer than `value.length` when some were added since. */
-  storedLength = 0;
-  /** Lists: the stored elements were replaced, so all are written anew. */
-  replaced = false;
-  /** Maps: entries changed since the last commit. */
-  changed: Set<unknown> | undefined;
-
-  constructor(state: number, start: number, end: number, kind: StateKind, value: any) {
-    this.state = state;
-    this.start = start;
-    this.end = end;
-    this.kind = kind;
-    this.value = value;
-  }
-}
 
 /** How many cells a row has before finding one goes through a map. */
 const linearCells = 12;
 
+const noCells: Cell[] = [];
+const noTimers: Timer[] = [];
+
+/** Rows stand in the queue of event-time timers themselves, since nearly all of them do. */
 export class Row {
   readonly key: Key;
-  /** The top 32 bits of the key's hash key. */
-  readonly hash: number;
+  /** The top 32 bits of the key's hash key, as a signed number: it then needs no box. See `hash`. */
+  private readonly signedHash: number;
   readonly group: KeyGroupState;
-  cells: Cell[] = [];
-  timers: Timer[] = [];
+  /** The first cell stands in the row itself: most rows have one, and reach it without a list. */
+  first: Cell | undefined = undefined;
+  others: Cell[] = noCells;
+  timers: Timer[] = noTimers;
   /** Cells that the durable state still has. */
-  deleted: Cell[] = [];
+  deleted: Cell[] = noCells;
   /** Timers set or cancelled since the last commit. */
-  touchedTimers: Timer[] = [];
+  touchedTimers: Timer[] = noTimers;
   dirty = false;
-  /** Where this row stands in its operator's timer queues; Infinity when it does not. */
-  readonly scheduled: readonly [ScheduledRow, ScheduledRow];
-  private byEnd: Map<number, Cell[]> | undefined;
+  /** The row's place in its group's list. The group's. */
+  place = 0;
+  /** The turn in which it was asked for last. */
+  usedAt = 0;
+  /** The last commit that changed it; 0 when none has since it was loaded. */
+  changedAt: Seq = 0;
+  /** Where the row stands in the queue of event-time timers; Infinity when it does not. The queue's. */
+  queuedAt = Infinity;
+  private processingRow: ProcessingRow | undefined = undefined;
+  private byEnd: Map<number, Cell[]> | undefined = undefined;
 
   constructor(key: Key, hash: number, group: KeyGroupState) {
     this.key = key;
-    this.hash = hash;
+    this.signedHash = hash | 0;
     this.group = group;
-    this.scheduled = [new ScheduledRow(this, "eventTime"), new ScheduledRow(this, "processingTime")];
+  }
+
+  /** The top 32 bits of the key's hash key. */
+  get hash(): number {
+    return this.signedHash >>> 0;
   }
 
   get empty(): boolean {
-    return this.cells.length === 0 && this.timers.length === 0;
+    return this.first === undefined && this.timers.length === 0;
   }
 
-  find(state: number, start: number, end: number): Cell | undefined {
-    const cells = this.byEnd === undefined ? this.cells : this.byEnd.get(end);
+  /** The row as the queue of processing-time timers sees it. */
+  get processing(): ProcessingRow {
+    return (this.processingRow ??= new ProcessingRow(this));
+  }
+
+  get hasProcessing(): boolean {
+    return this.processingRow !== undefined;
+  }
+
+  /** All cells, the first one first. */
+  get cells(): readonly Cell[] {
+    return this.first === undefined ? noCells : [this.first, ...this.others];
+  }
+
+  find(state: number, namespace: Namespace): Cell | undefined {
+    const { first } = this;
+    if (first === undefined) return undefined;
+    if (first.state === state && sameNamespace(first.namespace, namespace)) return first;
+    const cells = this.byEnd === undefined ? this.others : this.byEnd.get(namespace.end);
     if (cells === undefined) return undefined;
     for (let i = 0; i < cells.length; i++) {
       const cell = cells[i] as Cell;
-      if (cell.start === start && cell.end === end && cell.state === state) return cell;
+      if (cell.state === state && sameNamespace(cell.namespace, namespace)) return cell;
     }
     return undefined;
   }
 
   add(cell: Cell): void {
-    this.cells.push(cell);
-    if (this.byEnd !== undefined) this.index(cell);
-    else if (this.cells.length > linearCells) this.reindex();
+    if (this.first === undefined) this.first = cell;
+    else if (this.others === noCells) this.others = [cell];
+    else {
+      this.others.push(cell);
+      if (this.byEnd !== undefined) this.index(cell);
+      else if (this.others.length > linearCells) this.reindex();
+    }
   }
 
   /** Takes the cell away; the next commit deletes it where it is stored. */
   remove(cell: Cell): void {
-    const last = this.cells.pop() as Cell;
-    if (last !== cell) this.cells[this.cells.indexOf(cell)] = last;
+    const last = this.others === noCells ? undefined : this.others.pop();
+    if (this.others.length === 0) this.others = noCells;
+    if (cell === this.first) this.first = last;
+    else if (last !== cell) this.others[this.others.indexOf(cell)] = last as Cell;
     if (this.byEnd !== undefined) this.reindex();
-    if (cell.stored) this.deleted.push(cell);
+    if (!cell.stored) return;
+    if (this.deleted === noCells) this.deleted = [cell];
+    else this.deleted.push(cell);
+  }
+
+  /** Moves the cell to another window; the next commit renames it where it is stored. */
+  rename(cell: Cell, namespace: Namespace): void {
+    cell.namespace = namespace;
+    if (this.byEnd !== undefined) this.reindex();
   }
 
   /** Sets a timer; returns false when it is set already. */
-  setTimer(domain: TimerDomain, at: number, start: number, end: number): boolean {
-    if (this.findTimer(domain, at, start, end) !== undefined) return false;
-    const cancelled = this.touchedTimers.find((timer) => timer.is(domain, at, start, end));
-    const timer = cancelled ?? new Timer(domain, at, start, end);
+  setTimer(domain: TimerDomain, at: number, namespace: Namespace): boolean {
+    if (this.findTimer(domain, at, namespace) !== undefined) return false;
+    const cancelled =
+      this.touchedTimers.length === 0 ? undefined : this.touchedTimers.find((timer) => timer.is(domain, at, namespace));
+    const timer = cancelled ?? new Timer(domain, at, namespace);
     timer.live = true;
-    this.timers.push(timer);
+    this.addTimer(timer);
     this.touch(timer);
     return true;
   }
 
+  addTimer(timer: Timer): void {
+    if (this.timers === noTimers) this.timers = [timer];
+    else this.timers.push(timer);
+  }
+
   /** Cancels a timer; returns false when it was not set. */
-  cancelTimer(domain: TimerDomain, at: number, start: number, end: number): boolean {
-    const timer = this.findTimer(domain, at, start, end);
+  cancelTimer(domain: TimerDomain, at: number, namespace: Namespace): boolean {
+    const timer = this.findTimer(domain, at, namespace);
     if (timer === undefined) return false;
-    const last = this.timers.pop() as Timer;
-    if (last !== timer) this.timers[this.timers.indexOf(timer)] = last;
-    timer.live = false;
+    this.dropTimer(timer);
     if (timer.stored) this.touch(timer);
     else this.untouch(timer);
     return true;
   }
 
-  private findTimer(domain: TimerDomain, at: number, start: number, end: number): Timer | undefined {
+  /** As cancelling one timer and setting another, but in place where the old one was never stored. */
+  moveTimer(domain: TimerDomain, at: number, namespace: Namespace, toAt: number, toNamespace: Namespace): void {
+    const timer = this.findTimer(domain, at, namespace);
+    if (timer === undefined || timer.stored) {
+      if (timer !== undefined) this.cancelTimer(domain, at, namespace);
+      this.setTimer(domain, toAt, toNamespace);
+    } else {
+      timer.at = toAt;
+      timer.namespace = toNamespace;
+    }
+  }
+
+  /** Takes a live timer out. */
+  dropTimer(timer: Timer): void {
+    timer.live = false;
+    const last = this.timers.pop() as Timer;
+    if (last !== timer) this.timers[this.timers.indexOf(timer)] = last;
+  }
+
+  findTimer(domain: TimerDomain, at: number, namespace: Namespace): Timer | undefined {
     const { timers } = this;
     for (let i = 0; i < timers.length; i++) {
       const timer = timers[i] as Timer;
-      if (timer.is(domain, at, start, end)) return timer;
+      if (timer.is(domain, at, namespace)) return timer;
     }
     return undefined;
   }
@@ -131,7 +175,8 @@ export class Row {
   private touch(timer: Timer): void {
     if (timer.touched) return;
     timer.touched = true;
-    this.touchedTimers.push(timer);
+    if (this.touchedTimers === noTimers) this.touchedTimers = [timer];
+    else this.touchedTimers.push(timer);
   }
 
   /** Set and cancelled before it was stored: no trace, so a window that moves with each record does not pile up. */
@@ -142,8 +187,13 @@ export class Row {
     if (last !== timer) this.touchedTimers[this.touchedTimers.indexOf(timer)] = last;
   }
 
-  /** The time of the earliest timer, or Infinity. */
-  earliest(domain: TimerDomain): number {
+  /** The time of the earliest event-time timer, or Infinity. */
+  earliest(): number {
+    return this.earliestOf("eventTime");
+  }
+
+  /** The time of the earliest timer of a domain, or Infinity. */
+  earliestOf(domain: TimerDomain): number {
     let earliest = Infinity;
     const { timers } = this;
     for (let i = 0; i < timers.length; i++) {
@@ -154,55 +204,54 @@ export class Row {
   }
 
   /** The timers of a domain at exactly `at`, in the order of their windows. */
-  timersAt(domain: TimerDomain, at: number): Timer[] {
+  timersAt(domain: TimerDomain, at: number): readonly Timer[] {
+    const [only] = this.timers;
+    if (this.timers.length === 1 && only?.domain === domain && only.at === at) return [only];
     const due = this.timers.filter((timer) => timer.domain === domain && timer.at === at);
-    return due.length > 1 ? due.sort((a, b) => a.start - b.start || a.end - b.end) : due;
+    return due.length > 1 ? due.sort((a, b) => a.namespace.start - b.namespace.start || a.namespace.end - b.namespace.end) : due;
   }
 
-  /** Forgets what has changed: called when the changes have been written into a commit. */
+  /** Forgets which timers and cells have gone or come: they have been written into a commit. Cells settle by themselves. */
   settle(): void {
-    for (const cell of this.cells) {
-      cell.dirty = false;
-      cell.stored = true;
-      cell.replaced = false;
-      cell.changed = undefined;
-      if (cell.kind === "list") cell.storedLength = cell.value.length;
+    if (this.touchedTimers !== noTimers) {
+      for (const timer of this.touchedTimers) {
+        timer.touched = false;
+        timer.stored = timer.live;
+      }
+      this.touchedTimers = noTimers;
     }
-    for (const timer of this.touchedTimers) {
-      timer.touched = false;
-      timer.stored = timer.live;
-    }
-    if (this.touchedTimers.length > 0) this.touchedTimers = [];
-    if (this.deleted.length > 0) this.deleted = [];
+    this.deleted = noCells;
     this.dirty = false;
   }
 
   private index(cell: Cell): void {
-    const same = this.byEnd?.get(cell.end);
-    if (same === undefined) this.byEnd?.set(cell.end, [cell]);
+    const same = this.byEnd?.get(cell.namespace.end);
+    if (same === undefined) this.byEnd?.set(cell.namespace.end, [cell]);
     else same.push(cell);
   }
 
   private reindex(): void {
-    this.byEnd = this.cells.length > linearCells ? new Map() : undefined;
-    if (this.byEnd !== undefined) for (const cell of this.cells) this.index(cell);
+    this.byEnd = this.others.length > linearCells ? new Map() : undefined;
+    if (this.byEnd !== undefined) for (const cell of this.others) this.index(cell);
   }
 
   /** A copy that `restore` can bring back: what the row was before a unit of work that may fail. */
   copy(): RowCopy {
     return {
-      cells: this.cells.map(copyCell),
+      cells: this.cells.map((cell) => cell.copy()),
       timers: this.timers.map((timer) => timer.copy()),
       deleted: [...this.deleted],
-      touched: this.touchedTimers.filter((timer) => !timer.live).map((timer) => timer.copy()),
+      cancelled: this.touchedTimers.filter((timer) => !timer.live).map((timer) => timer.copy()),
     };
   }
 
   restore(copy: RowCopy): void {
-    this.cells = copy.cells;
+    const [first, ...others] = copy.cells;
+    this.first = first;
+    this.others = others.length === 0 ? noCells : others;
     this.deleted = copy.deleted;
     this.timers = copy.timers;
-    this.touchedTimers = [...copy.timers.filter((timer) => timer.touched), ...copy.touched];
+    this.touchedTimers = [...copy.timers.filter((timer) => timer.touched), ...copy.cancelled];
     this.reindex();
   }
 }
@@ -211,31 +260,27 @@ export interface RowCopy {
   readonly cells: Cell[];
   readonly timers: Timer[];
   readonly deleted: Cell[];
-  readonly touched: readonly Timer[];
+  readonly cancelled: readonly Timer[];
 }
 
-function copyCell(cell: Cell): Cell {
-  const copy = new Cell(cell.state, cell.start, cell.end, cell.kind, structuredClone(cell.value));
-  copy.dirty = cell.dirty;
-  copy.stored = cell.stored;
-  copy.storedLength = cell.storedLength;
-  copy.replaced = cell.replaced;
-  copy.changed = cell.changed && new Set(cell.changed);
-  return copy;
-}
-
-/** A row as a timer queue of one domain sees it. */
-export class ScheduledRow {
+/** A row in the queue of processing-time timers. */
+export class ProcessingRow {
   readonly row: Row;
-  readonly domain: TimerDomain;
   queuedAt = Infinity;
 
-  constructor(row: Row, domain: TimerDomain) {
+  constructor(row: Row) {
     this.row = row;
-    this.domain = domain;
+  }
+
+  get hash(): number {
+    return this.row.hash;
+  }
+
+  get key(): Key {
+    return this.row.key;
   }
 
   earliest(): number {
-    return this.row.earliest(this.domain);
+    return this.row.earliestOf("processingTime");
   }
 }

@@ -74,12 +74,12 @@ export function buildBase(
 
 /** Undefined when the group has no rows. */
 function writeGroup(writer: SegmentWriter, store: KeyedStore, group: KeyGroupState, seq: Seq): IndexEntry | undefined {
-  if (group.rows.size === 0) return undefined;
+  if (group.rows.length === 0) return undefined;
   const { range, checksum } = writer.page((bytes) => {
     for (const row of group.rows) writeRow(bytes, row);
   });
   group.sizeBytes = range.length;
-  const parts = [{ kind: "segment", schema: store.schema, rows: group.rows.size, range, checksum }] as const;
+  const parts = [{ kind: "segment", schema: store.schema, rows: group.rows.length, range, checksum }] as const;
   return entryOf(group, seq, range.length, parts);
 }
 
@@ -88,8 +88,8 @@ export function entryOf(group: KeyGroupState, version: Seq, sizeBytes: number, p
   let earliestEventTimer = Infinity;
   let earliestProcessingTimer = Infinity;
   for (const row of group.rows) {
-    earliestEventTimer = Math.min(earliestEventTimer, row.earliest("eventTime"));
-    earliestProcessingTimer = Math.min(earliestProcessingTimer, row.earliest("processingTime"));
+    earliestEventTimer = Math.min(earliestEventTimer, row.earliest());
+    earliestProcessingTimer = Math.min(earliestProcessingTimer, row.earliestOf("processingTime"));
   }
   return { keyGroup: group.id, version, sizeBytes, earliestEventTimer, earliestProcessingTimer, parts };
 }

@@ -15,7 +15,7 @@ import type { TimerQueue } from "../time/timer-queue.ts";
 import type { Operator, KeyedOperatorHost } from "../operators/operator.ts";
 import type { KeyedAccess } from "../state/keyed-access.ts";
 import type { KeyedStore } from "../state/keyed-store.ts";
-import type { Row, ScheduledRow } from "../state/row.ts";
+import { type ProcessingRow, Row } from "../state/row.ts";
 import type { Timer, TimerDomain } from "../state/timer.ts";
 import { blame } from "./blame.ts";
 import type { NodeOutput } from "./node-output.ts";
@@ -37,8 +37,8 @@ type Waiting =
 export interface NodeState {
   readonly store: KeyedStore;
   readonly access: KeyedAccess;
-  readonly eventTimers: TimerQueue<ScheduledRow>;
-  readonly processingTimers: TimerQueue<ScheduledRow>;
+  readonly eventTimers: TimerQueue<Row>;
+  readonly processingTimers: TimerQueue<ProcessingRow>;
 }
 
 /** What a node shares with its task. */
@@ -170,16 +170,17 @@ export class ChainNode implements KeyedOperatorHost {
   }
 
   /** Fires all timers up to `upTo`, also those set meanwhile. False: it must go on after a load (only when units are guarded). */
-  private fire(domain: TimerDomain, queue: TimerQueue<ScheduledRow>, upTo: number): boolean {
+  private fire(domain: TimerDomain, queue: TimerQueue<Row> | TimerQueue<ProcessingRow>, upTo: number): boolean {
     for (let due = queue.popDue(upTo); due !== undefined; due = queue.popDue(upTo)) {
-      for (const { row } of due.rows) if (!this.fireRow(domain, row, due.at)) this.reschedule(due.rows);
+      const rows = due.rows.map((queued) => (queued instanceof Row ? queued : queued.row));
+      for (let i = 0; i < rows.length; i++) {
+        if (this.fireRow(domain, rows[i] as Row, due.at)) continue;
+        for (const row of rows.slice(i)) (this.state as NodeState).store.schedule(row);
+        return false;
+      }
       if (this.shared.units.interrupted) return false;
     }
     return true;
-  }
-
-  private reschedule(rows: readonly ScheduledRow[]): void {
-    for (const { row } of rows) (this.state as NodeState).store.schedule(row);
   }
 
   private fireRow(domain: TimerDomain, row: Row, at: number): boolean {
@@ -194,7 +195,7 @@ export class ChainNode implements KeyedOperatorHost {
   private fireTimer(row: Row, timer: Timer): void {
     const { access, store } = this.state as NodeState;
     access.setRow(row);
-    access.cancelTimer(timer.domain, timer.at, timer.start, timer.end);
+    access.cancelTimer(timer.domain, timer.at, timer.namespace);
     this.shared.units.timer({ operator: this.uid, key: row.key, at: timer.at, domain: timer.domain }, () => {
       access.setRow(store.find(row.key));
       try {

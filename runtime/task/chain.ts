@@ -7,7 +7,7 @@ import { SinkOperator } from "../operators/sink.ts";
 import type { OperatorPlan, OutputEdge } from "../plan/job-graph.ts";
 import { KeyedAccess } from "../state/keyed-access.ts";
 import { compareRows, KeyedStore } from "../state/keyed-store.ts";
-import type { ScheduledRow } from "../state/row.ts";
+import type { ProcessingRow, Row } from "../state/row.ts";
 import type { TaskIndex } from "../state/state-index.ts";
 import type { ChannelWriter } from "../streaming/channel-writer.ts";
 import { KeyRouter } from "../streaming/router.ts";
@@ -38,7 +38,7 @@ export interface ChainParts {
   readonly seq: () => number;
 }
 
-function hashOfRow({ row }: ScheduledRow): number {
+function hashOfRow(row: { readonly hash: number }): number {
   return row.hash;
 }
 
@@ -95,8 +95,8 @@ class ChainBuilder {
     const { plan, index, shared } = this.parts;
     const known = this.parts.states?.get(uid);
     if (known !== undefined) return known;
-    const eventTimers = new TimerQueue(compareRows, hashOfRow);
-    const processingTimers = new TimerQueue(compareRows, hashOfRow);
+    const eventTimers = new TimerQueue<Row>(compareRows, hashOfRow);
+    const processingTimers = new TimerQueue<ProcessingRow>(compareRows, hashOfRow);
     const store = new KeyedStore(
       {
         operator: uid,
@@ -122,7 +122,7 @@ class ChainBuilder {
       seq,
       now: () => shared.now,
     });
-    const sink = new SinkOperator(writer, spec.changelog === true, () => shared.units.activity.count++);
+    const sink = new SinkOperator(writer, spec.changelog !== undefined, () => shared.units.activity.count++);
     this.sinks.set(uid, sink);
     return sink;
   }

@@ -88,6 +88,7 @@ export class Task implements TaskShared, UnitKeeper {
   private declined: Barrier | undefined;
   private moved = false;
   private wokenAt = Infinity;
+  private readonly rowWriter = new ByteWriter(1 << 16);
 
   /** `earlier`: an instance of this task that stood at a commit before `head`; its state is taken over, and `replay` brings it up. */
   constructor(plan: TaskPlan, start: TaskStart, head: Seq, earlier?: Task) {
@@ -474,9 +475,9 @@ export class Task implements TaskShared, UnitKeeper {
     const rows: RowChanges[] = [];
     for (const store of this.chain.stores) {
       if (store.dirtyRows.length === 0) continue;
-      const writer = new ByteWriter(store.dirtyRows.length * 32);
-      if (store.writeChanges(writer, seq) > 0)
-        rows.push({ operator: store.operator, schema: store.schema, bytes: writer.take() });
+      this.rowWriter.clear();
+      if (store.writeChanges(this.rowWriter, seq) > 0)
+        rows.push({ operator: store.operator, schema: store.schema, bytes: this.rowWriter.take() });
     }
     return rows;
   }

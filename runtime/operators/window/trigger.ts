@@ -9,14 +9,16 @@ export interface TriggerContext {
   readonly processingTime: number;
   setTimer(domain: "eventTime" | "processingTime", at: number): void;
   cancelTimer(domain: "eventTime" | "processingTime", at: number): void;
+  /** Moves a timer of the current window to another window. */
+  moveTimer(domain: "eventTime" | "processingTime", at: number, to: TimeWindow, toAt: number): void;
 }
 
 export interface Trigger {
   /** `fresh`: the window has no contents yet, so none of its timers are set. */
   onElement(value: unknown, timestamp: number, window: TimeWindow, context: TriggerContext, fresh: boolean): TriggerResult;
   onTimer(domain: "eventTime" | "processingTime", at: number, window: TimeWindow, context: TriggerContext): TriggerResult;
-  /** Other windows were merged into `window`. */
-  onMerge(window: TimeWindow, context: TriggerContext): void;
+  /** The current window `known` grows into `window`, which others may have been merged into (Flink's clear and onMerge). */
+  onExtend(known: TimeWindow, window: TimeWindow, context: TriggerContext): void;
   clear(window: TimeWindow, context: TriggerContext): void;
 }
 
@@ -34,8 +36,9 @@ const eventTimeTrigger: Trigger = {
   onTimer(domain, at, window) {
     return domain === "eventTime" && at === window.maxTimestamp ? "fire" : "continue";
   },
-  onMerge(window, context) {
-    if (window.maxTimestamp > context.watermark) context.setTimer("eventTime", window.maxTimestamp);
+  onExtend(known, window, context) {
+    if (window.maxTimestamp > context.watermark) context.moveTimer("eventTime", known.maxTimestamp, window, window.maxTimestamp);
+    else context.cancelTimer("eventTime", known.maxTimestamp);
   },
   clear(window, context) {
     context.cancelTimer("eventTime", window.maxTimestamp);
@@ -51,8 +54,10 @@ const processingTimeTrigger: Trigger = {
   onTimer(domain, at, window) {
     return domain === "processingTime" && at === window.maxTimestamp ? "fire" : "continue";
   },
-  onMerge(window, context) {
-    if (window.maxTimestamp > context.processingTime) context.setTimer("processingTime", window.maxTimestamp);
+  onExtend(known, window, context) {
+    if (window.maxTimestamp > context.processingTime)
+      context.moveTimer("processingTime", known.maxTimestamp, window, window.maxTimestamp);
+    else context.cancelTimer("processingTime", known.maxTimestamp);
   },
   clear(window, context) {
     context.cancelTimer("processingTime", window.maxTimestamp);
