@@ -61,7 +61,15 @@ export type {
 } from "./api/state.ts";
 
 // Sources and sinks: the types, then one line per connector's declaration
-export type { Mode, Sink, Source } from "./api/connector.ts";
+export type { DecodeTarget, Mode, Sink, Source } from "./api/connector.ts";
+export { files, type FilesOptions } from "./connectors/files/files.ts";
+export { fileSink, type FileSinkOptions } from "./connectors/files/file-sink.ts";
+export { generator, type GeneratorOptions } from "./connectors/generator/generator.ts";
+export { consoleSink } from "./connectors/console/console-sink.ts";
+export { json, ndjson } from "./connectors/formats/json.ts";
+export { csv, type CsvOptions } from "./connectors/formats/csv.ts";
+export { accessLog, type AccessLogEntry } from "./connectors/formats/access-log.ts";
+export { type Encoded, type Format, Rejection } from "./connectors/formats/format.ts";
 
 // The plan, and errors
 export { planJob } from "./plan/plan-job.ts";

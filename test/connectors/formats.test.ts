@@ -159,6 +159,14 @@ suite("accessLog", () => {
     }
     assert.throws(() => parse('h - - [01/Jan/2024:25:00:00 +0000] "GET / HTTP/1.1" 200 1'), rejection(/no such time/));
   });
+  test("an agent that the line's end cuts off", () => {
+    const request = '1.2.3.4 - - [01/Jan/2024:00:00:00 +0000] "GET / HTTP/1.1" 200 1 "-"';
+    assert.equal(parse(`${request} "Mozilla/5.0 (compat`).agent, "Mozilla/5.0 (compat");
+    assert.throws(() => parse(`${request.slice(0, -1)}`), rejection(/^not a line of/));
+    const from = performance.now();
+    for (const tail of [" ", "a "]) assert.throws(() => parse(`${request} "${tail.repeat(200_000)}"\\`), rejection(/^not/));
+    assert.ok(performance.now() - from < 1000, `took ${performance.now() - from} ms`);
+  });
   test("a hostile line of a megabyte is rejected in linear time", () => {
     for (const part of [" [", 'a [b] "', '"\\"', " - ["]) {
       const from = performance.now();
