@@ -25,6 +25,7 @@ import type { Frame } from "../streaming/frame.ts";
 import type { ValveChange } from "../time/watermark-valve.ts";
 import { maxWatermark, minWatermark } from "../time/watermark.ts";
 import { buildChain, type Chain } from "./chain.ts";
+import { blame } from "./blame.ts";
 import { ChannelInput, type FramesInput } from "./channel-input.ts";
 import type { ChainNode, NodeState, TaskShared } from "./chain-node.ts";
 import type { NodeOutput } from "./node-output.ts";
@@ -217,7 +218,7 @@ export class Task implements TaskShared, UnitKeeper {
     const bytesMax = this.plan.limits.outputBytesMax;
     let status: FeedStatus = "done";
     while (input.at < records.length) {
-      if (this.units.interrupted) {
+      if (this.units.guarded && this.blocked) {
         status = "blocked";
         break;
       }
@@ -279,7 +280,7 @@ export class Task implements TaskShared, UnitKeeper {
     const { frame } = this;
     if (frame === undefined) return this.barrierDue === undefined ? "done" : "barrier";
     while (!frame.elements.done) {
-      if (this.units.interrupted) return "blocked";
+      if (this.units.guarded && this.blocked) return "blocked";
       this.takeElement(frame.channel, readElement(frame.elements));
     }
     this.frame = undefined;
@@ -487,10 +488,18 @@ export class Task implements TaskShared, UnitKeeper {
     for (const store of this.chain.stores) {
       if (store.dirtyRows.length === 0) continue;
       this.rowWriter.clear();
-      if (store.writeChanges(this.rowWriter, seq) > 0)
+      if (this.writeChanges(store, seq) > 0)
         rows.push({ operator: store.operator, schema: store.schema, bytes: this.rowWriter.take() });
     }
     return rows;
+  }
+
+  private writeChanges(store: KeyedStore, seq: Seq): number {
+    try {
+      return store.writeChanges(this.rowWriter, seq);
+    } catch (error) {
+      throw blame(error, store.operator);
+    }
   }
 
   private takeEffects(end: CommitEnd): Effect[] {
@@ -579,6 +588,16 @@ export class Task implements TaskShared, UnitKeeper {
     for (const [uid, length] of mark.sinks) this.chain.sinks.get(uid)?.truncate(length);
     this.deadLetters.length = mark.letters;
     this.outputMark = undefined;
+  }
+
+  check(): void {
+    for (const store of this.chain.stores) {
+      try {
+        store.checkUnit();
+      } catch (error) {
+        throw blame(error, store.operator);
+      }
+    }
   }
 
   forget(): void {
