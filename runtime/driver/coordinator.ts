@@ -21,6 +21,7 @@ import type { Safeguards } from "../task/safeguards.ts";
 import { collectGarbage } from "./collect-garbage.ts";
 import { type JobRing, moveJobRecord, readJobRing } from "./job-ring.ts";
 import { sealRings } from "./seal-rings.ts";
+import { isPast } from "./shard-lineage.ts";
 import { createTopology, rootTasks, type Roots } from "./topology.ts";
 
 export interface CoordinatorOptions {
@@ -199,7 +200,11 @@ export class Coordinator {
       const children = (shard: ShardId) => shards.filter((candidate) => candidate.parents.includes(shard));
       const isRoot = (shard: (typeof shards)[number]) => {
         const progress = known.get(shard.id);
-        if (progress === undefined) return !shard.parents.some((parent) => shards.some((candidate) => candidate.id === parent));
+        if (progress === undefined)
+          return (
+            !shard.parents.some((parent) => shards.some((candidate) => candidate.id === parent)) &&
+            !isPast(shard.id, (other) => known.has(other), shards)
+          );
         if (!progress.ended) return true;
         const next = children(shard.id);
         return next.length === 0 || next.some((child) => !known.has(child.id));

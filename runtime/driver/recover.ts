@@ -21,6 +21,7 @@ import { emptyProgress, type TaskStart } from "../task/task-start.ts";
 import { loadWatermark, storeWatermark } from "../time/watermark.ts";
 import type { JobRecord } from "../snapshots/job-record.ts";
 import { missingObject, loadCommit } from "./journal-entry.ts";
+import { isPast } from "./shard-lineage.ts";
 import { rootChannels } from "./topology.ts";
 import { shardOf } from "../task/source-task.ts";
 
@@ -84,10 +85,14 @@ async function catchUp(
   ports: Ports,
 ): Promise<Task> {
   const commits = await Promise.all(entries.map((entry) => loadCommit(plan.task, entry, ports.blobs)));
-  const index: TaskIndex = { operators: new Map(), segments: cached.task.segments };
-  const start: TaskStart = { index, held: cached.task.channels.held.all, progress: head.progress };
+  const base = head.base !== undefined && head.base.seq > cached.task.head ? head.base : undefined;
+  const index = base && (await readBaseIndex(base, ports));
+  const { held } = cached.task.channels;
+  const segments = index?.segments ?? cached.task.segments;
+  const start: TaskStart = { index: { operators: new Map(), segments }, held: held.all, progress: head.progress };
   const task = new Task(plan, start, head.seq, cached.task);
   for (const commit of commits) task.replay(commit);
+  if (base !== undefined && index !== undefined) task.adopt(index, base.seq);
   return task;
 }
 
@@ -117,10 +122,14 @@ async function restart(
 
 async function readBase(base: Base, ports: Ports): Promise<Pick<TaskStart, "index" | "held">> {
   const [index, local] = await Promise.all([
-    base.index === undefined ? emptyIndex() : readIndex(await readRange(base.index, ports)),
+    readBaseIndex(base, ports),
     base.local === undefined ? ({ held: [] } as LocalState) : readLocal(await readRange(base.local, ports)),
   ]);
   return { index, held: local.held };
+}
+
+async function readBaseIndex({ index }: Base, ports: Ports): Promise<TaskIndex> {
+  return index === undefined ? emptyIndex() : readIndex(await readRange(index, ports));
 }
 
 async function readRange(range: BlobRange, ports: Ports): Promise<Uint8Array> {
@@ -165,10 +174,11 @@ function freshProgress(plan: TaskPlan, record: JobRecord): Progress {
 async function startFromManifest(plan: TaskPlan, record: JobRecord, manifest: Manifest, ports: Ports): Promise<TaskStart> {
   const acks = manifest.tasks.filter((ack) => ack.index !== undefined && rangesOverlap(ack.range, plan.range));
   const indexes = await Promise.all(acks.map(async (ack) => readIndex(await readRange(ack.index as BlobRange, ports))));
+  const sources = sourcesOf(plan, record, manifest.tasks);
   const progress = emptyProgress({
     channels: rootChannels(plan.job, record, plan.task),
     lastCheckpoint: manifest.checkpoint,
-    sources: sourcesOf(plan, record, manifest.tasks),
+    sources: plan.stage.kind === "single" ? await withChildren(sources, plan, ports) : sources,
     valves: valvesOf(manifest.tasks),
     now: Math.max(0, ...manifest.tasks.map((ack) => ack.now)),
   });
@@ -182,6 +192,21 @@ function withRoots(known: SourceProgress | undefined, uid: string, plan: TaskPla
   for (const { shard } of roots)
     if (!shards.has(shard) && isOwn(plan, shard)) shards.set(shard, { position: "horizon", ended: false, parents: [] });
   return { shards, watermarks: known?.watermarks };
+}
+
+/** Adds to the single task's shards those that follow them: a parent that had ended in the checkpoint names them no more. */
+async function withChildren(sources: Progress["sources"], plan: TaskPlan, ports: Ports): Promise<Progress["sources"]> {
+  const all = new Map<string, SourceProgress>();
+  for (const [uid, { shards: known, watermarks }] of sources) {
+    const spec = plan.job.operators.get(uid)?.node.spec;
+    const listed = spec?.kind === "source" ? await ports.source(uid).shards(spec.source.name) : [];
+    const shards = new Map(known);
+    for (const { id: shard, parents } of listed)
+      if (!known.has(shard) && !isPast(shard, (other) => known.has(other), listed))
+        shards.set(shard, { position: "horizon", ended: false, parents });
+    all.set(uid, { shards, watermarks });
+  }
+  return all;
 }
 
 function isOwn(plan: TaskPlan, shard: ShardId): boolean {
@@ -207,7 +232,11 @@ function joinSources(parts: readonly SourceProgress[], only: ShardId | undefined
     part.watermarks === undefined ? [] : [part.watermarks as { watermark: any; shards: { id: string }[] }],
   );
   if (stored.length === 0) return { shards, watermarks: undefined };
-  const watermark = storeWatermark(Math.min(...stored.map((part) => loadWatermark(part.watermark))));
+  // What has ended holds nothing back: its children begin where it stood, or event time ends with it.
+  const open = parts.filter((part) => [...part.shards.values()].some(({ ended }) => !ended));
+  const holding = open.length > 0 ? open : parts;
+  const times = holding.flatMap(({ watermarks }) => (watermarks === undefined ? [] : [loadWatermark((watermarks as { watermark: any }).watermark)]));
+  const watermark = storeWatermark(Math.min(...times));
   return { shards, watermarks: { watermark, shards: stored.flatMap((part) => part.shards).filter(({ id }) => wanted(id)) } };
 }
 

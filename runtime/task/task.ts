@@ -17,6 +17,7 @@ import type { BlobName, ChannelId, Checkpoint, KeyGroup, Position, Seq, ShardId,
 import type { CommitEnd } from "../api/connector.ts";
 import { Activity } from "../state/activity.ts";
 import type { Commit, Effect, Progress, RowChanges, SourceProgress } from "../state/commit.ts";
+import type { TaskIndex } from "../state/state-index.ts";
 import type { KeyedStore, LoadedPart } from "../state/keyed-store.ts";
 import { channelId } from "../streaming/channel.ts";
 import { ChannelWriter } from "../streaming/channel-writer.ts";
@@ -141,6 +142,11 @@ export class Task implements TaskShared, UnitKeeper {
     this.channels.held.apply(commit.held);
   }
 
+  /** Goes over to the index of a base that another environment wrote at `seq`; its segments were given to the constructor. */
+  adopt(index: TaskIndex, seq: Seq): void {
+    for (const store of this.chain.stores) store.adopt(index.operators.get(store.operator), seq);
+  }
+
   private createSource(uid: string, progress: SourceProgress | undefined): SourceInput {
     const { spec } = this.plan.job.operators.get(uid)!.node;
     assert(spec.kind === "source", `${uid} is a source`);
@@ -149,6 +155,7 @@ export class Task implements TaskShared, UnitKeeper {
       spec,
       stepMs: this.plan.job.options.watermarkStepMs,
       progress,
+      whole: this.plan.stage.kind === "single",
       now: this.now,
       output: this.chain.sourceOutputs.get(uid) as NodeOutput,
       units: this.units,
@@ -179,7 +186,7 @@ export class Task implements TaskShared, UnitKeeper {
   private announceTime(): void {
     this.announced = true;
     for (const [uid, source] of this.sources)
-      this.announce(this.chain.sourceOutputs.get(uid) as NodeOutput, source.watermark ?? minWatermark, source.idle);
+      this.announce(this.chain.sourceOutputs.get(uid) as NodeOutput, source.time, source.idle);
     for (const { output, valve, current } of this.chain.nodes)
       if (valve !== undefined) this.announce(output, current, valve.status === "idle");
   }
