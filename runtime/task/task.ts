@@ -119,7 +119,7 @@ export class Task implements TaskShared, UnitKeeper {
     for (const uid of plan.stage.sources) this.sources.set(uid, this.createSource(uid, start.progress.sources.get(uid)));
     for (const [uid, state] of start.progress.sinks) this.chain.sinks.get(uid)?.writer.restore(state);
     createValves(this, start.progress);
-    this.restoreTime();
+    restoreWatermarks(this, start.progress);
     this.frameOrigin = {
       kind: "record",
       shard: "inbox",
@@ -175,20 +175,15 @@ export class Task implements TaskShared, UnitKeeper {
     return writer;
   }
 
-  private restoreTime(): void {
-    restoreWatermarks(this);
-  }
-
   /**
-   * A task that goes on from a checkpoint tells the operators after each source and each valve where its time stands: the inputs of
-   * their valves are new, those of this task's own chain too.
+   * A task that goes on from a checkpoint tells the operators after each valve and each source where its time stands: the inputs of
+   * their valves are new, those of this task's own chain too. What operators know already fires nothing.
    */
   private announceTime(): void {
     this.announced = true;
+    for (const { output, valve, current } of this.chain.nodes) if (valve !== undefined) this.announce(output, current, false);
     for (const [uid, source] of this.sources)
       this.announce(this.chain.sourceOutputs.get(uid) as NodeOutput, source.time, source.idle);
-    for (const { output, valve, current } of this.chain.nodes)
-      if (valve !== undefined) this.announce(output, current, valve.status === "idle");
   }
 
   private announce(output: NodeOutput, watermark: number, idle: boolean): void {
