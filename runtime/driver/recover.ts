@@ -235,7 +235,9 @@ function joinSources(parts: readonly SourceProgress[], only: ShardId | undefined
   // What has ended holds nothing back: its children begin where it stood, or event time ends with it.
   const open = parts.filter((part) => [...part.shards.values()].some(({ ended }) => !ended));
   const holding = open.length > 0 ? open : parts;
-  const times = holding.flatMap(({ watermarks }) => (watermarks === undefined ? [] : [loadWatermark((watermarks as { watermark: any }).watermark)]));
+  const times = holding.flatMap(({ watermarks }) =>
+    watermarks === undefined ? [] : [loadWatermark((watermarks as { watermark: any }).watermark)],
+  );
   const watermark = storeWatermark(Math.min(...times));
   return { shards, watermarks: { watermark, shards: stored.flatMap((part) => part.shards).filter(({ id }) => wanted(id)) } };
 }
