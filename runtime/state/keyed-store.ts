@@ -348,7 +348,10 @@ export class KeyedStore {
 
   // ---- writing to where rows stay ----
 
-  /** Groups that a new base must write: changed since their durable copy, loaded or not, and with `pagesToo` those in the state table. */
+  /**
+   * Groups that a new base must write: changed since their durable copy or in the open commit, loaded or not, and with `pagesToo` those
+   * in the state table.
+   */
   behind(pagesToo: boolean): KeyGroup[] {
     const ids = new Set<KeyGroup>(this.pending.keys());
     // What the open commit has changed belongs to the base that is written with it.

@@ -69,7 +69,7 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
   private values: unknown[] = [];
   private value: unknown;
   /** The watermark that follows the current value. */
-  private due: number | undefined;
+  private dueWatermark: number | undefined;
   private currentShard: OpenShard | undefined;
   private currentId = "";
   private readonly origin: UnitOrigin;
@@ -169,13 +169,22 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
 
   /** Takes the next value of the input; a record is passed when its last value is taken. */
   feedOne(input: RecordsInput): void {
+    this.passWatermark();
     if (this.values.length === 0) this.decode(input.records[input.at] as SourceRecord);
     if (this.values.length > 0) {
       this.value = this.values.pop();
       this.units.record(this.origin, this.work);
-      if (this.due !== undefined) this.passWatermark(this.due);
     }
     if (this.values.length === 0) input.at++;
+    if (!this.units.interrupted) this.passWatermark();
+  }
+
+  /** The watermark that a record brought follows its unit of work and is not part of it: timers that fail are to blame themselves. */
+  passWatermark(): void {
+    const watermark = this.dueWatermark;
+    if (watermark === undefined) return;
+    this.dueWatermark = undefined;
+    this.output.watermark(watermark);
   }
 
   private decode(record: SourceRecord): void {
@@ -206,17 +215,12 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
     const watermarks = this.currentShard?.watermarks;
     if (watermarks !== undefined) {
       try {
-        this.due = watermarks.onRecord(value, timestamp);
+        this.dueWatermark = watermarks.onRecord(value, timestamp);
       } catch (error) {
         throw blame(error, this.uid);
       }
     }
     this.output.emit(value, timestamp);
-  }
-
-  private passWatermark(at: number): void {
-    this.due = undefined;
-    this.output.watermark(at);
   }
 
   reject(reason: string, bytes?: Uint8Array): void {
