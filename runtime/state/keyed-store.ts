@@ -216,8 +216,7 @@ export class KeyedStore {
       readDelta(new ByteReader(delta.bytes), target, delta.mapping);
       group.droppedAt = delta.seq;
     }
-    this.pending.delete(id);
-    this.pendingTimers.delete(id);
+    this.forgetPending(id);
     group.sizeBytes = parts.reduce((sum, part) => sum + part.bytes.length, 0);
     for (const row of [...group.rows]) this.settleLoaded(row);
   }
@@ -352,6 +351,7 @@ export class KeyedStore {
   /** Groups that a new base must write: changed since their durable copy or in the open commit, loaded or not, and with `pagesToo` those in the state table. */
   behind(pagesToo: boolean): KeyGroup[] {
     const ids = new Set<KeyGroup>(this.pending.keys());
+    // What the open commit has changed belongs to the base that is written with it.
     for (const row of this.dirtyRows) ids.add(row.group.id);
     for (const group of this.groups.values()) if (group.changedAt > (this.index.get(group.id)?.version ?? 0)) ids.add(group.id);
     for (const entry of this.index.values())
@@ -382,6 +382,28 @@ export class KeyedStore {
     if (entry === undefined) this.index.delete(id);
     else this.index.set(id, entry);
     this.coldest = undefined;
+  }
+
+  /**
+   * Takes over the index of a base that another environment wrote at `seq`, at which this store has arrived or which lies behind it
+   * (catch-up): what it no longer refers to may be collected. Newer pages of this store stay.
+   */
+  adopt(index: OperatorIndex | undefined, seq: Seq): void {
+    for (const entry of [...this.index.values()])
+      if (entry.version <= seq && index?.has(entry.keyGroup) !== true) this.index.delete(entry.keyGroup);
+    for (const entry of index?.values() ?? [])
+      if ((this.index.get(entry.keyGroup)?.version ?? 0) <= seq) this.index.set(entry.keyGroup, entry);
+    for (const [id, deltas] of this.pending) {
+      const left = deltas.filter((delta) => delta.seq > seq);
+      if (left.length > 0) this.pending.set(id, left);
+      else this.forgetPending(id);
+    }
+    this.coldest = undefined;
+  }
+
+  private forgetPending(id: KeyGroup): void {
+    this.pending.delete(id);
+    this.pendingTimers.delete(id);
   }
 
   /** Drops a group's rows from memory. Its durable copy must not be behind. */

@@ -15,7 +15,7 @@ import type { ShardProgress, SourceProgress } from "../state/commit.ts";
 import { comparePositions } from "../streaming/position.ts";
 import { type ShardWatermarks, SourceWatermarks, type StoredSourceWatermarks } from "../time/source-watermarks.ts";
 import type { ValveChange } from "../time/watermark-valve.ts";
-import { maxWatermark } from "../time/watermark.ts";
+import { maxWatermark, minWatermark } from "../time/watermark.ts";
 import type { NodeOutput } from "./node-output.ts";
 import type { UnitOrigin, Units } from "./units.ts";
 
@@ -42,6 +42,8 @@ export interface SourceInputOptions {
   readonly spec: OperatorSpec & { kind: "source" };
   readonly stepMs: number;
   readonly progress: SourceProgress | undefined;
+  /** Whether the task reads all shards of the source: the end of the last is the end of event time. */
+  readonly whole: boolean;
   /** Processing time at which the task stands: when shards without a watermark of their own begin. */
   readonly now: number;
   readonly output: NodeOutput;
@@ -55,6 +57,7 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
   private readonly output: NodeOutput;
   private readonly units: Units;
   private readonly rejected: SourceInputOptions["reject"];
+  private readonly whole: boolean;
   private readonly watermarks: SourceWatermarks | undefined;
   private readonly shards = new Map<ShardId, OpenShard>();
   /** How many values were taken in since the task was made. */
@@ -72,6 +75,7 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
   constructor(options: SourceInputOptions) {
     const { spec, progress } = options;
     this.uid = options.uid;
+    this.whole = options.whole;
     this.spec = spec;
     this.output = options.output;
     this.units = options.units;
@@ -130,6 +134,11 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
 
   get watermark(): number | undefined {
     return this.watermarks?.watermark;
+  }
+
+  /** Where the source's event time stands: at its end when no shard will bring anything more. */
+  get time(): number {
+    return this.allEnded && this.whole ? maxWatermark : (this.watermark ?? minWatermark);
   }
 
   get idle(): boolean {

@@ -68,7 +68,7 @@ function restoreValve(stored: StoredValve | undefined, inputs: readonly string[]
 /** Puts operators with one input where their only input stands. */
 export function restoreWatermarks(task: Timed): void {
   const at = new Map<string, number>();
-  for (const [uid, source] of task.sources) at.set(uid, source.watermark ?? (source.allEnded ? maxWatermark : minWatermark));
+  for (const [uid, source] of task.sources) at.set(uid, source.time);
   for (const node of task.chain.nodes) {
     const upstream = task.plan.job.operators.get(node.uid)?.node.inputs.find(({ from }) => at.has(from))?.from;
     if (node.valve === undefined && upstream !== undefined) node.current = at.get(upstream) ?? minWatermark;

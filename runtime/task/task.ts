@@ -17,6 +17,7 @@ import type { BlobName, ChannelId, Checkpoint, KeyGroup, Position, Seq, ShardId,
 import type { CommitEnd } from "../api/connector.ts";
 import { Activity } from "../state/activity.ts";
 import type { Commit, Effect, Progress, RowChanges, SourceProgress } from "../state/commit.ts";
+import type { TaskIndex } from "../state/state-index.ts";
 import type { KeyedStore, LoadedPart } from "../state/keyed-store.ts";
 import { channelId } from "../streaming/channel.ts";
 import { ChannelWriter } from "../streaming/channel-writer.ts";
@@ -140,6 +141,11 @@ export class Task implements TaskShared, UnitKeeper {
     this.channels.held.apply(commit.held);
   }
 
+  /** Goes over to the index of a base that another environment wrote at `seq`; its segments were given to the constructor. */
+  adopt(index: TaskIndex, seq: Seq): void {
+    for (const store of this.chain.stores) store.adopt(index.operators.get(store.operator), seq);
+  }
+
   private createSource(uid: string, progress: SourceProgress | undefined): SourceInput {
     const { spec } = this.plan.job.operators.get(uid)!.node;
     assert(spec.kind === "source", `${uid} is a source`);
@@ -148,6 +154,7 @@ export class Task implements TaskShared, UnitKeeper {
       spec,
       stepMs: this.plan.job.options.watermarkStepMs,
       progress,
+      whole: this.plan.stage.kind === "single",
       now: this.now,
       output: this.chain.sourceOutputs.get(uid) as NodeOutput,
       units: this.units,
@@ -178,7 +185,7 @@ export class Task implements TaskShared, UnitKeeper {
   private announceTime(): void {
     this.announced = true;
     for (const [uid, source] of this.sources)
-      this.announce(this.chain.sourceOutputs.get(uid) as NodeOutput, source.watermark ?? minWatermark, source.idle);
+      this.announce(this.chain.sourceOutputs.get(uid) as NodeOutput, source.time, source.idle);
     for (const { output, valve, current } of this.chain.nodes)
       if (valve !== undefined) this.announce(output, current, valve.status === "idle");
   }
@@ -389,15 +396,14 @@ export class Task implements TaskShared, UnitKeeper {
     const plan = this.plan.job.exchanges[exchange]!;
     const node = plan.toStage === this.plan.stage.id ? this.chain.byUid.get(plan.to) : undefined;
     const name = `${exchange}:${channel}`;
-    if (node?.valve?.has(name) !== true) return;
-    for (const { channel: child, parents } of this.channels.successorsOf(successors))
-      node.applyChange(
-        node.valve.addChild(
-          `${exchange}:${child}`,
-          parents.map((parent) => `${exchange}:${parent}`),
-        ),
-      );
-    node.applyChange(node.valve.end(name, successors.length > 0));
+    const valve = node?.valve;
+    if (node === undefined || valve?.has(name) !== true) return;
+    for (const { channel: child, parents } of this.channels.successorsOf(successors)) {
+      const inputs = parents.map((parent) => `${exchange}:${parent}`);
+      // While a parent is unknown its own parents hold time back; its end names the child again.
+      if (inputs.every((input) => valve.has(input))) node.applyChange(valve.addChild(`${exchange}:${child}`, inputs));
+    }
+    node.applyChange(valve.end(name, successors.length > 0));
   }
 
   /** Makes a source shard known, so that it can be read. */
@@ -443,6 +449,16 @@ export class Task implements TaskShared, UnitKeeper {
 
   succeededBy(successors: readonly Successor[]): void {
     this.successors = successors;
+  }
+
+  /**
+   * Event time ends with a source that nobody goes on with. Its own end has said so, unless its shard had ended before the checkpoint
+   * that the task was restored from, while other shards held time back.
+   */
+  endTime(): void {
+    if (this.hasSuccessors) return;
+    for (const [uid, source] of this.sources)
+      if (source.time < maxWatermark) this.chain.sourceOutputs.get(uid)?.watermark(maxWatermark);
   }
 
   /** Ends the task: nothing waits, all inputs have ended. Tells those after it. */
