@@ -286,8 +286,7 @@ export class Environment {
     const { task } = opened;
     const known = await this.knowShard(opened, source, shard);
     if (known === "past") return "done";
-    if (known === "waiting")
-      throw new MillraceError("unavailable", `shard ${shard} of ${source} waits for its parents to end`);
+    if (known === "waiting") throw new MillraceError("unavailable", `shard ${shard} of ${source} waits for its parents to end`);
     const input = task.sources.get(source)!;
     const read = (from: Position | "horizon") =>
       this.ports.source(source).read(this.streamOf(source), shard, from, this.readLimit);

@@ -12,13 +12,13 @@ import type { Key } from "../api/key.ts";
 import type { StateDeclaration } from "../api/state.ts";
 import { assert } from "../base/assert.ts";
 import { ByteReader } from "../base/byte-reader.ts";
-import type { ByteWriter } from "../base/byte-writer.ts";
+import { ByteWriter } from "../base/byte-writer.ts";
 import type { KeyGroup, Seq } from "../base/ids.ts";
 import type { HashRange } from "../streaming/hash-range.ts";
 import type { Activity } from "./activity.ts";
 import { hashKeyOf, hashOf, type KeyHashing, tupleIdentity } from "./key.ts";
 import { KeyGroupState } from "./key-group.ts";
-import { type RowTarget, readDelta, skipDelta, writeDelta } from "./row-codec.ts";
+import { type RowTarget, readDelta, skipDelta, writeDelta, writeRow } from "./row-codec.ts";
 import { type ProcessingRow, Row, type RowCopy } from "./row.ts";
 import { mapSchema, parseSchema, type SchemaMapping, schemaOf, schemaText } from "./schema.ts";
 import type { IndexEntry, OperatorIndex } from "./state-index.ts";
@@ -348,7 +348,10 @@ export class KeyedStore {
 
   // ---- writing to where rows stay ----
 
-  /** Groups that a new base must write: changed since their durable copy or in the open commit, loaded or not, and with `pagesToo` those in the state table. */
+  /**
+   * Groups that a new base must write: changed since their durable copy or in the open commit, loaded or not, and with `pagesToo` those
+   * in the state table.
+   */
   behind(pagesToo: boolean): KeyGroup[] {
     const ids = new Set<KeyGroup>(this.pending.keys());
     // What the open commit has changed belongs to the base that is written with it.
@@ -425,6 +428,12 @@ export class KeyedStore {
   /** From now on, rows are copied when they are first touched. */
   startUnit(): void {
     this.copies = new Map();
+  }
+
+  /** Throws `invalid` when a row that the unit has touched cannot be stored. */
+  checkUnit(): void {
+    const scratch = new ByteWriter(256);
+    for (const row of this.copies?.keys() ?? []) writeRow(scratch, row);
   }
 
   endUnit(): void {

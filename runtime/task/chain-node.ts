@@ -144,7 +144,8 @@ export class ChainNode implements KeyedOperatorHost {
   }
 
   advance(at: number): void {
-    if (this.waiting.length > 0 || !this.tryAdvance(at)) this.waiting.push({ kind: "watermark", at });
+    if (at <= this.current && this.waiting.length === 0) this.output.watermark(at);
+    else if (this.waiting.length > 0 || !this.tryAdvance(at)) this.waiting.push({ kind: "watermark", at });
   }
 
   private tryAdvance(at: number): boolean {

@@ -26,6 +26,7 @@ import type { Frame } from "../streaming/frame.ts";
 import type { ValveChange } from "../time/watermark-valve.ts";
 import { maxWatermark, minWatermark } from "../time/watermark.ts";
 import { buildChain, type Chain } from "./chain.ts";
+import { blame } from "./blame.ts";
 import { ChannelInput, type FramesInput } from "./channel-input.ts";
 import type { ChainNode, NodeState, TaskShared } from "./chain-node.ts";
 import type { NodeOutput } from "./node-output.ts";
@@ -118,7 +119,7 @@ export class Task implements TaskShared, UnitKeeper {
     for (const uid of plan.stage.sources) this.sources.set(uid, this.createSource(uid, start.progress.sources.get(uid)));
     for (const [uid, state] of start.progress.sinks) this.chain.sinks.get(uid)?.writer.restore(state);
     createValves(this, start.progress);
-    this.restoreTime();
+    restoreWatermarks(this, start.progress);
     this.frameOrigin = {
       kind: "record",
       shard: "inbox",
@@ -174,20 +175,15 @@ export class Task implements TaskShared, UnitKeeper {
     return writer;
   }
 
-  private restoreTime(): void {
-    restoreWatermarks(this);
-  }
-
   /**
-   * A task that goes on from a checkpoint tells the operators after each source and each valve where its time stands: the inputs of
-   * their valves are new, those of this task's own chain too.
+   * A task that goes on from a checkpoint tells the operators after each valve and each source where its time stands: the inputs of
+   * their valves are new, those of this task's own chain too. What operators know already fires nothing.
    */
   private announceTime(): void {
     this.announced = true;
+    for (const { output, valve, current } of this.chain.nodes) if (valve !== undefined) this.announce(output, current, false);
     for (const [uid, source] of this.sources)
       this.announce(this.chain.sourceOutputs.get(uid) as NodeOutput, source.time, source.idle);
-    for (const { output, valve, current } of this.chain.nodes)
-      if (valve !== undefined) this.announce(output, current, valve.status === "idle");
   }
 
   private announce(output: NodeOutput, watermark: number, idle: boolean): void {
@@ -504,10 +500,18 @@ export class Task implements TaskShared, UnitKeeper {
     for (const store of this.chain.stores) {
       if (store.dirtyRows.length === 0) continue;
       this.rowWriter.clear();
-      if (store.writeChanges(this.rowWriter, seq) > 0)
+      if (this.writeChanges(store, seq) > 0)
         rows.push({ operator: store.operator, schema: store.schema, bytes: this.rowWriter.take() });
     }
     return rows;
+  }
+
+  private writeChanges(store: KeyedStore, seq: Seq): number {
+    try {
+      return store.writeChanges(this.rowWriter, seq);
+    } catch (error) {
+      throw blame(error, store.operator);
+    }
   }
 
   private takeEffects(end: CommitEnd): Effect[] {
@@ -606,6 +610,16 @@ export class Task implements TaskShared, UnitKeeper {
     for (const [uid, length] of mark.sinks) this.chain.sinks.get(uid)?.truncate(length);
     this.deadLetters.length = mark.letters;
     this.outputMark = undefined;
+  }
+
+  check(): void {
+    for (const store of this.chain.stores) {
+      try {
+        store.checkUnit();
+      } catch (error) {
+        throw blame(error, store.operator);
+      }
+    }
   }
 
   forget(): void {
