@@ -349,9 +349,11 @@ export class KeyedStore {
 
   // ---- writing to where rows stay ----
 
-  /** Groups that a new base must write: changed since their durable copy, loaded or not, and with `pagesToo` those in the state table. */
+  /** Groups that a base of the open commit must write: changed since their durable copy, loaded or not, and with `pagesToo` those in the state table. */
   behind(pagesToo: boolean): KeyGroup[] {
     const ids = new Set<KeyGroup>(this.pending.keys());
+    // The base is asked for before the commit is finished: what it will have changed is behind already.
+    for (const row of this.dirtyRows) ids.add(row.group.id);
     for (const group of this.groups.values()) if (group.changedAt > (this.index.get(group.id)?.version ?? 0)) ids.add(group.id);
     for (const entry of this.index.values())
       if (entry.parts.length > 1 || (pagesToo && entry.parts.some((part) => part.kind === "page"))) ids.add(entry.keyGroup);
