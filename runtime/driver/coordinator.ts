@@ -57,11 +57,22 @@ export class Coordinator {
     for (;;) {
       const ring = await readJobRing(this.ports, this.job.name);
       const { record } = ring;
+      if (record !== undefined) this.checkDeployment(record);
       if (record === undefined) await this.begin(ring);
       else if (record.phase === "restoring") await this.finishRestore(ring, record);
       else if (record.fingerprint !== this.job.fingerprint || !this.sameParallelism(record)) await this.replan(ring, record);
       else return record;
     }
+  }
+
+  /** R9: a coordinator of older code must not take a newer generation back to its own plan. */
+  private checkDeployment(record: JobRecord): void {
+    const { deployment } = this.options;
+    if (record.deployment > deployment)
+      throw new MillraceError(
+        "fenced",
+        `job ${record.job} is run by deployment ${record.deployment}, this code is ${deployment}`,
+      );
   }
 
   private sameParallelism(record: JobRecord): boolean {
@@ -143,6 +154,7 @@ export class Coordinator {
       const ring = await readJobRing(this.ports, this.job.name);
       if (ring.record === undefined)
         throw new MillraceError("invalid", `job ${this.job.name} was never started: there is nothing to restore`);
+      this.checkDeployment(ring.record);
       if (ring.record.phase === "restoring") await this.finishRestore(ring, ring.record);
       else if (await this.restoreFrom(ring, ring.record, manifest)) return this.start();
     }
@@ -220,6 +232,7 @@ export class Coordinator {
   async tick(): Promise<Tick> {
     const ring = await readJobRing(this.ports, this.job.name);
     const { record } = ring;
+    if (record !== undefined) this.checkDeployment(record);
     if (record === undefined || record.phase !== "running")
       return { record: record as JobRecord, poke: [], finished: false, completed: undefined };
     const cut = decideCut(this.rootTasks(record), said(ring), record.pending?.checkpoint);

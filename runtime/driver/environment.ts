@@ -37,7 +37,8 @@ import { type PayloadOptions, storeCommit } from "./journal-entry.ts";
 import { readJobRecord } from "./job-ring.ts";
 import { loadMissing } from "./load-groups.ts";
 import { type Recovered, recoverTask } from "./recover.ts";
-import { planTask, shardOf, taskOfShard } from "./topology.ts";
+import { planTask, taskOfShard } from "./topology.ts";
+import { shardOf } from "../task/source-task.ts";
 
 export interface EnvironmentOptions {
   /** Tells environments apart: part of every attempt's name (L16). */
@@ -130,7 +131,10 @@ export class Environment {
   private async attempt(bell: Doorbell, guarded: boolean): Promise<TurnOutcome | "again"> {
     this.record ??= await readJobRecord(this.ports, this.job.name);
     const { record } = this;
-    if (record === undefined || record.phase !== "running") {
+    if (record !== undefined && record.deployment > this.options.deployment)
+      return { outcome: "fenced", deployment: record.deployment };
+    // Newer code whose plan is another waits until its coordinator has moved the job to a generation of that plan.
+    if (record === undefined || record.phase !== "running" || record.fingerprint !== this.job.fingerprint) {
       this.record = undefined;
       return { outcome: "waiting" };
     }

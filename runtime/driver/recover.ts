@@ -21,7 +21,8 @@ import { emptyProgress, type TaskStart } from "../task/task-start.ts";
 import { loadWatermark, storeWatermark } from "../time/watermark.ts";
 import type { JobRecord } from "../snapshots/job-record.ts";
 import { missingObject, loadCommit } from "./journal-entry.ts";
-import { rootChannels, shardOf } from "./topology.ts";
+import { rootChannels } from "./topology.ts";
+import { shardOf } from "../task/source-task.ts";
 
 /** A task at the head of its journal. */
 export interface Recovered {
@@ -157,7 +158,8 @@ async function startOf(plan: TaskPlan, record: JobRecord, parents: readonly Task
 }
 
 function freshProgress(plan: TaskPlan, record: JobRecord): Progress {
-  return emptyProgress({ channels: rootChannels(plan.job, record, plan.task), lastCheckpoint: 0 });
+  const sources = new Map(plan.stage.sources.map((uid) => [uid, withRoots(undefined, uid, plan, record)]));
+  return emptyProgress({ channels: rootChannels(plan.job, record, plan.task), sources, now: record.since });
 }
 
 async function startFromManifest(plan: TaskPlan, record: JobRecord, manifest: Manifest, ports: Ports): Promise<TaskStart> {
@@ -166,21 +168,34 @@ async function startFromManifest(plan: TaskPlan, record: JobRecord, manifest: Ma
   const progress = emptyProgress({
     channels: rootChannels(plan.job, record, plan.task),
     lastCheckpoint: manifest.checkpoint,
-    sources: sourcesOf(plan, manifest.tasks),
+    sources: sourcesOf(plan, record, manifest.tasks),
     valves: valvesOf(manifest.tasks),
     now: Math.max(0, ...manifest.tasks.map((ack) => ack.now)),
   });
   return { index: joinIndexes(plan, indexes), held: [], progress };
 }
 
+/** The progress of a source in which all shards stand that the generation begins with: none of them may be overtaken by the watermark. */
+function withRoots(known: SourceProgress | undefined, uid: string, plan: TaskPlan, record: JobRecord): SourceProgress {
+  const shards = new Map(known?.shards);
+  const roots = record.topology.find(({ stage }) => stage === plan.stage.id)?.roots.get(uid) ?? [];
+  for (const { shard } of roots)
+    if (!shards.has(shard) && isOwn(plan, shard)) shards.set(shard, { position: "horizon", ended: false, parents: [] });
+  return { shards, watermarks: known?.watermarks };
+}
+
+function isOwn(plan: TaskPlan, shard: ShardId): boolean {
+  return plan.stage.kind !== "source" || shardOf(instanceOf(plan.task)).shard === shard;
+}
+
 /** The progress of the task's own shards: all of its sources' for the single stage, one for a source stage's task. */
-function sourcesOf(plan: TaskPlan, acks: readonly Acknowledgement[]): Progress["sources"] {
+function sourcesOf(plan: TaskPlan, record: JobRecord, acks: readonly Acknowledgement[]): Progress["sources"] {
   const sources = new Map<string, SourceProgress>();
   for (const uid of plan.stage.sources) {
     const parts = acks.flatMap((ack) => ack.sources.get(uid) ?? []);
     const only = plan.stage.kind === "source" ? shardOf(instanceOf(plan.task)) : undefined;
     if (only !== undefined && only.source !== uid) continue;
-    sources.set(uid, joinSources(parts, only?.shard));
+    sources.set(uid, withRoots(joinSources(parts, only?.shard), uid, plan, record));
   }
   return sources;
 }

@@ -5,6 +5,7 @@ import type { JobRecord, StageTopology } from "../snapshots/job-record.ts";
 import { channelId, stageOf, taskId } from "../streaming/channel.ts";
 import { fullRange, type HashRange, splitEvenly } from "../streaming/hash-range.ts";
 import type { Safeguards } from "../task/safeguards.ts";
+import { stageOfTask } from "../task/source-task.ts";
 import type { TaskLimits, TaskPlan } from "../task/task-plan.ts";
 
 /** By source uid: the shards with which a generation begins. */
@@ -41,12 +42,6 @@ export function shardTask(generation: Generation, stage: string, source: string,
   return taskId(generation, stage, `${source}:${shard}`);
 }
 
-/** The source and shard of a source stage's task. */
-export function shardOf(instance: string): { readonly source: string; readonly shard: ShardId } {
-  const colon = instance.indexOf(":");
-  return { source: instance.slice(0, colon), shard: instance.slice(colon + 1) as ShardId };
-}
-
 /** The task that a source shard belongs to. */
 export function taskOfShard(job: JobGraph, generation: Generation, source: string, shard: ShardId): TaskId {
   const stage = stageWith(job, source);
@@ -57,17 +52,17 @@ export function stageWith(job: JobGraph, operator: string): StagePlan {
   return job.stages.find((stage) => stage.operators.includes(operator)) as StagePlan;
 }
 
-export function stageOfTask(job: JobGraph, task: TaskId): StagePlan {
-  return job.stages.find(({ id }) => id === stageOf(task)) as StagePlan;
-}
-
 /** The channels that a task of a keyed stage begins with. */
 export function rootChannels(job: JobGraph, record: JobRecord, task: TaskId): ChannelId[] {
-  const stage = stageOf(task);
-  const upstream = new Set(job.exchanges.filter((exchange) => exchange.toStage === stage).map((exchange) => exchange.fromStage));
+  const into = job.exchanges.filter((exchange) => exchange.toStage === stageOf(task));
+  const sends = (from: TaskId) => {
+    const { id, operators } = stageOfTask(job, from);
+    return into.some((exchange) => exchange.fromStage === id && operators.includes(exchange.from));
+  };
   return record.topology
-    .filter((topology) => upstream.has(topology.stage))
-    .flatMap((topology) => rootTasks(topology).map((from) => channelId(from.task, task)));
+    .flatMap((topology) => rootTasks(topology))
+    .filter((from) => sends(from.task))
+    .map((from) => channelId(from.task, task));
 }
 
 export function planTask(
@@ -83,7 +78,7 @@ export function planTask(
 ): TaskPlan {
   const stage = stageOfTask(job, task);
   const downstream = job.exchanges
-    .filter((exchange) => exchange.fromStage === stage.id)
+    .filter((exchange) => exchange.fromStage === stage.id && stage.operators.includes(exchange.from))
     .map(({ number, toStage }) => ({
       exchange: number,
       tasks: record.topology.find((topology) => topology.stage === toStage)?.tasks ?? [],

@@ -294,7 +294,7 @@ export class KeyedStore {
         row.changedAt = seq;
       }
       if (row.empty) {
-        row.group.droppedAt = row.changedAt;
+        row.group.droppedAt = Math.max(row.group.droppedAt, row.changedAt);
         this.drop(row);
       }
     }

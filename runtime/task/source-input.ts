@@ -42,6 +42,8 @@ export interface SourceInputOptions {
   readonly spec: OperatorSpec & { kind: "source" };
   readonly stepMs: number;
   readonly progress: SourceProgress | undefined;
+  /** Processing time at which the task stands: when shards without a watermark of their own begin. */
+  readonly now: number;
   readonly output: NodeOutput;
   readonly units: Units;
   readonly reject: (origin: UnitOrigin, operator: string, reason: string) => void;
@@ -79,7 +81,11 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
         options.stepMs,
         progress?.watermarks as StoredSourceWatermarks | undefined,
       );
-    for (const [shard, { position, ended, parents }] of progress?.shards ?? []) this.open(shard, position, ended, parents);
+    for (const [shard, { position, ended, parents }] of progress?.shards ?? []) {
+      // A shard that was not read yet holds the watermark back from the beginning.
+      if (!ended) this.watermarks?.add(shard, options.now, parents);
+      this.open(shard, position, ended, parents);
+    }
     this.origin = { kind: "record", shard: "", position: () => this.position, bytes: () => this.current.bytes };
     Object.defineProperty(this.origin, "shard", { get: () => this.currentId });
     this.work = () => this.take(this.value);

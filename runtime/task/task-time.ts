@@ -1,5 +1,6 @@
 /** The watermarks of a task's operators: which have several inputs, and where they stood at the last commit. */
-import type { ChannelId } from "../base/ids.ts";
+import type { ChannelId, TaskId } from "../base/ids.ts";
+import type { ExchangePlan } from "../plan/job-graph.ts";
 import type { Progress } from "../state/commit.ts";
 import { stageOf, upstreamOf } from "../streaming/channel.ts";
 import { loadWatermark, maxWatermark, minWatermark, storeWatermark, type StoredWatermark } from "../time/watermark.ts";
@@ -8,6 +9,7 @@ import type { Chain } from "./chain.ts";
 import type { ChainNode } from "./chain-node.ts";
 import type { ChannelInput } from "./channel-input.ts";
 import type { SourceInput } from "./source-input.ts";
+import { stageOfTask } from "./source-task.ts";
 import type { TaskPlan } from "./task-plan.ts";
 
 interface StoredInput extends Omit<InputStatus, "at"> {
@@ -43,8 +45,12 @@ function channelInputs(task: Timed, node: ChainNode, channels: Iterable<ChannelI
   const into = exchanges.filter((exchange) => exchange.to === node.uid && exchange.toStage === task.plan.stage.id);
   const names: string[] = [];
   for (const channel of channels)
-    for (const { number, fromStage } of into) if (stageOf(upstreamOf(channel)) === fromStage) names.push(`${number}:${channel}`);
+    for (const exchange of into) if (sends(task, upstreamOf(channel), exchange)) names.push(`${exchange.number}:${channel}`);
   return names;
+}
+
+function sends({ plan }: Timed, from: TaskId, { fromStage, from: operator }: ExchangePlan): boolean {
+  return stageOf(from) === fromStage && stageOfTask(plan.job, from).operators.includes(operator);
 }
 
 function restoreValve(stored: StoredValve | undefined, inputs: readonly string[]): WatermarkValve {
@@ -64,7 +70,7 @@ export function restoreWatermarks(task: Timed): void {
   const at = new Map<string, number>();
   for (const [uid, source] of task.sources) at.set(uid, source.watermark ?? (source.allEnded ? maxWatermark : minWatermark));
   for (const node of task.chain.nodes) {
-    const upstream = task.plan.job.operators.get(node.uid)?.node.inputs[0]?.from;
+    const upstream = task.plan.job.operators.get(node.uid)?.node.inputs.find(({ from }) => at.has(from))?.from;
     if (node.valve === undefined && upstream !== undefined) node.current = at.get(upstream) ?? minWatermark;
     at.set(node.uid, node.current);
   }

@@ -87,6 +87,7 @@ export class Task implements TaskShared, UnitKeeper {
   private barrierDue: Barrier | undefined;
   private declined: Barrier | undefined;
   private moved = false;
+  private announced: boolean;
   private wokenAt = Infinity;
   private readonly rowWriter = new ByteWriter(1 << 16);
 
@@ -123,7 +124,7 @@ export class Task implements TaskShared, UnitKeeper {
       position: () => this.framePosition,
       bytes: () => encodeValue((this.element as Element & { kind: "record" }).value),
     };
-    if (start.progress.sent.size === 0) this.announceTime();
+    this.announced = head > 0;
   }
 
   private get states(): ReadonlyMap<string, NodeState> {
@@ -147,6 +148,7 @@ export class Task implements TaskShared, UnitKeeper {
       spec,
       stepMs: this.plan.job.options.watermarkStepMs,
       progress,
+      now: this.now,
       output: this.chain.sourceOutputs.get(uid) as NodeOutput,
       units: this.units,
       reject: (origin, operator, reason) => this.addDeadLetter(origin, operator, reason),
@@ -169,14 +171,22 @@ export class Task implements TaskShared, UnitKeeper {
     restoreWatermarks(this);
   }
 
-  /** A task that goes on from a checkpoint tells those after it where its time stands, since their channels are new. */
+  /**
+   * A task that goes on from a checkpoint tells the operators after each source and each valve where its time stands: the inputs of
+   * their valves are new, those of this task's own chain too.
+   */
   private announceTime(): void {
-    for (const [uid, source] of this.sources) {
-      const watermark = source.watermark ?? minWatermark;
-      if (watermark > minWatermark) this.chain.sourceOutputs.get(uid)?.watermarkAcross(watermark);
-      if (source.idle) this.chain.sourceOutputs.get(uid)?.statusAcross(false);
-    }
-    for (const node of this.chain.nodes) if (node.current > minWatermark) node.output.watermarkAcross(node.current);
+    this.announced = true;
+    for (const [uid, source] of this.sources)
+      this.announce(this.chain.sourceOutputs.get(uid) as NodeOutput, source.watermark ?? minWatermark, source.idle);
+    for (const { output, valve, current } of this.chain.nodes)
+      if (valve !== undefined) this.announce(output, current, valve.status === "idle");
+  }
+
+  private announce(output: NodeOutput, watermark: number, idle: boolean): void {
+    if (watermark > minWatermark) output.watermark(watermark);
+    if (idle) output.status(false);
+    this.moved ||= idle || watermark > minWatermark;
   }
 
   // ---- one step ----
@@ -186,6 +196,7 @@ export class Task implements TaskShared, UnitKeeper {
     this.units.guarded = guarded;
     this.now = Math.max(this.now, now);
     for (const store of this.chain.stores) store.turn++;
+    if (!this.announced) this.announceTime();
     for (const node of this.chain.nodes) {
       if (node.state !== undefined && node.state.store.earliestTimer("processingTime") <= this.now) {
         this.moved = true;

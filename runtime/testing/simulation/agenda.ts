@@ -1,0 +1,333 @@
+/**
+ * What happens next in a world: a waiting call goes on, or something begins. First a phase with faults (safety), then one without,
+ * in which everything must come to its end (liveness).
+ */
+import type { BlobName, TaskId } from "../../base/ids.ts";
+import { isKind } from "../../base/errors.ts";
+import type { Doorbell, TurnOutcome } from "../../driver/doorbell.ts";
+import { shardTask } from "../../driver/topology.ts";
+import { noFaults } from "./fault-mix.ts";
+import type { Delivery, Mapping } from "./mappings.ts";
+import type { SimProcess } from "./scheduler.ts";
+import type { SimCoordinator, SimEnvironment, World } from "./world.ts";
+
+/** The safety phase ends after so many steps, whatever has happened until then. */
+const safetyStepsMax = 6_000;
+const livenessStepsMax = 12_000;
+/** How often a waiting call goes on rather than something new begins. */
+const goOn = 0.8;
+
+interface Activity {
+  readonly weight: number;
+  readonly begin: () => Promise<boolean> | boolean;
+}
+
+export class Agenda {
+  private readonly world: World;
+  private readonly pokes = new Set<TaskId>();
+  private readonly again: { readonly bell: Doorbell; readonly atStep: number }[] = [];
+  private restoresLeft: number;
+  private reshardingsLeft: number;
+  private calm = false;
+  private finishedGeneration = 0;
+  private collecting = false;
+  completedCheckpoints = 0;
+
+  constructor(world: World) {
+    this.world = world;
+    this.restoresLeft = world.settings.restores;
+    this.reshardingsLeft = world.settings.reshardings;
+  }
+
+  /** Runs both phases. */
+  async run(): Promise<void> {
+    const { world } = this;
+    await world.sources.create(world.random);
+    for (let step = 0; step < safetyStepsMax && world.failure === undefined && !this.safetyIsOver; step++) await this.next();
+    await this.drain();
+  }
+
+  private get safetyIsOver(): boolean {
+    return this.finished && this.restoresLeft === 0;
+  }
+
+  private get finished(): boolean {
+    return this.finishedGeneration > 0 && this.finishedGeneration === this.world.record?.generation;
+  }
+
+  /** Without faults, until the job has finished. */
+  async drain(): Promise<void> {
+    const { world } = this;
+    world.note("faults end");
+    world.faults.mix = noFaults;
+    this.calm = true;
+    world.scheduler.thaw(true);
+    this.restoresLeft = 0;
+    this.reshardingsLeft = 0;
+    for (let step = 0; world.failure === undefined && !this.finished; step++) {
+      if (step > livenessStepsMax) return world.fail("the job does not come to its end without faults");
+      await this.next();
+    }
+    // Zombies may still be at work: what they do must not matter.
+    for (let step = 0; step < 2_000 && world.failure === undefined && !world.scheduler.idle; step++) await this.step();
+  }
+
+  /** A new generation from the checkpoint, by the same code and environments, or with another parallelism by new ones. */
+  async restoreAndDrain(manifest: BlobName, parallelism: number | undefined): Promise<void> {
+    const { world } = this;
+    const generation = world.record?.generation ?? 0;
+    for (let step = 0; world.failure === undefined && world.record?.generation === generation; step++) {
+      if (step > 50) return world.fail(`checkpoint ${manifest} cannot be restored`);
+      this.beginRestore(manifest, step === 0 ? parallelism : undefined);
+      for (let n = 0; n < 400 && world.record?.generation === generation && world.failure === undefined; n++) await this.step();
+    }
+    await this.drain();
+  }
+
+  private async next(): Promise<void> {
+    const { world } = this;
+    world.replaceDead();
+    if (!world.scheduler.idle && world.random.chance(goOn)) return this.step();
+    if (await this.begin()) await world.scheduler.settle();
+    else if (world.scheduler.idle) world.scheduler.now += 10;
+    else await this.step();
+  }
+
+  private async step(): Promise<void> {
+    this.world.scheduler.step();
+    await this.world.scheduler.settle();
+  }
+
+  private async begin(): Promise<boolean> {
+    const { world } = this;
+    const activities: Activity[] = [
+      { weight: 8, begin: () => this.ringMapping() },
+      { weight: 4, begin: () => this.produce() },
+      { weight: 2, begin: () => this.ringPoke() },
+      { weight: 1, begin: () => this.ringAgain() },
+      { weight: 1.5, begin: () => this.sweep() },
+      { weight: 3, begin: () => this.coordinate() },
+      { weight: 0.6, begin: () => this.collect() },
+      { weight: 0.4, begin: () => this.reshard() },
+      { weight: 0.15, begin: () => this.restore() },
+    ];
+    let at = world.random.next() * activities.reduce((sum, { weight }) => sum + weight, 0);
+    const chosen = activities.find(({ weight }) => (at -= weight) < 0);
+    return (await chosen?.begin()) ?? false;
+  }
+
+  // ---- producing ----
+
+  private async produce(): Promise<boolean> {
+    const { sources, random, mappings, log } = this.world;
+    if (sources.ended) return false;
+    if (sources.produced) sources.ended = random.chance(0.3);
+    else await sources.produce(random);
+    for (const source of sources.names)
+      mappings.addShards(
+        source,
+        (await log.shards(source)).map((shard) => shard.id),
+      );
+    return false;
+  }
+
+  private async reshard(): Promise<boolean> {
+    const { sources, random } = this.world;
+    if (this.reshardingsLeft === 0 || sources.ended) return false;
+    this.reshardingsLeft--;
+    this.world.note(await sources.reshard(random));
+    return false;
+  }
+
+  // ---- ringing ----
+
+  private freeEnvironment(): SimEnvironment | undefined {
+    const { world } = this;
+    const old = !this.calm && world.faults.happens("oldEnvironment");
+    const free = world.environments.filter(({ busy, deployment }) => !busy && (deployment === world.deployment) !== old);
+    return free.length === 0 ? undefined : world.random.pick(free);
+  }
+
+  private async ringMapping(): Promise<boolean> {
+    const { world } = this;
+    const mapping = world.mappings.pick(world.random);
+    if (mapping === undefined) return false;
+    const reader = mapping.task === undefined ? world.sources.reader() : world.log;
+    const batch = await world.mappings.batch(mapping, reader, world.random.between(1, world.settings.batchMax));
+    if (batch === undefined) return false;
+    const environment = this.freeEnvironment();
+    if (environment === undefined) return false;
+    this.deliver(mapping, environment, batch);
+    if (world.faults.happens("twin")) {
+      const other = this.freeEnvironment();
+      if (other !== undefined) this.ring(other, batch.bell);
+    }
+    return true;
+  }
+
+  private deliver(mapping: Mapping, environment: SimEnvironment, batch: Pick<Delivery, "bell" | "last">): void {
+    const { world } = this;
+    const { process } = environment;
+    const delivery: Delivery = { ...batch, isOpen: () => process.alive && !world.scheduler.isFrozen(process) };
+    mapping.open = delivery;
+    this.ring(environment, batch.bell, (outcome) => {
+      if (mapping.open !== delivery) return;
+      mapping.open = undefined;
+      if (outcome?.outcome !== "done" && outcome?.outcome !== "stale") return;
+      mapping.position = batch.last;
+      if (world.faults.happens("duplicate"))
+        this.again.push({ bell: batch.bell, atStep: world.scheduler.steps + world.random.int(400) });
+    });
+  }
+
+  private ringAgain(): boolean {
+    const at = this.again.findIndex(({ atStep }) => atStep <= this.world.scheduler.steps);
+    if (at < 0) return false;
+    const environment = this.freeEnvironment();
+    if (environment === undefined) return false;
+    const [{ bell }] = this.again.splice(at, 1) as [(typeof this.again)[number]];
+    this.ring(environment, bell);
+    return true;
+  }
+
+  private ringPoke(): boolean {
+    const [task] = this.pokes;
+    const environment = this.freeEnvironment();
+    if (task === undefined || environment === undefined) return false;
+    this.pokes.delete(task);
+    this.ring(environment, { kind: "poke", task });
+    return true;
+  }
+
+  /** Pokes any task that there may be. */
+  private async sweep(): Promise<boolean> {
+    const { record, random, log } = this.world;
+    if (record === undefined) return false;
+    const tasks: TaskId[] = [];
+    for (const { stage, kind, tasks: own, roots, generation } of record.topology) {
+      if (kind !== "source") tasks.push(...own.map(({ task }) => task));
+      else
+        for (const source of roots.keys())
+          for (const shard of await log.shards(source)) tasks.push(shardTask(generation, stage, source, shard.id));
+    }
+    this.pokes.add(random.pick(tasks));
+    return this.ringPoke();
+  }
+
+  private ring(
+    environment: SimEnvironment,
+    bell: Doorbell,
+    onOutcome: (outcome: TurnOutcome | undefined) => void = () => undefined,
+  ): void {
+    const { world } = this;
+    const { process } = environment;
+    const what = describe(bell);
+    world.trace.add(world.scheduler.steps, process.name, `rung: ${what}`);
+    environment.busy = true;
+    environment.environment.turn(bell).then(
+      (outcome) => {
+        environment.busy = false;
+        world.trace.add(world.scheduler.steps, process.name, `answered ${outcome.outcome}`);
+        if (outcome.outcome === "fenced") this.onFenced(environment);
+        onOutcome(outcome);
+      },
+      (error: unknown) => {
+        environment.busy = false;
+        if (!world.judge(process, what, error)) process.alive = false;
+        onOutcome(undefined);
+      },
+    );
+  }
+
+  private onFenced({ process, deployment }: SimEnvironment): void {
+    process.alive = false;
+    if (deployment === this.world.deployment) this.world.fail(`${process.name} of the latest deployment was fenced`);
+  }
+
+  // ---- coordinating ----
+
+  private freeCoordinator(): SimCoordinator | undefined {
+    const { world } = this;
+    const old = !this.calm && world.faults.happens("oldEnvironment");
+    const free = world.coordinators.filter(
+      ({ busy, process, deployment }) => !busy && !world.scheduler.isFrozen(process) && (deployment === world.deployment) !== old,
+    );
+    return free.length === 0 ? undefined : world.random.pick(free);
+  }
+
+  private coordinate(): boolean {
+    const one = this.freeCoordinator();
+    if (one === undefined) return false;
+    this.work(one, "coordinate", async () => {
+      const { coordinator } = one;
+      if (!one.started || this.world.record?.phase === "restoring") await coordinator.start();
+      one.started = true;
+      const tick = await coordinator.tick();
+      for (const task of tick.poke) this.pokes.add(task);
+      if (tick.completed !== undefined) this.completedCheckpoints++;
+      if (tick.finished) this.finishedGeneration = Math.max(this.finishedGeneration, tick.record.generation);
+    });
+    return true;
+  }
+
+  private collect(): boolean {
+    const one = this.freeCoordinator();
+    if (one === undefined || this.collecting) return false;
+    this.collecting = true;
+    this.work(one, "collect", async () => {
+      await one.coordinator.collectGarbage();
+    });
+    this.collecting = false;
+    return true;
+  }
+
+  private restore(): boolean {
+    const { record, random } = this.world;
+    if (this.restoresLeft === 0 || record?.completed === undefined || record.phase !== "running") return false;
+    this.restoresLeft--;
+    const { manifest } = random.pick(record.retained);
+    this.beginRestore(manifest, random.chance(0.5) ? random.between(1, 3) : undefined);
+    return true;
+  }
+
+  private beginRestore(manifest: BlobName, parallelism: number | undefined): void {
+    const { world } = this;
+    world.note(`restore ${manifest} ${parallelism === undefined ? "as it is" : `at parallelism ${parallelism}`}`);
+    if (parallelism !== undefined) {
+      world.graph = world.plan(parallelism);
+      world.deployment++;
+      world.replaceDead();
+    }
+    const one = this.freeCoordinator();
+    if (one === undefined) return;
+    this.work(one, "restore", async () => {
+      try {
+        await one.coordinator.restore(manifest);
+      } catch (error) {
+        // Chosen, and given up by its job before it was restored.
+        const kept = world.record?.retained.some((retained) => retained.manifest === manifest);
+        if (!isKind(error, "invalid") || kept !== false) throw error;
+      }
+    });
+  }
+
+  private work(one: SimCoordinator, what: string, work: () => Promise<void>): void {
+    const { world } = this;
+    one.busy = true;
+    const done = (process: SimProcess, failed: boolean) => {
+      one.busy = false;
+      if (failed) process.alive = false;
+    };
+    work().then(
+      () => done(one.process, false),
+      (error: unknown) => done(one.process, !world.judge(one.process, what, error)),
+    );
+  }
+}
+
+function describe(bell: Doorbell): string {
+  if (bell.kind === "poke") return `poke ${bell.task}`;
+  const { records } = bell;
+  const where = bell.kind === "frames" ? bell.task : `${bell.source} ${bell.shard.slice(-2)}`;
+  return `${bell.kind} of ${where}, ${records[0]?.position} to ${records[records.length - 1]?.position}`;
+}

@@ -1,0 +1,71 @@
+/** Faults as data: how likely each is where it can happen, and how often each did. */
+
+/** Probabilities, each per occasion. */
+export interface FaultMix {
+  // Per port call.
+  /** The process dies; the call had no effect. */
+  readonly crashBefore: number;
+  /** The process dies; the call had its effect. */
+  readonly crashAfter: number;
+  /** `unavailable`, without effect. */
+  readonly refused: number;
+  /** `unavailable`, although the effect took place. */
+  readonly lostResponse: number;
+  /** The process freezes before the effect, and goes on long after others have taken over. */
+  readonly zombieBefore: number;
+  /** The same with the effect done. */
+  readonly zombieAfter: number;
+  /** The effect took place, the response is slow. */
+  readonly slow: number;
+  /** Of a read of a ring: part of it is read before, part after what happens meanwhile. */
+  readonly tornRead: number;
+  /** Per record appended. */
+  readonly throttled: number;
+  // Per delivery.
+  /** A batch is delivered again after it succeeded. */
+  readonly duplicate: number;
+  /** A batch is given to two environments at once. */
+  readonly twin: number;
+  /** An environment of an older deployment is rung. */
+  readonly oldEnvironment: number;
+}
+
+export type Fault = keyof FaultMix;
+export type FaultCounts = Record<Fault, number>;
+
+/** The one mix in which every rule is shown to matter. */
+export const commonFaults: FaultMix = {
+  crashBefore: 0.004,
+  crashAfter: 0.006,
+  refused: 0.004,
+  lostResponse: 0.008,
+  zombieBefore: 0.008,
+  zombieAfter: 0.004,
+  slow: 0.1,
+  tornRead: 0.1,
+  throttled: 0.03,
+  duplicate: 0.15,
+  twin: 0.08,
+  oldEnvironment: 0.1,
+};
+
+export const noFaults: FaultMix = {
+  crashBefore: 0,
+  crashAfter: 0,
+  refused: 0,
+  lostResponse: 0,
+  zombieBefore: 0,
+  zombieAfter: 0,
+  slow: 0,
+  tornRead: 0,
+  throttled: 0,
+  duplicate: 0,
+  twin: 0,
+  oldEnvironment: 0,
+};
+
+export const faultNames = Object.keys(noFaults) as readonly Fault[];
+
+export function noCounts(): FaultCounts {
+  return { ...noFaults };
+}

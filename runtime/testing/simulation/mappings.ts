@@ -1,0 +1,68 @@
+/**
+ * The event source mapping, as a model: for every shard it takes batches in order, gives each to some environment, and moves on only
+ * after success. What an environment that died or froze was given is given again.
+ */
+import { id, type Position, type ShardId, type TaskId } from "../../base/ids.ts";
+import type { Doorbell } from "../../driver/doorbell.ts";
+import type { LogReader } from "../../ports/log.ts";
+import { taskId } from "../../streaming/channel.ts";
+import type { SimRandom } from "./random.ts";
+
+/** One shard of one stream. */
+export interface Mapping {
+  readonly stream: string;
+  readonly shard: ShardId;
+  /** Whose inbox it is; undefined: a source's shard. */
+  readonly task: TaskId | undefined;
+  position: Position | "horizon";
+  /** The delivery it waits for: one at a time. */
+  open: Delivery | undefined;
+}
+
+/** A batch in the hands of an environment. */
+export interface Delivery {
+  readonly bell: Doorbell;
+  readonly last: Position;
+  /** Whether its environment may still answer. */
+  isOpen(): boolean;
+}
+
+export class Mappings {
+  private readonly mappings = new Map<string, Mapping>();
+
+  /** Shards of a source. */
+  addShards(stream: string, shards: readonly ShardId[]): void {
+    for (const shard of shards) this.add(stream, shard, undefined);
+  }
+
+  /** Shards of an inbox, by its name `inbox-<generation>-<stage>`: shard n is the inbox of task n. */
+  addInbox(stream: string, shards: readonly ShardId[]): void {
+    const match = /^inbox-(\d+)-(.+)$/.exec(stream)!;
+    shards.forEach((shard, n) => this.add(stream, shard, taskId(Number(match[1]), match[2] as string, String(n))));
+  }
+
+  private add(stream: string, shard: ShardId, task: TaskId | undefined): void {
+    const name = `${stream} ${shard}`;
+    if (!this.mappings.has(name))
+      this.mappings.set(name, { stream, shard, task, position: id<Position>("horizon"), open: undefined });
+  }
+
+  /** One that waits for nothing; undefined when there is none. */
+  pick(random: SimRandom): Mapping | undefined {
+    const free = [...this.mappings.values()].filter(({ open }) => open === undefined || !open.isOpen());
+    return free.length === 0 ? undefined : random.pick(free);
+  }
+
+  /** The next batch of a mapping; undefined when there is nothing to read. */
+  async batch(mapping: Mapping, reader: LogReader, records: number): Promise<{ bell: Doorbell; last: Position } | undefined> {
+    const { stream, shard, task } = mapping;
+    const read = await reader.read(stream, shard, mapping.position, { records, bytes: 1 << 20 });
+    const last = read.records[read.records.length - 1];
+    if (last === undefined) return undefined;
+    const bell: Doorbell =
+      task === undefined
+        ? { kind: "records", source: stream, shard, records: read.records }
+        : { kind: "frames", task, records: read.records };
+    return { bell, last: id<Position>(last.position) };
+  }
+}

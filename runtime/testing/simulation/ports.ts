@@ -1,0 +1,159 @@
+/** The ports of one simulated process: the shared ones in memory, behind faults. */
+import type { TaskId } from "../../base/ids.ts";
+import type { AppendResult, Log, LogReader, LogRecordToAppend } from "../../ports/log.ts";
+import type { Blobs } from "../../ports/blobs.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Journal, JournalTail } from "../../ports/journal.ts";
+import type { Pages } from "../../ports/pages.ts";
+import type { Ports } from "../../ports/ports.ts";
+import type { SinkDriver } from "../../ports/sink-driver.ts";
+import type { Telemetry } from "../../ports/telemetry.ts";
+import type { Faults } from "./faults.ts";
+import type { SimRandom } from "./random.ts";
+import type { SimProcess, SimScheduler } from "./scheduler.ts";
+
+/** What all processes share: exchangeable, so read at every call. */
+export interface SharedPorts {
+  readonly log: Log;
+  readonly journal: Journal;
+  readonly pages: Pages;
+  readonly blobs: Blobs;
+  readonly sinks: SinkDriver;
+  readonly telemetry: Telemetry;
+  source(uid: string): LogReader;
+}
+
+/** Called when a process has written an entry. */
+export type OnWritten = (task: TaskId, seq: number) => void;
+
+export function createPorts(
+  process: SimProcess,
+  shared: SharedPorts,
+  faults: Faults,
+  scheduler: SimScheduler,
+  random: SimRandom,
+  onWritten: OnWritten = () => undefined,
+): Ports {
+  const call = <T>(what: string, effect: () => Promise<T>) => faults.call(process, what, effect);
+  return {
+    log: faultyLog(shared, call, faults, random),
+    journal: faultyJournal(shared, call, faults, random, onWritten),
+    pages: faultyPages(shared, call),
+    blobs: faultyBlobs(shared, call),
+    clock: faultyClock(scheduler, call),
+    telemetry: shared.telemetry,
+    sinks: faultySinks(shared, call),
+    source: (uid) => faultyReader(() => shared.source(uid), call),
+  };
+}
+
+type Call = <T>(what: string, effect: () => Promise<T>) => Promise<T>;
+
+function faultyReader(inner: () => LogReader, call: Call): LogReader {
+  return {
+    shards: (stream) => call(`shards ${stream}`, () => inner().shards(stream)),
+    read: (stream, shard, after, limit) =>
+      call(`read ${stream} ${shard.slice(-2)} after ${after}`, () => inner().read(stream, shard, after, limit)),
+  };
+}
+
+function faultyLog(shared: SharedPorts, call: Call, faults: Faults, random: SimRandom): Log {
+  return {
+    ...faultyReader(() => shared.log, call),
+    append: (stream, records) =>
+      call(`append ${stream} ${records.length}`, () => appendInAnyOrder(shared.log, stream, records, faults, random)),
+  };
+}
+
+/** Some records may be throttled, and there is no order among the others. */
+async function appendInAnyOrder(
+  log: Log,
+  stream: string,
+  records: readonly LogRecordToAppend[],
+  faults: Faults,
+  random: SimRandom,
+): Promise<readonly AppendResult[]> {
+  const results: AppendResult[] = records.map(() => ({ outcome: "throttled" }));
+  const taken = records.map((_, n) => n).filter(() => !faults.happens("throttled"));
+  const order = random.shuffled(taken);
+  if (order.length === 0) return results;
+  const appended = await log.append(
+    stream,
+    order.map((n) => records[n] as LogRecordToAppend),
+  );
+  order.forEach((n, place) => (results[n] = appended[place] as AppendResult));
+  return results;
+}
+
+function faultyJournal(shared: SharedPorts, call: Call, faults: Faults, random: SimRandom, onWritten: OnWritten): Journal {
+  const { ringSize } = shared.journal;
+  const tail = (task: TaskId, after: number) => call(`tail ${task} after ${after}`, () => shared.journal.tail(task, after));
+  return {
+    ringSize,
+    tail: async (task, after) => {
+      if (!faults.happens("tornRead")) return tail(task, after);
+      const early = await tail(task, after);
+      const late = await tail(task, after);
+      return tear(early, late, ringSize, random);
+    },
+    write: (task, entry) =>
+      call(`write ${task} ${entry.seq} as ${entry.attempt}`, async () => {
+        const result = await shared.journal.write(task, entry);
+        if (result.outcome === "written") onWritten(task, entry.seq);
+        return result;
+      }),
+    post: (task, message) => call(`post ${task} ${message.name} ${message.version}`, () => shared.journal.post(task, message)),
+  };
+}
+
+/** A query reads one item after the other: each slot as it was before, or as it was after what happened meanwhile. */
+function tear(early: JournalTail, late: JournalTail, ringSize: number, random: SimRandom): JournalTail {
+  const slots = new Map<number, JournalTail["entries"][number]>();
+  const readEarly = () => random.chance(0.5);
+  const both = new Map([early, late].map((tail) => [tail, new Map(tail.entries.map((entry) => [entry.seq % ringSize, entry]))]));
+  for (let slot = 0; slot < ringSize; slot++) {
+    const entry = both.get(readEarly() ? early : late)?.get(slot);
+    if (entry !== undefined) slots.set(slot, entry);
+  }
+  const entries = [...slots.values()].sort((a, b) => a.seq - b.seq);
+  return { entries, messages: readEarly() ? early.messages : late.messages };
+}
+
+function faultyPages(shared: SharedPorts, call: Call): Pages {
+  return {
+    get: (ids) => call(`pages.get ${ids.length}`, () => shared.pages.get(ids)),
+    put: (page) =>
+      call(`pages.put ${page.writer} ${page.operator} ${page.keyGroup} v${page.version}`, () => shared.pages.put(page)),
+    delete: (ids) => call(`pages.delete ${ids.length}`, () => shared.pages.delete(ids)),
+  };
+}
+
+function faultyBlobs(shared: SharedPorts, call: Call): Blobs {
+  return {
+    put: (name, bytes, options) => call(`put ${name}`, () => shared.blobs.put(name, bytes, options)),
+    get: (name, range) => call(`get ${name}`, () => shared.blobs.get(name, range)),
+    list: (prefix, after) => call(`list ${prefix}`, () => shared.blobs.list(prefix, after)),
+    delete: (names) => call(`delete ${names.join(" ")}`, () => shared.blobs.delete(names)),
+  };
+}
+
+function faultyClock(scheduler: SimScheduler, call: Call): Clock {
+  return {
+    now: () => scheduler.now,
+    sleep: (ms) =>
+      call(`sleep ${ms}`, async () => {
+        scheduler.now += ms;
+      }),
+    remainingMs: () => Infinity,
+  };
+}
+
+function faultySinks(shared: SharedPorts, call: Call): SinkDriver {
+  return {
+    carryOut: (effect) =>
+      call(`sink ${effect.operator} ${effect.task} ${effect.seq}.${effect.n}`, () => shared.sinks.carryOut(effect)),
+    deadLetters: (batch) => call(`deadLetters ${batch.task} ${batch.seq}`, () => shared.sinks.deadLetters(batch)),
+    quarantine: (operator, restored) =>
+      call(`quarantine ${operator} for ${restored.generation}`, () => shared.sinks.quarantine(operator, restored)),
+  };
+}

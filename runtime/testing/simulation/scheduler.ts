@@ -1,0 +1,96 @@
+/**
+ * Owns all concurrency of a simulation: whatever waits, waits here, and one at a time goes on, chosen at random.
+ *
+ * S1 Nothing runs but what was chosen; between two choices everything that follows from the first has run.
+ * S2 What belongs to a dead process never goes on.
+ */
+import type { SimRandom } from "./random.ts";
+
+/** A process: an environment or a coordinator, until it dies. */
+export class SimProcess {
+  readonly name: string;
+  alive = true;
+  /** Until this step it stands still: the world has given it up, but it will go on. */
+  frozenUntil = 0;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+interface Waiting {
+  readonly process: SimProcess;
+  readonly run: () => void;
+}
+
+export class SimScheduler {
+  steps = 0;
+  /** Epoch ms, virtual. */
+  now = 1_000_000;
+  private readonly random: SimRandom;
+  private ready: Waiting[] = [];
+  private frozen: Waiting[] = [];
+
+  constructor(random: SimRandom) {
+    this.random = random;
+  }
+
+  wait(process: SimProcess, run: () => void): void {
+    this.ready.push({ process, run });
+  }
+
+  /** Lets it wait for so many steps, whatever the others do. */
+  freeze(process: SimProcess, steps: number, run: () => void): void {
+    process.frozenUntil = this.steps + steps;
+    this.frozen.push({ process, run });
+  }
+
+  isFrozen(process: SimProcess): boolean {
+    return process.alive && process.frozenUntil > this.steps;
+  }
+
+  /** Whether anything can go on now. */
+  get idle(): boolean {
+    return this.ready.length === 0;
+  }
+
+  get sleepers(): number {
+    return this.frozen.length;
+  }
+
+  /** Wakes zombies whose time has come, or all. */
+  thaw(all: boolean): void {
+    if (this.frozen.length === 0) return;
+    if (all) for (const { process } of this.frozen) process.frozenUntil = 0;
+    const due = this.frozen.filter(({ process }) => !this.isFrozen(process));
+    if (due.length === 0) return;
+    this.frozen = this.frozen.filter(({ process }) => this.isFrozen(process));
+    this.ready.push(...due);
+  }
+
+  /** Lets one go on; false when none can. */
+  step(): boolean {
+    this.steps++;
+    this.now += this.random.int(3);
+    this.thaw(false);
+    while (this.ready.length > 0) {
+      const at = this.random.int(this.ready.length);
+      const chosen = this.ready[at] as Waiting;
+      const last = this.ready.pop() as Waiting;
+      if (at < this.ready.length) this.ready[at] = last;
+      if (!chosen.process.alive) continue;
+      if (this.isFrozen(chosen.process)) {
+        this.frozen.push(chosen);
+        continue;
+      }
+      chosen.run();
+      return true;
+    }
+    return false;
+  }
+
+  /** Everything that follows from what has run, has run. */
+  async settle(): Promise<void> {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+}

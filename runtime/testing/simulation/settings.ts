@@ -1,0 +1,75 @@
+/** What one seed runs: a topology, its size and limits, all small, so that everything that is rare elsewhere is common here. */
+import type { JobOptions } from "../../api/graph.ts";
+import { millis } from "../../api/duration.ts";
+import type { PayloadOptions } from "../../driver/journal-entry.ts";
+import { defaultLimits, type TaskLimits } from "../../task/task-plan.ts";
+import type { SimRandom } from "./random.ts";
+import { topologies, type Topology } from "./topologies.ts";
+
+export interface Settings {
+  readonly topology: Topology;
+  readonly records: number;
+  readonly parallelism: number;
+  readonly keyGroups: number;
+  readonly statePlacement: NonNullable<JobOptions["statePlacement"]>;
+  readonly checkpointIntervalMs: number;
+  readonly checkpointTimeoutMs: number;
+  readonly retained: number;
+  readonly ringSize: number;
+  readonly cacheBytesMax: number;
+  readonly journalBytesMax: number;
+  readonly recordsPerTurn: number;
+  readonly batchMax: number;
+  readonly payload: PayloadOptions;
+  readonly limits: TaskLimits;
+  readonly environments: number;
+  readonly reshardings: number;
+  readonly restores: number;
+}
+
+export function drawSettings(random: SimRandom, topology: string | undefined): Settings {
+  const named = topologies.filter(({ name }) => name === topology);
+  return {
+    topology: random.pick(named.length > 0 ? named : topologies),
+    records: random.between(30, 110),
+    parallelism: random.between(1, 3),
+    keyGroups: random.pick([4, 8, 16, 32]),
+    statePlacement: random.pick(["cooling", "cooling", "table", "segments"] as const),
+    checkpointIntervalMs: random.pick([40, 100, 250]),
+    checkpointTimeoutMs: random.pick([120, 400, 2_000]),
+    retained: random.between(1, 3),
+    ringSize: random.between(12, 18),
+    cacheBytesMax: random.pick([0, 1_500, 8_000]),
+    journalBytesMax: random.pick([3_000, 1 << 20]),
+    recordsPerTurn: random.between(4, 20),
+    batchMax: random.between(2, 20),
+    payload: {
+      inlineBytesMax: random.pick([300, 1_500, Infinity]),
+      compressFromBytes: random.chance(0.15) ? 200 : Infinity,
+    },
+    limits: {
+      ...defaultLimits,
+      frameBytesMax: random.pick([700, 1_000_000]),
+      heldBytesMax: random.pick([1_500, 64 << 20, 64 << 20]),
+      outputBytesMax: random.pick([500, 8 << 20]),
+    },
+    environments: random.between(2, 4),
+    reshardings: random.between(0, 3),
+    restores: random.between(0, 3),
+  };
+}
+
+export function jobOptions(settings: Settings, parallelism: number): JobOptions {
+  return {
+    parallelism,
+    keyGroups: settings.keyGroups,
+    onUserError: "fail",
+    watermarkStep: millis(20),
+    statePlacement: settings.statePlacement,
+    checkpoints: {
+      interval: millis(settings.checkpointIntervalMs),
+      timeout: millis(settings.checkpointTimeoutMs),
+      retained: settings.retained,
+    },
+  };
+}

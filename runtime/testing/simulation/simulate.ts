@@ -1,0 +1,63 @@
+/** Runs one seed: a world, its phases, its checks. A function of its arguments alone. */
+import { Agenda } from "./agenda.ts";
+import { checkObjects, checkOutputs } from "./checkers.ts";
+import { commonFaults, type FaultCounts, type FaultMix } from "./fault-mix.ts";
+import type { Rule } from "./rules.ts";
+import type { Settings } from "./settings.ts";
+import { World } from "./world.ts";
+
+export interface SimulateOptions {
+  /** Name of a topology; default: any. */
+  readonly topology?: string | undefined;
+  readonly faults?: FaultMix;
+  /** Settings to take instead of the seed's. */
+  readonly settings?: Partial<Settings>;
+  /** The rule to switch off: the run ought to fail. */
+  readonly without?: Rule | undefined;
+}
+
+export interface SeedResult {
+  readonly seed: number;
+  readonly topology: string;
+  /** What was found wrong; undefined: the seed has passed. */
+  readonly failure: Error | undefined;
+  /** The last events. */
+  readonly trace: readonly string[];
+  readonly faults: FaultCounts;
+  readonly steps: number;
+  readonly checkpoints: number;
+  readonly generations: number;
+  /** Of everything that happened. */
+  readonly hash: string;
+}
+
+export async function simulateSeed(seed: number, options: SimulateOptions = {}): Promise<SeedResult> {
+  const { topology, faults = commonFaults, settings, without } = options;
+  const world = new World({ seed, topology, faults, settings, without });
+  const agenda = new Agenda(world);
+  await agenda.run();
+  if (world.failure === undefined) checkOutputs(world, "at the end");
+  if (world.failure === undefined) await checkObjects(world);
+  if (world.failure === undefined) await checkRestore(world, agenda);
+  return {
+    seed,
+    topology: world.settings.topology.name,
+    failure: world.failure,
+    trace: world.trace.last,
+    faults: world.faults.counts,
+    steps: world.scheduler.steps,
+    checkpoints: agenda.completedCheckpoints,
+    generations: world.record?.generation ?? 0,
+    hash: world.trace.hash,
+  };
+}
+
+/** C6 A retained checkpoint, restored without faults, leads to the same outputs; what it refers to are immutable objects alone. */
+async function checkRestore(world: World, agenda: Agenda): Promise<void> {
+  const retained = world.record?.retained ?? [];
+  if (retained.length === 0) return;
+  const { manifest } = world.random.pick(retained);
+  world.shared.pages = world.createPages();
+  await agenda.restoreAndDrain(manifest, world.random.chance(0.5) ? world.random.between(1, 3) : undefined);
+  if (world.failure === undefined) checkOutputs(world, `after ${manifest} was restored`);
+}

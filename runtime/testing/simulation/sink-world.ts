@@ -1,0 +1,139 @@
+/**
+ * The outside that simulated jobs write to, with the whole of its history, so that a restore takes back exactly what lies beyond its
+ * checkpoint.
+ *
+ * W1 An object is written once under its name (generation, task, seq, n); a name that was taken back is not given again.
+ * W2 A row is written over an older version alone: (generation, seq, n), compared in that order.
+ * W3 A generation begins with exactly what was published up to the checkpoint it was restored from.
+ */
+import type { OperatorUid, TaskId } from "../../base/ids.ts";
+import type { DeadLetterBatch, Restored, SinkDriver, SinkEffect } from "../../ports/sink-driver.ts";
+import type { TableRow } from "./sinks.ts";
+
+/** Parts of W2 that can be left out, to show that it would be noticed. */
+export type VersionPart = "check" | "generation" | "n";
+
+interface Written {
+  readonly name: string;
+  readonly effect: SinkEffect;
+  readonly value: unknown;
+}
+
+type Version = readonly [generation: number, seq: number, n: number];
+
+interface Row {
+  readonly key: string;
+  version: Version;
+  /** Undefined: deleted. */
+  current: Written | undefined;
+  readonly history: Written[];
+}
+
+class Target {
+  readonly objects = new Map<string, Written>();
+  readonly rows = new Map<string, Row>();
+  /** Names that count, of all that were ever written. */
+  alive = new Set<string>();
+  /** By generation: what was alive when it began. */
+  readonly startedWith = new Map<number, ReadonlySet<string>>();
+}
+
+export class SinkWorld implements SinkDriver {
+  private readonly targets = new Map<string, Target>();
+  private readonly skips: VersionPart | undefined;
+  readonly deadLettersSeen: DeadLetterBatch[] = [];
+
+  constructor(skips?: VersionPart) {
+    this.skips = skips;
+  }
+
+  private target(operator: string): Target {
+    let target = this.targets.get(operator);
+    if (target === undefined) this.targets.set(operator, (target = new Target()));
+    return target;
+  }
+
+  async carryOut(effect: SinkEffect): Promise<void> {
+    const target = this.target(effect.operator);
+    const value = JSON.parse(Buffer.from(effect.payload).toString()) as unknown;
+    const name = `${effect.generation}/${effect.task}/${effect.seq}/${effect.n}`;
+    if (Array.isArray(value)) this.append(target, { name, effect, value });
+    else this.upsert(target, { name, effect, value: (value as TableRow).value }, (value as TableRow).key);
+  }
+
+  private append(target: Target, written: Written): void {
+    if (target.objects.has(written.name)) return;
+    target.objects.set(written.name, written);
+    target.alive.add(written.name);
+  }
+
+  private upsert(target: Target, written: Written, key: string): void {
+    const version: Version = [written.effect.generation, written.effect.seq, written.effect.n];
+    let row = target.rows.get(key);
+    if (row === undefined) target.rows.set(key, (row = { key, version: [0, 0, 0], current: undefined, history: [] }));
+    if (this.skips !== "check" && this.compare(version, row.version) <= 0) return;
+    row.version = version;
+    row.current = written;
+    target.alive.add(written.name);
+    if (!row.history.some(({ name }) => name === written.name)) row.history.push(written);
+  }
+
+  private compare(a: Version, b: Version): number {
+    if (a[0] !== b[0] && this.skips !== "generation") return a[0] - b[0];
+    if (a[1] !== b[1]) return a[1] - b[1];
+    return this.skips === "n" ? 0 : a[2] - b[2];
+  }
+
+  async deadLetters(batch: DeadLetterBatch): Promise<void> {
+    this.deadLettersSeen.push(batch);
+  }
+
+  async quarantine(operator: OperatorUid, restored: Restored): Promise<void> {
+    const target = this.target(operator);
+    if (target.startedWith.has(restored.generation)) return;
+    const before = target.startedWith.get(restored.from) ?? new Set<string>();
+    const contains = ({ name, effect }: Written) => before.has(name) || isContained(effect, restored);
+    target.alive = new Set([...target.objects.values()].filter(contains).map(({ name }) => name));
+    for (const row of target.rows.values()) takeBack(row, contains, restored.generation, target.alive);
+    target.startedWith.set(restored.generation, new Set(target.alive));
+  }
+
+  /** The rows that count in a list of rows, as text. */
+  list(operator: string): string[] {
+    const target = this.target(operator);
+    const rows: string[] = [];
+    for (const { name, value } of target.objects.values())
+      if (target.alive.has(name)) for (const row of value as unknown[]) rows.push(JSON.stringify(row));
+    return rows.sort();
+  }
+
+  /** The rows of a table, as text by key. */
+  table(operator: string): Map<string, string> {
+    const rows = new Map<string, string>();
+    for (const [key, { current }] of this.target(operator).rows)
+      if (current !== undefined) rows.set(key, JSON.stringify(current.value));
+    return rows;
+  }
+}
+
+function isContained({ generation, task, seq }: SinkEffect, { from, lastSeq }: Restored): boolean {
+  return generation === from && seq <= (lastSeq.get(task as TaskId) ?? 0);
+}
+
+/** Puts a row back to its last value in the checkpoint, or leaves a tombstone: under a version above the older generations'. */
+function takeBack(row: Row, contains: (written: Written) => boolean, generation: number, alive: Set<string>): void {
+  const kept = row.history.filter(contains);
+  for (const { name } of kept) alive.add(name);
+  const last = kept.reduce<Written | undefined>(
+    (best, one) => (best === undefined || isNewer(one, best) ? one : best),
+    undefined,
+  );
+  if (last === row.current) return;
+  row.current = last;
+  row.version = [generation, 0, 0];
+}
+
+function isNewer({ effect: a }: Written, { effect: b }: Written): boolean {
+  if (a.generation !== b.generation) return a.generation > b.generation;
+  return a.seq !== b.seq ? a.seq > b.seq : a.n > b.n;
+}

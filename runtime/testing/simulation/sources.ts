@@ -1,0 +1,74 @@
+/** The streams that simulated jobs read: appended to while they run, split and merged, and ended at last. */
+import type { ShardId } from "../../base/ids.ts";
+import type { MemoryLog } from "../../adapters/memory/memory-log.ts";
+import type { LogReader, Shard } from "../../ports/log.ts";
+import { hashKeyOf } from "../../state/key.ts";
+import { mergeRanges } from "../../streaming/hash-range.ts";
+import type { SimRandom } from "./random.ts";
+import { encodeRecord, type SimRecord } from "./workload.ts";
+
+export class SimSources {
+  readonly names: readonly string[];
+  private readonly log: MemoryLog;
+  private readonly left: ReadonlyMap<string, SimRecord[]>;
+  /** Nothing more will be appended: shards that are read out have ended. */
+  ended = false;
+
+  constructor(log: MemoryLog, records: ReadonlyMap<string, readonly SimRecord[]>) {
+    this.log = log;
+    this.names = [...records.keys()];
+    this.left = new Map([...records].map(([source, own]) => [source, [...own]]));
+  }
+
+  async create(random: SimRandom): Promise<void> {
+    for (const source of this.names) await this.log.createStream(source, random.between(1, 3));
+  }
+
+  get produced(): boolean {
+    return this.names.every((source) => this.left.get(source)?.length === 0);
+  }
+
+  /** Appends the next few records of a source. */
+  async produce(random: SimRandom): Promise<void> {
+    const source = random.pick(this.names.filter((name) => this.left.get(name)?.length !== 0));
+    const next = this.left.get(source)!.splice(0, random.between(1, 8));
+    await this.log.append(
+      source,
+      next.map((record) => ({
+        hashKey: hashKeyOf(record.key, "md5"),
+        partitionKey: record.key,
+        bytes: encodeRecord(record),
+      })),
+    );
+  }
+
+  /** Splits a shard or merges two. */
+  async reshard(random: SimRandom): Promise<string> {
+    const source = random.pick(this.names);
+    const open = (await this.log.shards(source)).filter((shard) => !shard.closed);
+    const shard = random.pick(open);
+    const neighbour = open.find((other) => mergeRanges(other.range, shard.range) !== undefined);
+    if (neighbour !== undefined && random.chance(0.5)) {
+      await this.log.mergeShards(source, shard.id, neighbour.id);
+      return `merge ${source} ${shard.id} ${neighbour.id}`;
+    }
+    await this.log.splitShard(source, shard.id);
+    return `split ${source} ${shard.id}`;
+  }
+
+  /** What tasks read. */
+  reader(): LogReader {
+    return {
+      shards: (stream) => this.shards(stream),
+      read: async (stream, shard: ShardId, after, limit) => {
+        const result = await this.log.read(stream, shard, after, limit);
+        return this.ended && result.behindMs === 0 ? { ...result, next: undefined } : result;
+      },
+    };
+  }
+
+  async shards(source: string): Promise<readonly Shard[]> {
+    const shards = await this.log.shards(source);
+    return this.ended ? shards.map((shard) => ({ ...shard, closed: true })) : shards;
+  }
+}

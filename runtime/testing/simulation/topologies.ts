@@ -1,0 +1,340 @@
+/**
+ * Small jobs with their oracles: each says by plain recomputation from all records what must come out. What they compute does not
+ * depend on how records of different shards interleave, and no record is late.
+ */
+import type { DataStream } from "../../api/data-stream.ts";
+import { boundedOutOfOrderness } from "../../api/watermarks.ts";
+import { combine, count, sum } from "../../api/aggregators.ts";
+import { defineJob } from "../../api/define-job.ts";
+import { millis } from "../../api/duration.ts";
+import { keyedProcess, type } from "../../api/functions.ts";
+import type { JobOptions } from "../../api/graph.ts";
+import type { JobBuilder } from "../../api/job-builder.ts";
+import { list, map, value } from "../../api/state.ts";
+import { session, tumbling } from "../../api/windows.ts";
+import type { Job } from "../../api/job.ts";
+import { appendSink, tableSink } from "./sinks.ts";
+import { outOfOrdernessMs, type SimRecord, simulatedSource } from "./workload.ts";
+
+/** What must have come out: rows of each list, in any order, and the last row of each key of each table. */
+export interface Expected {
+  readonly lists: ReadonlyMap<string, readonly unknown[]>;
+  readonly tables: ReadonlyMap<string, ReadonlyMap<string, unknown>>;
+}
+
+export interface Topology {
+  readonly name: string;
+  readonly sources: readonly string[];
+  build(job: JobBuilder): void;
+  expect(records: readonly SimRecord[]): Expected;
+}
+
+export function jobOf(topology: Topology, options: JobOptions): Job {
+  return defineJob("simulated", (job) => topology.build(job), options);
+}
+
+const windowMs = 100;
+const gapMs = 45;
+
+function read(job: JobBuilder, source: string) {
+  return job.source(source, simulatedSource(source), {
+    timestamps: (record) => record.at,
+    watermarks: boundedOutOfOrderness(millis(outOfOrdernessMs)),
+  });
+}
+
+const totals = () => combine({ n: count(), total: sum<SimRecord>((record) => record.value) });
+
+interface Total {
+  readonly n: number;
+  readonly total: number;
+}
+
+interface WindowRow extends Total {
+  readonly key: string;
+  readonly start: number;
+}
+
+function startOf(at: number, sizeMs: number): number {
+  return Math.floor(at / sizeMs) * sizeMs;
+}
+
+/** Groups in the order of their first record. */
+function groupBy<T>(records: readonly T[], key: (record: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const record of records) {
+    const group = groups.get(key(record));
+    if (group === undefined) groups.set(key(record), [record]);
+    else group.push(record);
+  }
+  return groups;
+}
+
+function totalOf(records: readonly SimRecord[]): Total {
+  return { n: records.length, total: records.reduce((total, record) => total + record.value, 0) };
+}
+
+function windowRows(records: readonly SimRecord[], key: (record: SimRecord) => string): WindowRow[] {
+  const windows = groupBy(records, (record) => `${key(record)} ${startOf(record.at, windowMs)}`);
+  return [...windows.values()].map((group) => {
+    const first = group[0] as SimRecord;
+    return { key: key(first), start: startOf(first.at, windowMs), ...totalOf(group) };
+  });
+}
+
+/** One source, tumbling windows; every record also goes out as it came. */
+const windows: Topology = {
+  name: "windows",
+  sources: ["a"],
+  build(job) {
+    const records = read(job, "a");
+    records.map("ids", (record) => record.id).sinkTo("seen", appendSink("seen"));
+    records
+      .keyBy((record) => record.key)
+      .window(tumbling(millis(windowMs)))
+      .aggregate("perWindow", totals(), (key, window, of): WindowRow => ({ key, start: window.start, n: of.n, total: of.total }))
+      .sinkTo("rows", appendSink("rows"));
+  },
+  expect: (records) => ({
+    lists: new Map<string, readonly unknown[]>([
+      ["seen", records.map((record) => record.id)],
+      ["rows", windowRows(records, (record) => record.key)],
+    ]),
+    tables: new Map(),
+  }),
+};
+
+interface SessionRow extends Total {
+  readonly key: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+function sessionRows(records: readonly SimRecord[]): SessionRow[] {
+  const rows: SessionRow[] = [];
+  for (const [key, own] of groupBy(records, (record) => record.key)) {
+    let open: SimRecord[] = [];
+    const close = () => {
+      const first = open[0];
+      const last = open[open.length - 1];
+      if (first !== undefined && last !== undefined) rows.push({ key, start: first.at, end: last.at + gapMs, ...totalOf(open) });
+      open = [];
+    };
+    for (const record of [...own].sort((a, b) => a.at - b.at)) {
+      const last = open[open.length - 1];
+      if (last !== undefined && record.at > last.at + gapMs) close();
+      open.push(record);
+    }
+    close();
+  }
+  return rows;
+}
+
+/** Two sources as one, sessions; results as a list and as a table. */
+const sessions: Topology = {
+  name: "sessions",
+  sources: ["a", "b"],
+  build(job) {
+    const rows = read(job, "a")
+      .union(read(job, "b"))
+      .keyBy((record) => record.key)
+      .window(session(millis(gapMs)))
+      .aggregate("perSession", totals(), (key, window, of): SessionRow => ({
+        key,
+        start: window.start,
+        end: window.end,
+        n: of.n,
+        total: of.total,
+      }));
+    rows.sinkTo("rows", appendSink("rows"));
+    rows.sinkTo(
+      "table",
+      tableSink("table", (row: SessionRow) => `${row.key}@${row.start}`),
+    );
+  },
+  expect: (records) => {
+    const rows = sessionRows(records);
+    return {
+      lists: new Map([["rows", rows]]),
+      tables: new Map([["table", new Map(rows.map((row) => [`${row.key}@${row.start}`, row]))]]),
+    };
+  },
+};
+
+interface KeyTotal extends Total {
+  readonly key: string;
+}
+
+const byKey = (row: { readonly key: string }) => row.key;
+const one = (record: SimRecord): KeyTotal => ({ key: record.key, n: 1, total: record.value });
+const add = (a: KeyTotal, b: KeyTotal): KeyTotal => ({ key: a.key, n: a.n + b.n, total: a.total + b.total });
+
+function keyTotals(records: readonly SimRecord[]): Map<string, KeyTotal> {
+  return new Map([...groupBy(records, byKey)].map(([key, own]) => [key, { key, ...totalOf(own) }]));
+}
+
+/** Two sources as one, a total that rolls on: the table's rows are written again and again. */
+const rolling: Topology = {
+  name: "rolling",
+  sources: ["a", "b"],
+  build(job) {
+    read(job, "a")
+      .union(read(job, "b"))
+      .map("one", one)
+      .keyBy(byKey)
+      .reduce("total", add)
+      .sinkTo("table", tableSink("table", byKey));
+  },
+  expect: (records) => ({
+    lists: new Map(),
+    tables: new Map([["table", keyTotals(records)]]),
+  }),
+};
+
+/** State of every kind and timers: every window's ids as they were collected, by hand. */
+function collector() {
+  return keyedProcess({
+    key: type<string>(),
+    state: { items: list<SimRecord>(), byWindow: map<number, number>(), seen: value<number>() },
+    output: type<{ key: string; end: number; ids: number[]; n: number; seen: number }>(),
+    onRecord(record: SimRecord, { state, timers }) {
+      const end = startOf(record.at, windowMs) + windowMs;
+      state.items.add(record);
+      state.byWindow.set(end, (state.byWindow.get(end) ?? 0) + 1);
+      state.seen.set((state.seen.get() ?? 0) + 1);
+      timers.eventTime(end);
+    },
+    onTimer(at, ctx) {
+      const { state, key } = ctx;
+      const items = state.items.get();
+      const due = items.filter((record) => record.at < at);
+      const ids = due.map((record) => record.id).sort((a, b) => a - b);
+      // What was seen depends on the interleaving; that it is no less than what was due does not.
+      const enough = (state.seen.get() ?? 0) >= ids.length ? 1 : 0;
+      ctx.emit({ key, end: at, ids, n: state.byWindow.get(at) ?? 0, seen: enough });
+      state.items.update(items.filter((record) => record.at >= at));
+      state.byWindow.delete(at);
+    },
+  });
+}
+
+/** A total that rolls on, as state of a process function. */
+function rollingTotal() {
+  return keyedProcess({
+    key: type<string>(),
+    state: { total: value<KeyTotal>() },
+    output: type<KeyTotal>(),
+    onRecord(record: SimRecord, ctx) {
+      const { state } = ctx;
+      const before = state.total.get();
+      const total = before === undefined ? one(record) : add(before, one(record));
+      state.total.set(total);
+      ctx.emit(total);
+    },
+  });
+}
+
+function collected(records: readonly SimRecord[]) {
+  const groups = groupBy(records, (record) => `${record.key} ${startOf(record.at, windowMs)}`);
+  return [...groups.values()].map((own) => {
+    const first = own[0] as SimRecord;
+    const ids = own.map((record) => record.id).sort((a, b) => a - b);
+    return { key: first.key, end: startOf(first.at, windowMs) + windowMs, ids, n: ids.length, seen: 1 };
+  });
+}
+
+const collecting: Topology = {
+  name: "collecting",
+  sources: ["a", "b"],
+  build(job) {
+    read(job, "a")
+      .union(read(job, "b"))
+      .keyBy((record) => record.key)
+      .process("collect", collector())
+      .sinkTo("rows", appendSink("rows"));
+  },
+  expect: (records) => ({ lists: new Map([["rows", collected(records)]]), tables: new Map() }),
+};
+
+/** Three stages: windows per key, then larger windows per group of keys over their results. */
+const threeStages: Topology = {
+  name: "threeStages",
+  sources: ["a", "b"],
+  build(job) {
+    const records: DataStream<SimRecord> = read(job, "a").union(read(job, "b"));
+    const first = records
+      .keyBy((record) => [record.key, record.group] as const)
+      .window(tumbling(millis(windowMs)))
+      .aggregate("perKey", totals(), ([key, group], window, of) => ({
+        key,
+        group,
+        start: window.start,
+        n: of.n,
+        total: of.total,
+      }));
+    const second = first
+      .keyBy((row) => row.group)
+      .window(tumbling(millis(3 * windowMs)))
+      .aggregate(
+        "perGroup",
+        combine({ keys: count(), n: sum<Total>((row) => row.n), total: sum<Total>((row) => row.total) }),
+        (group, window, of) => ({ group, start: window.start, keys: of.keys, n: of.n, total: of.total }),
+      );
+    second.sinkTo("rows", appendSink("rows"));
+    first
+      .map("rolled", (row): KeyTotal => ({ key: row.group, n: row.n, total: row.total }))
+      .keyBy(byKey)
+      .reduce("rolling", add)
+      .sinkTo("table", tableSink("table", byKey));
+  },
+  expect: (records) => {
+    const firsts = [...groupBy(records, (r) => `${r.key} ${r.group} ${startOf(r.at, windowMs)}`).values()].map((own) => {
+      const { group, at } = own[0] as SimRecord;
+      return { group, start: startOf(at, windowMs), ...totalOf(own) };
+    });
+    const addUp = (rows: readonly Total[]): Total => ({
+      n: rows.reduce((n, row) => n + row.n, 0),
+      total: rows.reduce((n, row) => n + row.total, 0),
+    });
+    const seconds = [...groupBy(firsts, (row) => `${row.group} ${startOf(row.start, 3 * windowMs)}`).values()].map((rows) => {
+      const { group, start } = rows[0] as (typeof firsts)[number];
+      return { group, start: startOf(start, 3 * windowMs), keys: rows.length, ...addUp(rows) };
+    });
+    return {
+      lists: new Map([["rows", seconds]]),
+      tables: new Map([
+        ["table", new Map([...groupBy(firsts, (row) => row.group)].map(([key, rows]) => [key, { key, ...addUp(rows) }]))],
+      ]),
+    };
+  },
+};
+
+/** Sources that are keyed already: one task per shard; state, and the versions of rows, follow splits and merges. */
+const keyedSources: Topology = {
+  name: "keyedSources",
+  sources: ["a", "b", "c"],
+  build(job) {
+    read(job, "a")
+      .assumeKeyed((record) => record.key)
+      .process("collect", collector())
+      .sinkTo("rows", appendSink("rows"));
+    read(job, "b").map("ones", one).keyBy(byKey).reduce("spreadTotal", add).sinkTo("spread", tableSink("spread", byKey));
+    read(job, "c")
+      .assumeKeyed((record) => record.key)
+      .process("total", rollingTotal())
+      .sinkTo("table", tableSink("table", byKey, false));
+  },
+  expect: (records) => ({
+    lists: new Map([["rows", collected(from(records, "a"))]]),
+    tables: new Map([
+      ["spread", keyTotals(from(records, "b"))],
+      ["table", keyTotals(from(records, "c"))],
+    ]),
+  }),
+};
+
+function from(records: readonly SimRecord[], source: string): SimRecord[] {
+  return records.filter((record) => record.source === source);
+}
+
+export const topologies: readonly Topology[] = [windows, sessions, rolling, collecting, threeStages, keyedSources];

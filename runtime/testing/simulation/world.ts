@@ -1,0 +1,229 @@
+/**
+ * A simulated world: one job, its streams, its shared ports, its environments and coordinators, and what is independently known of
+ * them. Decides nothing: what happens next is the agenda's.
+ *
+ * C1 Entry n of a ring is written at most once.
+ * C2 A task's watermark never goes back, from one written entry to the next.
+ * C3 No process fails but by what is meant to be tried again.
+ */
+import type { TaskId } from "../../base/ids.ts";
+import { isKind, messageOf } from "../../base/errors.ts";
+import { MemoryBlobs } from "../../adapters/memory/memory-blobs.ts";
+import { MemoryJournal } from "../../adapters/memory/memory-journal.ts";
+import { MemoryLog } from "../../adapters/memory/memory-log.ts";
+import { MemoryPages } from "../../adapters/memory/memory-pages.ts";
+import { ManualClock } from "../../adapters/memory/manual-clock.ts";
+import { Coordinator } from "../../driver/coordinator.ts";
+import { Environment } from "../../driver/environment.ts";
+import { planJob } from "../../plan/plan-job.ts";
+import type { JobGraph } from "../../plan/job-graph.ts";
+import { decodeJobRecord, type JobRecord } from "../../snapshots/job-record.ts";
+import { jobRing } from "../../snapshots/names.ts";
+import type { Journal } from "../../ports/journal.ts";
+import { Faults } from "./faults.ts";
+import type { FaultMix } from "./fault-mix.ts";
+import { SimulationFailure } from "./failure.ts";
+import { Mappings } from "./mappings.ts";
+import { createPorts, type SharedPorts } from "./ports.ts";
+import { SimRandom } from "./random.ts";
+import { type Rule, safeguardsWithout, versionPartOf } from "./rules.ts";
+import { SimProcess, SimScheduler } from "./scheduler.ts";
+import { drawSettings, jobOptions, type Settings } from "./settings.ts";
+import { SinkWorld } from "./sink-world.ts";
+import { SimSources } from "./sources.ts";
+import { jobOf } from "./topologies.ts";
+import { Trace } from "./trace.ts";
+import { createRecords, type SimRecord } from "./workload.ts";
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly topology?: string | undefined;
+  readonly faults: FaultMix;
+  /** Settings to take instead of the seed's. */
+  readonly settings?: Partial<Settings> | undefined;
+  /** The rule that is switched off. */
+  readonly without?: Rule | undefined;
+}
+
+export interface SimEnvironment {
+  readonly process: SimProcess;
+  readonly environment: Environment;
+  readonly deployment: number;
+  /** It runs a turn. */
+  busy: boolean;
+}
+
+export interface SimCoordinator {
+  readonly process: SimProcess;
+  readonly coordinator: Coordinator;
+  readonly deployment: number;
+  started: boolean;
+  busy: boolean;
+}
+
+export class World {
+  readonly options: WorldOptions;
+  readonly random: SimRandom;
+  readonly settings: Settings;
+  readonly scheduler: SimScheduler;
+  readonly trace = new Trace();
+  readonly faults: Faults;
+  readonly log: MemoryLog;
+  readonly blobs = new MemoryBlobs();
+  readonly sinks: SinkWorld;
+  readonly sources: SimSources;
+  readonly mappings = new Mappings();
+  readonly records: readonly SimRecord[];
+  readonly shared: SharedPorts & { pages: MemoryPages };
+  environments: SimEnvironment[] = [];
+  coordinators: SimCoordinator[] = [];
+  /** The job's plan as the latest deployment has it. */
+  graph: JobGraph;
+  deployment = 1;
+  /** The job record as it was last written. */
+  record: JobRecord | undefined;
+  failure: SimulationFailure | undefined;
+  private readonly written = new Set<string>();
+  private readonly watermarks = new Map<TaskId, number>();
+  private names = 0;
+
+  constructor(options: WorldOptions) {
+    this.options = options;
+    this.random = new SimRandom(options.seed);
+    this.settings = { ...drawSettings(this.random, options.topology), ...options.settings };
+    this.scheduler = new SimScheduler(this.random);
+    this.faults = new Faults(this.scheduler, this.random, this.trace, options.faults);
+    this.log = new MemoryLog({ clock: new ManualClock() });
+    this.sinks = new SinkWorld(versionPartOf(options.without));
+    const { topology, records } = this.settings;
+    const own = createRecords(topology.sources, records, this.random);
+    this.records = [...own.values()].flat();
+    this.sources = new SimSources(this.log, own);
+    const reader = this.sources.reader();
+    this.shared = {
+      log: this.log,
+      journal: this.checkedJournal(),
+      pages: this.createPages(),
+      blobs: this.blobs,
+      sinks: this.sinks,
+      telemetry: { add: () => undefined, log: (level, message) => level === "error" && this.fail(message) },
+      source: () => reader,
+    };
+    this.graph = this.plan(this.settings.parallelism);
+  }
+
+  createPages(): MemoryPages {
+    return new MemoryPages({ unsafeSkipVersionCheck: this.options.without === "pages" });
+  }
+
+  plan(parallelism: number): JobGraph {
+    return planJob(jobOf(this.settings.topology, jobOptions(this.settings, parallelism)));
+  }
+
+  fail(message: string, cause?: unknown): void {
+    this.failure ??= new SimulationFailure(message, cause === undefined ? undefined : { cause });
+  }
+
+  note(what: string): void {
+    this.trace.add(this.scheduler.steps, "world", what);
+  }
+
+  private checkedJournal(): Journal {
+    const inner = new MemoryJournal({
+      ringSize: this.settings.ringSize,
+      unsafeSkipSlotCondition: this.options.without === "R1",
+    });
+    return {
+      ringSize: inner.ringSize,
+      tail: (task, after) => inner.tail(task, after),
+      post: (task, message) => inner.post(task, message),
+      write: async (task, entry) => {
+        const result = await inner.write(task, entry);
+        if (result.outcome === "written") this.onEntry(task, entry);
+        return result;
+      },
+    };
+  }
+
+  private onEntry(task: TaskId, { seq, bytes }: { readonly seq: number; readonly bytes: Uint8Array }): void {
+    const name = `${task} ${seq}`;
+    if (this.written.has(name)) this.fail(`C1: entry ${seq} of ${task} was written twice`);
+    this.written.add(name);
+    if (task === jobRing) this.record = decodeJobRecord(bytes);
+  }
+
+  // ---- processes ----
+
+  addEnvironment(): SimEnvironment {
+    const process = new SimProcess(`e${++this.names}`);
+    const ports = createPorts(process, this.shared, this.faults, this.scheduler, this.random, (task) =>
+      this.checkWatermark(task, environment),
+    );
+    const { payload, cacheBytesMax, journalBytesMax, recordsPerTurn, limits } = this.settings;
+    const environment = new Environment(this.graph, ports, {
+      id: process.name,
+      deployment: this.deployment,
+      payload,
+      cacheBytesMax,
+      journalBytesMax,
+      invocationMsMax: Infinity,
+      recordsPerTurn,
+      bytesPerTurn: 1 << 20,
+      limits,
+      safeguards: safeguardsWithout(this.options.without),
+    });
+    const added = { process, environment, deployment: this.deployment, busy: false };
+    this.environments.push(added);
+    return added;
+  }
+
+  private checkWatermark(task: TaskId, environment: Environment): void {
+    const at = environment.peek(task)?.watermark;
+    if (at === undefined) return;
+    const before = this.watermarks.get(task) ?? -Infinity;
+    if (at < before) this.fail(`C2: the watermark of ${task} went back from ${before} to ${at}`);
+    this.watermarks.set(task, at);
+  }
+
+  addCoordinator(): SimCoordinator {
+    const process = new SimProcess(`c${++this.names}`);
+    const ports = createPorts(process, this.shared, this.faults, this.scheduler, this.random);
+    const coordinator = new Coordinator(this.graph, ports, {
+      id: process.name,
+      deployment: this.deployment,
+      safeguards: safeguardsWithout(this.options.without),
+      createStream: (stream, shards) =>
+        this.faults.call(process, `create ${stream} ${shards}`, () => this.createInbox(stream, shards)),
+    });
+    const added = { process, coordinator, deployment: this.deployment, started: false, busy: false };
+    this.coordinators.push(added);
+    return added;
+  }
+
+  private async createInbox(stream: string, shards: number): Promise<void> {
+    await this.log.createStream(stream, shards);
+    this.mappings.addInbox(
+      stream,
+      (await this.log.shards(stream)).map((shard) => shard.id),
+    );
+  }
+
+  /** Processes that died are gone; others take their place. */
+  replaceDead(): void {
+    const current = (item: { readonly deployment: number }) => item.deployment === this.deployment;
+    this.environments = this.environments.filter(({ process }) => process.alive);
+    this.coordinators = this.coordinators.filter(({ process }) => process.alive);
+    while (this.environments.filter(current).length < this.settings.environments) this.addEnvironment();
+    const awake = (coordinator: SimCoordinator) => current(coordinator) && !this.scheduler.isFrozen(coordinator.process);
+    while (this.coordinators.filter(awake).length < 2) this.addCoordinator();
+  }
+
+  /** C3. Says whether the process may go on. */
+  judge(process: SimProcess, what: string, error: unknown): boolean {
+    this.trace.add(this.scheduler.steps, process.name, `${what}: ${messageOf(error)}`);
+    if (isKind(error, "unavailable")) return true;
+    if (isKind(error, "fenced")) return false;
+    this.fail(`C3: ${what} failed: ${messageOf(error)}`, error);
+    return false;
+  }
+}
