@@ -161,6 +161,27 @@ suite("a run goes on where the one before ended", () => {
       await two.close();
     }));
 
+  test("objects are those of the checkpoints that are kept", () =>
+    withDirectory(async (directory) => {
+      let kept: readonly string[] = [];
+      const around: LocalRunOptions["around"] = (ports) => {
+        const tail: typeof ports.journal.tail = async (task, after) => {
+          kept = (await ports.blobs.list("")).blobs.map(({ name }) => name);
+          return ports.journal.tail(task, after);
+        };
+        const { journal } = ports;
+        const write: typeof journal.write = (...args) => journal.write(...args);
+        const post: typeof journal.post = (...args) => journal.post(...args);
+        return { ...ports, journal: { ringSize: journal.ringSize, tail, write, post } };
+      };
+      const run = await runToEnd(counting(made(9_000)), { ...placesIn(directory), recordsPerSecond: 6_000, around });
+      assert.ok(run.progress().checkpoint > 15, `${run.progress().checkpoint} checkpoints`);
+      // Three are retained, and the garbage is collected after every fifth.
+      const manifests = kept.filter((name) => name.startsWith("manifests/"));
+      assert.ok(manifests.length >= 3 && manifests.length <= 8, `kept ${manifests.join(", ")}`);
+      assert.ok(kept.length <= 20, `kept ${kept.length} objects`);
+    }));
+
   test("inboxes hold what is not taken in yet, not the input", () =>
     withDirectory(async (directory) => {
       let kept = 0;
