@@ -237,8 +237,11 @@ class Parts {
     }
     const before = await readJobRecord(this.#ports, job.name);
     if (before === undefined) await checkOutputs(job, options);
-    else if (await this.#hasFinished(before)) return make(await readStanding(job, before, this.#ports), true);
-    else await checkInputs(job, before, this.#ports, options.state);
+    else if (await this.#hasFinished(before)) {
+      // Standing input would be begun by asking for it, and a job that has finished takes in nothing.
+      if (this.#inputsAreBounded) await checkInputs(job, before, this.#ports, options.state);
+      return make(await readStanding(job, before, this.#ports), true);
+    } else await checkInputs(job, before, this.#ports, options.state);
     await this.runner.start();
     await this.#takeInNewInputs();
     const record = this.runner.record as JobRecord;
@@ -248,8 +251,13 @@ class Parts {
 
   async close(): Promise<void> {
     for (const source of this.#sources.values()) await source.close();
-    await this.#leases?.release();
+    // A lease that cannot be given up ends by itself, and the error that led here says more.
+    await this.#leases?.release().catch(() => undefined);
     await this.foundation.close();
+  }
+
+  get #inputsAreBounded(): boolean {
+    return sourcesOf(this.job).every(({ source }) => source.bounded);
   }
 
   /** Every task has ended. A plan that has changed since does not bring a finished job back to life. */

@@ -158,7 +158,6 @@ function cut(line: string, width: number): string {
   let cells = 0;
   let at = 0;
   while (at < line.length && cells < width) {
-    // eslint-disable-next-line no-control-regex
     const escape = /^\x1b\[\d*m/.exec(line.slice(at, at + 8));
     if (escape === null) cells++;
     at += escape?.[0].length ?? 1;

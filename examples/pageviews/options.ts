@@ -67,7 +67,8 @@ export function parseOptions(args: readonly string[]): Options | "help" {
   });
   if (values.help) return "help";
   const inputs = values.input.map((path) => (path === "-" ? path : normalize(path)));
-  const output = values.output ?? join("results", nameOf(inputs));
+  const count = wholeNumberOf("count", values.count, 1, 1e12);
+  const output = values.output ?? join("results", nameOf(inputs, count));
   if (values.memory && values.state !== undefined) throw new UsageError("--memory keeps no state: leave out --state");
   if (values.memory && values.share) throw new UsageError("--share needs state that processes can share: leave out --memory");
   if (values.share && inputs.includes("-")) throw new UsageError("standard input belongs to one process: leave out --share");
@@ -80,13 +81,13 @@ export function parseOptions(args: readonly string[]): Options | "help" {
     parallelism: wholeNumberOf("parallelism", values.parallelism, 1, 64 * availableParallelism()),
     recordsPerSecond: values.rate === undefined ? undefined : numberOf("rate", values.rate, 1),
     checkpointSeconds: numberOf("checkpoint-interval", values["checkpoint-interval"], 0.1),
-    count: wholeNumberOf("count", values.count, 1, 1e12),
+    count,
     share: values.share,
   };
 }
 
-function nameOf(inputs: readonly string[]): string {
-  if (inputs.length === 0) return "made-up";
+function nameOf(inputs: readonly string[], count: number): string {
+  if (inputs.length === 0) return `${count}-made-up`;
   const [first] = inputs as [string];
   const name = first === "-" ? "stdin" : basename(first);
   return inputs.length === 1 ? name : `${name}-and-${inputs.length - 1}-more`;

@@ -32,14 +32,12 @@ export function describeNext(options: Options, outcome: RunReport["outcome"]): r
   const { inputs, output, state } = options;
   if (outcome === "stopped")
     return [state === "memory" ? "nothing was kept: the next run begins anew" : "the same command goes on from here"];
-  const again = state === "memory" || state.startsWith(output) ? output : `${output} ${state}`;
+  const all = state === "memory" || state.startsWith(output) ? output : `${output} ${state}`;
   return [
     "next",
-    ...(inputs.length === 0
-      ? ["  npm start -- --input FILE --output DIR     your own events: NDJSON, CSV or an access log"]
-      : []),
-    `  rm -r ${again} && npm start …   once more from the beginning`.replace(" …", inputs.length === 0 ? "" : " …"),
-    "  npm start -- --help                        everything it can do",
+    ...(inputs.length === 0 ? [`  ${"npm start -- --input FILE".padEnd(30)}your own events: NDJSON, CSV or an access log`] : []),
+    `  ${`rm -r ${all}`.padEnd(30)}then the same command: once more from the beginning`,
+    `  ${"npm start -- --help".padEnd(30)}everything it can do`,
   ];
 }
 

@@ -424,11 +424,20 @@ export class Environment {
     const input = task.sources.get(source);
     if (input === undefined) throw new MillraceError("internal", `task ${task.plan.task} does not read ${source}`);
     if (!input.has(shard)) {
-      const { parents } = await this.shard(source, shard);
-      if (isPast(shard, (other) => input.has(other), this.shards.get(source) ?? [])) return "past";
-      task.addShard(source, shard, task.plan.stage.kind === "single" ? parents : []);
+      await this.shard(source, shard);
+      const listed = this.shards.get(source) ?? [];
+      if (isPast(shard, (other) => input.has(other), listed)) return "past";
+      if (task.plan.stage.kind === "single") this.learnShards(task, source, listed);
+      else task.addShard(source, shard, []);
     }
     return input.isLive(shard) || input.isEnded(shard) || !this.options.safeguards.holds("L8") ? "known" : "waiting";
+  }
+
+  /** The single task knows all shards that are listed, parents before children: one that it did not know could not be waited for. */
+  private learnShards(task: Task, source: string, listed: readonly Shard[]): void {
+    const input = task.sources.get(source)!;
+    const fresh = listed.filter(({ id: shard }) => !input.has(shard) && !isPast(shard, (other) => input.has(other), listed));
+    for (const { id: shard, parents } of fresh) task.addShard(source, shard, parents);
   }
 
   private async readShard(opened: Cached, source: string, shard: ShardId, limit: ReadLimit): Promise<FeedStatus> {
@@ -459,7 +468,7 @@ export class Environment {
   private async endShard(task: Task, source: string, shard: ShardId): Promise<void> {
     const shards = await this.listShards(source);
     const children = shards.filter((candidate) => candidate.parents.includes(shard));
-    if (task.plan.stage.kind === "single") for (const child of children) task.addShard(source, child.id, child.parents);
+    if (task.plan.stage.kind === "single") this.learnShards(task, source, shards);
     task.endShard(source, shard, task.plan.stage.kind === "single" ? [] : this.successorsOf(task, source, children));
   }
 
@@ -494,6 +503,8 @@ export class Environment {
     if (task.changed) await this.commit(opened);
     if (!task.inputEnded || task.ended) return;
     await this.nameSuccessors(task);
+    task.endTime();
+    await this.drain(opened);
     task.end();
     await this.commit(opened);
   }

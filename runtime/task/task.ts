@@ -392,15 +392,14 @@ export class Task implements TaskShared, UnitKeeper {
     const plan = this.plan.job.exchanges[exchange]!;
     const node = plan.toStage === this.plan.stage.id ? this.chain.byUid.get(plan.to) : undefined;
     const name = `${exchange}:${channel}`;
-    if (node?.valve?.has(name) !== true) return;
-    for (const { channel: child, parents } of this.channels.successorsOf(successors))
-      node.applyChange(
-        node.valve.addChild(
-          `${exchange}:${child}`,
-          parents.map((parent) => `${exchange}:${parent}`),
-        ),
-      );
-    node.applyChange(node.valve.end(name, successors.length > 0));
+    const valve = node?.valve;
+    if (node === undefined || valve?.has(name) !== true) return;
+    for (const { channel: child, parents } of this.channels.successorsOf(successors)) {
+      const inputs = parents.map((parent) => `${exchange}:${parent}`);
+      // While a parent is unknown its own parents hold time back; its end names the child again.
+      if (inputs.every((input) => valve.has(input))) node.applyChange(valve.addChild(`${exchange}:${child}`, inputs));
+    }
+    node.applyChange(valve.end(name, successors.length > 0));
   }
 
   /** Makes a source shard known, so that it can be read. */
@@ -446,6 +445,16 @@ export class Task implements TaskShared, UnitKeeper {
 
   succeededBy(successors: readonly Successor[]): void {
     this.successors = successors;
+  }
+
+  /**
+   * Event time ends with a source that nobody goes on with. Its own end has said so, unless its shard had ended before the checkpoint
+   * that the task was restored from, while other shards held time back.
+   */
+  endTime(): void {
+    if (this.hasSuccessors) return;
+    for (const [uid, source] of this.sources)
+      if (source.time < maxWatermark) this.chain.sourceOutputs.get(uid)?.watermark(maxWatermark);
   }
 
   /** Ends the task: nothing waits, all inputs have ended. Tells those after it. */
