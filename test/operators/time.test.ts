@@ -196,6 +196,33 @@ describe("idleness", () => {
     });
   });
 
+  test("does not let time go back when a job goes on at another parallelism", async () => {
+    const job = pipeline(
+      (events) =>
+        events
+          .keyBy(({ key }) => key as string)
+          .window(tumbling(seconds(10)))
+          .aggregate("count", count(), (key, { start }, n) => [key, start, n]),
+      { watermarks: idle },
+    );
+    for (const [before, after] of [
+      [2, 1],
+      [1, 2],
+      [2, 3],
+    ] as const) {
+      const run = await harness(job, { parallelism: before, shards: 2 });
+      await run.push("in", { value: event("k", 1), shard: 0 }, { value: event("k", 2), shard: 1 });
+      await run.advanceProcessingTime(seconds(50));
+      await run.push("in", { watermark: 50_000, shard: 1 });
+      await run.advanceProcessingTime(seconds(11));
+      assert.deepEqual(run.output("out"), [["k", 0, 2]], "shard 0 is idle, shard 1 stands at 50 s");
+      const restored = await harness(job, { parallelism: after, shards: 2, from: await run.snapshot() });
+      await restored.push("in", { value: event("k", 3), shard: 1 });
+      await restored.endInput();
+      assert.deepEqual(restored.output("out"), [], `late before and after, from ${before} to ${after}`);
+    }
+  });
+
   test("when all are idle the watermark stands still", async () => {
     const run = await harness(windows(idle));
     await run.push("a", { value: event("k", 1) });
