@@ -47,6 +47,8 @@ export interface TaskShared {
   now: number;
   /** In guarded mode: nodes after this one wait for state, so no new unit of work may begin here (U1). */
   pauses(node: ChainNode): boolean;
+  /** Of the source record that is being taken in. */
+  partitionKey(): string;
   count(operator: string, name: string, n: number): void;
 }
 

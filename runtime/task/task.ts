@@ -88,6 +88,8 @@ export class Task implements TaskShared, UnitKeeper {
   private readonly frameOrigin: UnitOrigin;
   private barrierDue: Barrier | undefined;
   private declined: Barrier | undefined;
+  /** The source whose records are being taken in. */
+  private reading: SourceInput | undefined;
   private moved = false;
   private announced: boolean;
   private wokenAt = Infinity;
@@ -212,6 +214,7 @@ export class Task implements TaskShared, UnitKeeper {
   feedRecords(input: RecordsInput): FeedStatus {
     const source = this.sources.get(input.source);
     assert(source !== undefined, `task ${this.plan.task} has no source ${input.source}`);
+    this.reading = source;
     source.passWatermark();
     source.skipKnown(input);
     if (input.at >= input.records.length) return this.units.guarded && this.blocked ? "blocked" : "done";
@@ -582,6 +585,10 @@ export class Task implements TaskShared, UnitKeeper {
   }
 
   // ---- what units need ----
+
+  partitionKey(): string {
+    return (this.reading as SourceInput).partitionKey;
+  }
 
   /** Only nodes after it matter: the last one that waits can always go on. */
   pauses(node: ChainNode): boolean {
