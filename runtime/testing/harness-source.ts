@@ -134,10 +134,6 @@ export class HarnessSource implements LogReader {
     for (const shard of this.#shards) shard.ended = true;
   }
 
-  get ended(): boolean {
-    return this.#shards.every(({ ended }) => ended);
-  }
-
   get stand(): SourceStand {
     return { shards: this.#shards.map(({ first, records, ended }) => ({ next: first + records.length, ended })) };
   }

@@ -68,7 +68,7 @@ export interface JobHarness {
   /** What went to a side output, of all operators or of one. Needs nobody to read it. */
   sideOutput<T>(tag: OutputTag<T>, operator?: string): readonly T[];
   deadLetters(): readonly DeadLetter[];
-  /** Takes a checkpoint. Throws `invalid` when all input has ended. */
+  /** Takes a checkpoint, with which another harness can begin. */
   snapshot(): Promise<HarnessSnapshot>;
   /** Drops every cache: the next step begins from the journal. */
   crash(): Promise<void>;
@@ -217,10 +217,6 @@ export class RunningHarness implements JobHarness {
     throw new MillraceError("internal", `the job does not come to rest: ${stepsMax} steps`);
   }
 
-  get inputEnded(): boolean {
-    return [...this.#sources.values()].every(({ ended }) => ended);
-  }
-
   // ---- what a test looks at ----
 
   output<T>(sink: string): readonly T[] {
@@ -259,7 +255,7 @@ export class RunningHarness implements JobHarness {
     const checkpoint = await runner.checkpoint(true);
     const name = checkpoint === undefined ? undefined : manifestName(checkpoint);
     if (name === undefined || runner.record?.completed !== name)
-      throw new MillraceError("invalid", "the checkpoint was not completed: has all input ended?");
+      throw new MillraceError("unavailable", "the checkpoint was not completed: a task declined it or waits for a fault to end");
     return name;
   }
 

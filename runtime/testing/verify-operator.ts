@@ -96,7 +96,7 @@ async function run(job: Job, test: OperatorTest, mode: Mode): Promise<Trace> {
       await carryOutSteps(running, batch);
       take(running, test, batch.last, given);
       const next = await mode.between?.(running, n + 1, batches.length);
-      if (next === undefined || running.inputEnded) continue;
+      if (next === undefined) continue;
       if (next === "crash") await running.crash();
       else {
         deadLetters.push(...running.deadLetters());
