@@ -3,7 +3,7 @@ import type { DataStream } from "./data-stream.ts";
 import type { Aggregator, KeyedProcessFunction } from "./functions.ts";
 import type { GraphBuilder } from "./graph-builder.ts";
 import type { Key } from "./key.ts";
-import { outputOf, type Origin } from "./origin.ts";
+import type { Origin } from "./origin.ts";
 import { value, type StateOptions, type StateSpec } from "./state.ts";
 import { WindowedStream } from "./windowed-stream.ts";
 import type { Window, WindowAssigner } from "./windows.ts";
@@ -40,8 +40,8 @@ export class KeyedStream<out T, K extends Key> {
   ): ChangelogStream<O, "retract"> {
     const { version, migrate } = aggregator;
     const state = { kind: "value", version: version ?? 0, migrate: migrate?.bind(aggregator) } as const;
-    this.#graph.addOperator(uid, { kind: "aggregate", aggregator, result, state }, this.#origins);
-    return new ChangelogStream<O, "retract">(this.#graph, [outputOf(uid)], "retract");
+    const changes = this.#graph.addOperator(uid, { kind: "aggregate", aggregator, result, state }, this.#origins);
+    return new ChangelogStream<O, "retract">(this.#graph, changes, "retract");
   }
 
   /** Groups the key's values by window. */

@@ -30,9 +30,18 @@ export async function carryOut(commit: Commit, plan: TaskPlan, ports: Ports): Pr
     writeDeadLetters(commit, ports),
     postMessages(commit, plan, ports),
   ];
-  // All are awaited before any failure is passed on: no promise is left pending at the end of a turn (L16).
+  await settleAll(work);
+}
+
+/** All are awaited before any failure is passed on: no promise is left pending at the end of a turn (L16). */
+async function settleAll(work: readonly Promise<void>[]): Promise<void> {
   const failed = (await Promise.allSettled(work)).find((result) => result.status === "rejected");
   if (failed !== undefined) throw failed.reason;
+}
+
+/** What a commit brings to the outside of the job alone: sinks and dead letters. May be repeated as all effects. */
+export async function publish(commit: Commit, ports: Ports): Promise<void> {
+  await settleAll([writeSinks(commit, ports), writeDeadLetters(commit, ports)]);
 }
 
 interface Outgoing {
@@ -47,7 +56,7 @@ async function sendFrames(commit: Commit, plan: TaskPlan, ports: Ports): Promise
     const outgoing = { range: rangeOf(plan, task), frames };
     byStage.set(stageOf(task), [...(byStage.get(stageOf(task)) ?? []), outgoing]);
   }
-  await Promise.all([...byStage].map(([stage, outgoing]) => sendToStage(inboxName(commit.generation, stage), outgoing, ports)));
+  await settleAll([...byStage].map(([stage, outgoing]) => sendToStage(inboxName(commit.generation, stage), outgoing, ports)));
 }
 
 function rangeOf(plan: TaskPlan, task: TaskId): HashRange {
@@ -80,7 +89,7 @@ async function writeSinks(commit: Commit, ports: Ports): Promise<void> {
   for (const effect of all(commit, "sink")) bySink.set(effect.operator, [...(bySink.get(effect.operator) ?? []), effect]);
   const { task, generation, progress } = commit;
   const seq = progress.versionOffset + commit.seq;
-  await Promise.all(
+  await settleAll(
     [...bySink].map(async ([operator, effects]) => {
       for (const { n, payload } of effects)
         await ports.sinks.carryOut({ operator: id<OperatorUid>(operator), task, generation, seq, n, payload });

@@ -21,6 +21,7 @@ import type { Safeguards } from "../task/safeguards.ts";
 import { collectGarbage } from "./collect-garbage.ts";
 import { type JobRing, moveJobRecord, readJobRing } from "./job-ring.ts";
 import { sealRings } from "./seal-rings.ts";
+import { isPast } from "./shard-lineage.ts";
 import { createTopology, rootTasks, type Roots } from "./topology.ts";
 
 export interface CoordinatorOptions {
@@ -196,13 +197,22 @@ export class Coordinator {
       if (node.spec.kind !== "source") continue;
       const shards = await this.ports.source(node.uid).shards(node.spec.source.name);
       const known = new Map(manifest.tasks.flatMap((ack) => [...(ack.sources.get(node.uid)?.shards ?? [])]));
+      // A child that waited for its parents begins again as their child.
+      const begun = (shard: ShardId) => {
+        const progress = known.get(shard);
+        return progress !== undefined && (progress.ended || progress.parents.every((parent) => known.get(parent)?.ended ?? true));
+      };
       const children = (shard: ShardId) => shards.filter((candidate) => candidate.parents.includes(shard));
       const isRoot = (shard: (typeof shards)[number]) => {
         const progress = known.get(shard.id);
-        if (progress === undefined) return !shard.parents.some((parent) => shards.some((candidate) => candidate.id === parent));
-        if (!progress.ended) return true;
+        if (progress === undefined)
+          return (
+            !shard.parents.some((parent) => shards.some((candidate) => candidate.id === parent)) &&
+            !isPast(shard.id, (other) => known.has(other), shards)
+          );
+        if (!progress.ended) return begun(shard.id);
         const next = children(shard.id);
-        return next.length === 0 || next.some((child) => !known.has(child.id));
+        return next.length === 0 || next.some((child) => !begun(child.id));
       };
       roots.set(
         node.uid,

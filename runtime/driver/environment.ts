@@ -37,6 +37,7 @@ import { type PayloadOptions, storeCommit } from "./journal-entry.ts";
 import { readJobRecord } from "./job-ring.ts";
 import { loadMissing } from "./load-groups.ts";
 import { type Recovered, recoverTask } from "./recover.ts";
+import { isPast } from "./shard-lineage.ts";
 import { planTask, taskOfShard } from "./topology.ts";
 import { shardOf } from "../task/source-task.ts";
 
@@ -166,6 +167,7 @@ export class Environment {
     const cached = this.cache.get(task);
     const { deployment, limits, safeguards } = this.options;
     const place = await this.placeOf(task, record);
+    if (place === "past") return { outcome: "stale" };
     const plan = cached?.plan ?? planTask(this.job, record, task, { deployment, limits, safeguards, range: place.range });
     this.cache.delete(task);
     const recovery = await this.recover(plan, record, place.parents, cached);
@@ -203,11 +205,14 @@ export class Environment {
     opened.effectsDone = true;
   }
 
-  /** The hash range of a task, and the tasks of its shard's parents where it is not among those the generation began with. */
+  /**
+   * The hash range of a task, and the tasks of its shard's parents where it is not among those the generation began with. "past": its
+   * shard lies before them.
+   */
   private async placeOf(
     task: TaskId,
     record: JobRecord,
-  ): Promise<{ readonly range: HashRange; readonly parents: readonly TaskId[] | undefined }> {
+  ): Promise<{ readonly range: HashRange; readonly parents: readonly TaskId[] | undefined } | "past"> {
     const topology = record.topology.find(({ stage }) => stage === stageOf(task));
     if (topology === undefined) throw new MillraceError("invalid", `the job has no stage for task ${task}`);
     if (topology.kind !== "source")
@@ -216,6 +221,8 @@ export class Environment {
     const root = topology.roots.get(source)?.find((known) => known.shard === shard);
     if (root !== undefined) return { range: root.range, parents: undefined };
     const { range, parents } = await this.shard(source, shard);
+    const isRoot = (other: ShardId) => topology.roots.get(source)?.some((known) => known.shard === other) ?? false;
+    if (isPast(shard, isRoot, this.shards.get(source) ?? [])) return "past";
     return { range, parents: parents.map((parent) => taskOfShard(this.job, record.generation, source, parent)) };
   }
 
@@ -277,8 +284,9 @@ export class Environment {
     after: Position | "horizon" | undefined,
   ): Promise<FeedStatus> {
     const { task } = opened;
-    if (!(await this.knowShard(opened, source, shard)))
-      throw new MillraceError("unavailable", `shard ${shard} of ${source} waits for its parents to end`);
+    const known = await this.knowShard(opened, source, shard);
+    if (known === "past") return "done";
+    if (known === "waiting") throw new MillraceError("unavailable", `shard ${shard} of ${source} waits for its parents to end`);
     const input = task.sources.get(source)!;
     const read = (from: Position | "horizon") =>
       this.ports.source(source).read(this.streamOf(source), shard, from, this.readLimit);
@@ -410,21 +418,31 @@ export class Environment {
     return (await this.listShards(source)).map((shard) => shard.id);
   }
 
-  /** Makes the shard known to its task. False: its parents have not ended. */
-  private async knowShard(opened: Cached, source: string, shard: ShardId): Promise<boolean> {
+  /** Makes the shard known to its task. "waiting": its parents have not ended. "past": it lies before those that are known. */
+  private async knowShard(opened: Cached, source: string, shard: ShardId): Promise<"known" | "waiting" | "past"> {
     const { task } = opened;
     const input = task.sources.get(source);
     if (input === undefined) throw new MillraceError("internal", `task ${task.plan.task} does not read ${source}`);
     if (!input.has(shard)) {
-      const { parents } = await this.shard(source, shard);
-      task.addShard(source, shard, task.plan.stage.kind === "single" ? parents : []);
+      await this.shard(source, shard);
+      const listed = this.shards.get(source) ?? [];
+      if (isPast(shard, (other) => input.has(other), listed)) return "past";
+      if (task.plan.stage.kind === "single") this.learnShards(task, source, listed);
+      else task.addShard(source, shard, []);
     }
-    return input.isLive(shard) || input.isEnded(shard) || !this.options.safeguards.holds("L8");
+    return input.isLive(shard) || input.isEnded(shard) || !this.options.safeguards.holds("L8") ? "known" : "waiting";
+  }
+
+  /** The single task knows all shards that are listed, parents before children: one that it did not know could not be waited for. */
+  private learnShards(task: Task, source: string, listed: readonly Shard[]): void {
+    const input = task.sources.get(source)!;
+    const fresh = listed.filter(({ id: shard }) => !input.has(shard) && !isPast(shard, (other) => input.has(other), listed));
+    for (const { id: shard, parents } of fresh) task.addShard(source, shard, parents);
   }
 
   private async readShard(opened: Cached, source: string, shard: ShardId, limit: ReadLimit): Promise<FeedStatus> {
     const { task } = opened;
-    if (!(await this.knowShard(opened, source, shard))) return "done";
+    if ((await this.knowShard(opened, source, shard)) !== "known") return "done";
     const input = task.sources.get(source)!;
     if (input.isEnded(shard)) return "done";
     const after = input.positionOf(shard);
@@ -450,7 +468,7 @@ export class Environment {
   private async endShard(task: Task, source: string, shard: ShardId): Promise<void> {
     const shards = await this.listShards(source);
     const children = shards.filter((candidate) => candidate.parents.includes(shard));
-    if (task.plan.stage.kind === "single") for (const child of children) task.addShard(source, child.id, child.parents);
+    if (task.plan.stage.kind === "single") this.learnShards(task, source, shards);
     task.endShard(source, shard, task.plan.stage.kind === "single" ? [] : this.successorsOf(task, source, children));
   }
 
@@ -485,6 +503,8 @@ export class Environment {
     if (task.changed) await this.commit(opened);
     if (!task.inputEnded || task.ended) return;
     await this.nameSuccessors(task);
+    task.endTime();
+    await this.drain(opened);
     task.end();
     await this.commit(opened);
   }

@@ -21,7 +21,9 @@ import { emptyProgress, type TaskStart } from "../task/task-start.ts";
 import { loadWatermark, storeWatermark } from "../time/watermark.ts";
 import type { JobRecord } from "../snapshots/job-record.ts";
 import { missingObject, loadCommit } from "./journal-entry.ts";
-import { rootChannels } from "./topology.ts";
+import { beginSources } from "./restored-sources.ts";
+import { isPast } from "./shard-lineage.ts";
+import { rootChannels} from "./topology.ts";
 import { shardOf } from "../task/source-task.ts";
 
 /** A task at the head of its journal. */
@@ -84,10 +86,14 @@ async function catchUp(
   ports: Ports,
 ): Promise<Task> {
   const commits = await Promise.all(entries.map((entry) => loadCommit(plan.task, entry, ports.blobs)));
-  const index: TaskIndex = { operators: new Map(), segments: cached.task.segments };
-  const start: TaskStart = { index, held: cached.task.channels.held.all, progress: head.progress };
+  const base = head.base !== undefined && head.base.seq > cached.task.head ? head.base : undefined;
+  const index = base && (await readBaseIndex(base, ports));
+  const { held } = cached.task.channels;
+  const segments = index?.segments ?? cached.task.segments;
+  const start: TaskStart = { index: { operators: new Map(), segments }, held: held.all, progress: head.progress };
   const task = new Task(plan, start, head.seq, cached.task);
   for (const commit of commits) task.replay(commit);
+  if (base !== undefined && index !== undefined) task.adopt(index, base.seq);
   return task;
 }
 
@@ -117,10 +123,18 @@ async function restart(
 
 async function readBase(base: Base, ports: Ports): Promise<Pick<TaskStart, "index" | "held">> {
   const [index, local] = await Promise.all([
-    base.index === undefined ? emptyIndex() : readIndex(await readRange(base.index, ports)),
-    base.local === undefined ? ({ held: [] } as LocalState) : readLocal(await readRange(base.local, ports)),
+    readBaseIndex(base, ports),
+    readLocalState(base, ports),
   ]);
   return { index, held: local.held };
+}
+
+async function readBaseIndex({ index }: Base, ports: Ports): Promise<TaskIndex> {
+  return index === undefined ? emptyIndex() : readIndex(await readRange(index, ports));
+}
+
+async function readLocalState({ local }: Base, ports: Ports): Promise<LocalState> {
+  return local === undefined ? { held: [] } : readLocal(await readRange(local, ports));
 }
 
 async function readRange(range: BlobRange, ports: Ports): Promise<Uint8Array> {
@@ -158,57 +172,37 @@ async function startOf(plan: TaskPlan, record: JobRecord, parents: readonly Task
 }
 
 function freshProgress(plan: TaskPlan, record: JobRecord): Progress {
-  const sources = new Map(plan.stage.sources.map((uid) => [uid, withRoots(undefined, uid, plan, record)]));
+  const sources = beginSources(plan, record, []);
   return emptyProgress({ channels: rootChannels(plan.job, record, plan.task), sources, now: record.since });
 }
 
 async function startFromManifest(plan: TaskPlan, record: JobRecord, manifest: Manifest, ports: Ports): Promise<TaskStart> {
   const acks = manifest.tasks.filter((ack) => ack.index !== undefined && rangesOverlap(ack.range, plan.range));
   const indexes = await Promise.all(acks.map(async (ack) => readIndex(await readRange(ack.index as BlobRange, ports))));
+  const sources = beginSources(plan, record, manifest.tasks);
   const progress = emptyProgress({
     channels: rootChannels(plan.job, record, plan.task),
     lastCheckpoint: manifest.checkpoint,
-    sources: sourcesOf(plan, record, manifest.tasks),
+    sources: plan.stage.kind === "single" ? await withChildren(sources, plan, ports) : sources,
     valves: valvesOf(manifest.tasks),
     now: Math.max(0, ...manifest.tasks.map((ack) => ack.now)),
   });
   return { index: joinIndexes(plan, indexes), held: [], progress };
 }
 
-/** The progress of a source in which all shards stand that the generation begins with: none of them may be overtaken by the watermark. */
-function withRoots(known: SourceProgress | undefined, uid: string, plan: TaskPlan, record: JobRecord): SourceProgress {
-  const shards = new Map(known?.shards);
-  const roots = record.topology.find(({ stage }) => stage === plan.stage.id)?.roots.get(uid) ?? [];
-  for (const { shard } of roots)
-    if (!shards.has(shard) && isOwn(plan, shard)) shards.set(shard, { position: "horizon", ended: false, parents: [] });
-  return { shards, watermarks: known?.watermarks };
-}
-
-function isOwn(plan: TaskPlan, shard: ShardId): boolean {
-  return plan.stage.kind !== "source" || shardOf(instanceOf(plan.task)).shard === shard;
-}
-
-/** The progress of the task's own shards: all of its sources' for the single stage, one for a source stage's task. */
-function sourcesOf(plan: TaskPlan, record: JobRecord, acks: readonly Acknowledgement[]): Progress["sources"] {
-  const sources = new Map<string, SourceProgress>();
-  for (const uid of plan.stage.sources) {
-    const parts = acks.flatMap((ack) => ack.sources.get(uid) ?? []);
-    const only = plan.stage.kind === "source" ? shardOf(instanceOf(plan.task)) : undefined;
-    if (only !== undefined && only.source !== uid) continue;
-    sources.set(uid, withRoots(joinSources(parts, only?.shard), uid, plan, record));
+/** Adds to the single task's shards those that follow them: a parent that had ended in the checkpoint names them no more. */
+async function withChildren(sources: Progress["sources"], plan: TaskPlan, ports: Ports): Promise<Progress["sources"]> {
+  const all = new Map<string, SourceProgress>();
+  for (const [uid, { shards: known, watermarks }] of sources) {
+    const spec = plan.job.operators.get(uid)?.node.spec;
+    const listed = spec?.kind === "source" ? await ports.source(uid).shards(spec.source.name) : [];
+    const shards = new Map(known);
+    for (const { id: shard, parents } of listed)
+      if (!known.has(shard) && !isPast(shard, (other) => known.has(other), listed))
+        shards.set(shard, { position: "horizon", ended: false, parents });
+    all.set(uid, { shards, watermarks });
   }
-  return sources;
-}
-
-function joinSources(parts: readonly SourceProgress[], only: ShardId | undefined): SourceProgress {
-  const wanted = (shard: string) => only === undefined || shard === only;
-  const shards = new Map(parts.flatMap((part) => [...part.shards].filter(([shard]) => wanted(shard))));
-  const stored = parts.flatMap((part) =>
-    part.watermarks === undefined ? [] : [part.watermarks as { watermark: any; shards: { id: string }[] }],
-  );
-  if (stored.length === 0) return { shards, watermarks: undefined };
-  const watermark = storeWatermark(Math.min(...stored.map((part) => loadWatermark(part.watermark))));
-  return { shards, watermarks: { watermark, shards: stored.flatMap((part) => part.shards).filter(({ id }) => wanted(id)) } };
+  return all;
 }
 
 /** Where operators' time stood: the lowest over the tasks that had them; their channels are new. */

@@ -1,4 +1,9 @@
-/** Seals the rings of an old generation, so that none of its environments commits again (L1). May be repeated. */
+/**
+ * Seals the rings of an old generation, so that none of its environments commits again (L1). May be repeated.
+ *
+ * R3 holds for a seal too: what the head brings to the outside is published before, so that after it nothing appears that was not
+ * there when outputs were taken back. Its frames and messages are of the old generation: nobody waits for them.
+ */
 import { MillraceError } from "../base/errors.ts";
 import { type AttemptId, id, type TaskId } from "../base/ids.ts";
 import type { Ports } from "../ports/ports.ts";
@@ -6,6 +11,7 @@ import type { StageTopology } from "../snapshots/job-record.ts";
 import type { Commit } from "../state/commit.ts";
 import { generationOf } from "../streaming/channel.ts";
 import { emptyProgress } from "../task/task-start.ts";
+import { publish } from "./carry-out.ts";
 import { loadCommit, storeCommit } from "./journal-entry.ts";
 import { rootTasks } from "./topology.ts";
 
@@ -22,7 +28,9 @@ async function sealRing(task: TaskId, ports: Ports, by: string): Promise<readonl
     const last = entries[entries.length - 1];
     const head = last && (await loadCommit(task, last, ports.blobs));
     const successors = head?.progress.successors.map((successor) => successor.task) ?? [];
-    if (head?.by === "seal" || head?.progress.ended === true) return successors;
+    if (head?.by === "seal") return successors;
+    if (head !== undefined) await publish(head, ports);
+    if (head?.progress.ended === true) return successors;
     const commit = sealOf(task, head, by);
     const bytes = await storeCommit(commit, ports.blobs, { inlineBytesMax: Infinity, compressFromBytes: Infinity });
     const written = await ports.journal.write(task, { seq: commit.seq, attempt: commit.attempt, bytes });

@@ -1,7 +1,8 @@
 /**
  * Segments: one object holding the key groups that changed, then the index of all key groups of the task.
  *
- * Layout: pages | index block | local block | footer. A block is its CRC-32 and its bytes, so it can be read by itself through the
+ * Layout: pages | index block | local block | footer. A block is its CRC-32, the format version
+ * and its bytes, so it can be read by itself through the
  * range that an entry or a manifest names. The index block opens with the names of the objects it refers to: garbage collection
  * reads no further.
  *
@@ -71,6 +72,7 @@ export class SegmentWriter {
     const { writer } = this;
     const offset = writer.length;
     writer.u32(0);
+    writer.u8(version);
     body(writer);
     writer.buffer.writeUInt32LE(crc32(writer.buffer.subarray(offset + 4, writer.length)), offset);
     return { blob: this.name, offset, length: writer.length - offset };
@@ -94,6 +96,8 @@ function readBlock(bytes: Uint8Array, what: string): ByteReader {
   const reader = new ByteReader(bytes);
   const checksum = reader.u32();
   if (crc32(bytes.subarray(4)) !== checksum) throw corrupt(`${what} does not match its checksum`);
+  const found = reader.u8();
+  if (found !== version) throw corrupt(`${what} of format version ${found}, this code knows ${version}`);
   return reader;
 }
 

@@ -18,6 +18,8 @@ export class Cell {
   replaced = false;
   /** Lists: how many elements are stored; fewer than `value.length` when some were added since. */
   storedLength = 0;
+  /** Lists: the array was handed out, so it is not changed any more: what is added goes to a copy. */
+  handedOut = false;
   /** Maps: entries changed since the last commit. */
   changed: Set<unknown> | undefined = undefined;
 

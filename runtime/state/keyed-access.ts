@@ -126,12 +126,25 @@ export class ValueHandle extends Handle implements ValueState<any> {
 const none: readonly any[] = Object.freeze([]);
 
 export class ListHandle extends Handle implements ListState<any> {
+  /** The elements as they are now: an author may emit them, so what is added later must not show in them. */
   get(): readonly any[] {
+    const cell = this.cell();
+    if (cell === undefined) return none;
+    cell.handedOut = true;
+    return cell.value;
+  }
+
+  /** The elements, for a reader who lets go of them before the next is added. */
+  peek(): readonly any[] {
     return this.cell()?.value ?? none;
   }
 
   add(value: any): void {
     const cell = this.made();
+    if (cell.handedOut) {
+      cell.value = cell.value.slice();
+      cell.handedOut = false;
+    }
     cell.value.push(value);
     this.change(cell);
   }
@@ -145,6 +158,7 @@ export class ListHandle extends Handle implements ListState<any> {
     if (items.length === 0) return this.clear();
     const cell = this.made();
     cell.value = items;
+    cell.handedOut = false;
     cell.replaced = true;
     this.change(cell);
   }
@@ -153,6 +167,7 @@ export class ListHandle extends Handle implements ListState<any> {
   empty(): void {
     const cell = this.made();
     cell.value = [];
+    cell.handedOut = false;
     cell.replaced = true;
     this.change(cell);
   }

@@ -12,13 +12,13 @@ import type { Key } from "../api/key.ts";
 import type { StateDeclaration } from "../api/state.ts";
 import { assert } from "../base/assert.ts";
 import { ByteReader } from "../base/byte-reader.ts";
-import type { ByteWriter } from "../base/byte-writer.ts";
+import { ByteWriter } from "../base/byte-writer.ts";
 import type { KeyGroup, Seq } from "../base/ids.ts";
 import type { HashRange } from "../streaming/hash-range.ts";
 import type { Activity } from "./activity.ts";
 import { hashKeyOf, hashOf, type KeyHashing, tupleIdentity } from "./key.ts";
 import { KeyGroupState } from "./key-group.ts";
-import { type RowTarget, readDelta, skipDelta, writeDelta } from "./row-codec.ts";
+import { type RowTarget, readDelta, skipDelta, writeDelta, writeRow } from "./row-codec.ts";
 import { type ProcessingRow, Row, type RowCopy } from "./row.ts";
 import { mapSchema, parseSchema, type SchemaMapping, schemaOf, schemaText } from "./schema.ts";
 import type { IndexEntry, OperatorIndex } from "./state-index.ts";
@@ -216,8 +216,7 @@ export class KeyedStore {
       readDelta(new ByteReader(delta.bytes), target, delta.mapping);
       group.droppedAt = delta.seq;
     }
-    this.pending.delete(id);
-    this.pendingTimers.delete(id);
+    this.forgetPending(id);
     group.sizeBytes = parts.reduce((sum, part) => sum + part.bytes.length, 0);
     for (const row of [...group.rows]) this.settleLoaded(row);
   }
@@ -349,10 +348,13 @@ export class KeyedStore {
 
   // ---- writing to where rows stay ----
 
-  /** Groups that a base of the open commit must write: changed since their durable copy, loaded or not, and with `pagesToo` those in the state table. */
+  /**
+   * Groups that a new base must write: changed since their durable copy or in the open commit, loaded or not, and with `pagesToo` those
+   * in the state table.
+   */
   behind(pagesToo: boolean): KeyGroup[] {
     const ids = new Set<KeyGroup>(this.pending.keys());
-    // The base is asked for before the commit is finished: what it will have changed is behind already.
+    // What the open commit has changed belongs to the base that is written with it.
     for (const row of this.dirtyRows) ids.add(row.group.id);
     for (const group of this.groups.values()) if (group.changedAt > (this.index.get(group.id)?.version ?? 0)) ids.add(group.id);
     for (const entry of this.index.values())
@@ -385,6 +387,28 @@ export class KeyedStore {
     this.coldest = undefined;
   }
 
+  /**
+   * Takes over the index of a base that another environment wrote at `seq`, at which this store has arrived or which lies behind it
+   * (catch-up): what it no longer refers to may be collected. Newer pages of this store stay.
+   */
+  adopt(index: OperatorIndex | undefined, seq: Seq): void {
+    for (const entry of [...this.index.values()])
+      if (entry.version <= seq && index?.has(entry.keyGroup) !== true) this.index.delete(entry.keyGroup);
+    for (const entry of index?.values() ?? [])
+      if ((this.index.get(entry.keyGroup)?.version ?? 0) <= seq) this.index.set(entry.keyGroup, entry);
+    for (const [id, deltas] of this.pending) {
+      const left = deltas.filter((delta) => delta.seq > seq);
+      if (left.length > 0) this.pending.set(id, left);
+      else this.forgetPending(id);
+    }
+    this.coldest = undefined;
+  }
+
+  private forgetPending(id: KeyGroup): void {
+    this.pending.delete(id);
+    this.pendingTimers.delete(id);
+  }
+
   /** Drops a group's rows from memory. Its durable copy must not be behind. */
   evict(id: KeyGroup): void {
     const group = this.groups.get(id);
@@ -404,6 +428,12 @@ export class KeyedStore {
   /** From now on, rows are copied when they are first touched. */
   startUnit(): void {
     this.copies = new Map();
+  }
+
+  /** Throws `invalid` when a row that the unit has touched cannot be stored. */
+  checkUnit(): void {
+    const scratch = new ByteWriter(256);
+    for (const row of this.copies?.keys() ?? []) writeRow(scratch, row);
   }
 
   endUnit(): void {

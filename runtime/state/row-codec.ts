@@ -238,15 +238,16 @@ function applyOp(reader: ByteReader, row: Row, code: number, mapping: SchemaMapp
       if (cell !== undefined) forget(row, cell);
       return;
     case op.append:
-      if (cell === undefined) throw corrupt("list elements added to a list that is not there");
+      if (cell?.kind !== "list") throw corrupt("list elements added to a list that is not there");
       readItems(reader, cell.value, migrate);
       cell.storedLength = cell.value.length;
       return;
     case op.putEntry:
-      if (cell === undefined) throw corrupt("map entry put into a map that is not there");
+      if (cell?.kind !== "map") throw corrupt("map entry put into a map that is not there");
       cell.value.set(readValue(reader), migrated(readValue(reader), migrate));
       return;
     case op.deleteEntry:
+      if (cell !== undefined && cell.kind !== "map") throw corrupt("map entry deleted from what is no map");
       cell?.value.delete(readValue(reader));
       return;
     default:

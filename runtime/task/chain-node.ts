@@ -45,6 +45,8 @@ export interface NodeState {
 export interface TaskShared {
   readonly units: Units;
   now: number;
+  /** In guarded mode: nodes after this one wait for state, so no new unit of work may begin here (U1). */
+  pauses(node: ChainNode): boolean;
   count(operator: string, name: string, n: number): void;
 }
 
@@ -142,7 +144,8 @@ export class ChainNode implements KeyedOperatorHost {
   }
 
   advance(at: number): void {
-    if (this.waiting.length > 0 || !this.tryAdvance(at)) this.waiting.push({ kind: "watermark", at });
+    if (at <= this.current && this.waiting.length === 0) this.output.watermark(at);
+    else if (this.waiting.length > 0 || !this.tryAdvance(at)) this.waiting.push({ kind: "watermark", at });
   }
 
   private tryAdvance(at: number): boolean {
@@ -178,14 +181,14 @@ export class ChainNode implements KeyedOperatorHost {
         for (const row of rows.slice(i)) (this.state as NodeState).store.schedule(row);
         return false;
       }
-      if (this.shared.units.interrupted) return false;
+      if (this.shared.pauses(this)) return false;
     }
     return true;
   }
 
   private fireRow(domain: TimerDomain, row: Row, at: number): boolean {
     for (const timer of row.timersAt(domain, at)) {
-      if (this.shared.units.interrupted) return false;
+      if (this.shared.pauses(this)) return false;
       if (timer.live) this.fireTimer(row, timer);
     }
     (this.state as NodeState).store.schedule(row);
@@ -220,7 +223,7 @@ export class ChainNode implements KeyedOperatorHost {
   }
 
   private take(item: Waiting): boolean {
-    if (this.shared.units.interrupted && item.kind !== "record") return false;
+    if (item.kind !== "record" && this.shared.pauses(this)) return false;
     switch (item.kind) {
       case "record":
         return this.tryRecord(item.value, item.timestamp, item.input, item.key);

@@ -157,12 +157,9 @@ export class ChannelInput {
       if (channel.status === "waiting" && this.parentsEnded(channel)) channel.status = "live";
   }
 
+  /** A parent that is unknown here is itself the child of one that has not ended. */
   private parentsEnded(channel: Channel): boolean {
-    const ended = (parent: TaskId) => {
-      const known = this.channels.get(channelId(parent, this.task));
-      return known === undefined || known.status === "ended";
-    };
-    return channel.parents.every(ended);
+    return channel.parents.every((parent) => this.channels.get(channelId(parent, this.task))?.status === "ended");
   }
 
   /** The upstream tasks of live channels, for messages. */

@@ -17,6 +17,7 @@ import type { BlobName, ChannelId, Checkpoint, KeyGroup, Position, Seq, ShardId,
 import type { CommitEnd } from "../api/connector.ts";
 import { Activity } from "../state/activity.ts";
 import type { Commit, Effect, Progress, RowChanges, SourceProgress } from "../state/commit.ts";
+import type { TaskIndex } from "../state/state-index.ts";
 import type { KeyedStore, LoadedPart } from "../state/keyed-store.ts";
 import { channelId } from "../streaming/channel.ts";
 import { ChannelWriter } from "../streaming/channel-writer.ts";
@@ -25,6 +26,7 @@ import type { Frame } from "../streaming/frame.ts";
 import type { ValveChange } from "../time/watermark-valve.ts";
 import { maxWatermark, minWatermark } from "../time/watermark.ts";
 import { buildChain, type Chain } from "./chain.ts";
+import { blame } from "./blame.ts";
 import { ChannelInput, type FramesInput } from "./channel-input.ts";
 import type { ChainNode, NodeState, TaskShared } from "./chain-node.ts";
 import type { NodeOutput } from "./node-output.ts";
@@ -117,7 +119,7 @@ export class Task implements TaskShared, UnitKeeper {
     for (const uid of plan.stage.sources) this.sources.set(uid, this.createSource(uid, start.progress.sources.get(uid)));
     for (const [uid, state] of start.progress.sinks) this.chain.sinks.get(uid)?.writer.restore(state);
     createValves(this, start.progress);
-    this.restoreTime();
+    restoreWatermarks(this, start.progress);
     this.frameOrigin = {
       kind: "record",
       shard: "inbox",
@@ -140,6 +142,11 @@ export class Task implements TaskShared, UnitKeeper {
     this.channels.held.apply(commit.held);
   }
 
+  /** Goes over to the index of a base that another environment wrote at `seq`; its segments were given to the constructor. */
+  adopt(index: TaskIndex, seq: Seq): void {
+    for (const store of this.chain.stores) store.adopt(index.operators.get(store.operator), seq);
+  }
+
   private createSource(uid: string, progress: SourceProgress | undefined): SourceInput {
     const { spec } = this.plan.job.operators.get(uid)!.node;
     assert(spec.kind === "source", `${uid} is a source`);
@@ -148,6 +155,7 @@ export class Task implements TaskShared, UnitKeeper {
       spec,
       stepMs: this.plan.job.options.watermarkStepMs,
       progress,
+      whole: this.plan.stage.kind === "single",
       now: this.now,
       output: this.chain.sourceOutputs.get(uid) as NodeOutput,
       units: this.units,
@@ -167,20 +175,15 @@ export class Task implements TaskShared, UnitKeeper {
     return writer;
   }
 
-  private restoreTime(): void {
-    restoreWatermarks(this);
-  }
-
   /**
-   * A task that goes on from a checkpoint tells the operators after each source and each valve where its time stands: the inputs of
-   * their valves are new, those of this task's own chain too.
+   * A task that goes on from a checkpoint tells the operators after each valve and each source where its time stands: the inputs of
+   * their valves are new, those of this task's own chain too. What operators know already fires nothing.
    */
   private announceTime(): void {
     this.announced = true;
+    for (const { output, valve, current } of this.chain.nodes) if (valve !== undefined) this.announce(output, current, false);
     for (const [uid, source] of this.sources)
-      this.announce(this.chain.sourceOutputs.get(uid) as NodeOutput, source.watermark ?? minWatermark, source.idle);
-    for (const { output, valve, current } of this.chain.nodes)
-      if (valve !== undefined) this.announce(output, current, valve.status === "idle");
+      this.announce(this.chain.sourceOutputs.get(uid) as NodeOutput, source.time, source.idle);
   }
 
   private announce(output: NodeOutput, watermark: number, idle: boolean): void {
@@ -209,15 +212,16 @@ export class Task implements TaskShared, UnitKeeper {
   feedRecords(input: RecordsInput): FeedStatus {
     const source = this.sources.get(input.source);
     assert(source !== undefined, `task ${this.plan.task} has no source ${input.source}`);
+    source.passWatermark();
     source.skipKnown(input);
-    if (input.at >= input.records.length) return "done";
+    if (input.at >= input.records.length) return this.units.guarded && this.blocked ? "blocked" : "done";
     this.moved = true;
     this.applyChange(source.begin(input, this.now), this.chain.sourceOutputs.get(input.source) as NodeOutput);
     const { records } = input;
     const bytesMax = this.plan.limits.outputBytesMax;
     let status: FeedStatus = "done";
     while (input.at < records.length) {
-      if (this.units.interrupted) {
+      if (this.units.guarded && this.blocked) {
         status = "blocked";
         break;
       }
@@ -228,7 +232,7 @@ export class Task implements TaskShared, UnitKeeper {
       }
     }
     source.end(input);
-    return status;
+    return status === "done" && this.units.guarded && this.blocked ? "blocked" : status;
   }
 
   /** How many bytes of frames the open commit has gathered. */
@@ -279,7 +283,7 @@ export class Task implements TaskShared, UnitKeeper {
     const { frame } = this;
     if (frame === undefined) return this.barrierDue === undefined ? "done" : "barrier";
     while (!frame.elements.done) {
-      if (this.units.interrupted) return "blocked";
+      if (this.units.guarded && this.blocked) return "blocked";
       this.takeElement(frame.channel, readElement(frame.elements));
     }
     this.frame = undefined;
@@ -388,15 +392,14 @@ export class Task implements TaskShared, UnitKeeper {
     const plan = this.plan.job.exchanges[exchange]!;
     const node = plan.toStage === this.plan.stage.id ? this.chain.byUid.get(plan.to) : undefined;
     const name = `${exchange}:${channel}`;
-    if (node?.valve?.has(name) !== true) return;
-    for (const { channel: child, parents } of this.channels.successorsOf(successors))
-      node.applyChange(
-        node.valve.addChild(
-          `${exchange}:${child}`,
-          parents.map((parent) => `${exchange}:${parent}`),
-        ),
-      );
-    node.applyChange(node.valve.end(name, successors.length > 0));
+    const valve = node?.valve;
+    if (node === undefined || valve?.has(name) !== true) return;
+    for (const { channel: child, parents } of this.channels.successorsOf(successors)) {
+      const inputs = parents.map((parent) => `${exchange}:${parent}`);
+      // While a parent is unknown its own parents hold time back; its end names the child again.
+      if (inputs.every((input) => valve.has(input))) node.applyChange(valve.addChild(`${exchange}:${child}`, inputs));
+    }
+    node.applyChange(valve.end(name, successors.length > 0));
   }
 
   /** Makes a source shard known, so that it can be read. */
@@ -444,6 +447,16 @@ export class Task implements TaskShared, UnitKeeper {
     this.successors = successors;
   }
 
+  /**
+   * Event time ends with a source that nobody goes on with. Its own end has said so, unless its shard had ended before the checkpoint
+   * that the task was restored from, while other shards held time back.
+   */
+  endTime(): void {
+    if (this.hasSuccessors) return;
+    for (const [uid, source] of this.sources)
+      if (source.time < maxWatermark) this.chain.sourceOutputs.get(uid)?.watermark(maxWatermark);
+  }
+
   /** Ends the task: nothing waits, all inputs have ended. Tells those after it. */
   end(): void {
     assert(!this.blocked && this.inputEnded, `task ${this.plan.task} ends before its input`);
@@ -487,10 +500,18 @@ export class Task implements TaskShared, UnitKeeper {
     for (const store of this.chain.stores) {
       if (store.dirtyRows.length === 0) continue;
       this.rowWriter.clear();
-      if (store.writeChanges(this.rowWriter, seq) > 0)
+      if (this.writeChanges(store, seq) > 0)
         rows.push({ operator: store.operator, schema: store.schema, bytes: this.rowWriter.take() });
     }
     return rows;
+  }
+
+  private writeChanges(store: KeyedStore, seq: Seq): number {
+    try {
+      return store.writeChanges(this.rowWriter, seq);
+    } catch (error) {
+      throw blame(error, store.operator);
+    }
   }
 
   private takeEffects(end: CommitEnd): Effect[] {
@@ -562,6 +583,16 @@ export class Task implements TaskShared, UnitKeeper {
 
   // ---- what units need ----
 
+  /** Only nodes after it matter: the last one that waits can always go on. */
+  pauses(node: ChainNode): boolean {
+    if (!this.units.guarded) return false;
+    for (const later of this.nodesDownstreamFirst) {
+      if (later === node) return false;
+      if (later.blocked) return true;
+    }
+    return false;
+  }
+
   mark(): void {
     for (const store of this.chain.stores) store.startUnit();
     this.outputMark = {
@@ -579,6 +610,16 @@ export class Task implements TaskShared, UnitKeeper {
     for (const [uid, length] of mark.sinks) this.chain.sinks.get(uid)?.truncate(length);
     this.deadLetters.length = mark.letters;
     this.outputMark = undefined;
+  }
+
+  check(): void {
+    for (const store of this.chain.stores) {
+      try {
+        store.checkUnit();
+      } catch (error) {
+        throw blame(error, store.operator);
+      }
+    }
   }
 
   forget(): void {

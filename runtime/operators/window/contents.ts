@@ -88,19 +88,19 @@ class CollectedContents implements Contents {
 
   add(value: unknown): boolean {
     this.state.add(value);
-    return this.state.get().length === 1;
+    return this.state.peek().length === 1;
   }
 
   get empty(): boolean {
-    return this.state.get().length === 0;
+    return this.state.peek().length === 0;
   }
 
   result(): unknown {
-    return this.state.get();
+    return this.state.peek();
   }
 
   raw(): unknown {
-    return this.state.get();
+    return this.state.peek();
   }
 
   merge(other: unknown): void {

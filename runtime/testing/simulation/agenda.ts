@@ -64,12 +64,11 @@ export class Agenda {
     world.scheduler.thaw(true);
     this.restoresLeft = 0;
     this.reshardingsLeft = 0;
-    for (let step = 0; world.failure === undefined && !this.finished; step++) {
+    // What is still under way when the job has finished, zombies above all, must not matter; or it restores the job.
+    for (let step = 0; world.failure === undefined && !(this.finished && world.scheduler.idle); step++) {
       if (step > livenessStepsMax) return world.fail("the job does not come to its end without faults");
-      await this.next();
+      await (this.finished ? this.step() : this.next());
     }
-    // Zombies may still be at work: what they do must not matter.
-    for (let step = 0; step < 2_000 && world.failure === undefined && !world.scheduler.idle; step++) await this.step();
   }
 
   /** A new generation from the checkpoint, by the same code and environments, or with another parallelism by new ones. */

@@ -4,6 +4,7 @@
  *
  * C1 Entry n of a ring is written at most once.
  * C2 A task's watermark never goes back, from one written entry to the next.
+ * C7 No record is late: the workload has none that could be.
  * C3 No process fails but by what is meant to be tried again.
  */
 import type { TaskId } from "../../base/ids.ts";
@@ -178,8 +179,10 @@ export class World {
   }
 
   private checkWatermark(task: TaskId, environment: Environment): void {
-    const at = environment.peek(task)?.watermark;
-    if (at === undefined) return;
+    const seen = environment.peek(task);
+    if (seen === undefined) return;
+    const at = seen.watermark;
+    if (seen.summary.lateDropped > 0) this.fail(`C7: records were late at ${task}, which none is by its making`);
     const before = this.watermarks.get(task) ?? -Infinity;
     if (at < before) this.fail(`C2: the watermark of ${task} went back from ${before} to ${at}`);
     this.watermarks.set(task, at);
