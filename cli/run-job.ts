@@ -1,8 +1,8 @@
 /** Runs a job in a terminal: says where it begins, shows how it goes, stops on Ctrl-C, says how it ended. */
-import type { Readable, Writable } from "node:stream";
+import type { Readable } from "node:stream";
 import type { Job } from "../runtime/api/job.ts";
 import { LocalRun, type LocalRunOptions, type RunProgress } from "./local-run.ts";
-import { RunDisplay } from "./run-display.ts";
+import { type DisplayOptions, RunDisplay } from "./run-display.ts";
 import { onStopSignals } from "./stop-signals.ts";
 import type { Standing } from "./standing.ts";
 import { duration, grouped, plural } from "./words.ts";
@@ -10,7 +10,7 @@ import { duration, grouped, plural } from "./words.ts";
 export interface RunJobOptions extends Omit<LocalRunOptions, "events" | "stdin" | "console"> {
   readonly stdin?: Readable;
   /** Where everything is printed; default standard output. */
-  readonly terminal?: Writable & { readonly isTTY?: boolean; readonly columns?: number };
+  readonly terminal?: DisplayOptions["output"];
   /** What the job found so far: asked for while it runs. */
   readonly findings?: Findings;
 }
