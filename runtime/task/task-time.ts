@@ -3,7 +3,7 @@ import type { ChannelId, TaskId } from "../base/ids.ts";
 import type { ExchangePlan } from "../plan/job-graph.ts";
 import type { Progress } from "../state/commit.ts";
 import { stageOf, upstreamOf } from "../streaming/channel.ts";
-import { loadWatermark, maxWatermark, minWatermark, storeWatermark, type StoredWatermark } from "../time/watermark.ts";
+import { loadWatermark, minWatermark, storeWatermark, type StoredWatermark } from "../time/watermark.ts";
 import { type InputStatus, WatermarkValve } from "../time/watermark-valve.ts";
 import type { Chain } from "./chain.ts";
 import type { ChainNode } from "./chain-node.ts";
