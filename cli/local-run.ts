@@ -18,7 +18,7 @@ import type { ProvisionedLog } from "../runtime/adapters/log-provisioning.ts";
 import { openMemory } from "../runtime/adapters/memory/open-memory.ts";
 import type { Sink } from "../runtime/api/connector.ts";
 import type { Job } from "../runtime/api/job.ts";
-import type { MillraceError } from "../runtime/base/errors.ts";
+import { MillraceError } from "../runtime/base/errors.ts";
 import { id, type OperatorUid, type TaskId } from "../runtime/base/ids.ts";
 import { type Bindings, checkBindings } from "../runtime/connectors/bindings.ts";
 import { LocalSinks } from "../runtime/connectors/local-sinks.ts";
@@ -163,8 +163,8 @@ export class LocalRun {
     }
     const input = this.#extent.measure([...shards.values()]);
     const checkpoint = { checkpoint: this.#checkpoint, checkpointAt: this.#checkpointAt };
-    if (this.#seen.size === 0) return { totals: this.standing.totals, watermark: -Infinity, ...checkpoint, input };
-    return { totals, watermark, ...checkpoint, input };
+    const atLeast = highestTotals(this.standing.totals, totals);
+    return { totals: atLeast, watermark: this.#seen.size === 0 ? -Infinity : watermark, ...checkpoint, input };
   }
 
   /** Gives up leases and closes everything. */
@@ -268,7 +268,12 @@ class Parts {
   /** Input that came in since the generation began has no task at parallelism above 1: a new generation gives it one. */
   async #takeInNewInputs(): Promise<void> {
     const record = this.runner.record as JobRecord;
-    if (record.completed === undefined || !(await hasNewInputs(this.job, record, this.#ports))) return;
+    if (!(await hasNewInputs(this.job, record, this.#ports))) return;
+    if (record.completed === undefined) {
+      const kept = join(this.options.state, "stdin");
+      const advice = "at a parallelism above 1, more standard input can be taken in from a checkpoint only, and none is complete";
+      throw new MillraceError("invalid", `${advice}: begin anew with the files that keep what came in so far: ${kept}`);
+    }
     await this.#coordinator.restore(record.completed);
     await this.runner.start();
   }
@@ -305,6 +310,15 @@ class Parts {
     const pace = new Pace(options.recordsPerSecond, clock);
     return new Map([...readers].map(([uid, reader]) => [uid, new ThrottledReader(reader, pace)]));
   }
+}
+
+/** Of tasks that another process rings, what they had done at the start is all that is known here. */
+function highestTotals(a: Totals, b: Totals): Totals {
+  return {
+    records: Math.max(a.records, b.records),
+    deadLetters: Math.max(a.deadLetters, b.deadLetters),
+    lateDropped: Math.max(a.lateDropped, b.lateDropped),
+  };
 }
 
 async function openFoundation(job: string, { state, store }: LocalRunOptions): Promise<Foundation> {

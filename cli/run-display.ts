@@ -7,7 +7,7 @@ import { duration, grouped, moment } from "./words.ts";
 import type { RunProgress } from "./local-run.ts";
 
 export interface DisplayOptions {
-  readonly output: Writable & { readonly isTTY?: boolean; readonly columns?: number };
+  readonly output: Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
   readonly title: string;
   readonly progress: () => RunProgress;
   /** What was found so far: a few lines, shown on a terminal. */
@@ -108,10 +108,12 @@ export class RunDisplay {
   }
 
   #draw(lines: readonly string[]): void {
-    const { columns = 80 } = this.#options.output;
-    const shown = lines.map((line) => `${cut(line, columns - 1)}\x1b[K\n`).join("");
+    const { columns = 80, rows = 24 } = this.#options.output;
+    // What is higher than the terminal could not be drawn over.
+    const fitting = lines.slice(0, Math.max(1, rows - 1));
+    const shown = fitting.map((line) => `${cut(line, columns - 1)}\x1b[K\n`).join("");
     this.#options.output.write(`${up(this.#linesShown)}${shown}\x1b[J`);
-    this.#linesShown = lines.length;
+    this.#linesShown = fitting.length;
   }
 
   #erase(): void {

@@ -1,8 +1,8 @@
 /** Runs a job in a terminal: says where it begins, shows how it goes, stops on Ctrl-C, says how it ended. */
-import type { Readable, Writable } from "node:stream";
+import type { Readable } from "node:stream";
 import type { Job } from "../runtime/api/job.ts";
 import { LocalRun, type LocalRunOptions, type RunProgress } from "./local-run.ts";
-import { RunDisplay } from "./run-display.ts";
+import { type DisplayOptions, RunDisplay } from "./run-display.ts";
 import { onStopSignals } from "./stop-signals.ts";
 import type { Standing } from "./standing.ts";
 import { duration, grouped, plural } from "./words.ts";
@@ -10,7 +10,7 @@ import { duration, grouped, plural } from "./words.ts";
 export interface RunJobOptions extends Omit<LocalRunOptions, "events" | "stdin" | "console"> {
   readonly stdin?: Readable;
   /** Where everything is printed; default standard output. */
-  readonly terminal?: Writable & { readonly isTTY?: boolean; readonly columns?: number };
+  readonly terminal?: DisplayOptions["output"];
   /** What the job found so far: asked for while it runs. */
   readonly findings?: Findings;
 }
@@ -83,7 +83,9 @@ function describeStart({ standing, finishedBefore }: LocalRun): readonly string[
   const fresh = totals.records === 0 && checkpoint === 0;
   const from = [`generation ${generation}`, checkpoint === 0 ? "no checkpoint" : `checkpoint ${checkpoint}`];
   const head = fresh ? "begins" : "goes on from";
-  return [`${head}: ${from.join(", ")}, ${plural(totals.records, "event")} so far`, ...shards.map(describeShard), ""];
+  // Events are counted from the beginning of a generation.
+  const since = generation === 1 ? "so far" : "in this generation";
+  return [`${head}: ${from.join(", ")}, ${plural(totals.records, "event")} ${since}`, ...shards.map(describeShard), ""];
 }
 
 function describeShard({ source, shard, position }: Standing["shards"][number]): string {

@@ -42,6 +42,8 @@ export async function recognizeStdin(stdin: Readable): Promise<FormatName> {
   const head = stdin.read() as Buffer | null;
   if (head === null) return "ndjson";
   stdin.unshift(head);
+  // Whoever reads it says what is to be done about that.
+  if (isGzip(head)) return "ndjson";
   return recognize(head.toString("utf8"), "standard input");
 }
 
@@ -74,6 +76,10 @@ async function readHead(path: string): Promise<string | undefined> {
 
 /** What a piece of a gzip file holds, as far as it goes. */
 function unzipped(bytes: Buffer): Buffer {
-  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
+  if (!isGzip(bytes)) return bytes;
   return gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH });
+}
+
+function isGzip(bytes: Buffer): boolean {
+  return bytes[0] === 0x1f && bytes[1] === 0x8b;
 }

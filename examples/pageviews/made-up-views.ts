@@ -33,7 +33,7 @@ function lineOf(index: number, count: number, random: () => number): string {
   if (kind < 0.0001) return `{"user":"u${index}","page":"/docs","at":`;
   if (kind < 0.0002) return JSON.stringify({ user: `u${index}`, page: "/blog", at: "yesterday" });
   const at = Math.floor(startAt + (index / count) * spanMs) - delayOf(kind, random);
-  return JSON.stringify({ user: userOf(random), page: pageOf(random), at });
+  return JSON.stringify({ user: userOf(index / count, random), page: pageOf(random), at });
 }
 
 /** Most views come a little out of order, one in a thousand long after its time. */
@@ -41,9 +41,10 @@ function delayOf(kind: number, random: () => number): number {
   return kind < 0.0012 ? 120_000 + Math.floor(random() * 600_000) : Math.floor(random() * 45_000);
 }
 
-/** Skewed: a few of 20,000 users come again and again. */
-function userOf(random: () => number): string {
-  return `user-${Math.floor(random() ** 3 * 20_000)}`;
+/** Users come for a while and leave: each quarter of an hour brings new ones, of whom a few look at much. */
+function userOf(time: number, random: () => number): string {
+  const quarter = Math.floor(time * (spanMs / 900_000));
+  return `user-${quarter * 400 + Math.floor(random() ** 2 * 800)}`;
 }
 
 function pageOf(random: () => number): string {

@@ -25,12 +25,19 @@ export class ChangelogStream<out T, M extends Mode> {
 
   /** The same function on what is added and what is taken back: it must be deterministic. */
   map<R>(uid: string, fn: (value: T) => R): ChangelogStream<R, M> {
-    return this.#after(this.#changes.map(uid, ({ kind, value }) => ({ kind, value: fn(value) })), this.#mode);
+    return this.#after(
+      this.#changes.map(uid, ({ kind, value }) => ({ kind, value: fn(value) })),
+      this.#mode,
+    );
   }
 
   /** The rows that `keep` says yes to; of an upsert stream, an update that no longer passes is a delete. */
   filter(uid: string, keep: (value: T) => boolean): ChangelogStream<T, M> {
-    if (this.#mode !== "upsert") return this.#after(this.#changes.filter(uid, ({ value }) => keep(value)), this.#mode);
+    if (this.#mode !== "upsert")
+      return this.#after(
+        this.#changes.filter(uid, ({ value }) => keep(value)),
+        this.#mode,
+      );
     const passed = ({ kind, value }: Change<T>): Change<T>[] => {
       if (kind === "-D" || keep(value)) return [{ kind, value }];
       return kind === "+U" ? [{ kind: "-D", value }] : [];

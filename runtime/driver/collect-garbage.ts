@@ -77,7 +77,7 @@ async function readRoots(job: string, ports: Ports, tasks: ReadonlySet<TaskId>):
   // A generation that is over stays so: its rings are sealed and no roots any more.
   const living = (await readJobRing(ports, job)).record?.generation ?? 0;
   for (const task of tasks)
-    heads.set(task, await (generationOf(task) < living ? headOf(task, ports) : useRing(task, ports, used)));
+    heads.set(task, await (generationOf(task) < living ? useHead(task, ports, used) : useRing(task, ports, used)));
   const open = await readJobRing(ports, job);
   for (const { bytes } of open.messages) await useIndex((decodeValue(bytes) as Acknowledgement).index, ports, used);
   const { record } = await readJobRing(ports, job);
@@ -86,9 +86,12 @@ async function readRoots(job: string, ports: Ports, tasks: ReadonlySet<TaskId>):
   return { used, heads };
 }
 
-async function headOf(task: TaskId, ports: Ports): Promise<Seq> {
-  const { entries } = await ports.journal.tail(task, 0);
-  return entries[entries.length - 1]?.seq ?? 0;
+/** Marks the head's payload alone: whoever seals the ring late must still be able to read it. Returns the head. */
+async function useHead(task: TaskId, ports: Ports, used: Set<BlobName>): Promise<Seq> {
+  const head = (await ports.journal.tail(task, 0)).entries.at(-1);
+  const payload = head && payloadOf(head.bytes);
+  if (payload !== undefined) used.add(payload);
+  return head?.seq ?? 0;
 }
 
 /** Marks what the ring refers to; returns its head. */

@@ -162,6 +162,9 @@ export class Coordinator {
   }
 
   private async restoreFrom(ring: JobRing, record: JobRecord, name: BlobName): Promise<boolean> {
+    // In the record that the move below is conditional on: what is retained there is not collected before the move (L6).
+    if (![...record.retained.map((kept) => kept.manifest), record.completed, record.manifest].includes(name))
+      throw new MillraceError("invalid", `this checkpoint is not retained, its objects may be gone: ${name}`);
     const manifest = await this.readManifest(name);
     this.checkCompatible(manifest.operators, manifest.keyGroups);
     const generation = record.generation + 1;

@@ -23,7 +23,7 @@ import type { JobRecord } from "../snapshots/job-record.ts";
 import { missingObject, loadCommit } from "./journal-entry.ts";
 import { beginSources } from "./restored-sources.ts";
 import { isPast } from "./shard-lineage.ts";
-import { rootChannels} from "./topology.ts";
+import { rootChannels } from "./topology.ts";
 import { shardOf } from "../task/source-task.ts";
 
 /** A task at the head of its journal. */
@@ -122,10 +122,7 @@ async function restart(
 }
 
 async function readBase(base: Base, ports: Ports): Promise<Pick<TaskStart, "index" | "held">> {
-  const [index, local] = await Promise.all([
-    readBaseIndex(base, ports),
-    readLocalState(base, ports),
-  ]);
+  const [index, local] = await Promise.all([readBaseIndex(base, ports), readLocalState(base, ports)]);
   return { index, held: local.held };
 }
 

@@ -349,8 +349,8 @@ export class KeyedStore {
   // ---- writing to where rows stay ----
 
   /**
-   * Groups that a new base must write: changed since their durable copy or in the open commit, loaded or not, and with `pagesToo` those
-   * in the state table.
+   * Groups that a new base must write: changed since their durable copy or in the open commit, loaded or not, taken over together with
+   * rows of others, and with `pagesToo` those in the state table.
    */
   behind(pagesToo: boolean): KeyGroup[] {
     const ids = new Set<KeyGroup>(this.pending.keys());
@@ -358,8 +358,20 @@ export class KeyedStore {
     for (const row of this.dirtyRows) ids.add(row.group.id);
     for (const group of this.groups.values()) if (group.changedAt > (this.index.get(group.id)?.version ?? 0)) ids.add(group.id);
     for (const entry of this.index.values())
-      if (entry.parts.length > 1 || (pagesToo && entry.parts.some((part) => part.kind === "page"))) ids.add(entry.keyGroup);
+      if (entry.parts.length > 1 || this.isShared(entry) || (pagesToo && entry.parts.some((part) => part.kind === "page")))
+        ids.add(entry.keyGroup);
     return [...ids].sort((a, b) => a - b);
+  }
+
+  /**
+   * Whether the stored copy was taken over from before (version 0) and may hold rows of a neighbour, whose range the key group also
+   * lies in: handed on as it is, it would bring back what the neighbour has changed since, when both are joined again.
+   */
+  private isShared({ keyGroup, version }: IndexEntry): boolean {
+    if (version > 0) return false;
+    const width = 1n << BigInt(96 + this.shift);
+    const from = BigInt(keyGroup) * width;
+    return from < this.range.from || from + width - 1n > this.range.to;
   }
 
   /** Notes as missing those of the groups that are not loaded. */

@@ -318,6 +318,28 @@ suite("taking back after a restore", () => {
   const step = (row: number, end: CommitEnd = "barrier") => ({ rows: [row], end });
   const other = id<TaskId>("b");
 
+  test("the names of tasks whose own are too long stay within what file systems take, and apart", () => {
+    const naming = { prefix: "late-", extension: "ndjson" };
+    const names = ["/a-path/", "%2F", "\u{1f600}", "é/"].flatMap((part) =>
+      [40, 80, 81, 400].map((times) => partFileName(naming, { generation: 1, task: `g1.v~${part.repeat(times)}`, seq: 7, n: 0 })),
+    );
+    assert.equal(new Set(names).size, names.length);
+    for (const name of names) {
+      assert.ok(Buffer.byteLength(`.${name}.part`) < 200, name);
+      const parsed = parsePartFileName(naming, name);
+      assert.ok(parsed !== undefined && partFileName(naming, parsed) === name, name);
+    }
+  });
+
+  test("a restore knows the files of such a task", () =>
+    withDirectory(async (directory) => {
+      const task = id<TaskId>(`g1.v~${"/a-path".repeat(60)}`);
+      const names = [1, 2, 3].map((seq) => partFileName({ prefix: "", extension: "ndjson" }, { generation: 1, task, seq, n: 0 }));
+      for (const name of names) await writeFile(join(directory, name), "{}\n");
+      await writerOf(directory).quarantine({ generation: 2, from: 1, lastSeq: new Map([[task, 2]]) });
+      assert.deepEqual((await readdir(directory)).sort(), [".quarantine", ...names.slice(0, 2)]);
+    }));
+
   test("files beyond the restored commits go to the quarantine, open parts of older generations go", () =>
     withDirectory(async (directory) => {
       const writer = writerOf(directory);

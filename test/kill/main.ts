@@ -17,7 +17,7 @@ for (const parallelism of [1, 2]) {
   const options: KillTestOptions = {
     directory: join(directory, `parallelism-${parallelism}`),
     seed: Number(values.seed),
-    events: 84_000,
+    events: 96_000,
     eventsPerSecond: 2_000,
     parallelism,
     life: [1_000, 3_000],

@@ -13,12 +13,19 @@ import { createReadStream } from "node:fs";
 import { basename, join } from "node:path";
 import { crc32 } from "node:zlib";
 import { MillraceError } from "../../base/errors.ts";
-import type { TaskId } from "../../base/ids.ts";
 import type { Restored, SinkEffect } from "../../ports/sink-driver.ts";
 import type { SinkTarget } from "../sink-target.ts";
 import { exists, giveName, readIfThere, remove, sizeOf, syncDirectory, writeAt, writeWhole } from "./durable-file.ts";
 import { errorCode, fileError } from "./file-errors.ts";
-import { fenceName, finishedName, parsePartFileName, type PartId, type PartNaming, quarantineFolder } from "./part-name.ts";
+import {
+  fenceName,
+  finishedName,
+  parsePartFileName,
+  type PartId,
+  type PartNaming,
+  quarantineFolder,
+  taskInNames,
+} from "./part-name.ts";
 import { decodePartOperation, type PublishOperation, type WriteOperation } from "./part-operation.ts";
 
 const nothing = new Uint8Array(0);
@@ -125,7 +132,8 @@ export class FileWriter implements SinkTarget {
 /** Published after the restored commits. What generations before `from` left, earlier restores have judged. */
 function isBeyond({ generation, task, seq }: PartId, { from, lastSeq }: Restored): boolean {
   if (generation !== from) return generation > from;
-  return seq > (lastSeq.get(task as TaskId) ?? 0);
+  for (const [known, last] of lastSeq) if (taskInNames(known) === task) return seq > last;
+  return true;
 }
 
 function incomplete(what: string, part: string): MillraceError {
