@@ -116,24 +116,29 @@ export class KeyedStore {
 
   /** The key's row, made when new; undefined when its key group must be loaded first (it is then in `missing`). */
   find(key: Key): Row | undefined {
-    this.activity.count++;
     const row = typeof key === "object" ? this.tuples.get(tupleIdentity(key)) : this.scalars.get(key);
-    if (row !== undefined) {
-      row.usedAt = this.turn;
-      if (this.copies !== undefined) this.keepCopy(row);
-      return row;
-    }
-    return this.make(key);
+    if (row === undefined) return this.make(key);
+    this.use(row);
+    return row;
+  }
+
+  /** A unit of work begins to use the row. */
+  use(row: Row): void {
+    this.activity.count++;
+    row.usedAt = this.turn;
+    if (this.copies !== undefined) this.keepCopy(row);
   }
 
   private make(key: Key): Row | undefined {
     const hash = hashOf(key, this.hashing);
     const group = this.loadedGroup(this.groupOf(hash));
-    if (group === undefined) return undefined;
+    if (group === undefined) {
+      this.activity.count++;
+      return undefined;
+    }
     const row = new Row(key === 0 ? 0 : key, hash, group);
-    row.usedAt = this.turn;
     this.keep(row);
-    if (this.copies !== undefined) this.keepCopy(row);
+    this.use(row);
     this.markDirty(row); // so that a row which is only read is dropped at the commit
     return row;
   }
@@ -219,7 +224,7 @@ export class KeyedStore {
     this.pending.delete(id);
     this.pendingTimers.delete(id);
     group.sizeBytes = parts.reduce((sum, part) => sum + part.bytes.length, 0);
-    for (const row of [...group.rows]) this.settleLoaded(row);
+    for (const row of group.rows) this.settleLoaded(row);
   }
 
   private readPage(part: LoadedPart, target: RowTarget): void {
@@ -244,7 +249,7 @@ export class KeyedStore {
 
   private settleRead(row: Row): void {
     for (const cell of row.cells) cell.settle();
-    row.settle();
+    row.settleRow();
     row.usedAt = this.turn;
     this.schedule(row);
   }
@@ -272,16 +277,16 @@ export class KeyedStore {
 
   /** Puts the row at its earliest timers. */
   schedule(row: Row): void {
-    if (row.timers.length === 0) return;
     const event = row.earliest();
     if (event !== Infinity) this.eventTimers.schedule(row, event);
+    if (row.timers.length === 0) return;
     const processing = row.earliestOf("processingTime");
     if (processing !== Infinity) this.processingTimers.schedule(row.processing, processing);
   }
 
   markDirty(row: Row): void {
-    if (row.dirty) return;
-    row.dirty = true;
+    if (row.listed) return;
+    row.listed = true;
     this.dirtyRows.push(row);
   }
 
@@ -389,10 +394,10 @@ export class KeyedStore {
     if (group === undefined) return;
     const stored = this.index.get(id);
     assert(
-      stored === undefined ? group.rows.length === 0 : group.changedAt <= stored.version,
+      stored === undefined ? group.isEmpty : group.changedAt <= stored.version,
       `key group ${id} of ${this.operator} is evicted before it is stored`,
     );
-    for (const row of [...group.rows]) this.drop(row);
+    for (const row of group.rows) this.drop(row);
     this.groups.delete(id);
     this.coldest = undefined;
   }
@@ -420,7 +425,7 @@ export class KeyedStore {
   }
 
   private keepCopy(row: Row): void {
-    if (this.copies?.has(row) === false) this.copies.set(row, row.copy());
+    if (this.copies?.has(row) === false) this.copies.set(row, row.copyRow());
   }
 }
 
