@@ -69,7 +69,10 @@ export class Coordinator {
   private checkDeployment(record: JobRecord): void {
     const { deployment } = this.options;
     if (record.deployment > deployment)
-      throw new MillraceError("fenced", `job ${record.job} is run by deployment ${record.deployment}, this code is ${deployment}`);
+      throw new MillraceError(
+        "fenced",
+        `job ${record.job} is run by deployment ${record.deployment}, this code is ${deployment}`,
+      );
   }
 
   private sameParallelism(record: JobRecord): boolean {

@@ -131,7 +131,8 @@ export class Environment {
   private async attempt(bell: Doorbell, guarded: boolean): Promise<TurnOutcome | "again"> {
     this.record ??= await readJobRecord(this.ports, this.job.name);
     const { record } = this;
-    if (record !== undefined && record.deployment > this.options.deployment) return { outcome: "fenced", deployment: record.deployment };
+    if (record !== undefined && record.deployment > this.options.deployment)
+      return { outcome: "fenced", deployment: record.deployment };
     // Newer code whose plan is another waits until its coordinator has moved the job to a generation of that plan.
     if (record === undefined || record.phase !== "running" || record.fingerprint !== this.job.fingerprint) {
       this.record = undefined;

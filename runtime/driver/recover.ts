@@ -21,7 +21,7 @@ import { emptyProgress, type TaskStart } from "../task/task-start.ts";
 import { loadWatermark, storeWatermark } from "../time/watermark.ts";
 import type { JobRecord } from "../snapshots/job-record.ts";
 import { missingObject, loadCommit } from "./journal-entry.ts";
-import { rootChannels} from "./topology.ts";
+import { rootChannels } from "./topology.ts";
 import { shardOf } from "../task/source-task.ts";
 
 /** A task at the head of its journal. */

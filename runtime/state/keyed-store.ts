@@ -299,7 +299,7 @@ export class KeyedStore {
         row.changedAt = seq;
       }
       if (row.empty) {
-        row.group.droppedAt = row.changedAt;
+        row.group.droppedAt = Math.max(row.group.droppedAt, row.changedAt);
         this.drop(row);
       }
     }
@@ -354,9 +354,10 @@ export class KeyedStore {
 
   // ---- writing to where rows stay ----
 
-  /** Groups that a new base must write: changed since their durable copy, loaded or not, and with `pagesToo` those in the state table. */
+  /** Groups that a new base must write: changed since their durable copy or in the open commit, loaded or not, and with `pagesToo` those in the state table. */
   behind(pagesToo: boolean): KeyGroup[] {
     const ids = new Set<KeyGroup>(this.pending.keys());
+    for (const row of this.dirtyRows) ids.add(row.group.id);
     for (const group of this.groups.values()) if (group.changedAt > (this.index.get(group.id)?.version ?? 0)) ids.add(group.id);
     for (const entry of this.index.values())
       if (entry.parts.length > 1 || (pagesToo && entry.parts.some((part) => part.kind === "page"))) ids.add(entry.keyGroup);

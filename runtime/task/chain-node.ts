@@ -45,6 +45,8 @@ export interface NodeState {
 export interface TaskShared {
   readonly units: Units;
   now: number;
+  /** In guarded mode: nodes after this one wait for state, so no new unit of work may begin here (U1). */
+  pauses(node: ChainNode): boolean;
   count(operator: string, name: string, n: number): void;
 }
 
@@ -178,7 +180,7 @@ export class ChainNode implements KeyedOperatorHost {
         for (const row of rows.slice(i)) (this.state as NodeState).store.schedule(row);
         return false;
       }
-      if (this.shared.units.interrupted) return false;
+      if (this.shared.pauses(this)) return false;
     }
     return true;
   }
@@ -186,7 +188,7 @@ export class ChainNode implements KeyedOperatorHost {
   private fireRow(domain: TimerDomain, row: Row, at: number): boolean {
     const due = row.timersAt(domain, at);
     for (let i = 0; i < due.length; i++) {
-      if (this.shared.units.interrupted) return false;
+      if (this.shared.pauses(this)) return false;
       const timer = due[i] as Timer;
       // One that fired before it at the same time may have cancelled it.
       if (i === 0 || row.hasTimer(domain, at, timer.namespace)) this.fireTimer(row, timer);
@@ -229,7 +231,7 @@ export class ChainNode implements KeyedOperatorHost {
   }
 
   private take(item: Waiting): boolean {
-    if (this.shared.units.interrupted && item.kind !== "record") return false;
+    if (item.kind !== "record" && this.shared.pauses(this)) return false;
     switch (item.kind) {
       case "record":
         return this.tryRecord(item.value, item.timestamp, item.input, item.key);

@@ -63,6 +63,7 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
   /** Values of the current record that are not yet taken in, last first: each is a unit of its own. */
   private values: unknown[] = [];
   private value: unknown;
+  private dueWatermark: number | undefined;
   private currentShard: OpenShard | undefined;
   private currentId = "";
   private readonly origin: UnitOrigin;
@@ -156,12 +157,22 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
 
   /** Takes the next value of the input; a record is passed when its last value is taken. */
   feedOne(input: RecordsInput): void {
+    this.passWatermark();
     if (this.values.length === 0) this.decode(input.records[input.at] as SourceRecord);
     if (this.values.length > 0) {
       this.value = this.values.pop();
       this.units.record(this.origin, this.work);
     }
     if (this.values.length === 0) input.at++;
+    if (!this.units.interrupted) this.passWatermark();
+  }
+
+  /** The watermark that a record brought follows its unit of work and is not part of it: timers that fail are to blame themselves. */
+  passWatermark(): void {
+    const watermark = this.dueWatermark;
+    if (watermark === undefined) return;
+    this.dueWatermark = undefined;
+    this.output.watermark(watermark);
   }
 
   private decode(record: SourceRecord): void {
@@ -191,7 +202,7 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
     const timestamp = spec.timestamps === undefined ? this.current.arrivalTime : this.timestampOf(value);
     this.output.emit(value, timestamp);
     const watermark = this.currentShard?.watermarks?.onRecord(value, timestamp);
-    if (watermark !== undefined) this.output.watermark(watermark);
+    if (watermark !== undefined) this.dueWatermark = watermark;
   }
 
   reject(reason: string, bytes?: Uint8Array): void {

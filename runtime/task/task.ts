@@ -209,15 +209,16 @@ export class Task implements TaskShared, UnitKeeper {
   feedRecords(input: RecordsInput): FeedStatus {
     const source = this.sources.get(input.source);
     assert(source !== undefined, `task ${this.plan.task} has no source ${input.source}`);
+    source.passWatermark();
     source.skipKnown(input);
-    if (input.at >= input.records.length) return "done";
+    if (input.at >= input.records.length) return this.units.guarded && this.blocked ? "blocked" : "done";
     this.moved = true;
     this.applyChange(source.begin(input, this.now), this.chain.sourceOutputs.get(input.source) as NodeOutput);
     const { records } = input;
     const bytesMax = this.plan.limits.outputBytesMax;
     let status: FeedStatus = "done";
     while (input.at < records.length) {
-      if (this.units.interrupted) {
+      if (this.units.guarded && this.blocked) {
         status = "blocked";
         break;
       }
@@ -228,7 +229,7 @@ export class Task implements TaskShared, UnitKeeper {
       }
     }
     source.end(input);
-    return status;
+    return status === "done" && this.units.guarded && this.blocked ? "blocked" : status;
   }
 
   /** How many bytes of frames the open commit has gathered. */
@@ -279,7 +280,7 @@ export class Task implements TaskShared, UnitKeeper {
     const { frame } = this;
     if (frame === undefined) return this.barrierDue === undefined ? "done" : "barrier";
     while (!frame.elements.done) {
-      if (this.units.interrupted) return "blocked";
+      if (this.units.guarded && this.blocked) return "blocked";
       this.takeElement(frame.channel, readElement(frame.elements));
     }
     this.frame = undefined;
@@ -561,6 +562,16 @@ export class Task implements TaskShared, UnitKeeper {
   }
 
   // ---- what units need ----
+
+  /** Only nodes after it matter: the last one that waits can always go on. */
+  pauses(node: ChainNode): boolean {
+    if (!this.units.guarded) return false;
+    for (const later of this.nodesDownstreamFirst) {
+      if (later === node) return false;
+      if (later.blocked) return true;
+    }
+    return false;
+  }
 
   mark(): void {
     for (const store of this.chain.stores) store.startUnit();

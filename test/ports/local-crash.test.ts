@@ -39,7 +39,10 @@ async function runAndKill(directory: string, durability: string, ms: number, ack
   assert.equal(signal, "SIGKILL");
 }
 
-/** Everything acknowledged is there, whole, and at most what was under way at the kill is there beside it. */
+/**
+ * Everything acknowledged is there, whole, and at most what was under way at the kill is there beside it. What is there counts as
+ * acknowledged from then on: the next writer goes on behind it.
+ */
 async function checkDirectory(directory: string, acknowledged: Acknowledged): Promise<void> {
   const { journal, log, blobs, pages, close } = await openLocal(directory, { job: crashJob });
   const said = (what: string) => acknowledged.get(what) ?? 0;
@@ -62,6 +65,7 @@ async function checkDirectory(directory: string, acknowledged: Acknowledged): Pr
   for (const { name } of (await blobs.list("segments/")).blobs) assert.notEqual(numberOf((await blobs.get(name))!), undefined);
   const [page] = await pages.get([crashPage]);
   assert.ok(page!.version >= said("page") && numberOf(page!.bytes) === page!.version);
+  acknowledged.set("entry", head).set("record", records.length);
   await close();
 }
 

@@ -214,7 +214,11 @@ export class Agenda {
     return this.ringPoke();
   }
 
-  private ring(environment: SimEnvironment, bell: Doorbell, onOutcome: (outcome: TurnOutcome | undefined) => void = () => undefined): void {
+  private ring(
+    environment: SimEnvironment,
+    bell: Doorbell,
+    onOutcome: (outcome: TurnOutcome | undefined) => void = () => undefined,
+  ): void {
     const { world } = this;
     const { process } = environment;
     const what = describe(bell);
@@ -246,8 +250,7 @@ export class Agenda {
     const { world } = this;
     const old = !this.calm && world.faults.happens("oldEnvironment");
     const free = world.coordinators.filter(
-      ({ busy, process, deployment }) =>
-        !busy && !world.scheduler.isFrozen(process) && (deployment === world.deployment) !== old,
+      ({ busy, process, deployment }) => !busy && !world.scheduler.isFrozen(process) && (deployment === world.deployment) !== old,
     );
     return free.length === 0 ? undefined : world.random.pick(free);
   }

@@ -50,7 +50,8 @@ export async function checkObjects(world: World): Promise<void> {
       if (index === undefined) continue;
       const block = await world.blobs.get(index.blob, index);
       if (block === undefined) return world.fail(`C5: checkpoint ${manifest} has lost its index ${index.blob}`);
-      for (const name of readReferences(block)) if (!(await exists(world, name))) world.fail(`C5: checkpoint ${manifest} has lost ${name}`);
+      for (const name of readReferences(block))
+        if (!(await exists(world, name))) world.fail(`C5: checkpoint ${manifest} has lost ${name}`);
     }
   }
 }

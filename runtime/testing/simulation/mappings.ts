@@ -43,7 +43,8 @@ export class Mappings {
 
   private add(stream: string, shard: ShardId, task: TaskId | undefined): void {
     const name = `${stream} ${shard}`;
-    if (!this.mappings.has(name)) this.mappings.set(name, { stream, shard, task, position: id<Position>("horizon"), open: undefined });
+    if (!this.mappings.has(name))
+      this.mappings.set(name, { stream, shard, task, position: id<Position>("horizon"), open: undefined });
   }
 
   /** One that waits for nothing; undefined when there is none. */

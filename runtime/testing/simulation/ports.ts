@@ -102,8 +102,7 @@ function faultyJournal(shared: SharedPorts, call: Call, faults: Faults, random: 
         if (result.outcome === "written") onWritten(task, entry.seq);
         return result;
       }),
-    post: (task, message) =>
-      call(`post ${task} ${message.name} ${message.version}`, () => shared.journal.post(task, message)),
+    post: (task, message) => call(`post ${task} ${message.name} ${message.version}`, () => shared.journal.post(task, message)),
   };
 }
 

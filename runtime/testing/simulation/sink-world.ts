@@ -124,7 +124,10 @@ function isContained({ generation, task, seq }: SinkEffect, { from, lastSeq }: R
 function takeBack(row: Row, contains: (written: Written) => boolean, generation: number, alive: Set<string>): void {
   const kept = row.history.filter(contains);
   for (const { name } of kept) alive.add(name);
-  const last = kept.reduce<Written | undefined>((best, one) => (best === undefined || isNewer(one, best) ? one : best), undefined);
+  const last = kept.reduce<Written | undefined>(
+    (best, one) => (best === undefined || isNewer(one, best) ? one : best),
+    undefined,
+  );
   if (last === row.current) return;
   row.current = last;
   row.version = [generation, 0, 0];

@@ -117,8 +117,7 @@ function sessionRows(records: readonly SimRecord[]): SessionRow[] {
     const close = () => {
       const first = open[0];
       const last = open[open.length - 1];
-      if (first !== undefined && last !== undefined)
-        rows.push({ key, start: first.at, end: last.at + gapMs, ...totalOf(open) });
+      if (first !== undefined && last !== undefined) rows.push({ key, start: first.at, end: last.at + gapMs, ...totalOf(open) });
       open = [];
     };
     for (const record of [...own].sort((a, b) => a.at - b.at)) {
@@ -140,13 +139,18 @@ const sessions: Topology = {
       .union(read(job, "b"))
       .keyBy((record) => record.key)
       .window(session(millis(gapMs)))
-      .aggregate(
-        "perSession",
-        totals(),
-        (key, window, of): SessionRow => ({ key, start: window.start, end: window.end, n: of.n, total: of.total }),
-      );
+      .aggregate("perSession", totals(), (key, window, of): SessionRow => ({
+        key,
+        start: window.start,
+        end: window.end,
+        n: of.n,
+        total: of.total,
+      }));
     rows.sinkTo("rows", appendSink("rows"));
-    rows.sinkTo("table", tableSink("table", (row: SessionRow) => `${row.key}@${row.start}`));
+    rows.sinkTo(
+      "table",
+      tableSink("table", (row: SessionRow) => `${row.key}@${row.start}`),
+    );
   },
   expect: (records) => {
     const rows = sessionRows(records);
@@ -261,7 +265,13 @@ const threeStages: Topology = {
     const first = records
       .keyBy((record) => [record.key, record.group] as const)
       .window(tumbling(millis(windowMs)))
-      .aggregate("perKey", totals(), ([key, group], window, of) => ({ key, group, start: window.start, n: of.n, total: of.total }));
+      .aggregate("perKey", totals(), ([key, group], window, of) => ({
+        key,
+        group,
+        start: window.start,
+        n: of.n,
+        total: of.total,
+      }));
     const second = first
       .keyBy((row) => row.group)
       .window(tumbling(millis(3 * windowMs)))
@@ -292,7 +302,9 @@ const threeStages: Topology = {
     });
     return {
       lists: new Map([["rows", seconds]]),
-      tables: new Map([["table", new Map([...groupBy(firsts, (row) => row.group)].map(([key, rows]) => [key, { key, ...addUp(rows) }]))]]),
+      tables: new Map([
+        ["table", new Map([...groupBy(firsts, (row) => row.group)].map(([key, rows]) => [key, { key, ...addUp(rows) }]))],
+      ]),
     };
   },
 };
@@ -306,11 +318,7 @@ const keyedSources: Topology = {
       .assumeKeyed((record) => record.key)
       .process("collect", collector())
       .sinkTo("rows", appendSink("rows"));
-    read(job, "b")
-      .map("ones", one)
-      .keyBy(byKey)
-      .reduce("spreadTotal", add)
-      .sinkTo("spread", tableSink("spread", byKey));
+    read(job, "b").map("ones", one).keyBy(byKey).reduce("spreadTotal", add).sinkTo("spread", tableSink("spread", byKey));
     read(job, "c")
       .assumeKeyed((record) => record.key)
       .process("total", rollingTotal())

@@ -166,6 +166,7 @@ export class World {
       payload,
       cacheBytesMax,
       journalBytesMax,
+      invocationMsMax: Infinity,
       recordsPerTurn,
       bytesPerTurn: 1 << 20,
       limits,
