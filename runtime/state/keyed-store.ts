@@ -4,7 +4,7 @@
  * Owns which key groups are loaded, which have changed since their durable copy, and the schedule of their timers.
  * Does not own any I/O: it names what it lacks (`missing`), the driver fetches it, `load` takes it in.
  *
- * T1 A row is in memory exactly when its key group is loaded; a key group without durable parts counts as loaded.
+ * T1 A row that is not empty is in memory exactly when its key group is loaded; a key group without durable parts counts as loaded.
  * T2 `dirtyRows` are the rows changed since the last commit; `changedAt > entry.version` says that a group's durable copy is behind.
  * T3 Deltas for a group that is not loaded are kept until it is (catch-up), and are laid over it by seq (L7).
  */
@@ -43,6 +43,9 @@ export interface StoreOptions {
   /** Counts rows handed out. */
   readonly activity: Activity;
 }
+
+/** So many commits are a round after which empty rows may go. */
+const idleCommits = 16;
 
 /** A delta that waits for its key group to be loaded. */
 interface PendingDelta {
@@ -95,6 +98,10 @@ export class KeyedStore {
   private readonly pending = new Map<KeyGroup, PendingDelta[]>();
   private readonly mappings = new Map<string, SchemaMapping>();
   private copies: Map<Row, RowCopy> | undefined;
+  /** Rows found empty at a commit of this round, and of the one before. */
+  private idleRows: Row[] = [];
+  private idleBefore: Row[] = [];
+  private commits = 0;
 
   constructor(options: StoreOptions, index: OperatorIndex = new Map()) {
     this.operator = options.operator;
@@ -264,6 +271,7 @@ export class KeyedStore {
   }
 
   private drop(row: Row): void {
+    row.idle = false;
     if (typeof row.key === "object") this.tuples.delete(tupleIdentity(row.key));
     else this.scalars.delete(row.key);
     row.group.remove(row);
@@ -292,19 +300,37 @@ export class KeyedStore {
 
   /** Writes the changes of all dirty rows, which commit `seq` will hold, and settles them. Returns how many rows it wrote. */
   writeChanges(writer: ByteWriter, seq: Seq): number {
+    const { dirtyRows } = this;
     let written = 0;
-    for (const row of this.dirtyRows) {
+    for (let i = 0; i < dirtyRows.length; i++) {
+      const row = dirtyRows[i] as Row;
       if (writeDelta(writer, row)) {
         written++;
         row.changedAt = seq;
       }
-      if (row.empty) {
-        row.group.droppedAt = Math.max(row.group.droppedAt, row.changedAt);
-        this.drop(row);
-      }
+      if (row.empty && !row.idle) this.noteIdle(row);
     }
     this.dirtyRows = [];
+    if (++this.commits % idleCommits === 0) this.dropIdle();
     return written;
+  }
+
+  private noteIdle(row: Row): void {
+    row.idle = true;
+    this.idleRows.push(row);
+  }
+
+  /** Drops the rows that are still empty after one to two rounds: a key whose window has closed mostly opens its next one soon. */
+  private dropIdle(): void {
+    for (const row of this.idleBefore) {
+      if (!row.idle) continue;
+      row.idle = false;
+      if (!row.empty) continue;
+      row.group.droppedAt = Math.max(row.group.droppedAt, row.changedAt);
+      this.drop(row);
+    }
+    this.idleBefore = this.idleRows;
+    this.idleRows = [];
   }
 
   /** Lays the rows of a commit written elsewhere over this state (catch-up). */
@@ -354,19 +380,31 @@ export class KeyedStore {
 
   // ---- writing to where rows stay ----
 
-  /** Groups that a new base must write: changed since their durable copy or in the open commit, loaded or not, and with `pagesToo` those in the state table. */
-  behind(pagesToo: boolean): KeyGroup[] {
+  /**
+   * Groups that a new base must write whether or not their rows in memory have changed: those that deltas wait for, those in several
+   * parts, and with `pagesToo` those in the state table.
+   */
+  scattered(pagesToo: boolean): Set<KeyGroup> {
     const ids = new Set<KeyGroup>(this.pending.keys());
-    for (const row of this.dirtyRows) ids.add(row.group.id);
-    for (const group of this.groups.values()) if (group.changedAt > (this.index.get(group.id)?.version ?? 0)) ids.add(group.id);
-    for (const entry of this.index.values())
-      if (entry.parts.length > 1 || (pagesToo && entry.parts.some((part) => part.kind === "page"))) ids.add(entry.keyGroup);
-    return [...ids].sort((a, b) => a - b);
+    for (const { keyGroup, parts } of this.index.values())
+      if (parts.length > 1 || (pagesToo && parts[0]?.kind === "page")) ids.add(keyGroup);
+    return ids;
+  }
+
+  /** Whether the group's durable copy lacks something that its rows have. */
+  isBehind(group: KeyGroupState): boolean {
+    return group.changedAt > (this.index.get(group.id)?.version ?? 0);
   }
 
   /** Notes as missing those of the groups that are not loaded. */
-  wantGroups(ids: readonly KeyGroup[]): void {
+  wantGroups(ids: Iterable<KeyGroup>): void {
     for (const id of ids) if (!this.groups.has(id)) this.missing.add(id);
+  }
+
+  /** The groups in memory in the order of their ids, so that neighbours lie side by side where they are written. */
+  groupsInOrder(): readonly KeyGroupState[] {
+    const ids = Uint32Array.from(this.groups.keys()).sort();
+    return Array.from(ids, (id) => this.groups.get(id) as KeyGroupState);
   }
 
   group(id: KeyGroup): KeyGroupState | undefined {
@@ -386,7 +424,7 @@ export class KeyedStore {
   place(id: KeyGroup, entry: IndexEntry | undefined): void {
     if (entry === undefined) this.index.delete(id);
     else this.index.set(id, entry);
-    this.coldest = undefined;
+    if (!this.groups.has(id)) this.coldest = undefined;
   }
 
   /** Drops a group's rows from memory. Its durable copy must not be behind. */
