@@ -7,7 +7,7 @@ import type { KeyPart } from "../api/key.ts";
 import type { ListState, MapState, StateDeclaration, ValueState } from "../api/state.ts";
 import { assert } from "../base/assert.ts";
 import type { KeyedStore } from "./keyed-store.ts";
-import { Cell } from "./cell.ts";
+import type { Cell } from "./cell.ts";
 import { type Namespace, sameNamespace, voidNamespace } from "./namespace.ts";
 import type { Row } from "./row.ts";
 import type { TimerDomain } from "./timer.ts";
@@ -38,23 +38,11 @@ export class KeyedAccess {
     else store.processingTimers.schedule(row.processing, at);
   }
 
-  /** As cancelling one timer and setting another that is later. */
-  moveTimer(domain: TimerDomain, at: number, namespace: Namespace, toAt: number, toNamespace: Namespace): void {
-    const { row, store } = this;
-    row.moveTimer(domain, at, namespace, toAt, toNamespace);
-    store.markDirty(row);
-    if (domain === "eventTime") store.eventTimers.schedule(row, toAt);
-    else store.processingTimers.schedule(row.processing, toAt);
-  }
-
-  /** All state of one window of the current key becomes another window's. */
+  /** All state of one window of the current key, and the timer at its end, become another window's, which ends no earlier. */
   renameWindow(from: Namespace, to: Namespace): void {
     const { row, store } = this;
-    for (const cell of row.others.length === 0 && row.first !== undefined ? [row.first] : row.cells) {
-      if (!sameNamespace(cell.namespace, from)) continue;
-      row.rename(cell, to);
-      cell.dirty = true;
-    }
+    if (row.present && sameNamespace(row.namespace, from)) row.renameCell(row, to);
+    for (const cell of row.others) if (sameNamespace(cell.namespace, from)) row.renameCell(cell, to);
     store.markDirty(row);
   }
 
@@ -104,8 +92,7 @@ export class ValueHandle extends Handle implements ValueState<any> {
   set(value: any): void {
     let cell = this.cell();
     if (cell === undefined) {
-      cell = new Cell(this.state, this.at.namespace, "value", value);
-      this.access.row.add(cell);
+      cell = this.access.row.make(this.state, this.at.namespace, "value", value);
     } else cell.value = value;
     this.change(cell);
   }
@@ -173,11 +160,7 @@ export class ListHandle extends Handle implements ListState<any> {
   }
 
   private made(): Cell {
-    const known = this.cell();
-    if (known !== undefined) return known;
-    const cell = new Cell(this.state, this.at.namespace, "list", []);
-    this.access.row.add(cell);
-    return cell;
+    return this.cell() ?? this.access.row.make(this.state, this.at.namespace, "list", []);
   }
 }
 
@@ -199,11 +182,7 @@ export class MapHandle extends Handle implements MapState<KeyPart, any> {
   }
 
   set(key: KeyPart, value: any): void {
-    let cell = this.cell();
-    if (cell === undefined) {
-      cell = new Cell(this.state, this.at.namespace, "map", new Map());
-      this.access.row.add(cell);
-    }
+    const cell = this.cell() ?? this.access.row.make(this.state, this.at.namespace, "map", new Map());
     cell.value.set(key, value);
     this.changeEntry(cell, key);
   }

@@ -4,7 +4,7 @@
  * Owns which key groups are loaded, which have changed since their durable copy, and the schedule of their timers.
  * Does not own any I/O: it names what it lacks (`missing`), the driver fetches it, `load` takes it in.
  *
- * T1 A row is in memory exactly when its key group is loaded; a key group without durable parts counts as loaded.
+ * T1 A row that is not empty is in memory exactly when its key group is loaded; a key group without durable parts counts as loaded.
  * T2 `dirtyRows` are the rows changed since the last commit; `changedAt > entry.version` says that a group's durable copy is behind.
  * T3 Deltas for a group that is not loaded are kept until it is (catch-up), and are laid over it by seq (L7).
  */
@@ -43,6 +43,9 @@ export interface StoreOptions {
   /** Counts rows handed out. */
   readonly activity: Activity;
 }
+
+/** So many commits are a round after which empty rows may go. */
+const idleCommits = 16;
 
 /** A delta that waits for its key group to be loaded. */
 interface PendingDelta {
@@ -95,6 +98,10 @@ export class KeyedStore {
   private readonly pending = new Map<KeyGroup, PendingDelta[]>();
   private readonly mappings = new Map<string, SchemaMapping>();
   private copies: Map<Row, RowCopy> | undefined;
+  /** Rows found empty at a commit of this round, and of the one before. */
+  private idleRows: Row[] = [];
+  private idleBefore: Row[] = [];
+  private commits = 0;
 
   constructor(options: StoreOptions, index: OperatorIndex = new Map()) {
     this.operator = options.operator;
@@ -116,24 +123,29 @@ export class KeyedStore {
 
   /** The key's row, made when new; undefined when its key group must be loaded first (it is then in `missing`). */
   find(key: Key): Row | undefined {
-    this.activity.count++;
     const row = typeof key === "object" ? this.tuples.get(tupleIdentity(key)) : this.scalars.get(key);
-    if (row !== undefined) {
-      row.usedAt = this.turn;
-      if (this.copies !== undefined) this.keepCopy(row);
-      return row;
-    }
-    return this.make(key);
+    if (row === undefined) return this.make(key);
+    this.use(row);
+    return row;
+  }
+
+  /** A unit of work begins to use the row. */
+  use(row: Row): void {
+    this.activity.count++;
+    row.usedAt = this.turn;
+    if (this.copies !== undefined) this.keepCopy(row);
   }
 
   private make(key: Key): Row | undefined {
     const hash = hashOf(key, this.hashing);
     const group = this.loadedGroup(this.groupOf(hash));
-    if (group === undefined) return undefined;
+    if (group === undefined) {
+      this.activity.count++;
+      return undefined;
+    }
     const row = new Row(key === 0 ? 0 : key, hash, group);
-    row.usedAt = this.turn;
     this.keep(row);
-    if (this.copies !== undefined) this.keepCopy(row);
+    this.use(row);
     this.markDirty(row); // so that a row which is only read is dropped at the commit
     return row;
   }
@@ -218,7 +230,7 @@ export class KeyedStore {
     }
     this.forgetPending(id);
     group.sizeBytes = parts.reduce((sum, part) => sum + part.bytes.length, 0);
-    for (const row of [...group.rows]) this.settleLoaded(row);
+    for (const row of group.rows) this.settleLoaded(row);
   }
 
   private readPage(part: LoadedPart, target: RowTarget): void {
@@ -243,7 +255,7 @@ export class KeyedStore {
 
   private settleRead(row: Row): void {
     for (const cell of row.cells) cell.settle();
-    row.settle();
+    row.settleRow();
     row.usedAt = this.turn;
     this.schedule(row);
   }
@@ -258,6 +270,7 @@ export class KeyedStore {
   }
 
   private drop(row: Row): void {
+    row.idle = false;
     if (typeof row.key === "object") this.tuples.delete(tupleIdentity(row.key));
     else this.scalars.delete(row.key);
     row.group.remove(row);
@@ -271,34 +284,52 @@ export class KeyedStore {
 
   /** Puts the row at its earliest timers. */
   schedule(row: Row): void {
-    if (row.timers.length === 0) return;
     const event = row.earliest();
     if (event !== Infinity) this.eventTimers.schedule(row, event);
+    if (row.timers.length === 0) return;
     const processing = row.earliestOf("processingTime");
     if (processing !== Infinity) this.processingTimers.schedule(row.processing, processing);
   }
 
   markDirty(row: Row): void {
-    if (row.dirty) return;
-    row.dirty = true;
+    if (row.listed) return;
+    row.listed = true;
     this.dirtyRows.push(row);
   }
 
   /** Writes the changes of all dirty rows, which commit `seq` will hold, and settles them. Returns how many rows it wrote. */
   writeChanges(writer: ByteWriter, seq: Seq): number {
+    const { dirtyRows } = this;
     let written = 0;
-    for (const row of this.dirtyRows) {
+    for (let i = 0; i < dirtyRows.length; i++) {
+      const row = dirtyRows[i] as Row;
       if (writeDelta(writer, row)) {
         written++;
         row.changedAt = seq;
       }
-      if (row.empty) {
-        row.group.droppedAt = Math.max(row.group.droppedAt, row.changedAt);
-        this.drop(row);
-      }
+      if (row.empty && !row.idle) this.noteIdle(row);
     }
     this.dirtyRows = [];
+    if (++this.commits % idleCommits === 0) this.dropIdle();
     return written;
+  }
+
+  private noteIdle(row: Row): void {
+    row.idle = true;
+    this.idleRows.push(row);
+  }
+
+  /** Drops the rows that are still empty after one to two rounds: a key whose window has closed mostly opens its next one soon. */
+  private dropIdle(): void {
+    for (const row of this.idleBefore) {
+      if (!row.idle) continue;
+      row.idle = false;
+      if (!row.empty) continue;
+      row.group.droppedAt = Math.max(row.group.droppedAt, row.changedAt);
+      this.drop(row);
+    }
+    this.idleBefore = this.idleRows;
+    this.idleRows = [];
   }
 
   /** Lays the rows of a commit written elsewhere over this state (catch-up). */
@@ -349,18 +380,21 @@ export class KeyedStore {
   // ---- writing to where rows stay ----
 
   /**
-   * Groups that a new base must write: changed since their durable copy or in the open commit, loaded or not, taken over together with
-   * rows of others, and with `pagesToo` those in the state table.
+   * Groups that a new base must write whether or not their rows in memory have changed: those that deltas wait for, those taken over
+   * together with rows of others, and with `pagesToo` those in the state table.
    */
-  behind(pagesToo: boolean): KeyGroup[] {
+  scattered(pagesToo: boolean): Set<KeyGroup> {
     const ids = new Set<KeyGroup>(this.pending.keys());
-    // What the open commit has changed belongs to the base that is written with it.
-    for (const row of this.dirtyRows) ids.add(row.group.id);
-    for (const group of this.groups.values()) if (group.changedAt > (this.index.get(group.id)?.version ?? 0)) ids.add(group.id);
-    for (const entry of this.index.values())
-      if (entry.parts.length > 1 || this.isShared(entry) || (pagesToo && entry.parts.some((part) => part.kind === "page")))
-        ids.add(entry.keyGroup);
-    return [...ids].sort((a, b) => a - b);
+    for (const entry of this.index.values()) {
+      const { keyGroup, parts } = entry;
+      if (parts.length > 1 || this.isShared(entry) || (pagesToo && parts[0]?.kind === "page")) ids.add(keyGroup);
+    }
+    return ids;
+  }
+
+  /** Whether the group's durable copy lacks something that its rows have. */
+  isBehind(group: KeyGroupState): boolean {
+    return group.changedAt > (this.index.get(group.id)?.version ?? 0);
   }
 
   /**
@@ -375,8 +409,14 @@ export class KeyedStore {
   }
 
   /** Notes as missing those of the groups that are not loaded. */
-  wantGroups(ids: readonly KeyGroup[]): void {
+  wantGroups(ids: Iterable<KeyGroup>): void {
     for (const id of ids) if (!this.groups.has(id)) this.missing.add(id);
+  }
+
+  /** The groups in memory in the order of their ids, so that neighbours lie side by side where they are written. */
+  groupsInOrder(): readonly KeyGroupState[] {
+    const ids = Uint32Array.from(this.groups.keys()).sort();
+    return Array.from(ids, (id) => this.groups.get(id) as KeyGroupState);
   }
 
   group(id: KeyGroup): KeyGroupState | undefined {
@@ -396,7 +436,7 @@ export class KeyedStore {
   place(id: KeyGroup, entry: IndexEntry | undefined): void {
     if (entry === undefined) this.index.delete(id);
     else this.index.set(id, entry);
-    this.coldest = undefined;
+    if (!this.groups.has(id)) this.coldest = undefined;
   }
 
   /**
@@ -427,10 +467,10 @@ export class KeyedStore {
     if (group === undefined) return;
     const stored = this.index.get(id);
     assert(
-      stored === undefined ? group.rows.length === 0 : group.changedAt <= stored.version,
+      stored === undefined ? group.isEmpty : group.changedAt <= stored.version,
       `key group ${id} of ${this.operator} is evicted before it is stored`,
     );
-    for (const row of [...group.rows]) this.drop(row);
+    for (const row of group.rows) this.drop(row);
     this.groups.delete(id);
     this.coldest = undefined;
   }
@@ -464,7 +504,7 @@ export class KeyedStore {
   }
 
   private keepCopy(row: Row): void {
-    if (this.copies?.has(row) === false) this.copies.set(row, row.copy());
+    if (this.copies?.has(row) === false) this.copies.set(row, row.copyRow());
   }
 }
 

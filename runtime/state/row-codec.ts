@@ -3,6 +3,7 @@
  *
  * A delta is a list of operations on one row; a page holds whole rows. Both name states by index into the schema beside them.
  * B1 Operations of a row are written deletes first, so a state that was cleared and set again ends up set.
+ * B3 Every operation on a cell that stays says whether the timer at its window's end is set.
  * B2 Whatever the bytes, reading ends with rows or `corrupt`.
  */
 import type { Key } from "../api/key.ts";
@@ -10,9 +11,9 @@ import { ByteReader, corrupt } from "../base/byte-reader.ts";
 import type { ByteWriter } from "../base/byte-writer.ts";
 import { readValue, writeValue } from "../base/message-pack.ts";
 import { keyProblem } from "./key.ts";
-import { Cell } from "./cell.ts";
+import type { Cell } from "./cell.ts";
 import { type Namespace, voidNamespace } from "./namespace.ts";
-import type { Row } from "./row.ts";
+import type { DeletedCell, Row } from "./row.ts";
 import type { SchemaMapping } from "./schema.ts";
 import { Timer, type TimerDomain } from "./timer.ts";
 
@@ -29,8 +30,13 @@ const op = {
   cancelProcessing: 9,
   replace: 10,
   putMap: 11,
-  rename: 12,
+  /** Nothing but what the flags say. */
+  keep: 12,
 } as const;
+
+/** Added to the code of every operation on a cell that stays: how it stands afterwards. */
+const flag = { endTimer: 0x10, renamed: 0x20 } as const;
+const opMask = 0x0f;
 
 /** What a row must answer while operations are laid over it. */
 export interface RowTarget {
@@ -42,12 +48,13 @@ export function writeDelta(writer: ByteWriter, row: Row): boolean {
   const start = writer.length;
   writeValue(writer, row.key);
   const opsFrom = writer.length;
-  const { deleted, first, others, touchedTimers } = row;
-  for (let i = 0; i < deleted.length; i++) writeDelete(writer, deleted[i] as Cell);
-  if (first?.dirty) writeCellChange(writer, first);
-  for (let i = 0; i < others.length; i++) if ((others[i] as Cell).dirty) writeCellChange(writer, others[i] as Cell);
+  const { deleted, others, touchedTimers } = row;
+  for (let i = 0; i < deleted.length; i++) writeDelete(writer, deleted[i] as DeletedCell);
+  if (!row.present && row.stored) writeDelete(writer, { state: row.state, namespace: row.storedNamespace ?? row.namespace });
+  if (row.present && row.unsettled) writeCellChange(writer, row);
+  for (let i = 0; i < others.length; i++) if ((others[i] as Cell).unsettled) writeCellChange(writer, others[i] as Cell);
   for (let i = 0; i < touchedTimers.length; i++) writeTimerChange(writer, touchedTimers[i] as Timer);
-  row.settle();
+  row.settleRow();
   if (writer.length === opsFrom) {
     writer.length = start;
     return false;
@@ -56,17 +63,22 @@ export function writeDelta(writer: ByteWriter, row: Row): boolean {
   return true;
 }
 
-function writeDelete(writer: ByteWriter, { state, storedNamespace }: Cell): void {
+function writeDelete(writer: ByteWriter, { state, namespace }: DeletedCell): void {
   writer.u8(op.delete);
   writer.u8(state);
-  writeNamespace(writer, storedNamespace);
+  writeNamespace(writer, namespace);
 }
 
+/** `code`, the state and its namespace; the namespace under which it is stored when that is another. */
 function writeCellHead(writer: ByteWriter, code: number, cell: Cell): void {
-  writer.reserve(20);
-  writer.u8(code);
+  const { storedNamespace } = cell;
+  writer.reserve(40);
+  writer.u8(code | (cell.endTimer ? flag.endTimer : 0) | (storedNamespace === undefined ? 0 : flag.renamed));
   writer.u8(cell.state);
   writeNamespace(writer, cell.namespace);
+  if (storedNamespace === undefined) return;
+  writeNamespace(writer, storedNamespace);
+  cell.storedNamespace = undefined; // said once
 }
 
 /** 0: no window; 1: [start, end) as numbers; 2: with an infinite edge. */
@@ -84,13 +96,8 @@ function writeNamespace(writer: ByteWriter, namespace: Namespace): void {
 }
 
 function writeCellChange(writer: ByteWriter, cell: Cell): void {
-  if (cell.stored && cell.storedNamespace !== cell.namespace) {
-    writer.u8(op.rename);
-    writer.u8(cell.state);
-    writeNamespace(writer, cell.storedNamespace);
-    writeNamespace(writer, cell.namespace);
-  }
-  writeContentsChange(writer, cell);
+  if (cell.dirty) writeContentsChange(writer, cell);
+  else writeCellHead(writer, op.keep, cell);
   cell.settle();
 }
 
@@ -165,9 +172,10 @@ function writeTimer(writer: ByteWriter, timer: Timer, set: boolean): void {
 /** Writes a whole row, for a page. */
 export function writeRow(writer: ByteWriter, row: Row): void {
   writeValue(writer, row.key);
-  if (row.first !== undefined) writeCell(writer, row.first);
-  for (let i = 0; i < row.others.length; i++) writeCell(writer, row.others[i] as Cell);
-  for (const timer of row.timers) writeTimer(writer, timer, true);
+  const { others, timers } = row;
+  if (row.present) writeCell(writer, row);
+  for (let i = 0; i < others.length; i++) writeCell(writer, others[i] as Cell);
+  for (let i = 0; i < timers.length; i++) writeTimer(writer, timers[i] as Timer, true);
   writer.u8(op.end);
 }
 
@@ -218,47 +226,65 @@ function readTimer(reader: ByteReader): TimerKey {
   return { at: at ?? namespace.end - 1, namespace };
 }
 
-function applyOp(reader: ByteReader, row: Row, code: number, mapping: SchemaMapping | undefined): void {
-  if (code >= op.setEvent && code <= op.cancelProcessing) return applyTimer(reader, row, code);
+function applyOp(reader: ByteReader, row: Row, flagged: number, mapping: SchemaMapping | undefined): void {
+  const code = flagged & opMask;
+  if (isTimerOp(code)) return applyTimer(reader, row, code);
   const stored = reader.u8();
   const namespace = readNamespace(reader);
+  const from = (flagged & flag.renamed) === 0 ? namespace : readNamespace(reader);
   const state = mapping === undefined ? stored : mapping.index[stored];
   const migrate = mapping?.migrate[stored];
   if (state === undefined) return skipPayload(reader, code);
-  if (code === op.rename) return applyRename(row, row.find(state, namespace), readNamespace(reader));
-  const cell = row.find(state, namespace);
+  const known = row.find(state, from);
+  if (from !== namespace && known !== undefined) renameRead(row, known, namespace);
+  const cell = applyToCell(reader, row, code, { state, namespace, known, migrate });
+  if (cell !== undefined) cell.endTimer = (flagged & flag.endTimer) !== 0;
+}
+
+interface CellRead {
+  readonly state: number;
+  readonly namespace: Namespace;
+  readonly known: Cell | undefined;
+  readonly migrate: ((value: any) => any) | undefined;
+}
+
+/** Returns the cell as it is afterwards; undefined when it has gone. */
+function applyToCell(reader: ByteReader, row: Row, code: number, read: CellRead): Cell | undefined {
+  const { known, migrate } = read;
   switch (code) {
     case op.put:
-      return setCell(row, cell, new Cell(state, namespace, "value", migrated(readValue(reader), migrate)));
+      return setCell(row, read, "value", migrated(readValue(reader), migrate));
     case op.replace:
-      return setCell(row, cell, new Cell(state, namespace, "list", readItems(reader, [], migrate)));
+      return setCell(row, read, "list", readItems(reader, [], migrate));
     case op.putMap:
-      return setCell(row, cell, new Cell(state, namespace, "map", readEntries(reader, migrate)));
+      return setCell(row, read, "map", readEntries(reader, migrate));
     case op.delete:
-      if (cell !== undefined) forget(row, cell);
-      return;
+      if (known !== undefined) forgetRead(row, known);
+      return undefined;
     case op.append:
-      if (cell?.kind !== "list") throw corrupt("list elements added to a list that is not there");
-      readItems(reader, cell.value, migrate);
-      cell.storedLength = cell.value.length;
-      return;
+      if (!Array.isArray(known?.value)) throw corrupt("list elements added to a list that is not there");
+      readItems(reader, known.value, migrate);
+      known.storedLength = known.value.length;
+      return known;
     case op.putEntry:
-      if (cell?.kind !== "map") throw corrupt("map entry put into a map that is not there");
-      cell.value.set(readValue(reader), migrated(readValue(reader), migrate));
-      return;
+      if (!(known?.value instanceof Map)) throw corrupt("map entry put into a map that is not there");
+      known.value.set(readValue(reader), migrated(readValue(reader), migrate));
+      return known;
     case op.deleteEntry:
-      if (cell !== undefined && cell.kind !== "map") throw corrupt("map entry deleted from what is no map");
-      cell?.value.delete(readValue(reader));
-      return;
+      if (!(known?.value instanceof Map)) throw corrupt("map entry deleted from a map that is not there");
+      known.value.delete(readValue(reader));
+      return known;
+    case op.keep:
+      if (known === undefined) throw corrupt("a state is kept that is not there");
+      return known;
     default:
       throw corrupt(`unknown row operation ${code}`);
   }
 }
 
-function applyRename(row: Row, cell: Cell | undefined, namespace: Namespace): void {
-  if (cell === undefined) throw corrupt("a window was renamed that is not there");
-  row.rename(cell, namespace);
-  cell.storedNamespace = namespace;
+function renameRead(row: Row, cell: Cell, namespace: Namespace): void {
+  row.renameCell(cell, namespace);
+  cell.storedNamespace = undefined;
 }
 
 function migrated(value: unknown, migrate: ((value: any) => any) | undefined): unknown {
@@ -278,16 +304,22 @@ function readEntries(reader: ByteReader, migrate: ((value: any) => any) | undefi
   return entries;
 }
 
-function setCell(row: Row, old: Cell | undefined, cell: Cell): void {
-  if (old !== undefined) forget(row, old);
+function setCell(row: Row, { state, namespace, known }: CellRead, kind: Cell["kind"], value: any): Cell {
+  if (known !== undefined) forgetRead(row, known);
+  const cell = row.make(state, namespace, kind, value);
   cell.stored = true;
-  if (cell.kind === "list") cell.storedLength = cell.value.length;
-  row.add(cell);
+  if (kind === "list") cell.storedLength = value.length;
+  return cell;
 }
 
-function forget(row: Row, cell: Cell): void {
+/** Takes away what the durable state has no longer. */
+function forgetRead(row: Row, cell: Cell): void {
   cell.stored = false;
-  row.remove(cell);
+  row.forget(cell);
+}
+
+function isTimerOp(code: number): boolean {
+  return code >= op.setEvent && code <= op.cancelProcessing;
 }
 
 function applyTimer(reader: ByteReader, row: Row, code: number): void {
@@ -302,15 +334,18 @@ function applyTimer(reader: ByteReader, row: Row, code: number): void {
   } else if (known !== undefined) row.dropTimer(known);
 }
 
-function skipOp(reader: ByteReader, code: number, onTimer: (domain: TimerDomain, at: number) => void): void {
-  if (code >= op.setEvent && code <= op.cancelProcessing) {
+function skipOp(reader: ByteReader, flagged: number, onTimer: (domain: TimerDomain, at: number) => void): void {
+  const code = flagged & opMask;
+  if (isTimerOp(code)) {
     const { at } = readTimer(reader);
     if (code === op.setEvent) onTimer("eventTime", at);
     else if (code === op.setProcessing) onTimer("processingTime", at);
     return;
   }
   reader.u8();
-  readNamespace(reader);
+  const { end } = readNamespace(reader);
+  if ((flagged & flag.renamed) !== 0) readNamespace(reader);
+  if ((flagged & flag.endTimer) !== 0) onTimer("eventTime", end - 1);
   skipPayload(reader, code);
 }
 
@@ -331,10 +366,8 @@ function skipPayload(reader: ByteReader, code: number): void {
     case op.putMap:
       readEntries(reader, undefined);
       return;
-    case op.rename:
-      readNamespace(reader);
-      return;
     case op.delete:
+    case op.keep:
       return;
     default:
       throw corrupt(`unknown row operation ${code}`);

@@ -2,52 +2,70 @@
  * A row: all state and timers of one key in one operator, as plain objects in memory.
  *
  * Owns what has changed since the last commit, at the grain at which it is stored: a value, an element added to a list, an entry
- * of a map, a timer. The flags sit on the cells, so a change costs no lookup. There may be millions of rows: what most do not
- * need is shared until they do.
+ * of a map, a timer. The flags sit on the cells, so a change costs no lookup. There may be millions of rows, and nearly all have
+ * one cell and one timer: a row is its own first cell, and what few have stands aside. Whatever is reached at every record costs
+ * a cache miss for each object that it is spread over.
  *
- * W1 A row is in its store's dirty list exactly when `dirty`.
+ * W1 A row is in its store's dirty list exactly when `listed`.
  * W2 What was set and cleared before it was stored leaves no trace in a commit.
+ * W3 A row without its own cell has no others.
  */
 import type { Key } from "../api/key.ts";
+import type { StateKind } from "../api/state.ts";
 import type { Seq } from "../base/ids.ts";
-import type { Cell } from "./cell.ts";
+import { Cell } from "./cell.ts";
 import type { KeyGroupState } from "./key-group.ts";
 import { type Namespace, sameNamespace } from "./namespace.ts";
-import { Timer, type TimerDomain } from "./timer.ts";
+import { isEndTimer, Timer, type TimerDomain } from "./timer.ts";
 
-/** How many cells a row has before finding one goes through a map. */
+/** How many further cells a row has before finding one goes through a map. */
 const linearCells = 12;
 
-const noCells: Cell[] = [];
-const noTimers: Timer[] = [];
+const noCells: readonly Cell[] = [];
+
+/** A cell that the durable state still has. */
+export type DeletedCell = Pick<Cell, "state" | "namespace">;
+
+/** What few rows have. */
+class RowExtras {
+  others: Cell[] = [];
+  /** Those that are no flags of cells (C1). */
+  timers: Timer[] = [];
+  deleted: DeletedCell[] = [];
+  /** Timers set or cancelled since the last commit. */
+  touchedTimers: Timer[] = [];
+  processing: ProcessingRow | undefined = undefined;
+  /** `others` by the end of their window, when they are many. */
+  byEnd: Map<number, Cell[]> | undefined = undefined;
+}
+
+/** Of all rows that have none of it; never written to. */
+const noExtras = new RowExtras();
 
 /** Rows stand in the queue of event-time timers themselves, since nearly all of them do. */
-export class Row {
+export class Row extends Cell {
   readonly key: Key;
+  readonly group: KeyGroupState;
   /** The top 32 bits of the key's hash key, as a signed number: it then needs no box. See `hash`. */
   private readonly signedHash: number;
-  readonly group: KeyGroupState;
-  /** The first cell stands in the row itself: most rows have one, and reach it without a list. */
-  first: Cell | undefined = undefined;
-  others: Cell[] = noCells;
-  timers: Timer[] = noTimers;
-  /** Cells that the durable state still has. */
-  deleted: Cell[] = noCells;
-  /** Timers set or cancelled since the last commit. */
-  touchedTimers: Timer[] = noTimers;
-  dirty = false;
-  /** The row's place in its group's list. The group's. */
-  place = 0;
+  /** The row's own cell has contents. While it has none and is `stored`, the durable state still has it. */
+  present = false;
+  listed = false;
+  /** Noted by the store as empty. The store's. */
+  idle = false;
   /** The turn in which it was asked for last. */
   usedAt = 0;
   /** The last commit that changed it; 0 when none has since it was loaded. */
   changedAt: Seq = 0;
+  private extras = noExtras;
+  /** Neighbours among the group's rows. The group's. */
+  next: Row | undefined = undefined;
+  previous: Row | undefined = undefined;
   /** Where the row stands in the queue of event-time timers; Infinity when it does not. The queue's. */
   queuedAt = Infinity;
-  private processingRow: ProcessingRow | undefined = undefined;
-  private byEnd: Map<number, Cell[]> | undefined = undefined;
 
   constructor(key: Key, hash: number, group: KeyGroupState) {
+    super();
     this.key = key;
     this.signedHash = hash | 0;
     this.group = group;
@@ -59,29 +77,60 @@ export class Row {
   }
 
   get empty(): boolean {
-    return this.first === undefined && this.timers.length === 0;
+    return !this.present && this.extras.timers.length === 0;
+  }
+
+  /** The row's cells beyond its own. */
+  get others(): readonly Cell[] {
+    return this.extras.others;
+  }
+
+  /** Timers that are no flags of cells. */
+  get timers(): readonly Timer[] {
+    return this.extras.timers;
+  }
+
+  get deleted(): readonly DeletedCell[] {
+    return this.extras.deleted;
+  }
+
+  get touchedTimers(): readonly Timer[] {
+    return this.extras.touchedTimers;
+  }
+
+  private ownExtras(): RowExtras {
+    if (this.extras === noExtras) this.extras = new RowExtras();
+    return this.extras;
   }
 
   /** The row as the queue of processing-time timers sees it. */
   get processing(): ProcessingRow {
-    return (this.processingRow ??= new ProcessingRow(this));
+    return (this.ownExtras().processing ??= new ProcessingRow(this));
   }
 
   get hasProcessing(): boolean {
-    return this.processingRow !== undefined;
+    return this.extras.processing !== undefined;
   }
 
-  /** All cells, the first one first. */
+  // ---- cells ----
+
+  /** All cells, the row's own first. */
   get cells(): readonly Cell[] {
-    return this.first === undefined ? noCells : [this.first, ...this.others];
+    return this.present ? [this, ...this.others] : noCells;
+  }
+
+  /** The only cell, when there is one and no other. */
+  get only(): Cell | undefined {
+    return this.present && this.extras.others.length === 0 ? this : undefined;
   }
 
   find(state: number, namespace: Namespace): Cell | undefined {
-    const { first } = this;
-    if (first === undefined) return undefined;
-    if (first.state === state && sameNamespace(first.namespace, namespace)) return first;
-    const cells = this.byEnd === undefined ? this.others : this.byEnd.get(namespace.end);
-    if (cells === undefined) return undefined;
+    if (this.present && this.state === state && sameNamespace(this.namespace, namespace)) return this;
+    return this.extras === noExtras ? undefined : this.findOther(state, namespace);
+  }
+
+  private findOther(state: number, namespace: Namespace): Cell | undefined {
+    const cells = this.othersIn(namespace);
     for (let i = 0; i < cells.length; i++) {
       const cell = cells[i] as Cell;
       if (cell.state === state && sameNamespace(cell.namespace, namespace)) return cell;
@@ -89,53 +138,128 @@ export class Row {
     return undefined;
   }
 
-  add(cell: Cell): void {
-    if (this.first === undefined) this.first = cell;
-    else if (this.others === noCells) this.others = [cell];
-    else {
-      this.others.push(cell);
-      if (this.byEnd !== undefined) this.index(cell);
-      else if (this.others.length > linearCells) this.reindex();
+  /** Further cells, those of the namespace among them. */
+  private othersIn(namespace: Namespace): readonly Cell[] {
+    const { byEnd, others } = this.extras;
+    return byEnd === undefined ? others : (byEnd.get(namespace.end) ?? noCells);
+  }
+
+  /** A new cell; there must be none of this state and namespace. */
+  make(state: number, namespace: Namespace, kind: StateKind, value: unknown): Cell {
+    if (this.present) return this.makeOther(new Cell(state, namespace, kind, value));
+    if (this.stored) {
+      this.rememberDeleted(this);
+      this.clearOwn();
     }
+    this.present = true;
+    this.state = state;
+    this.namespace = namespace;
+    this.kind = kind;
+    this.value = value;
+    return this;
   }
 
-  /** Takes the cell away; the next commit deletes it where it is stored. */
+  private makeOther(cell: Cell): Cell {
+    const { others, byEnd } = this.ownExtras();
+    others.push(cell);
+    if (byEnd !== undefined) index(byEnd, cell);
+    else if (others.length > linearCells) this.reindex();
+    return cell;
+  }
+
+  /** Takes the cell away; the next commit deletes it where it is stored. A timer at its window's end stays. */
   remove(cell: Cell): void {
-    const last = this.others === noCells ? undefined : this.others.pop();
-    if (this.others.length === 0) this.others = noCells;
-    if (cell === this.first) this.first = last;
-    else if (last !== cell) this.others[this.others.indexOf(cell)] = last as Cell;
-    if (this.byEnd !== undefined) this.reindex();
-    if (!cell.stored) return;
-    if (this.deleted === noCells) this.deleted = [cell];
-    else this.deleted.push(cell);
+    const { namespace, endTimer } = cell;
+    this.forget(cell);
+    if (endTimer) this.setTimer("eventTime", namespace.end - 1, namespace);
   }
 
-  /** Moves the cell to another window; the next commit renames it where it is stored. */
-  rename(cell: Cell, namespace: Namespace): void {
-    cell.namespace = namespace;
-    if (this.byEnd !== undefined) this.reindex();
+  /** Takes the cell away together with its timer. */
+  forget(cell: Cell): void {
+    const last = this.extras.others.pop();
+    if (last === undefined) return this.leaveOwn();
+    if (cell.stored) this.rememberDeleted(cell);
+    if (cell === this) this.become(last);
+    else if (cell !== last) this.extras.others[this.extras.others.indexOf(cell)] = last;
+    if (this.extras.byEnd !== undefined) this.reindex();
   }
+
+  /** Where it is stored, it says until the commit what to delete. */
+  private leaveOwn(): void {
+    this.present = false;
+    if (!this.stored) return this.clearOwn();
+    this.value = undefined;
+    this.dirty = false;
+    this.endTimer = false;
+  }
+
+  private rememberDeleted({ state, namespace, storedNamespace }: Cell): void {
+    this.ownExtras().deleted.push({ state, namespace: storedNamespace ?? namespace });
+  }
+
+  private clearOwn(): void {
+    this.become(blank);
+  }
+
+  /** The cell of another window; the next commit renames it where it is stored. Its timer at the end goes along. */
+  renameCell(cell: Cell, namespace: Namespace): void {
+    cell.rename(namespace);
+    if (this.extras.byEnd !== undefined) this.reindex();
+  }
+
+  private reindex(): void {
+    const extras = this.ownExtras();
+    extras.byEnd = extras.others.length > linearCells ? new Map() : undefined;
+    if (extras.byEnd !== undefined) for (const cell of extras.others) index(extras.byEnd, cell);
+  }
+
+  // ---- timers ----
 
   /** Sets a timer; returns false when it is set already. */
   setTimer(domain: TimerDomain, at: number, namespace: Namespace): boolean {
-    if (this.findTimer(domain, at, namespace) !== undefined) return false;
-    const cancelled =
-      this.touchedTimers.length === 0 ? undefined : this.touchedTimers.find((timer) => timer.is(domain, at, namespace));
-    const timer = cancelled ?? new Timer(domain, at, namespace);
-    timer.live = true;
-    this.addTimer(timer);
-    this.touch(timer);
+    if (this.hasTimer(domain, at, namespace)) return false;
+    const cell = isEndTimer(domain, at, namespace) ? this.cellIn(namespace) : undefined;
+    if (cell !== undefined) cell.endTimer = true;
+    else this.setOwnTimer(domain, at, namespace);
     return true;
   }
 
+  hasTimer(domain: TimerDomain, at: number, namespace: Namespace): boolean {
+    if (isEndTimer(domain, at, namespace) && this.timedCell(namespace) !== undefined) return true;
+    return this.findTimer(domain, at, namespace) !== undefined;
+  }
+
+  private cellIn(namespace: Namespace): Cell | undefined {
+    if (this.present && sameNamespace(this.namespace, namespace)) return this;
+    return this.othersIn(namespace).find((cell) => sameNamespace(cell.namespace, namespace));
+  }
+
+  /** The cell whose flag is the timer at the end of the window. */
+  private timedCell(namespace: Namespace): Cell | undefined {
+    if (this.present && this.endTimer && sameNamespace(this.namespace, namespace)) return this;
+    if (this.extras === noExtras) return undefined;
+    return this.othersIn(namespace).find((cell) => cell.endTimer && sameNamespace(cell.namespace, namespace));
+  }
+
+  private setOwnTimer(domain: TimerDomain, at: number, namespace: Namespace): void {
+    const timer =
+      this.extras.touchedTimers.find((touched) => touched.is(domain, at, namespace)) ?? new Timer(domain, at, namespace);
+    timer.live = true;
+    this.addTimer(timer);
+    this.touch(timer);
+  }
+
   addTimer(timer: Timer): void {
-    if (this.timers === noTimers) this.timers = [timer];
-    else this.timers.push(timer);
+    this.ownExtras().timers.push(timer);
   }
 
   /** Cancels a timer; returns false when it was not set. */
   cancelTimer(domain: TimerDomain, at: number, namespace: Namespace): boolean {
+    const cell = isEndTimer(domain, at, namespace) ? this.timedCell(namespace) : undefined;
+    if (cell !== undefined) {
+      cell.endTimer = false;
+      return true;
+    }
     const timer = this.findTimer(domain, at, namespace);
     if (timer === undefined) return false;
     this.dropTimer(timer);
@@ -144,27 +268,15 @@ export class Row {
     return true;
   }
 
-  /** As cancelling one timer and setting another, but in place where the old one was never stored. */
-  moveTimer(domain: TimerDomain, at: number, namespace: Namespace, toAt: number, toNamespace: Namespace): void {
-    const timer = this.findTimer(domain, at, namespace);
-    if (timer === undefined || timer.stored) {
-      if (timer !== undefined) this.cancelTimer(domain, at, namespace);
-      this.setTimer(domain, toAt, toNamespace);
-    } else {
-      timer.at = toAt;
-      timer.namespace = toNamespace;
-    }
-  }
-
-  /** Takes a live timer out. */
+  /** Takes a live timer out that is no flag of a cell. */
   dropTimer(timer: Timer): void {
     timer.live = false;
-    const last = this.timers.pop() as Timer;
-    if (last !== timer) this.timers[this.timers.indexOf(timer)] = last;
+    takeOut(this.extras.timers, timer);
   }
 
+  /** A timer that is no flag of a cell. */
   findTimer(domain: TimerDomain, at: number, namespace: Namespace): Timer | undefined {
-    const { timers } = this;
+    const { timers } = this.extras;
     for (let i = 0; i < timers.length; i++) {
       const timer = timers[i] as Timer;
       if (timer.is(domain, at, namespace)) return timer;
@@ -175,16 +287,14 @@ export class Row {
   private touch(timer: Timer): void {
     if (timer.touched) return;
     timer.touched = true;
-    if (this.touchedTimers === noTimers) this.touchedTimers = [timer];
-    else this.touchedTimers.push(timer);
+    this.extras.touchedTimers.push(timer);
   }
 
   /** Set and cancelled before it was stored: no trace, so a window that moves with each record does not pile up. */
   private untouch(timer: Timer): void {
     if (!timer.touched) return;
     timer.touched = false;
-    const last = this.touchedTimers.pop() as Timer;
-    if (last !== timer) this.touchedTimers[this.touchedTimers.indexOf(timer)] = last;
+    takeOut(this.extras.touchedTimers, timer);
   }
 
   /** The time of the earliest event-time timer, or Infinity. */
@@ -194,51 +304,50 @@ export class Row {
 
   /** The time of the earliest timer of a domain, or Infinity. */
   earliestOf(domain: TimerDomain): number {
-    let earliest = Infinity;
-    const { timers } = this;
-    for (let i = 0; i < timers.length; i++) {
-      const timer = timers[i] as Timer;
-      if (timer.domain === domain && timer.at < earliest) earliest = timer.at;
-    }
+    let earliest = domain === "eventTime" && this.present && this.endTimer ? this.namespace.end - 1 : Infinity;
+    if (this.extras === noExtras) return earliest;
+    const { others, timers } = this.extras;
+    if (domain === "eventTime")
+      for (const { endTimer, namespace } of others) if (endTimer && namespace.end <= earliest) earliest = namespace.end - 1;
+    for (const timer of timers) if (timer.domain === domain && timer.at < earliest) earliest = timer.at;
     return earliest;
   }
 
   /** The timers of a domain at exactly `at`, in the order of their windows. */
   timersAt(domain: TimerDomain, at: number): readonly Timer[] {
-    const [only] = this.timers;
-    if (this.timers.length === 1 && only?.domain === domain && only.at === at) return [only];
-    const due = this.timers.filter((timer) => timer.domain === domain && timer.at === at);
-    return due.length > 1 ? due.sort((a, b) => a.namespace.start - b.namespace.start || a.namespace.end - b.namespace.end) : due;
+    const due: Timer[] = [];
+    if (domain === "eventTime" && this.present && this.endTimer && this.namespace.end - 1 === at)
+      due.push(new Timer(domain, at, this.namespace));
+    if (this.extras === noExtras) return due;
+    const { others, timers } = this.extras;
+    if (domain === "eventTime")
+      for (const { endTimer, namespace } of others)
+        if (endTimer && namespace.end - 1 === at) due.push(new Timer(domain, at, namespace));
+    for (const timer of timers) if (timer.domain === domain && timer.at === at) due.push(timer);
+    return due.sort((a, b) => a.namespace.start - b.namespace.start || a.namespace.end - b.namespace.end);
   }
 
-  /** Forgets which timers and cells have gone or come: they have been written into a commit. Cells settle by themselves. */
-  settle(): void {
-    if (this.touchedTimers !== noTimers) {
-      for (const timer of this.touchedTimers) {
-        timer.touched = false;
-        timer.stored = timer.live;
-      }
-      this.touchedTimers = noTimers;
+  // ---- what has changed ----
+
+  /** Forgets what has gone or come: it has been written into a commit. Cells that are there settle by themselves. */
+  settleRow(): void {
+    this.listed = false;
+    if (!this.present && this.stored) this.clearOwn();
+    if (this.extras === noExtras) return;
+    for (const timer of this.extras.touchedTimers) {
+      timer.touched = false;
+      timer.stored = timer.live;
     }
-    this.deleted = noCells;
-    this.dirty = false;
+    this.extras.touchedTimers = [];
+    this.extras.deleted = [];
   }
 
-  private index(cell: Cell): void {
-    const same = this.byEnd?.get(cell.namespace.end);
-    if (same === undefined) this.byEnd?.set(cell.namespace.end, [cell]);
-    else same.push(cell);
-  }
-
-  private reindex(): void {
-    this.byEnd = this.others.length > linearCells ? new Map() : undefined;
-    if (this.byEnd !== undefined) for (const cell of this.others) this.index(cell);
-  }
-
-  /** A copy that `restore` can bring back: what the row was before a unit of work that may fail. */
-  copy(): RowCopy {
+  /** What the row was before a unit of work that may fail: `restore` brings it back. */
+  copyRow(): RowCopy {
     return {
-      cells: this.cells.map((cell) => cell.copy()),
+      present: this.present,
+      own: this.copy(),
+      others: this.others.map((cell) => cell.copy()),
       timers: this.timers.map((timer) => timer.copy()),
       deleted: [...this.deleted],
       cancelled: this.touchedTimers.filter((timer) => !timer.live).map((timer) => timer.copy()),
@@ -246,20 +355,38 @@ export class Row {
   }
 
   restore(copy: RowCopy): void {
-    const [first, ...others] = copy.cells;
-    this.first = first;
-    this.others = others.length === 0 ? noCells : others;
-    this.deleted = copy.deleted;
-    this.timers = copy.timers;
-    this.touchedTimers = [...copy.timers.filter((timer) => timer.touched), ...copy.cancelled];
+    this.present = copy.present;
+    this.become(copy.own);
+    const extras = this.ownExtras();
+    extras.others = copy.others;
+    extras.deleted = copy.deleted;
+    extras.timers = copy.timers;
+    extras.touchedTimers = [...copy.timers.filter((timer) => timer.touched), ...copy.cancelled];
     this.reindex();
   }
 }
 
+/** A cell that holds nothing and never did. */
+const blank = new Cell();
+
+function index(byEnd: Map<number, Cell[]>, cell: Cell): void {
+  const same = byEnd.get(cell.namespace.end);
+  if (same === undefined) byEnd.set(cell.namespace.end, [cell]);
+  else same.push(cell);
+}
+
+/** Takes an item out of a list whose order means nothing. */
+function takeOut<T>(list: T[], item: T): void {
+  const last = list.pop() as T;
+  if (last !== item) list[list.indexOf(item)] = last;
+}
+
 export interface RowCopy {
-  readonly cells: Cell[];
+  readonly present: boolean;
+  readonly own: Cell;
+  readonly others: Cell[];
   readonly timers: Timer[];
-  readonly deleted: Cell[];
+  readonly deleted: DeletedCell[];
   readonly cancelled: readonly Timer[];
 }
 

@@ -2,6 +2,11 @@ import { type Namespace, sameNamespace } from "./namespace.ts";
 
 export type TimerDomain = "eventTime" | "processingTime";
 
+/** Whether the timer is the event-time one at its window's last millisecond: those may be flags of cells. */
+export function isEndTimer(domain: TimerDomain, at: number, namespace: Namespace): boolean {
+  return at === namespace.end - 1 && domain === "eventTime";
+}
+
 /** A timer of one key: one per domain, time and window (Flink: key, namespace, time and domain). */
 export class Timer {
   readonly domain: TimerDomain;

@@ -189,26 +189,35 @@ export class ChainNode implements KeyedOperatorHost {
   }
 
   private fireRow(domain: TimerDomain, row: Row, at: number): boolean {
-    for (const timer of row.timersAt(domain, at)) {
+    const due = row.timersAt(domain, at);
+    for (let i = 0; i < due.length; i++) {
       if (this.shared.pauses(this)) return false;
-      if (timer.live) this.fireTimer(row, timer);
+      const timer = due[i] as Timer;
+      // One that fired before it at the same time may have cancelled it.
+      if (i === 0 || row.hasTimer(domain, at, timer.namespace)) this.fireTimer(row, timer);
     }
     (this.state as NodeState).store.schedule(row);
     return true;
   }
 
   private fireTimer(row: Row, timer: Timer): void {
-    const { access, store } = this.state as NodeState;
+    const { access } = this.state as NodeState;
+    const { units } = this.shared;
     access.setRow(row);
     access.cancelTimer(timer.domain, timer.at, timer.namespace);
-    this.shared.units.timer({ operator: this.uid, key: row.key, at: timer.at, domain: timer.domain }, () => {
-      access.setRow(store.find(row.key));
-      try {
-        this.operator?.onTimer?.(timer);
-      } catch (error) {
-        throw blame(error, this.uid);
-      }
-    });
+    if (!units.guarded) return this.callOnTimer(row, timer);
+    units.timer({ operator: this.uid, key: row.key, at: timer.at, domain: timer.domain }, () => this.callOnTimer(row, timer));
+  }
+
+  private callOnTimer(row: Row, timer: Timer): void {
+    const { access, store } = this.state as NodeState;
+    store.use(row);
+    access.setRow(row);
+    try {
+      this.operator?.onTimer?.(timer);
+    } catch (error) {
+      throw blame(error, this.uid);
+    }
   }
 
   /** Goes on with what waits, after a load. False: something waits again. */

@@ -143,7 +143,11 @@ function sampleIndex(range: { blob: BlobName; offset: number; length: number }, 
         new Map([
           [
             3,
-            { keyGroup: 3, ...entry, parts: [{ kind: "segment" as const, schema: "count:value:0", rows: 2, range, checksum }] },
+            {
+              keyGroup: 3,
+              ...entry,
+              parts: [{ kind: "segment" as const, schema: "count:value:0", rows: 2, ...range, checksum }],
+            },
           ],
           [
             70,
@@ -158,7 +162,8 @@ function sampleIndex(range: { blob: BlobName; offset: number; length: number }, 
                   kind: "segment" as const,
                   schema: "",
                   rows: 0,
-                  range: { ...range, blob: id<BlobName>("segments/old") },
+                  ...range,
+                  blob: id<BlobName>("segments/old"),
                   checksum: 1,
                 },
               ],
@@ -177,8 +182,9 @@ function sampleIndex(range: { blob: BlobName; offset: number; length: number }, 
 
 function segment() {
   const writer = new SegmentWriter(segmentName);
-  const page = writer.page((bytes) => bytes.raw(new Uint8Array([1, 2, 3, 4])));
-  const index = sampleIndex(page.range, page.checksum);
+  const offset = writer.pageBytes;
+  writer.writer.raw(new Uint8Array([1, 2, 3, 4]));
+  const index = sampleIndex({ blob: segmentName, offset, length: 4 }, writer.checksum(offset));
   return { index, ...writer.finish(index, { held: [new Uint8Array([5, 6])] }, "fingerprint") };
 }
 

@@ -13,7 +13,7 @@ import { windowStates } from "../../api/operator-states.ts";
 import type { TimeWindow } from "../../api/windows.ts";
 import { MillraceError } from "../../base/errors.ts";
 import { CurrentNamespace } from "../../state/keyed-access.ts";
-import type { Namespace } from "../../state/namespace.ts";
+import { type Namespace } from "../../state/namespace.ts";
 import type { Timer, TimerDomain } from "../../state/timer.ts";
 import { addWindow, type MergingWindow } from "../../time/merging-windows.ts";
 import { cleanupTime, coverWindows, isWindowLate, largestTime, timeWindow, windowsIntersect } from "../../time/windows.ts";
@@ -34,8 +34,6 @@ export class WindowOperator implements Operator {
   private readonly contentsState: number;
   private readonly emitter: WindowEmitter;
   private readonly domain: TimerDomain;
-  /** The window that the trigger's timers belong to. */
-  private window: TimeWindow = timeWindow(0, 0);
   private readonly triggerContext: TriggerContext;
 
   constructor(host: KeyedOperatorHost, spec: WindowSpec) {
@@ -49,7 +47,7 @@ export class WindowOperator implements Operator {
     this.contentsState = states.indexOf(windowStates.contents);
     this.contents = contentsOf(spec.contents, host.access, this.contentsState, this.contentsAt);
     this.emitter = emitterOf(host, spec, this.contents);
-    this.triggerContext = triggerContext(host, () => this.window);
+    this.triggerContext = triggerContext(host);
   }
 
   onRecord(value: any, timestamp: number): void {
@@ -82,7 +80,6 @@ export class WindowOperator implements Operator {
 
   private take(value: unknown, timestamp: number, window: TimeWindow): void {
     const fresh = this.contents.add(value);
-    this.window = window;
     const result = this.trigger.onElement(value, timestamp, window, this.triggerContext, fresh);
     if (result !== "continue") this.carryOut(result, window);
     if (fresh) this.setCleanupTimer(window);
@@ -101,22 +98,17 @@ export class WindowOperator implements Operator {
     if (at < largestTime) this.host.access.setTimer(this.domain, at, window);
   }
 
-  private cancelCleanupTimer(window: { start: number; end: number }): void {
-    const at = this.cleanupTime(timeWindow(window.start, window.end));
-    this.host.access.cancelTimer(this.domain, at, window);
+  private cancelCleanupTimer(window: TimeWindow): void {
+    this.host.access.cancelTimer(this.domain, this.cleanupTime(window), window);
   }
 
   // ---- merging windows: the windows of a key are the namespaces of its contents ----
 
   private addToMerging(value: unknown, timestamp: number, opened: TimeWindow): boolean {
-    const { row } = this.host.access;
-    const { first } = row;
+    const { only } = this.host.access.row;
     const window =
-      first !== undefined &&
-      row.others.length === 0 &&
-      first.state === this.contentsState &&
-      windowsIntersect(first.namespace, opened)
-        ? this.joinOnly(first.namespace, opened)
+      only?.state === this.contentsState && windowsIntersect(only.namespace, opened)
+        ? this.joinOnly(windowOf(only.namespace), opened)
         : this.joinAny(opened);
     if (window === undefined) return false;
     this.contentsAt.namespace = window;
@@ -125,10 +117,10 @@ export class WindowOperator implements Operator {
   }
 
   /** The key's only window takes the record in: nearly always so. */
-  private joinOnly(known: Namespace, opened: TimeWindow): TimeWindow {
-    if (opened.start >= known.start && opened.end <= known.end) return windowOf(known);
+  private joinOnly(known: TimeWindow, opened: TimeWindow): TimeWindow {
+    if (opened.start >= known.start && opened.end <= known.end) return known;
     const window = coverWindows(known, opened);
-    this.extend(windowOf(known), window);
+    this.extend(known, window);
     return window;
   }
 
@@ -154,18 +146,16 @@ export class WindowOperator implements Operator {
 
   /** The window `known` becomes `window`: its state and timers go with it. */
   private extend(known: TimeWindow, window: TimeWindow): void {
-    const { access } = this.host;
-    this.window = known;
+    this.host.access.renameWindow(known, window);
     this.trigger.onExtend(known, window, this.triggerContext);
-    access.moveTimer(this.domain, this.cleanupTime(known), known, this.cleanupTime(window), window);
-    access.renameWindow(known, window);
+    this.cancelCleanupTimer(known);
+    this.setCleanupTimer(window);
   }
 
   /** The contents of `other` go into `kept`, and its timers go. */
   private mergeInto(kept: TimeWindow, other: TimeWindow): void {
-    this.window = other;
     this.trigger.clear(other, this.triggerContext);
-    this.host.access.cancelTimer(this.domain, this.cleanupTime(other), other);
+    this.cancelCleanupTimer(other);
     this.contentsAt.namespace = other;
     const moved = this.contents.empty ? undefined : this.contents.raw();
     this.contents.clear();
@@ -179,7 +169,6 @@ export class WindowOperator implements Operator {
   onTimer(timer: Timer): void {
     const window = windowOf(timer.namespace);
     this.contentsAt.namespace = window;
-    this.window = window;
     const result = this.trigger.onTimer(timer.domain, timer.at, window, this.triggerContext);
     if (result !== "continue") this.carryOut(result, window);
     if (timer.domain === this.domain && timer.at === this.cleanupTime(window)) this.clearAll(window);
@@ -211,7 +200,7 @@ function windowOf(namespace: Namespace): TimeWindow {
   return "maxTimestamp" in namespace ? (namespace as TimeWindow) : timeWindow(namespace.start, namespace.end);
 }
 
-function triggerContext(host: KeyedOperatorHost, window: () => TimeWindow): TriggerContext {
+function triggerContext(host: KeyedOperatorHost): TriggerContext {
   const { access } = host;
   return {
     get watermark() {
@@ -220,8 +209,7 @@ function triggerContext(host: KeyedOperatorHost, window: () => TimeWindow): Trig
     get processingTime() {
       return host.processingTime();
     },
-    setTimer: (domain, at) => access.setTimer(domain, at, window()),
-    moveTimer: (domain, at, to, toAt) => access.moveTimer(domain, at, window(), toAt, to),
-    cancelTimer: (domain, at) => access.cancelTimer(domain, at, window()),
+    setTimer: (domain, at, window) => access.setTimer(domain, at, window),
+    cancelTimer: (domain, at, window) => access.cancelTimer(domain, at, window),
   };
 }
