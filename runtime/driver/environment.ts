@@ -38,7 +38,7 @@ import { readJobRecord } from "./job-ring.ts";
 import { loadMissing } from "./load-groups.ts";
 import { type Recovered, recoverTask } from "./recover.ts";
 import { isPast } from "./shard-lineage.ts";
-import { planTask, taskOfShard } from "./topology.ts";
+import { isPlannedBy, planTask, taskOfShard } from "./topology.ts";
 import { shardOf } from "../task/source-task.ts";
 
 export interface EnvironmentOptions {
@@ -82,6 +82,8 @@ interface Cached extends Recovered {
   journalBytes: number;
   /** Commits of this turn. */
   commits: number;
+  /** Effects that are still being carried out; always empty but without R3. */
+  readonly unfinished: Promise<void>[];
 }
 
 /** Thrown inside a turn: another has written the entry; the cache is gone, the turn starts over. */
@@ -135,13 +137,13 @@ export class Environment {
     if (record !== undefined && record.deployment > this.options.deployment)
       return { outcome: "fenced", deployment: record.deployment };
     // Newer code whose plan is another waits until its coordinator has moved the job to a generation of that plan.
-    if (record === undefined || record.phase !== "running" || record.fingerprint !== this.job.fingerprint) {
+    if (record === undefined || record.phase !== "running" || !isPlannedBy(record, this.job)) {
       this.record = undefined;
       return { outcome: "waiting" };
     }
     const task = bell.kind === "records" ? taskOfShard(this.job, record.generation, bell.source, bell.shard) : bell.task;
     if (generationOf(task) < record.generation) return { outcome: "stale" };
-    if (generationOf(task) > record.generation) return this.again();
+    if (generationOf(task) > record.generation) return this.options.safeguards.holds("L2") ? this.again() : { outcome: "stale" };
     const opened = await this.open(task, record);
     if (opened === "sealed") return this.again();
     if ("outcome" in opened) return opened;
@@ -182,6 +184,7 @@ export class Environment {
       base: recovered.head === undefined ? undefined : fresh ? recovered.head.base : cached?.base,
       journalBytes: cached?.journalBytes ?? 0,
       commits: 0,
+      unfinished: [],
     };
     this.cache.set(task, opened);
     await this.finishHead(opened);
@@ -257,6 +260,7 @@ export class Environment {
       if (status === "newer") return this.again();
       await this.answerRequests(opened);
       await this.settle(opened);
+      await Promise.all(opened.unfinished);
     }
     await evictCold(task, this.ports.pages, this.options.cacheBytesMax);
     const { summary } = task;
@@ -531,8 +535,16 @@ export class Environment {
     opened.commits++;
     opened.journalBytes = groups === undefined ? opened.journalBytes + bytes.length : 0;
     opened.effectsDone = false;
-    await carryOut(commit, opened.plan, this.ports);
+    const effectsCarriedOut = carryOut(commit, opened.plan, this.ports);
+    if (this.options.safeguards.holds("R3")) await effectsCarriedOut;
+    else this.leave(opened, effectsCarriedOut);
     opened.effectsDone = true;
+  }
+
+  /** Without R3: the next entry does not wait, only the turn's end does. */
+  private leave(opened: Cached, work: Promise<void>): void {
+    work.catch(() => undefined);
+    opened.unfinished.push(work);
   }
 
   private needsBase(opened: Cached): boolean {

@@ -28,6 +28,12 @@ function tasksOf(stage: StagePlan, generation: Generation): StageTopology["tasks
   return splitEvenly(stage.parallelism).map((range, n) => ({ task: taskId(generation, stage.id, String(n)), range }));
 }
 
+/** Whether the generation runs by this plan. One plan without exchanges has the same fingerprint at parallelism 1, and other tasks. */
+export function isPlannedBy(record: JobRecord, job: JobGraph): boolean {
+  const kinds = new Map(record.topology.map(({ stage, kind }) => [stage, kind]));
+  return record.fingerprint === job.fingerprint && job.stages.every(({ id, kind }) => kinds.get(id) === kind);
+}
+
 /** The tasks with which a stage begins; of a source stage, those of its roots. */
 export function rootTasks(topology: StageTopology): StageTopology["tasks"] {
   if (topology.kind !== "source") return topology.tasks;

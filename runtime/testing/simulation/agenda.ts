@@ -107,7 +107,7 @@ export class Agenda {
       { weight: 1.5, begin: () => this.sweep() },
       { weight: 3, begin: () => this.coordinate() },
       { weight: 0.6, begin: () => this.collect() },
-      { weight: 0.4, begin: () => this.reshard() },
+      { weight: 0.8, begin: () => this.reshard() },
       { weight: 0.15, begin: () => this.restore() },
     ];
     let at = world.random.next() * activities.reduce((sum, { weight }) => sum + weight, 0);

@@ -34,12 +34,12 @@ export function drawSettings(random: SimRandom, topology: string | undefined): S
     records: random.between(30, 110),
     parallelism: random.between(1, 3),
     keyGroups: random.pick([4, 8, 16, 32]),
-    statePlacement: random.pick(["cooling", "cooling", "table", "segments"] as const),
+    statePlacement: random.pick(["cooling", "cooling", "cooling", "table", "table", "segments"] as const),
     checkpointIntervalMs: random.pick([40, 100, 250]),
     checkpointTimeoutMs: random.pick([120, 400, 2_000]),
     retained: random.between(1, 3),
     ringSize: random.between(12, 18),
-    cacheBytesMax: random.pick([0, 1_500, 8_000]),
+    cacheBytesMax: random.pick([0, 0, 600, 8_000]),
     journalBytesMax: random.pick([3_000, 1 << 20]),
     recordsPerTurn: random.between(4, 20),
     batchMax: random.between(2, 20),
@@ -54,7 +54,7 @@ export function drawSettings(random: SimRandom, topology: string | undefined): S
       outputBytesMax: random.pick([500, 8 << 20]),
     },
     environments: random.between(2, 4),
-    reshardings: random.between(0, 3),
+    reshardings: random.between(0, 4),
     restores: random.between(0, 3),
   };
 }

@@ -333,8 +333,21 @@ const keyedSources: Topology = {
   }),
 };
 
+/** The smallest of them: a total per key over a source that is keyed already, written to a table by the source's own tasks. */
+const keyedRolling: Topology = {
+  name: "keyedRolling",
+  sources: ["a"],
+  build(job) {
+    read(job, "a")
+      .assumeKeyed((record) => record.key)
+      .process("total", rollingTotal())
+      .sinkTo("table", tableSink("table", byKey, false));
+  },
+  expect: (records) => ({ lists: new Map(), tables: new Map([["table", keyTotals(records)]]) }),
+};
+
 function from(records: readonly SimRecord[], source: string): SimRecord[] {
   return records.filter((record) => record.source === source);
 }
 
-export const topologies: readonly Topology[] = [windows, sessions, rolling, collecting, threeStages, keyedSources];
+export const topologies: readonly Topology[] = [windows, sessions, rolling, collecting, threeStages, keyedSources, keyedRolling];
