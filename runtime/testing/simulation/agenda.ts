@@ -13,7 +13,7 @@ import type { SimCoordinator, SimEnvironment, World } from "./world.ts";
 
 /** The safety phase ends after so many steps, whatever has happened until then. */
 const safetyStepsMax = 6_000;
-const livenessStepsMax = 12_000;
+const livenessStepsMax = 15_000;
 /** How often a waiting call goes on rather than something new begins. */
 const goOn = 0.8;
 
@@ -29,6 +29,7 @@ export class Agenda {
   private restoresLeft: number;
   private reshardingsLeft: number;
   private calm = false;
+  private mayEnd: boolean;
   private finishedGeneration = 0;
   private collecting = false;
   completedCheckpoints = 0;
@@ -36,6 +37,7 @@ export class Agenda {
   constructor(world: World) {
     this.world = world;
     this.restoresLeft = world.settings.restores;
+    this.mayEnd = !world.settings.staysOpen;
     this.reshardingsLeft = world.settings.reshardings;
   }
 
@@ -48,7 +50,8 @@ export class Agenda {
   }
 
   private get safetyIsOver(): boolean {
-    return this.finished && this.restoresLeft === 0;
+    const { sources } = this.world;
+    return (this.mayEnd ? this.finished : sources.produced && this.reshardingsLeft === 0) && this.restoresLeft === 0;
   }
 
   private get finished(): boolean {
@@ -61,13 +64,26 @@ export class Agenda {
     world.note("faults end");
     world.faults.mix = noFaults;
     this.calm = true;
+    world.scheduler.pace = 0.03;
     world.scheduler.thaw(true);
     this.restoresLeft = 0;
     this.reshardingsLeft = 0;
+    await this.completeCheckpoint();
     // What is still under way when the job has finished, zombies above all, must not matter; or it restores the job.
     for (let step = 0; world.failure === undefined && !(this.finished && world.scheduler.idle); step++) {
       if (step > livenessStepsMax) return world.fail("the job does not come to its end without faults");
       await (this.finished ? this.step() : this.next());
+    }
+  }
+
+  /** While its sources are open, a job without faults completes checkpoints, whatever has happened to it before. */
+  private async completeCheckpoint(): Promise<void> {
+    const { world } = this;
+    const before = this.completedCheckpoints;
+    for (let step = 0; world.failure === undefined && !this.mayEnd; step++) {
+      if (step > livenessStepsMax) return world.fail("no checkpoint completes without faults");
+      await this.next();
+      if (this.completedCheckpoints > before) this.mayEnd = true;
     }
   }
 
@@ -88,7 +104,7 @@ export class Agenda {
     world.replaceDead();
     if (!world.scheduler.idle && world.random.chance(goOn)) return this.step();
     if (await this.begin()) await world.scheduler.settle();
-    else if (world.scheduler.idle) world.scheduler.now += 10;
+    else if (world.scheduler.idle) world.scheduler.now += world.random.chance(world.scheduler.pace) ? 20 : 0;
     else await this.step();
   }
 
@@ -105,8 +121,8 @@ export class Agenda {
       { weight: 2, begin: () => this.ringPoke() },
       { weight: 1, begin: () => this.ringAgain() },
       { weight: 1.5, begin: () => this.sweep() },
-      { weight: 3, begin: () => this.coordinate() },
-      { weight: 0.6, begin: () => this.collect() },
+      { weight: 1.5, begin: () => this.coordinate() },
+      { weight: 0.4, begin: () => this.collect() },
       { weight: 0.8, begin: () => this.reshard() },
       { weight: 0.15, begin: () => this.restore() },
     ];
@@ -120,7 +136,7 @@ export class Agenda {
   private async produce(): Promise<boolean> {
     const { sources, random, mappings, log } = this.world;
     if (sources.ended) return false;
-    if (sources.produced) sources.ended = random.chance(0.3);
+    if (sources.produced) sources.ended = this.mayEnd && random.chance(0.3);
     else await sources.produce(random);
     for (const source of sources.names)
       mappings.addShards(

@@ -27,6 +27,8 @@ export class SimScheduler {
   steps = 0;
   /** Epoch ms, virtual. */
   now = 1_000_000;
+  /** How often a step takes a while. */
+  pace = 1;
   private readonly random: SimRandom;
   private ready: Waiting[] = [];
   private frozen: Waiting[] = [];
@@ -71,7 +73,7 @@ export class SimScheduler {
   /** Lets one go on; false when none can. */
   step(): boolean {
     this.steps++;
-    this.now += this.random.int(3);
+    if (this.random.chance(this.pace)) this.now += this.random.int(3);
     this.thaw(false);
     while (this.ready.length > 0) {
       const at = this.random.int(this.ready.length);

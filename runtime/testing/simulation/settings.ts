@@ -25,6 +25,8 @@ export interface Settings {
   readonly environments: number;
   readonly reshardings: number;
   readonly restores: number;
+  /** The sources stay open until a checkpoint has completed without faults. */
+  readonly staysOpen: boolean;
 }
 
 export function drawSettings(random: SimRandom, topology: string | undefined): Settings {
@@ -56,6 +58,7 @@ export function drawSettings(random: SimRandom, topology: string | undefined): S
     environments: random.between(2, 4),
     reshardings: random.between(0, 4),
     restores: random.between(0, 3),
+    staysOpen: random.chance(0.5),
   };
 }
 
