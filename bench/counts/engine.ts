@@ -83,7 +83,7 @@ function eventReader(events: readonly Event[], repeat: number): LogReader {
 }
 
 /** Rows as MessagePack in one payload a commit, as a sink that is cheap to write to would have them. */
-function rowSink(): Sink<Row> {
+export function rowSink(): Sink<Row> {
   let rows: Row[] = [];
   return {
     kind: "rows",
@@ -129,18 +129,28 @@ export interface Outcome {
   readonly peakRssMb: number;
 }
 
-/** Runs the job over the events on `memory`, or on a `local` directory. */
-export async function runCounts(
+export interface RunOptions {
+  /** Of the `local` adapter; undefined: memory. */
+  readonly directory?: string;
+  /** Records per turn. */
+  readonly turn?: number;
+}
+
+/** Runs the counting job over the events, `repeat` times over. */
+export function runCounts(
   kind: Kind,
   events: readonly Event[],
-  options: { readonly directory?: string; readonly repeat?: number; readonly turn?: number } = {},
+  options: RunOptions & { readonly repeat?: number } = {},
 ): Promise<Outcome> {
-  const job = countJob(kind);
+  return runJob(countJob(kind), eventReader(events, options.repeat ?? 1), options);
+}
+
+/** Runs a job that writes `Row`s, to its end. */
+export async function runJob(job: Job, reader: LogReader, options: RunOptions): Promise<Outcome> {
   const graph = planJob(job);
   const clock = new SystemClock();
   const local = options.directory === undefined ? undefined : await openLocal(options.directory, { job: job.name });
   const log = local?.log ?? new MemoryLog({ clock });
-  const reader = eventReader(events, options.repeat ?? 1);
   const checksum = new Checksum();
   let peakRssMb = 0;
   const ports: Ports = {

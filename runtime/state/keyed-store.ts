@@ -74,6 +74,18 @@ function identityOf(key: Key): string {
   return tupleIdentity(typeof key === "object" ? key : [key]);
 }
 
+/**
+ * Rows are scattered in memory. Looking at several at once lets the processor fetch them side by side, where writing one after the
+ * other would wait for each.
+ */
+const rowsAhead = 16;
+
+function touchRows(rows: readonly Row[], from: number, to: number): number {
+  let texts = 0;
+  for (let i = from; i < to && i < rows.length; i++) if (typeof (rows[i] as Row).key === "string") texts++;
+  return texts & 1;
+}
+
 export class KeyedStore {
   readonly operator: string;
   readonly states: ReadonlyMap<string, StateDeclaration>;
@@ -102,6 +114,8 @@ export class KeyedStore {
   private idleRows: Row[] = [];
   private idleBefore: Row[] = [];
   private commits = 0;
+  /** Of no use but that looks at rows are not optimised away. */
+  private touched = 0;
 
   constructor(options: StoreOptions, index: OperatorIndex = new Map()) {
     this.operator = options.operator;
@@ -302,6 +316,7 @@ export class KeyedStore {
     const { dirtyRows } = this;
     let written = 0;
     for (let i = 0; i < dirtyRows.length; i++) {
+      if (i % rowsAhead === 0) this.touched += touchRows(dirtyRows, i, i + rowsAhead);
       const row = dirtyRows[i] as Row;
       if (writeDelta(writer, row)) {
         written++;

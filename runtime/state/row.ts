@@ -42,17 +42,15 @@ class RowExtras {
 /** Of all rows that have none of it; never written to. */
 const noExtras = new RowExtras();
 
+const mark = { present: 1, listed: 2, idle: 4 } as const;
+
 /** Rows stand in the queue of event-time timers themselves, since nearly all of them do. */
 export class Row extends Cell {
   readonly key: Key;
   readonly group: KeyGroupState;
   /** The top 32 bits of the key's hash key, as a signed number: it then needs no box. See `hash`. */
   private readonly signedHash: number;
-  /** The row's own cell has contents. While it has none and is `stored`, the durable state still has it. */
-  present = false;
-  listed = false;
-  /** Noted by the store as empty. The store's. */
-  idle = false;
+  private marks = 0;
   /** The turn in which it was asked for last. */
   usedAt = 0;
   /** The last commit that changed it; 0 when none has since it was loaded. */
@@ -61,8 +59,8 @@ export class Row extends Cell {
   /** Neighbours among the group's rows. The group's. */
   next: Row | undefined = undefined;
   previous: Row | undefined = undefined;
-  /** Where the row stands in the queue of event-time timers; Infinity when it does not. The queue's. */
-  queuedAt = Infinity;
+  /** Where the row stands in the queue of event-time timers. The queue's. */
+  queuedIn: any = undefined;
 
   constructor(key: Key, hash: number, group: KeyGroupState) {
     super();
@@ -74,6 +72,33 @@ export class Row extends Cell {
   /** The top 32 bits of the key's hash key. */
   get hash(): number {
     return this.signedHash >>> 0;
+  }
+
+  /** The row's own cell has contents. While it has none and is `stored`, the durable state still has it. */
+  get present(): boolean {
+    return (this.marks & mark.present) !== 0;
+  }
+  private set present(on: boolean) {
+    this.mark(mark.present, on);
+  }
+
+  get listed(): boolean {
+    return (this.marks & mark.listed) !== 0;
+  }
+  set listed(on: boolean) {
+    this.mark(mark.listed, on);
+  }
+
+  /** Noted by the store as empty. The store's. */
+  get idle(): boolean {
+    return (this.marks & mark.idle) !== 0;
+  }
+  set idle(on: boolean) {
+    this.mark(mark.idle, on);
+  }
+
+  private mark(which: number, on: boolean): void {
+    this.marks = on ? this.marks | which : this.marks & ~which;
   }
 
   get empty(): boolean {
@@ -393,7 +418,7 @@ export interface RowCopy {
 /** A row in the queue of processing-time timers. */
 export class ProcessingRow {
   readonly row: Row;
-  queuedAt = Infinity;
+  queuedIn: any = undefined;
 
   constructor(row: Row) {
     this.row = row;
