@@ -5,7 +5,7 @@
 import { Checksum, type Event } from "./events.ts";
 
 /** Count per key and minute. */
-export function tumblingCounts(events: readonly Event[]): Checksum {
+export function tumblingCounts(events: Iterable<Event>): Checksum {
   const windows = new Map<number, Map<string, number>>();
   for (const { key, at } of events) {
     const start = Math.floor(at / 60_000) * 60_000;
@@ -25,7 +25,7 @@ interface Session {
 }
 
 /** Count per key and session: records less than `gap` apart, or exactly, belong together. */
-export function sessionCounts(events: readonly Event[], gap: number): Checksum {
+export function sessionCounts(events: Iterable<Event>, gap: number): Checksum {
   const sessions = new Map<string, Session[]>();
   for (const { key, at } of events) {
     const list = sessions.get(key);

@@ -6,7 +6,7 @@ export interface Event {
 }
 
 /** `count` events over `keys` keys at 10,000 a second of event time, out of order by up to 2 s. Deterministic. */
-export function makeEvents(count: number, keys: number): Event[] {
+export function* generateEvents(count: number, keys: number): Generator<Event, void, void> {
   let state = 12_345;
   const random = (below: number) => {
     state = (state + 0x6d2b79f5) | 0; // mulberry32, a public-domain generator
@@ -15,9 +15,11 @@ export function makeEvents(count: number, keys: number): Event[] {
     return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
   };
   const start = Date.UTC(2026, 0, 1);
-  const events: Event[] = [];
-  for (let i = 0; i < count; i++) events.push({ key: `user-${random(keys)}`, at: start + Math.floor(i / 10) + random(2_000) });
-  return events;
+  for (let i = 0; i < count; i++) yield { key: `user-${random(keys)}`, at: start + Math.floor(i / 10) + random(2_000) };
+}
+
+export function makeEvents(count: number, keys: number): readonly Event[] {
+  return [...generateEvents(count, keys)];
 }
 
 /** Sums rows in any order: equal for equal sets of rows. */
