@@ -113,6 +113,7 @@ export interface RowChanges {
 
 export interface Commit {
   readonly generation: Generation;
+  /** The ordinal of the code that wrote it: a lower one stops at it (R9). It rises with the event source mapping too (L4). */
   readonly deployment: number;
   readonly task: TaskId;
   readonly seq: Seq;
