@@ -13,7 +13,7 @@ import type { SimCoordinator, SimEnvironment, World } from "./world.ts";
 
 /** The safety phase ends after so many steps, whatever has happened until then. */
 const safetyStepsMax = 6_000;
-const livenessStepsMax = 15_000;
+const livenessStepsMax = 30_000;
 /** How often a waiting call goes on rather than something new begins. */
 const goOn = 0.8;
 
@@ -64,7 +64,7 @@ export class Agenda {
     world.note("faults end");
     world.faults.mix = noFaults;
     this.calm = true;
-    world.scheduler.pace = 0.03;
+    world.scheduler.pace = 0.012;
     world.scheduler.thaw(true);
     this.restoresLeft = 0;
     this.reshardingsLeft = 0;
