@@ -14,6 +14,7 @@ export type { ParameterValues } from "./api/parameters.ts";
 // Streams
 export type { DataStream } from "./api/data-stream.ts";
 export type { SourceStream } from "./api/source-stream.ts";
+export type { Change, ChangelogStream } from "./api/changelog-stream.ts";
 export type { KeyedStream } from "./api/keyed-stream.ts";
 export type { WindowedStream } from "./api/windowed-stream.ts";
 export type { Key } from "./api/key.ts";
@@ -60,7 +61,15 @@ export type {
 } from "./api/state.ts";
 
 // Sources and sinks: the types, then one line per connector's declaration
-export type { Mode, Sink, Source } from "./api/connector.ts";
+export type { DecodeTarget, Mode, Sink, Source } from "./api/connector.ts";
+export { files, type FilesOptions } from "./connectors/files/files.ts";
+export { fileSink, type FileSinkOptions } from "./connectors/files/file-sink.ts";
+export { generator, type GeneratorOptions } from "./connectors/generator/generator.ts";
+export { consoleSink } from "./connectors/console/console-sink.ts";
+export { json, ndjson } from "./connectors/formats/json.ts";
+export { csv, type CsvOptions } from "./connectors/formats/csv.ts";
+export { accessLog, type AccessLogEntry } from "./connectors/formats/access-log.ts";
+export { type Encoded, type Format, Rejection } from "./connectors/formats/format.ts";
 
 // The plan, and errors
 export { planJob } from "./plan/plan-job.ts";

@@ -7,6 +7,17 @@ import type { WatermarkSpec } from "./watermarks.ts";
 export function checkOperator({ uid, spec }: Pick<LogicalNode, "uid" | "spec">): void {
   if (spec.kind === "source" && spec.watermarks) checkWatermarks(uid, spec.watermarks);
   if (spec.kind === "window") checkWindow(uid, spec);
+  if (spec.kind === "sink") checkSink(uid, spec);
+}
+
+function checkSink(operator: string, { sink, changelog = "append" }: OperatorSpec & { kind: "sink" }): void {
+  const accepts = sink.accepts ?? ["append"];
+  if (!accepts.includes(changelog))
+    throw invalid("the sink cannot take results back: it accepts other streams", {
+      operator,
+      sink: sink.kind,
+      stream: changelog,
+    });
 }
 
 function checkWatermarks(operator: string, spec: WatermarkSpec): void {

@@ -80,6 +80,8 @@ export interface Sink<in T, in M extends Mode = "append"> {
   readonly name: string;
   readonly guarantee: "exactlyOnce" | "atLeastOnce";
   readonly options: ConnectorOptions;
+  /** The modes of input that it accepts; default: only "append". */
+  readonly accepts?: readonly Mode[] | undefined;
   /** An upsert sink's key: the plan routes by it, so that one task writes a row. */
   readonly key?: ((value: any) => Key) | undefined;
   createWriter(context: SinkWriterContext): SinkWriter<any>;

@@ -20,6 +20,11 @@ export class DataStream<out T> {
     this.#origins = origins;
   }
 
+  /** The outputs that the stream is made of; for other kinds of streams over them. */
+  get origins(): readonly Origin[] {
+    return this.#origins;
+  }
+
   /** One result for each value. */
   map<R>(uid: string, fn: (value: T) => R): DataStream<R> {
     return this.#append(uid, { kind: "map", fn });

@@ -4,7 +4,7 @@
  * G1 Nodes stand in the order they were added, so every edge points backwards: the graph has no cycle.
  * G2 A uid names one node.
  */
-import type { Sink, Source } from "./connector.ts";
+import type { Mode, Sink, Source } from "./connector.ts";
 import type { Duration } from "./duration.ts";
 import type { Key, KeyPart } from "./key.ts";
 import type { StateDeclaration } from "./state.ts";
@@ -66,12 +66,18 @@ export type OperatorSpec =
   | { readonly kind: "process"; readonly fn: ProcessFunction<any, any> }
   | { readonly kind: "keyedProcess"; readonly fn: KeyedProcessFunction<any, any, any, any> }
   | { readonly kind: "reduce"; readonly reduce: (a: any, b: any) => any; readonly state: StateDeclaration }
+  | {
+      readonly kind: "aggregate";
+      readonly aggregator: Aggregator<any, any, any>;
+      readonly result: (key: any, value: any) => any;
+      readonly state: StateDeclaration;
+    }
   | WindowSpec
   | {
       readonly kind: "sink";
       readonly sink: Sink<any, any>;
-      /** Its input is a stream of changes ({kind, value}). */
-      readonly changelog?: boolean;
+      /** Its input is a stream of changes ({kind, value}) of this mode. */
+      readonly changelog?: Mode;
     };
 
 export interface LogicalNode {
@@ -106,10 +112,15 @@ export interface RecordMeta {
 }
 
 export interface CheckpointOptions {
+  /** From the start of one to the start of the next; default 1 min. */
   interval?: Duration;
+  /** After which an unfinished one is abandoned; default 10 min. */
   timeout?: Duration;
+  /** At least so long between the end of one and the start of the next; default none. */
   minPause?: Duration;
+  /** Completed checkpoints that are kept beside all savepoints; default 3. */
   retained?: number;
+  /** Failed checkpoints in a row after which the job stops; default: it goes on, and the alarm rings. */
   tolerableFailures?: number;
 }
 

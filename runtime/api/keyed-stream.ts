@@ -1,5 +1,6 @@
+import { ChangelogStream } from "./changelog-stream.ts";
 import type { DataStream } from "./data-stream.ts";
-import type { KeyedProcessFunction } from "./functions.ts";
+import type { Aggregator, KeyedProcessFunction } from "./functions.ts";
 import type { GraphBuilder } from "./graph-builder.ts";
 import type { Key } from "./key.ts";
 import type { Origin } from "./origin.ts";
@@ -29,6 +30,18 @@ export class KeyedStream<out T, K extends Key> {
   /** Rolls the key's values into one and gives the result after each (Flink's KeyedStream.reduce). */
   reduce(uid: string, reduce: (a: T, b: T) => T, options?: StateOptions<T>): DataStream<T> {
     return this.#graph.addOperator(uid, { kind: "reduce", reduce, state: value(options) }, this.#origins);
+  }
+
+  /** Rolls the key's values into one result and gives its change after each (Flink's group aggregate). */
+  aggregate<A, R, O>(
+    uid: string,
+    aggregator: Aggregator<T, A, R>,
+    result: (key: K, value: R) => O,
+  ): ChangelogStream<O, "retract"> {
+    const { version, migrate } = aggregator;
+    const state = { kind: "value", version: version ?? 0, migrate: migrate?.bind(aggregator) } as const;
+    const changes = this.#graph.addOperator(uid, { kind: "aggregate", aggregator, result, state }, this.#origins);
+    return new ChangelogStream<O, "retract">(this.#graph, changes, "retract");
   }
 
   /** Groups the key's values by window. */

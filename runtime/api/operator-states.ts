@@ -3,8 +3,9 @@ import type { OperatorSpec } from "./graph.ts";
 import type { StateDeclaration } from "./state.ts";
 
 /** Names that the window operator stores beside the author's own, which carry a prefix. */
-export const windowStates = { contents: "contents", merging: "merging", keyPrefix: "key.", windowPrefix: "window." } as const;
+export const windowStates = { contents: "contents", keyPrefix: "key.", windowPrefix: "window." } as const;
 export const reduceState = "reduced";
+export const aggregateState = "accumulator";
 
 /** The declared states of an operator in a fixed order: the order is that of the stored state indexes. */
 export function statesOf(spec: OperatorSpec): ReadonlyMap<string, StateDeclaration> {
@@ -13,6 +14,8 @@ export function statesOf(spec: OperatorSpec): ReadonlyMap<string, StateDeclarati
       return new Map(Object.entries((spec.fn.state ?? {}) as Record<string, StateDeclaration>));
     case "reduce":
       return new Map([[reduceState, spec.state]]);
+    case "aggregate":
+      return new Map([[aggregateState, spec.state]]);
     case "window":
       return windowStatesOf(spec);
     default:
@@ -22,7 +25,6 @@ export function statesOf(spec: OperatorSpec): ReadonlyMap<string, StateDeclarati
 
 function windowStatesOf(spec: OperatorSpec & { kind: "window" }): Map<string, StateDeclaration> {
   const states = new Map<string, StateDeclaration>([[windowStates.contents, contentsState(spec)]]);
-  if (spec.assigner.kind === "session") states.set(windowStates.merging, { kind: "value", version: 0 });
   if (spec.result.kind === "process") {
     const { state = {}, windowState = {} } = spec.result.fn;
     for (const [name, declared] of Object.entries(state)) states.set(windowStates.keyPrefix + name, declared as StateDeclaration);
@@ -41,5 +43,5 @@ function contentsState({ contents }: OperatorSpec & { kind: "window" }): StateDe
 
 /** True when the operator keeps state or timers by key. */
 export function isKeyed(spec: OperatorSpec): boolean {
-  return spec.kind === "keyedProcess" || spec.kind === "reduce" || spec.kind === "window";
+  return spec.kind === "keyedProcess" || spec.kind === "reduce" || spec.kind === "aggregate" || spec.kind === "window";
 }

@@ -15,7 +15,14 @@ export type WatermarkSpec = {
   readonly advanceWhenIdle: boolean;
 } & (
   | { readonly kind: "bounded"; readonly boundMs: number }
-  | { readonly kind: "custom"; readonly generator: WatermarkGenerator<any, any> }
+  | {
+      readonly kind: "custom";
+      readonly generator: WatermarkGenerator<any, any>;
+      /** How far an idle source's watermark stays behind the wall clock; default 0. */
+      readonly boundMs?: number;
+      /** What the generator answers is taken as it is, not put on the job's grid: for a generator that keeps to a grid itself. */
+      readonly offGrid?: boolean;
+    }
 );
 
 export interface WatermarkStrategy<in T> {

@@ -15,8 +15,10 @@ export class ByteWriter {
 
   /** Makes room for `n` more bytes. */
   reserve(n: number): void {
-    const needed = this.length + n;
-    if (needed <= this.buffer.length) return;
+    if (this.length + n > this.buffer.length) this.grow(this.length + n);
+  }
+
+  private grow(needed: number): void {
     const grown = Buffer.allocUnsafe(Math.max(needed, this.buffer.length * 2));
     this.buffer.copy(grown, 0, 0, this.length);
     this.buffer = grown;
@@ -39,12 +41,18 @@ export class ByteWriter {
 
   /** A non-negative safe integer. */
   uint(n: number): void {
-    this.reserve(8);
+    if (this.length + 8 > this.buffer.length) this.reserve(8);
     let at = this.length;
     const { buffer } = this;
-    while (n >= 0x80000000) {
-      buffer[at++] = (n % 128) | 0x80;
-      n = Math.floor(n / 128);
+    if (n >= 0x10000000) {
+      const high = Math.floor(n / 0x10000000);
+      const low = n - high * 0x10000000;
+      buffer[at] = (low & 0x7f) | 0x80;
+      buffer[at + 1] = ((low >>> 7) & 0x7f) | 0x80;
+      buffer[at + 2] = ((low >>> 14) & 0x7f) | 0x80;
+      buffer[at + 3] = (low >>> 21) | 0x80;
+      at += 4;
+      n = high;
     }
     while (n >= 0x80) {
       buffer[at++] = (n & 0x7f) | 0x80;

@@ -37,6 +37,7 @@ export function writeValue(writer: ByteWriter, value: unknown, depth = 0): void 
 function writeNumber(writer: ByteWriter, n: number): void {
   if (n === n >> 0) {
     if (n >= 0) {
+      if (n === 0 && Object.is(n, -0)) return writeFloat(writer, n);
       if (n < 0x80) return writer.u8(n);
       return writeUnsigned(writer, n);
     }
@@ -46,6 +47,10 @@ function writeNumber(writer: ByteWriter, n: number): void {
     writer.length = writer.buffer.writeInt32BE(n, writer.length);
     return;
   }
+  writeFloat(writer, n);
+}
+
+function writeFloat(writer: ByteWriter, n: number): void {
   writer.u8(0xcb);
   writer.f64(n);
 }

@@ -54,10 +54,10 @@ export class LocalSinks implements SinkDriver {
 
 function createTargets(options: LocalSinksOptions): ReadonlyMap<OperatorUid, SinkTarget> {
   const targets = new Map<OperatorUid, SinkTarget>();
-  const console = new ConsoleWriter(options.console);
+  let console: ConsoleWriter | undefined;
   const takenBy = new Map<string, OperatorUid>();
   for (const [operator, sink] of options.sinks) {
-    if (sink.kind === "console") targets.set(operator, console);
+    if (sink.kind === "console") targets.set(operator, (console ??= new ConsoleWriter(options.console)));
     else if (sink.kind === "files") targets.set(operator, createFileWriter(operator, sink, options, takenBy));
     else throw notLocal(operator, sink);
   }

@@ -1,15 +1,20 @@
 /**
- * Garbage collection of segments and payloads (L6): lists first, then reads the roots in this order: rings, open acknowledgements,
+ * Garbage collection of segments, payloads and manifests (L6): lists first, then reads the roots in this order: rings, open acknowledgements,
  * manifests, job record. What was written meanwhile was not listed; what is listed and refers to nothing stays unreferenced, because
  * its entry's slot is taken: a name goes only when its seq is at most its task's head.
+ *
+ * A manifest or tombstone goes when a later checkpoint is complete and it is not retained. A coordinator that comes late may write
+ * its name again (L10), but the job record has moved on without it: it is garbage once more.
  */
 import { decodeValue } from "../base/message-pack.ts";
 import type { BlobName, Seq, TaskId } from "../base/ids.ts";
 import type { Ports } from "../ports/ports.ts";
 import { type Acknowledgement, decodeManifest, isTombstone } from "../snapshots/manifest.ts";
-import { objectPrefixes, parseObjectName } from "../snapshots/names.ts";
+import { manifestPrefix, objectPrefixes, parseObjectName } from "../snapshots/names.ts";
+import type { JobRecord } from "../snapshots/job-record.ts";
 import { readReferences } from "../snapshots/segment.ts";
 import type { BlobRange } from "../state/state-index.ts";
+import { generationOf } from "../streaming/channel.ts";
 import type { Safeguards } from "../task/safeguards.ts";
 import { readJobRing } from "./job-ring.ts";
 import { loadCommit, payloadOf } from "./journal-entry.ts";
@@ -25,6 +30,7 @@ export async function collectGarbage(job: string, ports: Ports, safeguards: Safe
   const names = await listObjects(ports);
   const { used, heads } = early ?? (await readRoots(job, ports, tasksIn(names)));
   const dead = names.filter((name) => !used.has(name) && isSettled(name, heads, early !== undefined));
+  dead.push(...(await oldManifests(job, ports)));
   for (let from = 0; from < dead.length; from += 1_000) await ports.blobs.delete(dead.slice(from, from + 1_000));
   return dead.length;
 }
@@ -34,9 +40,23 @@ function isSettled(name: BlobName, heads: ReadonlyMap<TaskId, Seq>, always: bool
   return parsed !== undefined && (always || parsed.seq <= (heads.get(parsed.task) ?? 0));
 }
 
-async function listObjects({ blobs }: Ports): Promise<BlobName[]> {
+async function oldManifests(job: string, ports: Ports): Promise<readonly BlobName[]> {
+  const names = await listObjects(ports, [manifestPrefix]);
+  const { record } = await readJobRing(ports, job);
+  const { completed } = record ?? {};
+  if (record === undefined || completed === undefined) return [];
+  // Their numbers have leading zeros, so the earlier one comes first as text.
+  return names.filter((name) => name < completed && !manifestsOf(record).has(name));
+}
+
+/** The manifests that something may still be restored from. */
+function manifestsOf({ retained, manifest, completed }: JobRecord): ReadonlySet<BlobName | undefined> {
+  return new Set([...retained.map((kept) => kept.manifest), manifest, completed]);
+}
+
+async function listObjects({ blobs }: Ports, prefixes: readonly string[] = objectPrefixes): Promise<BlobName[]> {
   const names: BlobName[] = [];
-  for (const prefix of objectPrefixes) {
+  for (const prefix of prefixes) {
     for (let after: BlobName | undefined, more = true; more;) {
       const page = await blobs.list(prefix, after);
       names.push(...page.blobs.map(({ name }) => name));
@@ -54,13 +74,24 @@ function tasksIn(names: readonly BlobName[]): ReadonlySet<TaskId> {
 async function readRoots(job: string, ports: Ports, tasks: ReadonlySet<TaskId>): Promise<Roots> {
   const used = new Set<BlobName>();
   const heads = new Map<TaskId, Seq>();
-  for (const task of tasks) heads.set(task, await useRing(task, ports, used));
+  // A generation that is over stays so: its rings are sealed and no roots any more.
+  const living = (await readJobRing(ports, job)).record?.generation ?? 0;
+  for (const task of tasks)
+    heads.set(task, await (generationOf(task) < living ? useHead(task, ports, used) : useRing(task, ports, used)));
   const open = await readJobRing(ports, job);
   for (const { bytes } of open.messages) await useIndex((decodeValue(bytes) as Acknowledgement).index, ports, used);
   const { record } = await readJobRing(ports, job);
-  const manifests = new Set([...(record?.retained.map(({ manifest }) => manifest) ?? []), record?.manifest, record?.completed]);
+  const manifests = record === undefined ? [] : manifestsOf(record);
   for (const name of manifests) if (name !== undefined) await useManifest(name, ports, used);
   return { used, heads };
+}
+
+/** Marks the head's payload alone: whoever seals the ring late must still be able to read it. Returns the head. */
+async function useHead(task: TaskId, ports: Ports, used: Set<BlobName>): Promise<Seq> {
+  const head = (await ports.journal.tail(task, 0)).entries.at(-1);
+  const payload = head && payloadOf(head.bytes);
+  if (payload !== undefined) used.add(payload);
+  return head?.seq ?? 0;
 }
 
 /** Marks what the ring refers to; returns its head. */

@@ -251,9 +251,8 @@ export class Coordinator {
     const cut = decideCut(this.rootTasks(record), said(ring), record.pending?.checkpoint);
     if (record.pending !== undefined) return this.attend(ring, record, record.pending, cut);
     if (cut.finished) return { record, poke: [], finished: true, completed: undefined };
-    const now = this.ports.clock.now();
-    if (now - this.lastTrigger(record) < this.job.options.checkpointIntervalMs)
-      return { record, poke: [], finished: false, completed: undefined };
+    this.checkFailures(record);
+    if (!this.isDue(record)) return { record, poke: [], finished: false, completed: undefined };
     return this.trigger(ring, record, false);
   }
 
@@ -262,8 +261,22 @@ export class Coordinator {
   }
 
   private lastTriggerAt = -Infinity;
-  private lastTrigger(record: JobRecord): number {
-    return Math.max(record.since, this.lastTriggerAt);
+  private lastEndAt = -Infinity;
+
+  private isDue(record: JobRecord): boolean {
+    const now = this.ports.clock.now();
+    const { checkpointIntervalMs, checkpointMinPauseMs } = this.job.options;
+    return (
+      now - Math.max(record.since, this.lastTriggerAt) >= checkpointIntervalMs && now - this.lastEndAt >= checkpointMinPauseMs
+    );
+  }
+
+  private checkFailures(record: JobRecord): void {
+    if (record.failures <= this.job.options.tolerableCheckpointFailures) return;
+    throw new MillraceError(
+      "invalid",
+      `${record.failures} checkpoints in a row have failed, which the job's options do not tolerate`,
+    );
   }
 
   /** Asks for a checkpoint now. Undefined when one is pending, or another coordinator was faster. */
@@ -335,6 +348,7 @@ export class Coordinator {
     const retained = retain([...record.retained, { manifest: name, savepoint }], this.job.options.checkpointsRetained);
     const moved: JobRecord = { ...record, pending: undefined, completed: name, retained, failures: 0 };
     const won = await moveJobRecord(this.ports, ring, moved, this.options.id);
+    this.lastEndAt = this.ports.clock.now();
     return { record: won ? moved : record, poke: [], finished: false, completed: won ? checkpoint : undefined };
   }
 

@@ -54,6 +54,8 @@ export interface EnvironmentOptions {
   /** Records that a poke reads at once. */
   readonly recordsPerTurn: number;
   readonly bytesPerTurn: number;
+  /** The longest that an invocation can live: once a generation is older, no batch of an earlier one can come (L3). */
+  readonly invocationMsMax: number;
   readonly limits: TaskLimits;
   readonly safeguards: Safeguards;
 }
@@ -65,6 +67,7 @@ export const defaultEnvironment: Omit<EnvironmentOptions, "id"> = {
   journalBytesMax: 32 << 20,
   recordsPerTurn: 10_000,
   bytesPerTurn: 4 << 20,
+  invocationMsMax: 20 * 60_000,
   limits: defaultLimits,
   safeguards: allSafeguards,
 };
@@ -352,7 +355,8 @@ export class Environment {
   ): Promise<FeedStatus> {
     const first = records[0];
     if (first === undefined) return "done";
-    if (this.options.safeguards.holds("L3")) {
+    const young = this.ports.clock.now() - (this.record?.since ?? 0) <= this.options.invocationMsMax;
+    if (young && this.options.safeguards.holds("L3")) {
       while (after !== position() && isBefore(position(), first.position)) {
         const from = position();
         const between = (await read(from)).records.filter((record) => comparePositions(record.position, first.position) < 0);

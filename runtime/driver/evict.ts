@@ -6,7 +6,8 @@ import { id, type OperatorUid } from "../base/ids.ts";
 import type { Pages } from "../ports/pages.ts";
 import type { KeyedStore } from "../state/keyed-store.ts";
 import type { KeyGroupState } from "../state/key-group.ts";
-import { entryOf } from "../task/base-builder.ts";
+import { noteEarliest } from "../task/base-builder.ts";
+import type { IndexEntry } from "../state/state-index.ts";
 import type { Task } from "../task/task.ts";
 import { encodePage } from "./page-codec.ts";
 
@@ -16,7 +17,7 @@ const rowOverheadBytes = 200;
 const pageBytesMax = 256 << 10;
 
 function sizeOf(group: KeyGroupState): number {
-  return group.sizeBytes + group.rows.size * rowOverheadBytes;
+  return group.sizeBytes + group.rows.length * rowOverheadBytes;
 }
 
 /** To be called after a commit whose effects are done: the state stands at the head. */
@@ -36,7 +37,7 @@ export async function evictCold(task: Task, pages: Pages, budgetBytes: number): 
 /** False when the group must stay in memory for now. */
 async function evictGroup(task: Task, store: KeyedStore, group: KeyGroupState, pages: Pages): Promise<boolean> {
   const stored = store.index.get(group.id);
-  const behind = stored === undefined ? group.rows.size > 0 : group.changedAt > stored.version;
+  const behind = stored === undefined ? !group.isEmpty : group.changedAt > stored.version;
   if (behind && !(await writePage(task, store, group, pages))) return false;
   store.evict(group.id);
   return true;
@@ -45,7 +46,7 @@ async function evictGroup(task: Task, store: KeyedStore, group: KeyGroupState, p
 /** Writes the group as a page; false when it may not be one, or a newer one is there: this task is behind. */
 async function writePage(task: Task, store: KeyedStore, group: KeyGroupState, pages: Pages): Promise<boolean> {
   // A group whose rows are all gone has no page: the next base says that it is empty.
-  if (task.plan.job.options.statePlacement === "segments" || group.rows.size === 0) return false;
+  if (task.plan.job.options.statePlacement === "segments" || group.isEmpty) return false;
   const bytes = encodePage(store.schema, group);
   if (bytes.length > pageBytesMax) return false;
   const writer = task.plan.task;
@@ -54,9 +55,16 @@ async function writePage(task: Task, store: KeyedStore, group: KeyGroupState, pa
     (await pages.put({ writer, operator: id<OperatorUid>(store.operator), keyGroup: group.id, version, bytes })) === "superseded"
   )
     return false;
-  store.place(
-    group.id,
-    entryOf(group, version, bytes.length, [{ kind: "page", schema: store.schema, rows: group.rows.size, writer }]),
-  );
+  const rows = group.rows.filter((row) => !row.empty).length;
+  const entry: IndexEntry = {
+    keyGroup: group.id,
+    version,
+    sizeBytes: bytes.length,
+    earliestEventTimer: Infinity,
+    earliestProcessingTimer: Infinity,
+    parts: [{ kind: "page", schema: store.schema, rows, writer }],
+  };
+  noteEarliest(group, entry);
+  store.place(group.id, entry);
   return true;
 }

@@ -18,13 +18,13 @@ export interface PayloadOptions {
   readonly compressFromBytes: number;
 }
 
+/** The first byte of an entry; a plain one is the commit itself, which leaves that byte free. */
 const form = { plain: 0, compressed: 1, object: 2 } as const;
 
 /** The bytes of the entry, whose object (if it needs one) has been written. */
 export async function storeCommit(commit: Commit, blobs: Blobs, options: PayloadOptions): Promise<Uint8Array> {
   const plain = encodeCommit(commit);
-  const payload =
-    plain.length > options.compressFromBytes ? tagged(form.compressed, zstdCompressSync(plain)) : tagged(form.plain, plain);
+  const payload = plain.length > options.compressFromBytes ? tagged(form.compressed, zstdCompressSync(plain)) : plain;
   if (payload.length <= options.inlineBytesMax) return payload;
   const name = objectName("payloads", commit.task, commit.seq, commit.attempt);
   await blobs.put(name, payload);
@@ -59,12 +59,11 @@ export async function loadCommit(
 }
 
 function decodePayload(bytes: Uint8Array): Commit {
-  const body = bytes.subarray(1);
   switch (bytes[0]) {
     case form.plain:
-      return decodeCommit(body);
+      return decodeCommit(bytes);
     case form.compressed:
-      return decodeCommit(decompress(body));
+      return decodeCommit(decompress(bytes.subarray(1)));
     default:
       throw corrupt(`journal entry of unknown form ${String(bytes[0])}`);
   }

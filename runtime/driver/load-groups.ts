@@ -34,9 +34,9 @@ export async function loadMissing(task: Task, blobs: Blobs, pages: Pages): Promi
 }
 
 function fromSegment(part: Part & { kind: "segment" }, segments: ReadonlyMap<BlobRange, Uint8Array>): LoadedPart {
-  const bytes = segments.get(part.range) as Uint8Array;
-  if (bytes.length !== part.range.length || crc32(bytes) !== part.checksum)
-    throw corrupt(`page does not match its checksum: ${part.range.blob} at ${part.range.offset}`);
+  const bytes = segments.get(part) as Uint8Array;
+  if (bytes.length !== part.length || crc32(bytes) !== part.checksum)
+    throw corrupt(`page does not match its checksum: ${part.blob} at ${part.offset}`);
   return { schema: part.schema, bytes };
 }
 
@@ -60,9 +60,9 @@ async function readSegments(wanted: readonly Wanted[], blobs: Blobs): Promise<Re
   for (const { parts } of wanted)
     for (const part of parts) {
       if (part.kind !== "segment") continue;
-      const ranges = byBlob.get(part.range.blob);
-      if (ranges === undefined) byBlob.set(part.range.blob, [part.range]);
-      else ranges.push(part.range);
+      const ranges = byBlob.get(part.blob);
+      if (ranges === undefined) byBlob.set(part.blob, [part]);
+      else ranges.push(part);
     }
   const read = new Map<BlobRange, Uint8Array>();
   const reads = [...byBlob].flatMap(([blob, ranges]) => coalesce(ranges).map((run) => readRun(blob, run, blobs, read)));

@@ -12,7 +12,7 @@ export function encodePage(schema: string, group: KeyGroupState): Uint8Array {
   writer.u8(version);
   writer.u32(0);
   writer.string(schema);
-  for (const row of group.rows) writeRow(writer, row);
+  for (const row of group.rows) if (!row.empty) writeRow(writer, row);
   writer.buffer.writeUInt32LE(crc32(writer.buffer.subarray(5, writer.length)), 1);
   return writer.take();
 }

@@ -7,7 +7,7 @@ export class HandlerContext {
   protected readonly host: OperatorHost;
   private readonly sideOutputs: ReadonlySet<string>;
   /** NaN: none. */
-  protected at = NaN;
+  protected time = NaN;
 
   constructor(host: OperatorHost, sideOutputs: readonly OutputTag<any>[] = []) {
     this.host = host;
@@ -15,21 +15,21 @@ export class HandlerContext {
   }
 
   moveTo(timestamp: number): void {
-    this.at = timestamp;
+    this.time = timestamp;
   }
 
   emit(value: unknown): void {
-    this.host.output.emit(value, this.at);
+    this.host.output.emit(value, this.time);
   }
 
   output(tag: OutputTag<any>, value: unknown): void {
     if (!this.sideOutputs.has(tag.id))
       throw new MillraceError("user", `side output ${tag.id} is not declared: list its tag in sideOutputs of ${this.host.uid}`);
-    this.host.output.emitTo(tag.id, value, this.at);
+    this.host.output.emitTo(tag.id, value, this.time);
   }
 
   get timestamp(): number | undefined {
-    return Number.isNaN(this.at) ? undefined : this.at;
+    return Number.isNaN(this.time) ? undefined : this.time;
   }
 
   get watermark(): number {

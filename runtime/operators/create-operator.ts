@@ -1,6 +1,7 @@
 /** The operator of a spec. Sources are no operators: the task feeds their records in. Sinks are made by the task. */
 import type { OperatorSpec } from "../api/graph.ts";
 import { MillraceError } from "../base/errors.ts";
+import { AggregateOperator } from "./aggregate.ts";
 import { KeyedProcessOperator } from "./keyed-process.ts";
 import type { KeyedOperatorHost, Operator } from "./operator.ts";
 import { ProcessOperator } from "./process.ts";
@@ -22,6 +23,8 @@ export function createOperator(spec: OperatorSpec, host: KeyedOperatorHost): Ope
       return new KeyedProcessOperator(host, spec.fn);
     case "reduce":
       return new ReduceOperator(host, spec.reduce);
+    case "aggregate":
+      return new AggregateOperator(host, spec.aggregator, spec.result);
     case "window":
       return new WindowOperator(host, spec);
     default:

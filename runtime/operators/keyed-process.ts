@@ -2,8 +2,8 @@
 import type { KeyedProcessFunction, TimerContext, Timers } from "../api/functions.ts";
 import type { Key } from "../api/key.ts";
 import { MillraceError } from "../base/errors.ts";
-import { type KeyedAccess, Namespace, type StateHandle, stateHandles } from "../state/keyed-access.ts";
-import { voidEnd, voidStart } from "../state/row.ts";
+import { CurrentNamespace, type KeyedAccess, type StateHandle, stateHandles } from "../state/keyed-access.ts";
+import { voidNamespace } from "../state/namespace.ts";
 import type { Timer, TimerDomain } from "../state/timer.ts";
 import { HandlerContext } from "./context.ts";
 import type { KeyedOperatorHost, Operator } from "./operator.ts";
@@ -39,7 +39,7 @@ class KeyedHandlerContext extends HandlerContext {
   constructor(host: KeyedOperatorHost, fn: KeyedProcessFunction<any, any, any, any>) {
     super(host, fn.sideOutputs);
     this.access = host.access;
-    this.state = stateHandles(host.access, new Namespace());
+    this.state = stateHandles(host.access, new CurrentNamespace());
     this.timers = userTimers(host.access);
   }
 
@@ -50,8 +50,8 @@ class KeyedHandlerContext extends HandlerContext {
 
 /** The author's timers, outside windows. */
 function userTimers(access: KeyedAccess): Timers {
-  const set = (domain: TimerDomain) => (at: number) => access.setTimer(domain, checkedTime(at), voidStart, voidEnd);
-  const cancel = (domain: TimerDomain) => (at: number) => access.cancelTimer(domain, checkedTime(at), voidStart, voidEnd);
+  const set = (domain: TimerDomain) => (at: number) => access.setTimer(domain, checkedTime(at), voidNamespace);
+  const cancel = (domain: TimerDomain) => (at: number) => access.cancelTimer(domain, checkedTime(at), voidNamespace);
   return {
     eventTime: set("eventTime"),
     processingTime: set("processingTime"),

@@ -1,5 +1,5 @@
 /** A rolling reduce: one result per record (Flink's StreamGroupedReduceOperator). */
-import { type KeyedAccess, Namespace, ValueHandle } from "../state/keyed-access.ts";
+import { CurrentNamespace, type KeyedAccess, ValueHandle } from "../state/keyed-access.ts";
 import type { KeyedOperatorHost, Operator, Output } from "./operator.ts";
 
 export class ReduceOperator implements Operator {
@@ -10,7 +10,7 @@ export class ReduceOperator implements Operator {
   constructor(host: KeyedOperatorHost, reduce: (a: any, b: any) => any) {
     this.output = host.output;
     this.reduce = reduce;
-    this.reduced = new ValueHandle(host.access as KeyedAccess, 0, new Namespace());
+    this.reduced = new ValueHandle(host.access as KeyedAccess, 0, new CurrentNamespace());
   }
 
   onRecord(value: any, timestamp: number): void {

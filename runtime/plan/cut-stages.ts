@@ -75,7 +75,9 @@ class Cutter {
 
   /** How records are spread over the operator's tasks where its author did not say: C4, or evenly. */
   #spread({ spec }: LogicalNode): Partitioning {
-    return spec.kind === "sink" && spec.sink.key ? { kind: "keyed", key: spec.sink.key } : rebalance;
+    const key = spec.kind === "sink" ? spec.sink.key : undefined;
+    if (spec.kind !== "sink" || key === undefined) return rebalance;
+    return { kind: "keyed", key: spec.changelog === undefined ? key : ({ value }) => key(value) };
   }
 
   /** C4 */

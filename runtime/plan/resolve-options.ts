@@ -16,7 +16,7 @@ export function resolveOptions(options: JobOptions): ResolvedJobOptions {
     checkpointTimeoutMs: checkpoints.timeout ?? minutes(10),
     checkpointMinPauseMs: checkpoints.minPause ?? 0,
     checkpointsRetained: checkpoints.retained ?? 3,
-    tolerableCheckpointFailures: checkpoints.tolerableFailures ?? 0,
+    tolerableCheckpointFailures: checkpoints.tolerableFailures ?? Number.MAX_SAFE_INTEGER,
     onUserError: options.onUserError ?? "deadLetter",
     watermarkStepMs: options.watermarkStep ?? seconds(1),
     statePlacement: options.statePlacement ?? "cooling",

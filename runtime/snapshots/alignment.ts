@@ -1,6 +1,8 @@
 /**
  * Barrier alignment over the channels of one task (Chandy–Lamport, as Flink's aligned checkpoints): pure decisions.
  *
+ * R7 A snapshot contains exactly the effects of all records before the barrier, on every channel: what comes behind a barrier that
+ *    others have not sent yet is held.
  * L8 Alignment waits for exactly the live channels, and is checked again whenever the set of live channels changes.
  * L9 A higher barrier abandons a lower alignment; barriers up to the last are skipped.
  */

@@ -60,6 +60,7 @@ export function encodeJobRecord(record: JobRecord): Uint8Array {
 
 export function decodeJobRecord(bytes: Uint8Array): JobRecord {
   const record = readValue(new ByteReader(bytes)) as JobRecord;
-  if (record.version !== 1) throw corrupt(`job record of format version ${String(record.version)}, this code knows 1`);
+  const version = (record as JobRecord | null | undefined)?.version;
+  if (version !== 1) throw corrupt(`job record of format version ${String(version)}, this code knows 1`);
   return record;
 }

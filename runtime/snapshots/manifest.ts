@@ -48,7 +48,7 @@ export interface Tombstone {
   readonly abandoned: string;
 }
 
-/** JSON with what JSON lacks: bigints, maps, infinities and undefined, each as an object with one `$` key. */
+/** JSON with what JSON lacks, each as an object with one `$` key. Members that are undefined are left out. */
 export function encodeManifest(manifest: Manifest | Tombstone): Uint8Array {
   return Buffer.from(JSON.stringify(toJson(manifest), undefined, 1));
 }
@@ -60,7 +60,7 @@ export function decodeManifest(bytes: Uint8Array): Manifest | Tombstone {
   } catch (error) {
     throw corrupt("manifest is not JSON", error);
   }
-  const { version } = parsed as Manifest;
+  const version = (parsed as Manifest | null)?.version;
   if (version !== 1) throw corrupt(`manifest of format version ${String(version)}, this code knows 1`);
   return parsed as Manifest | Tombstone;
 }
@@ -69,21 +69,36 @@ export function isTombstone(manifest: Manifest | Tombstone): manifest is Tombsto
   return "abandoned" in manifest;
 }
 
+/** A watermark generator's state is the author's own: any plain data may stand in a manifest. */
 function toJson(value: unknown): unknown {
+  if (value === undefined) return { $undefined: true };
   if (typeof value === "bigint") return { $bigint: String(value) };
-  if (typeof value === "number" && !Number.isFinite(value)) return { $number: String(value) };
-  if (value instanceof Map) return { $map: [...value].map(([key, item]) => [toJson(key), toJson(item)]) };
+  if (typeof value === "number") return Number.isFinite(value) && !Object.is(value, -0) ? value : { $number: numberText(value) };
+  if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(toJson);
-  if (typeof value === "object" && value !== null)
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, toJson(item)]));
-  return value;
+  if (value instanceof Map) return { $map: [...value].map(([key, item]) => [toJson(key), toJson(item)]) };
+  if (value instanceof Set) return { $set: [...value].map(toJson) };
+  if (value instanceof Date) return { $date: toJson(value.getTime()) };
+  if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString("base64") };
+  const members = Object.entries(value).filter(([, item]) => item !== undefined);
+  const json = Object.fromEntries(members.map(([key, item]) => [key, toJson(item)]));
+  return members.some(([key]) => key.startsWith("$")) ? { $object: Object.entries(json) } : json;
+}
+
+function numberText(value: number): string {
+  return Object.is(value, -0) ? "-0" : String(value);
 }
 
 function fromJson(value: any): unknown {
   if (Array.isArray(value)) return value.map(fromJson);
   if (typeof value !== "object" || value === null) return value;
+  if ("$undefined" in value) return undefined;
   if ("$bigint" in value) return BigInt(value.$bigint);
   if ("$number" in value) return Number(value.$number);
   if ("$map" in value) return new Map(value.$map.map(([key, item]: [unknown, unknown]) => [fromJson(key), fromJson(item)]));
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fromJson(item)]));
+  if ("$set" in value) return new Set(value.$set.map(fromJson));
+  if ("$date" in value) return new Date(fromJson(value.$date) as number);
+  if ("$bytes" in value) return new Uint8Array(Buffer.from(value.$bytes, "base64"));
+  const members: [string, unknown][] = "$object" in value ? value.$object : Object.entries(value);
+  return Object.fromEntries(members.map(([key, item]) => [key, fromJson(item)]));
 }

@@ -13,7 +13,7 @@ export function objectName(kind: ObjectKind, task: TaskId, seq: Seq, attempt: At
 
 /** The task and seq of an object's name; undefined for other names. */
 export function parseObjectName(name: string): { readonly task: TaskId; readonly seq: Seq } | undefined {
-  const match = /^(?:segments|payloads)\/([^/]+)\/(\d{12})-/.exec(name);
+  const match = /^(?:segments|payloads)\/(.+)\/(\d{12})-[^/]*$/.exec(name);
   return match === null ? undefined : { task: id<TaskId>(match[1] as string), seq: Number(match[2]) };
 }
 

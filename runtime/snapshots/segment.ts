@@ -1,7 +1,8 @@
 /**
  * Segments: one object holding the key groups that changed, then the index of all key groups of the task.
  *
- * Layout: pages | index block | local block | footer. A block is its CRC-32 and its bytes, so it can be read by itself through the
+ * Layout: pages | index block | local block | footer. A block is its CRC-32, the format version
+ * and its bytes, so it can be read by itself through the
  * range that an entry or a manifest names. The index block opens with the names of the objects it refers to: garbage collection
  * reads no further.
  *
@@ -30,20 +31,17 @@ export interface SegmentRanges {
 /** Builds one segment: pages first, then `finish`. */
 export class SegmentWriter {
   readonly name: BlobName;
-  private readonly writer = new ByteWriter(1 << 16);
+  /** Pages are written here, each followed by a look at its `checksum`. */
+  readonly writer = new ByteWriter(1 << 16);
 
   constructor(name: BlobName) {
     this.name = name;
     this.writer.u8(version);
   }
 
-  /** Writes a page through `body`; answers where it lies. */
-  page(body: (writer: ByteWriter) => void): { readonly range: BlobRange; readonly checksum: number } {
-    const { writer } = this;
-    const offset = writer.length;
-    body(writer);
-    const length = writer.length - offset;
-    return { range: { blob: this.name, offset, length }, checksum: crc32(writer.buffer.subarray(offset, offset + length)) };
+  /** Of the page that begins at `offset` and ends here. */
+  checksum(offset: number): number {
+    return crc32(this.writer.buffer.subarray(offset, this.writer.length));
   }
 
   /** The bytes of pages written so far. */
@@ -71,6 +69,7 @@ export class SegmentWriter {
     const { writer } = this;
     const offset = writer.length;
     writer.u32(0);
+    writer.u8(version);
     body(writer);
     writer.buffer.writeUInt32LE(crc32(writer.buffer.subarray(offset + 4, writer.length)), offset);
     return { blob: this.name, offset, length: writer.length - offset };
@@ -94,6 +93,8 @@ function readBlock(bytes: Uint8Array, what: string): ByteReader {
   const reader = new ByteReader(bytes);
   const checksum = reader.u32();
   if (crc32(bytes.subarray(4)) !== checksum) throw corrupt(`${what} does not match its checksum`);
+  const found = reader.u8();
+  if (found !== version) throw corrupt(`${what} of format version ${found}, this code knows ${version}`);
   return reader;
 }
 
@@ -155,9 +156,9 @@ function writeEntry(writer: ByteWriter, entry: IndexEntry, blobs: Names, schemas
       writer.uint(writers.number(part.writer));
     } else {
       writer.u8(0);
-      writer.uint(blobs.number(part.range.blob));
-      writer.uint(part.range.offset);
-      writer.uint(part.range.length);
+      writer.uint(blobs.number(part.blob));
+      writer.uint(part.offset);
+      writer.uint(part.length);
       writer.u32(part.checksum);
     }
   }
@@ -232,8 +233,9 @@ function readEntry(
     const rows = reader.uint();
     if (reader.u8() === 1) parts.push({ kind: "page", schema, rows, writer: id<TaskId>(named(writers, reader.uint())) });
     else {
-      const range = { blob: id<BlobName>(named(blobs, reader.uint())), offset: reader.uint(), length: reader.uint() };
-      parts.push({ kind: "segment", schema, rows, range, checksum: reader.u32() });
+      const blob = id<BlobName>(named(blobs, reader.uint()));
+      const [offset, length] = [reader.uint(), reader.uint()];
+      parts.push({ kind: "segment", schema, rows, blob, offset, length, checksum: reader.u32() });
     }
   }
   return { ...head, parts };

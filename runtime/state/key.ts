@@ -15,20 +15,38 @@ export const keyBytesMax = 16_384;
 
 const scratch = new ByteWriter(256);
 
-/** Why `key` cannot be one, or undefined. */
+/** Why `key` cannot be one, or undefined. A key without problem can be hashed. */
 export function keyProblem(key: unknown): string | undefined {
-  if (typeof key === "string")
-    return key.length > keyBytesMax ? `key of ${key.length} characters is over ${keyBytesMax} bytes` : undefined;
-  if (typeof key === "number") return Number.isNaN(key) ? "key is NaN" : undefined;
-  if (typeof key === "bigint" || typeof key === "boolean") return undefined;
-  if (!Array.isArray(key))
-    return `key is ${key === null ? "null" : `of type ${typeof key}`}: keys are text, numbers, booleans or tuples of them`;
+  if (!Array.isArray(key)) return scalarProblem(key) ?? (sizeBound(key) > keyBytesMax ? sizeProblem(key as Key) : undefined);
   if (key.length === 0) return "key is an empty tuple";
+  let bound = tupleBytes;
   for (const part of key) {
-    const problem = Array.isArray(part) ? "key has a tuple inside a tuple" : keyProblem(part);
+    const problem = Array.isArray(part) ? "key has a tuple inside a tuple" : scalarProblem(part);
     if (problem !== undefined) return problem;
+    bound += sizeBound(part);
   }
-  return undefined;
+  return bound > keyBytesMax ? sizeProblem(key as unknown as Key) : undefined;
+}
+
+function scalarProblem(key: unknown): string | undefined {
+  if (typeof key === "string" || typeof key === "bigint" || typeof key === "boolean") return undefined;
+  if (typeof key === "number") return Number.isNaN(key) ? "key is NaN" : undefined;
+  return `key is ${key === null ? "null" : `of type ${typeof key}`}: keys are text, numbers, booleans or tuples of them`;
+}
+
+/** What the canonical encoding of a text or tuple needs beside its parts, at most. */
+const tupleBytes = 9;
+const longBigint = 1n << 256n;
+
+/** At least the bytes of a scalar's canonical encoding, without encoding it. */
+function sizeBound(key: unknown): number {
+  if (typeof key === "string") return tupleBytes + 3 * key.length;
+  return typeof key === "bigint" && (key > longBigint || key < -longBigint) ? Infinity : 100;
+}
+
+function sizeProblem(key: Key): string | undefined {
+  const size = canonicalKey(key).length;
+  return size > keyBytesMax ? `key of ${size} bytes is over ${keyBytesMax} bytes` : undefined;
 }
 
 /** What a `Map` finds a tuple by: text that is the same exactly for the same tuples. */
@@ -65,7 +83,7 @@ function writeCanonical(writer: ByteWriter, key: unknown): void {
   }
 }
 
-/** The canonical encoding of a valid key. Throws `invalid` when it is over 16 KiB. */
+/** The canonical encoding of a valid key. */
 export function canonicalKey(key: Key): Uint8Array {
   scratch.clear();
   writeCanonical(scratch, key);

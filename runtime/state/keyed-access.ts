@@ -7,7 +7,9 @@ import type { KeyPart } from "../api/key.ts";
 import type { ListState, MapState, StateDeclaration, ValueState } from "../api/state.ts";
 import { assert } from "../base/assert.ts";
 import type { KeyedStore } from "./keyed-store.ts";
-import { Cell, type Row, voidEnd, voidStart } from "./row.ts";
+import type { Cell } from "./cell.ts";
+import { type Namespace, sameNamespace, voidNamespace } from "./namespace.ts";
+import type { Row } from "./row.ts";
 import type { TimerDomain } from "./timer.ts";
 
 /** The row, and the window, that the handles of one operator refer to now. */
@@ -28,43 +30,45 @@ export class KeyedAccess {
     this.current = row;
   }
 
-  setTimer(domain: TimerDomain, at: number, start: number, end: number): void {
+  setTimer(domain: TimerDomain, at: number, namespace: Namespace): void {
     const { row, store } = this;
-    if (!row.setTimer(domain, at, start, end)) return;
+    if (!row.setTimer(domain, at, namespace)) return;
     store.markDirty(row);
-    if (domain === "eventTime") store.eventTimers.schedule(row.scheduled[0], at);
-    else store.processingTimers.schedule(row.scheduled[1], at);
+    if (domain === "eventTime") store.eventTimers.schedule(row, at);
+    else store.processingTimers.schedule(row.processing, at);
   }
 
-  cancelTimer(domain: TimerDomain, at: number, start: number, end: number): void {
-    if (this.row.cancelTimer(domain, at, start, end)) this.store.markDirty(this.row);
+  /** All state of one window of the current key, and the timer at its end, become another window's, which ends no earlier. */
+  renameWindow(from: Namespace, to: Namespace): void {
+    const { row, store } = this;
+    if (row.present && sameNamespace(row.namespace, from)) row.renameCell(row, to);
+    for (const cell of row.others) if (sameNamespace(cell.namespace, from)) row.renameCell(cell, to);
+    store.markDirty(row);
+  }
+
+  cancelTimer(domain: TimerDomain, at: number, namespace: Namespace): void {
+    if (this.row.cancelTimer(domain, at, namespace)) this.store.markDirty(this.row);
   }
 }
 
 /** Which window the handles refer to. */
-export class Namespace {
-  start = voidStart;
-  end = voidEnd;
-
-  set(start: number, end: number): void {
-    this.start = start;
-    this.end = end;
-  }
+export class CurrentNamespace {
+  namespace: Namespace = voidNamespace;
 }
 
 abstract class Handle {
   protected readonly access: KeyedAccess;
   protected readonly state: number;
-  protected readonly namespace: Namespace;
+  protected readonly at: CurrentNamespace;
 
-  constructor(access: KeyedAccess, state: number, namespace: Namespace) {
+  constructor(access: KeyedAccess, state: number, at: CurrentNamespace) {
     this.access = access;
     this.state = state;
-    this.namespace = namespace;
+    this.at = at;
   }
 
   protected cell(): Cell | undefined {
-    return this.access.row.find(this.state, this.namespace.start, this.namespace.end);
+    return this.access.row.find(this.state, this.at.namespace);
   }
 
   protected change(cell: Cell): void {
@@ -88,30 +92,46 @@ export class ValueHandle extends Handle implements ValueState<any> {
   set(value: any): void {
     let cell = this.cell();
     if (cell === undefined) {
-      cell = new Cell(this.state, this.namespace.start, this.namespace.end, "value", value);
-      this.access.row.add(cell);
+      cell = this.access.row.make(this.state, this.at.namespace, "value", value);
     } else cell.value = value;
     this.change(cell);
   }
 
-  /** Folds a value in, with one look-up. */
-  update(value: any, fold: { first(value: any): any; add(accumulator: any, value: any): any }): void {
+  /** Folds a value in, with one look-up; returns true when there was none before. */
+  fold(value: any, fold: { first(value: any): any; add(accumulator: any, value: any): any }): boolean {
     const cell = this.cell();
-    if (cell === undefined) return this.set(fold.first(value));
+    if (cell?.value === undefined) {
+      this.set(fold.first(value));
+      return true;
+    }
     cell.value = fold.add(cell.value, value);
     this.change(cell);
+    return false;
   }
 }
 
 const none: readonly any[] = Object.freeze([]);
 
 export class ListHandle extends Handle implements ListState<any> {
+  /** The elements as they are now: an author may emit them, so what is added later must not show in them. */
   get(): readonly any[] {
+    const cell = this.cell();
+    if (cell === undefined) return none;
+    cell.handedOut = true;
+    return cell.value;
+  }
+
+  /** The elements, for a reader who lets go of them before the next is added. */
+  peek(): readonly any[] {
     return this.cell()?.value ?? none;
   }
 
   add(value: any): void {
     const cell = this.made();
+    if (cell.handedOut) {
+      cell.value = cell.value.slice();
+      cell.handedOut = false;
+    }
     cell.value.push(value);
     this.change(cell);
   }
@@ -125,16 +145,22 @@ export class ListHandle extends Handle implements ListState<any> {
     if (items.length === 0) return this.clear();
     const cell = this.made();
     cell.value = items;
+    cell.handedOut = false;
+    cell.replaced = true;
+    this.change(cell);
+  }
+
+  /** A list that is there, without elements. */
+  empty(): void {
+    const cell = this.made();
+    cell.value = [];
+    cell.handedOut = false;
     cell.replaced = true;
     this.change(cell);
   }
 
   private made(): Cell {
-    const known = this.cell();
-    if (known !== undefined) return known;
-    const cell = new Cell(this.state, this.namespace.start, this.namespace.end, "list", []);
-    this.access.row.add(cell);
-    return cell;
+    return this.cell() ?? this.access.row.make(this.state, this.at.namespace, "list", []);
   }
 }
 
@@ -156,11 +182,7 @@ export class MapHandle extends Handle implements MapState<KeyPart, any> {
   }
 
   set(key: KeyPart, value: any): void {
-    let cell = this.cell();
-    if (cell === undefined) {
-      cell = new Cell(this.state, this.namespace.start, this.namespace.end, "map", new Map());
-      this.access.row.add(cell);
-    }
+    const cell = this.cell() ?? this.access.row.make(this.state, this.at.namespace, "map", new Map());
     cell.value.set(key, value);
     this.changeEntry(cell, key);
   }
@@ -185,19 +207,19 @@ export function stateHandle(
   declaration: StateDeclaration,
   access: KeyedAccess,
   state: number,
-  namespace: Namespace,
+  at: CurrentNamespace,
 ): StateHandle {
-  if (declaration.kind === "list") return new ListHandle(access, state, namespace);
-  if (declaration.kind === "map") return new MapHandle(access, state, namespace);
-  return new ValueHandle(access, state, namespace);
+  if (declaration.kind === "list") return new ListHandle(access, state, at);
+  if (declaration.kind === "map") return new MapHandle(access, state, at);
+  return new ValueHandle(access, state, at);
 }
 
 /** An object with a handle for each state whose stored name opens with `prefix`, under the name after it. */
-export function stateHandles(access: KeyedAccess, namespace: Namespace, prefix = ""): Record<string, StateHandle> {
+export function stateHandles(access: KeyedAccess, at: CurrentNamespace, prefix = ""): Record<string, StateHandle> {
   const handles: Record<string, StateHandle> = {};
   let number = 0;
   for (const [name, declaration] of access.store.states) {
-    if (name.startsWith(prefix)) handles[name.slice(prefix.length)] = stateHandle(declaration, access, number, namespace);
+    if (name.startsWith(prefix)) handles[name.slice(prefix.length)] = stateHandle(declaration, access, number, at);
     number++;
   }
   return handles;

@@ -4,7 +4,7 @@
  * Owns which key groups are loaded, which have changed since their durable copy, and the schedule of their timers.
  * Does not own any I/O: it names what it lacks (`missing`), the driver fetches it, `load` takes it in.
  *
- * T1 A row is in memory exactly when its key group is loaded; a key group without durable parts counts as loaded.
+ * T1 A row that is not empty is in memory exactly when its key group is loaded; a key group without durable parts counts as loaded.
  * T2 `dirtyRows` are the rows changed since the last commit; `changedAt > entry.version` says that a group's durable copy is behind.
  * T3 Deltas for a group that is not loaded are kept until it is (catch-up), and are laid over it by seq (L7).
  */
@@ -12,21 +12,21 @@ import type { Key } from "../api/key.ts";
 import type { StateDeclaration } from "../api/state.ts";
 import { assert } from "../base/assert.ts";
 import { ByteReader } from "../base/byte-reader.ts";
-import type { ByteWriter } from "../base/byte-writer.ts";
+import { ByteWriter } from "../base/byte-writer.ts";
 import type { KeyGroup, Seq } from "../base/ids.ts";
 import type { HashRange } from "../streaming/hash-range.ts";
 import type { Activity } from "./activity.ts";
 import { hashKeyOf, hashOf, type KeyHashing, tupleIdentity } from "./key.ts";
 import { KeyGroupState } from "./key-group.ts";
-import { type RowTarget, readDelta, skipDelta, writeDelta } from "./row-codec.ts";
-import { Row, type RowCopy, type ScheduledRow } from "./row.ts";
+import { type RowTarget, readDelta, skipDelta, writeDelta, writeRow } from "./row-codec.ts";
+import { type ProcessingRow, Row, type RowCopy } from "./row.ts";
 import { mapSchema, parseSchema, type SchemaMapping, schemaOf, schemaText } from "./schema.ts";
 import type { IndexEntry, OperatorIndex } from "./state-index.ts";
 
 /** Where rows with timers stand in line; owned by the time layer. */
-export interface TimerSchedule {
-  schedule(row: ScheduledRow, at: number): void;
-  remove(row: ScheduledRow): void;
+export interface TimerSchedule<R> {
+  schedule(row: R, at: number): void;
+  remove(row: R): void;
   /** The earliest time in line; Infinity when there is none. */
   peek(): number;
 }
@@ -38,11 +38,14 @@ export interface StoreOptions {
   readonly hashing: KeyHashing;
   /** The part of the hash space whose rows belong to the task. */
   readonly range: HashRange;
-  readonly eventTimers: TimerSchedule;
-  readonly processingTimers: TimerSchedule;
+  readonly eventTimers: TimerSchedule<Row>;
+  readonly processingTimers: TimerSchedule<ProcessingRow>;
   /** Counts rows handed out. */
   readonly activity: Activity;
 }
+
+/** So many commits are a round after which empty rows may go. */
+const idleCommits = 16;
 
 /** A delta that waits for its key group to be loaded. */
 interface PendingDelta {
@@ -60,17 +63,27 @@ export interface LoadedPart {
 }
 
 /** The order in which timers of one time fire: by hash, then key, so that it depends on nothing else. */
-export function compareRows(a: ScheduledRow, b: ScheduledRow): number {
-  const left = a.row;
-  const right = b.row;
-  if (left.hash !== right.hash) return left.hash - right.hash;
-  const x = identityOf(left.key);
-  const y = identityOf(right.key);
+export function compareRows(a: Pick<Row, "hash" | "key">, b: Pick<Row, "hash" | "key">): number {
+  if (a.hash !== b.hash) return a.hash - b.hash;
+  const x = identityOf(a.key);
+  const y = identityOf(b.key);
   return x < y ? -1 : x > y ? 1 : 0;
 }
 
 function identityOf(key: Key): string {
   return tupleIdentity(typeof key === "object" ? key : [key]);
+}
+
+/**
+ * Rows are scattered in memory. Looking at several at once lets the processor fetch them side by side, where writing one after the
+ * other would wait for each.
+ */
+const rowsAhead = 16;
+
+function touchRows(rows: readonly Row[], from: number, to: number): number {
+  let texts = 0;
+  for (let i = from; i < to && i < rows.length; i++) if (typeof (rows[i] as Row).key === "string") texts++;
+  return texts & 1;
 }
 
 export class KeyedStore {
@@ -79,8 +92,8 @@ export class KeyedStore {
   readonly index: OperatorIndex;
   /** Text of today's schema, stored beside everything written. */
   readonly schema: string;
-  readonly eventTimers: TimerSchedule;
-  readonly processingTimers: TimerSchedule;
+  readonly eventTimers: TimerSchedule<Row>;
+  readonly processingTimers: TimerSchedule<ProcessingRow>;
   dirtyRows: Row[] = [];
   /** Key groups that were asked for and are not loaded. */
   readonly missing = new Set<KeyGroup>();
@@ -97,6 +110,12 @@ export class KeyedStore {
   private readonly pending = new Map<KeyGroup, PendingDelta[]>();
   private readonly mappings = new Map<string, SchemaMapping>();
   private copies: Map<Row, RowCopy> | undefined;
+  /** Rows found empty at a commit of this round, and of the one before. */
+  private idleRows: Row[] = [];
+  private idleBefore: Row[] = [];
+  private commits = 0;
+  /** Of no use but that looks at rows are not optimised away. */
+  private touched = 0;
 
   constructor(options: StoreOptions, index: OperatorIndex = new Map()) {
     this.operator = options.operator;
@@ -118,24 +137,29 @@ export class KeyedStore {
 
   /** The key's row, made when new; undefined when its key group must be loaded first (it is then in `missing`). */
   find(key: Key): Row | undefined {
-    this.activity.count++;
     const row = typeof key === "object" ? this.tuples.get(tupleIdentity(key)) : this.scalars.get(key);
-    if (row !== undefined) {
-      row.group.usedAt = this.turn;
-      if (this.copies !== undefined) this.keepCopy(row);
-      return row;
-    }
-    return this.make(key);
+    if (row === undefined) return this.make(key);
+    this.use(row);
+    return row;
+  }
+
+  /** A unit of work begins to use the row. */
+  use(row: Row): void {
+    this.activity.count++;
+    row.usedAt = this.turn;
+    if (this.copies !== undefined) this.keepCopy(row);
   }
 
   private make(key: Key): Row | undefined {
     const hash = hashOf(key, this.hashing);
     const group = this.loadedGroup(this.groupOf(hash));
-    if (group === undefined) return undefined;
-    group.usedAt = this.turn;
+    if (group === undefined) {
+      this.activity.count++;
+      return undefined;
+    }
     const row = new Row(key === 0 ? 0 : key, hash, group);
     this.keep(row);
-    if (this.copies !== undefined) this.keepCopy(row);
+    this.use(row);
     this.markDirty(row); // so that a row which is only read is dropped at the commit
     return row;
   }
@@ -143,7 +167,7 @@ export class KeyedStore {
   private keep(row: Row): void {
     if (typeof row.key === "object") this.tuples.set(tupleIdentity(row.key), row);
     else this.scalars.set(row.key, row);
-    row.group.rows.add(row);
+    row.group.add(row);
   }
 
   /** The group when its rows are in memory; else notes it as missing. */
@@ -209,18 +233,18 @@ export class KeyedStore {
     this.groups.set(id, group);
     this.missing.delete(id);
     this.coldest = undefined;
-    group.usedAt = this.turn;
     const target: RowTarget = { row: (key) => this.rowFor(key, group) };
     for (const part of parts) this.readPage(part, target);
     const version = Math.max(this.index.get(id)?.version ?? 0, ...parts.map((part) => part.version ?? 0));
+    group.completeTo = version;
     for (const delta of this.pending.get(id) ?? []) {
       if (delta.seq <= version) continue;
       readDelta(new ByteReader(delta.bytes), target, delta.mapping);
-      group.changedAt = delta.seq;
+      group.droppedAt = delta.seq;
     }
     this.forgetPending(id);
     group.sizeBytes = parts.reduce((sum, part) => sum + part.bytes.length, 0);
-    for (const row of [...group.rows]) this.settleLoaded(row);
+    for (const row of group.rows) this.settleLoaded(row);
   }
 
   private readPage(part: LoadedPart, target: RowTarget): void {
@@ -244,7 +268,9 @@ export class KeyedStore {
   }
 
   private settleRead(row: Row): void {
-    row.settle();
+    for (const cell of row.cells) cell.settle();
+    row.settleRow();
+    row.usedAt = this.turn;
     this.schedule(row);
   }
 
@@ -258,44 +284,67 @@ export class KeyedStore {
   }
 
   private drop(row: Row): void {
+    row.idle = false;
     if (typeof row.key === "object") this.tuples.delete(tupleIdentity(row.key));
     else this.scalars.delete(row.key);
-    row.group.rows.delete(row);
+    row.group.remove(row);
     this.unschedule(row);
   }
 
   private unschedule(row: Row): void {
-    this.eventTimers.remove(row.scheduled[0]);
-    this.processingTimers.remove(row.scheduled[1]);
+    this.eventTimers.remove(row);
+    if (row.hasProcessing) this.processingTimers.remove(row.processing);
   }
 
   /** Puts the row at its earliest timers. */
   schedule(row: Row): void {
-    const event = row.earliest("eventTime");
-    if (event !== Infinity) this.eventTimers.schedule(row.scheduled[0], event);
-    const processing = row.earliest("processingTime");
-    if (processing !== Infinity) this.processingTimers.schedule(row.scheduled[1], processing);
+    const event = row.earliest();
+    if (event !== Infinity) this.eventTimers.schedule(row, event);
+    if (row.timers.length === 0) return;
+    const processing = row.earliestOf("processingTime");
+    if (processing !== Infinity) this.processingTimers.schedule(row.processing, processing);
   }
 
   markDirty(row: Row): void {
-    if (row.dirty) return;
-    row.dirty = true;
+    if (row.listed) return;
+    row.listed = true;
     this.dirtyRows.push(row);
   }
 
   /** Writes the changes of all dirty rows, which commit `seq` will hold, and settles them. Returns how many rows it wrote. */
   writeChanges(writer: ByteWriter, seq: Seq): number {
+    const { dirtyRows } = this;
     let written = 0;
-    for (const row of this.dirtyRows) {
+    for (let i = 0; i < dirtyRows.length; i++) {
+      if (i % rowsAhead === 0) this.touched += touchRows(dirtyRows, i, i + rowsAhead);
+      const row = dirtyRows[i] as Row;
       if (writeDelta(writer, row)) {
         written++;
-        row.group.changedAt = seq;
+        row.changedAt = seq;
       }
-      row.settle();
-      if (row.empty) this.drop(row);
+      if (row.empty && !row.idle) this.noteIdle(row);
     }
     this.dirtyRows = [];
+    if (++this.commits % idleCommits === 0) this.dropIdle();
     return written;
+  }
+
+  private noteIdle(row: Row): void {
+    row.idle = true;
+    this.idleRows.push(row);
+  }
+
+  /** Drops the rows that are still empty after one to two rounds: a key whose window has closed mostly opens its next one soon. */
+  private dropIdle(): void {
+    for (const row of this.idleBefore) {
+      if (!row.idle) continue;
+      row.idle = false;
+      if (!row.empty) continue;
+      row.group.droppedAt = Math.max(row.group.droppedAt, row.changedAt);
+      this.drop(row);
+    }
+    this.idleBefore = this.idleRows;
+    this.idleRows = [];
   }
 
   /** Lays the rows of a commit written elsewhere over this state (catch-up). */
@@ -314,12 +363,12 @@ export class KeyedStore {
     const id = this.groupOf(hashOf(key, this.hashing));
     const group = this.groups.get(id) ?? (this.index.has(id) || this.pending.has(id) ? undefined : this.loadedGroup(id));
     if (group === undefined) return this.defer(id, { seq, bytes: reader.buffer.subarray(start, reader.at), mapping }, timers);
+    if (seq <= group.completeTo) return;
     reader.at = start;
     const row = readDelta(reader, { row: (rowKey) => this.rowFor(rowKey, group) }, mapping);
-    group.changedAt = seq;
-    row.settle();
+    group.droppedAt = seq;
     if (row.empty) this.drop(row);
-    else this.schedule(row);
+    else this.settleRead(row);
   }
 
   private defer(id: KeyGroup, delta: PendingDelta, timers: { eventTime: number; processingTime: number }): void {
@@ -346,18 +395,21 @@ export class KeyedStore {
   // ---- writing to where rows stay ----
 
   /**
-   * Groups that a new base must write: changed since their durable copy, loaded or not, taken over together with rows of others, and
-   * with `pagesToo` those in the state table.
+   * Groups that a new base must write whether or not their rows in memory have changed: those that deltas wait for, those taken over
+   * together with rows of others, and with `pagesToo` those in the state table.
    */
-  behind(pagesToo: boolean): KeyGroup[] {
+  scattered(pagesToo: boolean): Set<KeyGroup> {
     const ids = new Set<KeyGroup>(this.pending.keys());
-    // What the open commit has changed belongs to the base that is written with it.
-    for (const row of this.dirtyRows) ids.add(row.group.id);
-    for (const group of this.groups.values()) if (group.changedAt > (this.index.get(group.id)?.version ?? 0)) ids.add(group.id);
-    for (const entry of this.index.values())
-      if (entry.parts.length > 1 || this.isShared(entry) || (pagesToo && entry.parts.some((part) => part.kind === "page")))
-        ids.add(entry.keyGroup);
-    return [...ids].sort((a, b) => a - b);
+    for (const entry of this.index.values()) {
+      const { keyGroup, parts } = entry;
+      if (parts.length > 1 || this.isShared(entry) || (pagesToo && parts[0]?.kind === "page")) ids.add(keyGroup);
+    }
+    return ids;
+  }
+
+  /** Whether the group's durable copy lacks something that its rows have. */
+  isBehind(group: KeyGroupState): boolean {
+    return group.changedAt > (this.index.get(group.id)?.version ?? 0);
   }
 
   /**
@@ -372,8 +424,14 @@ export class KeyedStore {
   }
 
   /** Notes as missing those of the groups that are not loaded. */
-  wantGroups(ids: readonly KeyGroup[]): void {
+  wantGroups(ids: Iterable<KeyGroup>): void {
     for (const id of ids) if (!this.groups.has(id)) this.missing.add(id);
+  }
+
+  /** The groups in memory in the order of their ids, so that neighbours lie side by side where they are written. */
+  groupsInOrder(): readonly KeyGroupState[] {
+    const ids = Uint32Array.from(this.groups.keys()).sort();
+    return Array.from(ids, (id) => this.groups.get(id) as KeyGroupState);
   }
 
   group(id: KeyGroup): KeyGroupState | undefined {
@@ -393,7 +451,7 @@ export class KeyedStore {
   place(id: KeyGroup, entry: IndexEntry | undefined): void {
     if (entry === undefined) this.index.delete(id);
     else this.index.set(id, entry);
-    this.coldest = undefined;
+    if (!this.groups.has(id)) this.coldest = undefined;
   }
 
   /**
@@ -424,10 +482,10 @@ export class KeyedStore {
     if (group === undefined) return;
     const stored = this.index.get(id);
     assert(
-      stored === undefined ? group.rows.size === 0 : group.changedAt <= stored.version,
+      stored === undefined ? group.isEmpty : group.changedAt <= stored.version,
       `key group ${id} of ${this.operator} is evicted before it is stored`,
     );
-    for (const row of [...group.rows]) this.drop(row);
+    for (const row of group.rows) this.drop(row);
     this.groups.delete(id);
     this.coldest = undefined;
   }
@@ -437,6 +495,12 @@ export class KeyedStore {
   /** From now on, rows are copied when they are first touched. */
   startUnit(): void {
     this.copies = new Map();
+  }
+
+  /** Throws `invalid` when a row that the unit has touched cannot be stored. */
+  checkUnit(): void {
+    const scratch = new ByteWriter(256);
+    for (const row of this.copies?.keys() ?? []) writeRow(scratch, row);
   }
 
   endUnit(): void {
@@ -455,7 +519,7 @@ export class KeyedStore {
   }
 
   private keepCopy(row: Row): void {
-    if (this.copies?.has(row) === false) this.copies.set(row, row.copy());
+    if (this.copies?.has(row) === false) this.copies.set(row, row.copyRow());
   }
 }
 

@@ -3,6 +3,7 @@
  *
  * A delta is a list of operations on one row; a page holds whole rows. Both name states by index into the schema beside them.
  * B1 Operations of a row are written deletes first, so a state that was cleared and set again ends up set.
+ * B3 Every operation on a cell that stays says whether the timer at its window's end is set.
  * B2 Whatever the bytes, reading ends with rows or `corrupt`.
  */
 import type { Key } from "../api/key.ts";
@@ -10,7 +11,9 @@ import { ByteReader, corrupt } from "../base/byte-reader.ts";
 import type { ByteWriter } from "../base/byte-writer.ts";
 import { readValue, writeValue } from "../base/message-pack.ts";
 import { keyProblem } from "./key.ts";
-import { Cell, type Row } from "./row.ts";
+import type { Cell } from "./cell.ts";
+import { type Namespace, voidNamespace } from "./namespace.ts";
+import type { DeletedCell, Row } from "./row.ts";
 import type { SchemaMapping } from "./schema.ts";
 import { Timer, type TimerDomain } from "./timer.ts";
 
@@ -27,21 +30,31 @@ const op = {
   cancelProcessing: 9,
   replace: 10,
   putMap: 11,
+  /** Nothing but what the flags say. */
+  keep: 12,
 } as const;
+
+/** Added to the code of every operation on a cell that stays: how it stands afterwards. */
+const flag = { endTimer: 0x10, renamed: 0x20 } as const;
+const opMask = 0x0f;
 
 /** What a row must answer while operations are laid over it. */
 export interface RowTarget {
   row(key: Key): Row;
 }
 
-/** Writes what has changed in the row; nothing when nothing has. Returns true when it wrote. */
+/** Writes what has changed in the row, and settles it. Nothing is written when nothing has changed. Returns true when it wrote. */
 export function writeDelta(writer: ByteWriter, row: Row): boolean {
   const start = writer.length;
   writeValue(writer, row.key);
   const opsFrom = writer.length;
-  for (const cell of row.deleted) writeCellHead(writer, op.delete, cell);
-  for (const cell of row.cells) if (cell.dirty) writeCellChange(writer, cell);
-  for (const timer of row.touchedTimers) writeTimerChange(writer, timer);
+  const { deleted, others, touchedTimers } = row;
+  for (let i = 0; i < deleted.length; i++) writeDelete(writer, deleted[i] as DeletedCell);
+  if (!row.present && row.stored) writeDelete(writer, { state: row.state, namespace: row.storedNamespace ?? row.namespace });
+  if (row.present && row.unsettled) writeCellChange(writer, row);
+  for (let i = 0; i < others.length; i++) if ((others[i] as Cell).unsettled) writeCellChange(writer, others[i] as Cell);
+  for (let i = 0; i < touchedTimers.length; i++) writeTimerChange(writer, touchedTimers[i] as Timer);
+  row.settleRow();
   if (writer.length === opsFrom) {
     writer.length = start;
     return false;
@@ -50,15 +63,28 @@ export function writeDelta(writer: ByteWriter, row: Row): boolean {
   return true;
 }
 
-function writeCellHead(writer: ByteWriter, code: number, cell: { state: number; start: number; end: number }): void {
-  writer.u8(code);
+function writeDelete(writer: ByteWriter, { state, namespace }: DeletedCell): void {
+  writer.u8(op.delete);
+  writer.u8(state);
+  writeNamespace(writer, namespace);
+}
+
+/** `code`, the state and its namespace; the namespace under which it is stored when that is another. */
+function writeCellHead(writer: ByteWriter, code: number, cell: Cell): void {
+  const { storedNamespace } = cell;
+  writer.reserve(40);
+  writer.u8(code | (cell.endTimer ? flag.endTimer : 0) | (storedNamespace === undefined ? 0 : flag.renamed));
   writer.u8(cell.state);
-  writeNamespace(writer, cell.start, cell.end);
+  writeNamespace(writer, cell.namespace);
+  if (storedNamespace === undefined) return;
+  writeNamespace(writer, storedNamespace);
+  cell.storedNamespace = undefined; // said once
 }
 
 /** 0: no window; 1: [start, end) as numbers; 2: with an infinite edge. */
-function writeNamespace(writer: ByteWriter, start: number, end: number): void {
-  if (start === 1 && end === 0) return writer.u8(0);
+function writeNamespace(writer: ByteWriter, namespace: Namespace): void {
+  if (namespace === voidNamespace) return writer.u8(0);
+  const { start, end } = namespace;
   if (Number.isSafeInteger(start) && Number.isSafeInteger(end)) {
     writer.u8(1);
     writer.int(start);
@@ -70,11 +96,20 @@ function writeNamespace(writer: ByteWriter, start: number, end: number): void {
 }
 
 function writeCellChange(writer: ByteWriter, cell: Cell): void {
-  const { value } = cell;
+  if (cell.dirty) writeContentsChange(writer, cell);
+  else writeCellHead(writer, op.keep, cell);
+  cell.settle();
+}
+
+function writeContentsChange(writer: ByteWriter, cell: Cell): void {
+  if (cell.kind === "value") {
+    writeCellHead(writer, op.put, cell);
+    return writeValue(writer, cell.value);
+  }
   if (cell.changed !== undefined) return writeMapChange(writer, cell, cell.changed);
   if (cell.storedLength > 0 && !cell.replaced) {
     writeCellHead(writer, op.append, cell);
-    return writeItems(writer, value, cell.storedLength);
+    return writeItems(writer, cell.value, cell.storedLength);
   }
   writeCell(writer, cell);
 }
@@ -118,24 +153,29 @@ function writeTimerChange(writer: ByteWriter, timer: Timer): void {
   writeTimer(writer, timer, timer.live);
 }
 
+/** The time's form: 0: just before its window ends (most are); 1: a whole number; 2: any other. */
 function writeTimer(writer: ByteWriter, timer: Timer, set: boolean): void {
   const event = timer.domain === "eventTime";
+  writer.reserve(24);
   writer.u8(set ? (event ? op.setEvent : op.setProcessing) : event ? op.cancelEvent : op.cancelProcessing);
-  if (Number.isSafeInteger(timer.at)) {
+  if (timer.at === timer.namespace.end - 1) writer.u8(0);
+  else if (Number.isSafeInteger(timer.at)) {
     writer.u8(1);
     writer.int(timer.at);
   } else {
     writer.u8(2);
     writer.f64(timer.at);
   }
-  writeNamespace(writer, timer.start, timer.end);
+  writeNamespace(writer, timer.namespace);
 }
 
 /** Writes a whole row, for a page. */
 export function writeRow(writer: ByteWriter, row: Row): void {
   writeValue(writer, row.key);
-  for (const cell of row.cells) writeCell(writer, cell);
-  for (const timer of row.timers) writeTimer(writer, timer, true);
+  const { others, timers } = row;
+  if (row.present) writeCell(writer, row);
+  for (let i = 0; i < others.length; i++) writeCell(writer, others[i] as Cell);
+  for (let i = 0; i < timers.length; i++) writeTimer(writer, timers[i] as Timer, true);
   writer.u8(op.end);
 }
 
@@ -160,57 +200,91 @@ function readKey(reader: ByteReader): Key {
   return key as Key;
 }
 
-interface Namespace {
-  readonly start: number;
-  readonly end: number;
-}
+/** The window read last: neighbours mostly share it. */
+let lastRead: Namespace = voidNamespace;
 
 function readNamespace(reader: ByteReader): Namespace {
   const form = reader.u8();
-  if (form === 0) return { start: 1, end: 0 };
-  if (form === 2) return { start: reader.f64(), end: reader.f64() };
-  if (form !== 1) throw corrupt(`unknown namespace form ${form}`);
-  const start = reader.int();
-  return { start, end: start + reader.int() };
+  if (form === 0) return voidNamespace;
+  if (form !== 1 && form !== 2) throw corrupt(`unknown namespace form ${form}`);
+  const start = form === 1 ? reader.int() : reader.f64();
+  const end = form === 1 ? start + reader.int() : reader.f64();
+  if (lastRead.start !== start || lastRead.end !== end) lastRead = { start, end };
+  return lastRead;
 }
 
-function readTime(reader: ByteReader): number {
-  return reader.u8() === 1 ? reader.int() : reader.f64();
+interface TimerKey {
+  readonly at: number;
+  readonly namespace: Namespace;
 }
 
-function applyOp(reader: ByteReader, row: Row, code: number, mapping: SchemaMapping | undefined): void {
-  if (code >= op.setEvent && code <= op.cancelProcessing) return applyTimer(reader, row, code);
+function readTimer(reader: ByteReader): TimerKey {
+  const form = reader.u8();
+  if (form > 2) throw corrupt(`unknown timer form ${form}`);
+  const at = form === 1 ? reader.int() : form === 2 ? reader.f64() : undefined;
+  const namespace = readNamespace(reader);
+  return { at: at ?? namespace.end - 1, namespace };
+}
+
+function applyOp(reader: ByteReader, row: Row, flagged: number, mapping: SchemaMapping | undefined): void {
+  const code = flagged & opMask;
+  if (isTimerOp(code)) return applyTimer(reader, row, code);
   const stored = reader.u8();
-  const { start, end } = readNamespace(reader);
+  const namespace = readNamespace(reader);
+  const from = (flagged & flag.renamed) === 0 ? namespace : readNamespace(reader);
   const state = mapping === undefined ? stored : mapping.index[stored];
   const migrate = mapping?.migrate[stored];
   if (state === undefined) return skipPayload(reader, code);
-  const cell = row.find(state, start, end);
+  const known = row.find(state, from);
+  if (from !== namespace && known !== undefined) renameRead(row, known, namespace);
+  const cell = applyToCell(reader, row, code, { state, namespace, known, migrate });
+  if (cell !== undefined) cell.endTimer = (flagged & flag.endTimer) !== 0;
+}
+
+interface CellRead {
+  readonly state: number;
+  readonly namespace: Namespace;
+  readonly known: Cell | undefined;
+  readonly migrate: ((value: any) => any) | undefined;
+}
+
+/** Returns the cell as it is afterwards; undefined when it has gone. */
+function applyToCell(reader: ByteReader, row: Row, code: number, read: CellRead): Cell | undefined {
+  const { known, migrate } = read;
   switch (code) {
     case op.put:
-      return setCell(row, cell, new Cell(state, start, end, "value", migrated(readValue(reader), migrate)));
+      return setCell(row, read, "value", migrated(readValue(reader), migrate));
     case op.replace:
-      return setCell(row, cell, new Cell(state, start, end, "list", readItems(reader, [], migrate)));
+      return setCell(row, read, "list", readItems(reader, [], migrate));
     case op.putMap:
-      return setCell(row, cell, new Cell(state, start, end, "map", readEntries(reader, migrate)));
+      return setCell(row, read, "map", readEntries(reader, migrate));
     case op.delete:
-      if (cell !== undefined) forget(row, cell);
-      return;
+      if (known !== undefined) forgetRead(row, known);
+      return undefined;
     case op.append:
-      if (cell === undefined) throw corrupt("list elements added to a list that is not there");
-      readItems(reader, cell.value, migrate);
-      cell.storedLength = cell.value.length;
-      return;
+      if (!Array.isArray(known?.value)) throw corrupt("list elements added to a list that is not there");
+      readItems(reader, known.value, migrate);
+      known.storedLength = known.value.length;
+      return known;
     case op.putEntry:
-      if (cell === undefined) throw corrupt("map entry put into a map that is not there");
-      cell.value.set(readValue(reader), migrated(readValue(reader), migrate));
-      return;
+      if (!(known?.value instanceof Map)) throw corrupt("map entry put into a map that is not there");
+      known.value.set(readValue(reader), migrated(readValue(reader), migrate));
+      return known;
     case op.deleteEntry:
-      cell?.value.delete(readValue(reader));
-      return;
+      if (!(known?.value instanceof Map)) throw corrupt("map entry deleted from a map that is not there");
+      known.value.delete(readValue(reader));
+      return known;
+    case op.keep:
+      if (known === undefined) throw corrupt("a state is kept that is not there");
+      return known;
     default:
       throw corrupt(`unknown row operation ${code}`);
   }
+}
+
+function renameRead(row: Row, cell: Cell, namespace: Namespace): void {
+  row.renameCell(cell, namespace);
+  cell.storedNamespace = undefined;
 }
 
 function migrated(value: unknown, migrate: ((value: any) => any) | undefined): unknown {
@@ -230,40 +304,48 @@ function readEntries(reader: ByteReader, migrate: ((value: any) => any) | undefi
   return entries;
 }
 
-function setCell(row: Row, old: Cell | undefined, cell: Cell): void {
-  if (old !== undefined) forget(row, old);
+function setCell(row: Row, { state, namespace, known }: CellRead, kind: Cell["kind"], value: any): Cell {
+  if (known !== undefined) forgetRead(row, known);
+  const cell = row.make(state, namespace, kind, value);
   cell.stored = true;
-  if (cell.kind === "list") cell.storedLength = cell.value.length;
-  row.add(cell);
+  if (kind === "list") cell.storedLength = value.length;
+  return cell;
 }
 
-function forget(row: Row, cell: Cell): void {
+/** Takes away what the durable state has no longer. */
+function forgetRead(row: Row, cell: Cell): void {
   cell.stored = false;
-  row.remove(cell);
+  row.forget(cell);
+}
+
+function isTimerOp(code: number): boolean {
+  return code >= op.setEvent && code <= op.cancelProcessing;
 }
 
 function applyTimer(reader: ByteReader, row: Row, code: number): void {
-  const at = readTime(reader);
-  const { start, end } = readNamespace(reader);
+  const { at, namespace } = readTimer(reader);
   const domain = code === op.setEvent || code === op.cancelEvent ? "eventTime" : "processingTime";
+  const known = row.findTimer(domain, at, namespace);
   if (code === op.setEvent || code === op.setProcessing) {
-    if (row.timers.some((timer) => timer.is(domain, at, start, end))) return;
-    const timer = new Timer(domain, at, start, end);
+    if (known !== undefined) return;
+    const timer = new Timer(domain, at, namespace);
     timer.stored = true;
-    row.timers.push(timer);
-  } else row.timers = row.timers.filter((timer) => !timer.is(domain, at, start, end));
+    row.addTimer(timer);
+  } else if (known !== undefined) row.dropTimer(known);
 }
 
-function skipOp(reader: ByteReader, code: number, onTimer: (domain: TimerDomain, at: number) => void): void {
-  if (code >= op.setEvent && code <= op.cancelProcessing) {
-    const at = readTime(reader);
-    readNamespace(reader);
+function skipOp(reader: ByteReader, flagged: number, onTimer: (domain: TimerDomain, at: number) => void): void {
+  const code = flagged & opMask;
+  if (isTimerOp(code)) {
+    const { at } = readTimer(reader);
     if (code === op.setEvent) onTimer("eventTime", at);
     else if (code === op.setProcessing) onTimer("processingTime", at);
     return;
   }
   reader.u8();
-  readNamespace(reader);
+  const { end } = readNamespace(reader);
+  if ((flagged & flag.renamed) !== 0) readNamespace(reader);
+  if ((flagged & flag.endTimer) !== 0) onTimer("eventTime", end - 1);
   skipPayload(reader, code);
 }
 
@@ -285,6 +367,7 @@ function skipPayload(reader: ByteReader, code: number): void {
       readEntries(reader, undefined);
       return;
     case op.delete:
+    case op.keep:
       return;
     default:
       throw corrupt(`unknown row operation ${code}`);

@@ -2,128 +2,309 @@
  * A row: all state and timers of one key in one operator, as plain objects in memory.
  *
  * Owns what has changed since the last commit, at the grain at which it is stored: a value, an element added to a list, an entry
- * of a map, a timer. The flags sit on the cells, so a change costs no lookup.
+ * of a map, a timer. The flags sit on the cells, so a change costs no lookup. There may be millions of rows, and nearly all have
+ * one cell and one timer: a row is its own first cell, and what few have stands aside. Whatever is reached at every record costs
+ * a cache miss for each object that it is spread over.
  *
- * W1 A row is in its store's dirty list exactly when `dirty`.
- * W2 `stored` says that the durable state has the cell; a cell that is cleared before it was stored leaves no trace.
+ * W1 A row is in its store's dirty list exactly when `listed`.
+ * W2 What was set and cleared before it was stored leaves no trace in a commit.
+ * W3 A row without its own cell has no others.
  */
 import type { Key } from "../api/key.ts";
 import type { StateKind } from "../api/state.ts";
+import type { Seq } from "../base/ids.ts";
+import { Cell } from "./cell.ts";
 import type { KeyGroupState } from "./key-group.ts";
-import { Timer, type TimerDomain } from "./timer.ts";
+import { type Namespace, sameNamespace } from "./namespace.ts";
+import { isEndTimer, Timer, type TimerDomain } from "./timer.ts";
 
-/** The window that state outside windows belongs to: start after end, so no real window equals it. */
-export const voidStart = 1;
-export const voidEnd = 0;
-
-/** The contents of one declared state in one namespace (window) of one row. */
-export class Cell {
-  readonly state: number;
-  readonly start: number;
-  readonly end: number;
-  readonly kind: StateKind;
-  /** The value, a T[], or a Map: as `kind` says. */
-  value: any;
-  dirty = false;
-  stored = false;
-  /** Lists: how many elements are stored; fewer than `value.length` when some were added since. */
-  storedLength = 0;
-  /** Lists: the stored elements were replaced, so all are written anew. */
-  replaced = false;
-  /** Maps: entries changed since the last commit. */
-  changed: Set<unknown> | undefined;
-
-  constructor(state: number, start: number, end: number, kind: StateKind, value: any) {
-    this.state = state;
-    this.start = start;
-    this.end = end;
-    this.kind = kind;
-    this.value = value;
-  }
-}
-
-/** How many cells a row has before finding one goes through a map. */
+/** How many further cells a row has before finding one goes through a map. */
 const linearCells = 12;
 
-export class Row {
-  readonly key: Key;
-  /** The top 32 bits of the key's hash key. */
-  readonly hash: number;
-  readonly group: KeyGroupState;
-  cells: Cell[] = [];
+const noCells: readonly Cell[] = [];
+
+/** A cell that the durable state still has. */
+export type DeletedCell = Pick<Cell, "state" | "namespace">;
+
+/** What few rows have. */
+class RowExtras {
+  others: Cell[] = [];
+  /** Those that are no flags of cells (C1). */
   timers: Timer[] = [];
-  /** Cells that the durable state still has. */
-  deleted: Cell[] = [];
+  deleted: DeletedCell[] = [];
   /** Timers set or cancelled since the last commit. */
   touchedTimers: Timer[] = [];
-  dirty = false;
-  /** Where this row stands in its operator's timer queues; Infinity when it does not. */
-  readonly scheduled: readonly [ScheduledRow, ScheduledRow];
-  private byEnd: Map<number, Cell[]> | undefined;
+  processing: ProcessingRow | undefined = undefined;
+  /** `others` by the end of their window, when they are many. */
+  byEnd: Map<number, Cell[]> | undefined = undefined;
+}
+
+/** Of all rows that have none of it; never written to. */
+const noExtras = new RowExtras();
+
+const mark = { present: 1, listed: 2, idle: 4 } as const;
+
+/** Rows stand in the queue of event-time timers themselves, since nearly all of them do. */
+export class Row extends Cell {
+  readonly key: Key;
+  readonly group: KeyGroupState;
+  /** The top 32 bits of the key's hash key, as a signed number: it then needs no box. See `hash`. */
+  private readonly signedHash: number;
+  private marks = 0;
+  /** The turn in which it was asked for last. */
+  usedAt = 0;
+  /** The last commit that changed it; 0 when none has since it was loaded. */
+  changedAt: Seq = 0;
+  private extras = noExtras;
+  /** Neighbours among the group's rows. The group's. */
+  next: Row | undefined = undefined;
+  previous: Row | undefined = undefined;
+  /** Where the row stands in the queue of event-time timers. The queue's. */
+  queuedIn: any = undefined;
 
   constructor(key: Key, hash: number, group: KeyGroupState) {
+    super();
     this.key = key;
-    this.hash = hash;
+    this.signedHash = hash | 0;
     this.group = group;
-    this.scheduled = [new ScheduledRow(this, "eventTime"), new ScheduledRow(this, "processingTime")];
+  }
+
+  /** The top 32 bits of the key's hash key. */
+  get hash(): number {
+    return this.signedHash >>> 0;
+  }
+
+  /** The row's own cell has contents. While it has none and is `stored`, the durable state still has it. */
+  get present(): boolean {
+    return (this.marks & mark.present) !== 0;
+  }
+  private set present(on: boolean) {
+    this.mark(mark.present, on);
+  }
+
+  get listed(): boolean {
+    return (this.marks & mark.listed) !== 0;
+  }
+  set listed(on: boolean) {
+    this.mark(mark.listed, on);
+  }
+
+  /** Noted by the store as empty. The store's. */
+  get idle(): boolean {
+    return (this.marks & mark.idle) !== 0;
+  }
+  set idle(on: boolean) {
+    this.mark(mark.idle, on);
+  }
+
+  private mark(which: number, on: boolean): void {
+    this.marks = on ? this.marks | which : this.marks & ~which;
   }
 
   get empty(): boolean {
-    return this.cells.length === 0 && this.timers.length === 0;
+    return !this.present && this.extras.timers.length === 0;
   }
 
-  find(state: number, start: number, end: number): Cell | undefined {
-    const cells = this.byEnd === undefined ? this.cells : this.byEnd.get(end);
-    if (cells === undefined) return undefined;
+  /** The row's cells beyond its own. */
+  get others(): readonly Cell[] {
+    return this.extras.others;
+  }
+
+  /** Timers that are no flags of cells. */
+  get timers(): readonly Timer[] {
+    return this.extras.timers;
+  }
+
+  get deleted(): readonly DeletedCell[] {
+    return this.extras.deleted;
+  }
+
+  get touchedTimers(): readonly Timer[] {
+    return this.extras.touchedTimers;
+  }
+
+  private ownExtras(): RowExtras {
+    if (this.extras === noExtras) this.extras = new RowExtras();
+    return this.extras;
+  }
+
+  /** The row as the queue of processing-time timers sees it. */
+  get processing(): ProcessingRow {
+    return (this.ownExtras().processing ??= new ProcessingRow(this));
+  }
+
+  get hasProcessing(): boolean {
+    return this.extras.processing !== undefined;
+  }
+
+  // ---- cells ----
+
+  /** All cells, the row's own first. */
+  get cells(): readonly Cell[] {
+    return this.present ? [this, ...this.others] : noCells;
+  }
+
+  /** The only cell, when there is one and no other. */
+  get only(): Cell | undefined {
+    return this.present && this.extras.others.length === 0 ? this : undefined;
+  }
+
+  find(state: number, namespace: Namespace): Cell | undefined {
+    if (this.present && this.state === state && sameNamespace(this.namespace, namespace)) return this;
+    return this.extras === noExtras ? undefined : this.findOther(state, namespace);
+  }
+
+  private findOther(state: number, namespace: Namespace): Cell | undefined {
+    const cells = this.othersIn(namespace);
     for (let i = 0; i < cells.length; i++) {
       const cell = cells[i] as Cell;
-      if (cell.start === start && cell.end === end && cell.state === state) return cell;
+      if (cell.state === state && sameNamespace(cell.namespace, namespace)) return cell;
     }
     return undefined;
   }
 
-  add(cell: Cell): void {
-    this.cells.push(cell);
-    if (this.byEnd !== undefined) this.index(cell);
-    else if (this.cells.length > linearCells) this.reindex();
+  /** Further cells, those of the namespace among them. */
+  private othersIn(namespace: Namespace): readonly Cell[] {
+    const { byEnd, others } = this.extras;
+    return byEnd === undefined ? others : (byEnd.get(namespace.end) ?? noCells);
   }
 
-  /** Takes the cell away; the next commit deletes it where it is stored. */
-  remove(cell: Cell): void {
-    const last = this.cells.pop() as Cell;
-    if (last !== cell) this.cells[this.cells.indexOf(cell)] = last;
-    if (this.byEnd !== undefined) this.reindex();
-    if (cell.stored) this.deleted.push(cell);
+  /** A new cell; there must be none of this state and namespace. */
+  make(state: number, namespace: Namespace, kind: StateKind, value: unknown): Cell {
+    if (this.present) return this.makeOther(new Cell(state, namespace, kind, value));
+    if (this.stored) {
+      this.rememberDeleted(this);
+      this.clearOwn();
+    }
+    this.present = true;
+    this.state = state;
+    this.namespace = namespace;
+    this.kind = kind;
+    this.value = value;
+    return this;
   }
+
+  private makeOther(cell: Cell): Cell {
+    const { others, byEnd } = this.ownExtras();
+    others.push(cell);
+    if (byEnd !== undefined) index(byEnd, cell);
+    else if (others.length > linearCells) this.reindex();
+    return cell;
+  }
+
+  /** Takes the cell away; the next commit deletes it where it is stored. A timer at its window's end stays. */
+  remove(cell: Cell): void {
+    const { namespace, endTimer } = cell;
+    this.forget(cell);
+    if (endTimer) this.setTimer("eventTime", namespace.end - 1, namespace);
+  }
+
+  /** Takes the cell away together with its timer. */
+  forget(cell: Cell): void {
+    const last = this.extras.others.pop();
+    if (last === undefined) return this.leaveOwn();
+    if (cell.stored) this.rememberDeleted(cell);
+    if (cell === this) this.become(last);
+    else if (cell !== last) this.extras.others[this.extras.others.indexOf(cell)] = last;
+    if (this.extras.byEnd !== undefined) this.reindex();
+  }
+
+  /** Where it is stored, it says until the commit what to delete. */
+  private leaveOwn(): void {
+    this.present = false;
+    if (!this.stored) return this.clearOwn();
+    this.value = undefined;
+    this.dirty = false;
+    this.endTimer = false;
+  }
+
+  private rememberDeleted({ state, namespace, storedNamespace }: Cell): void {
+    this.ownExtras().deleted.push({ state, namespace: storedNamespace ?? namespace });
+  }
+
+  private clearOwn(): void {
+    this.become(blank);
+  }
+
+  /** The cell of another window; the next commit renames it where it is stored. Its timer at the end goes along. */
+  renameCell(cell: Cell, namespace: Namespace): void {
+    cell.rename(namespace);
+    if (this.extras.byEnd !== undefined) this.reindex();
+  }
+
+  private reindex(): void {
+    const extras = this.ownExtras();
+    extras.byEnd = extras.others.length > linearCells ? new Map() : undefined;
+    if (extras.byEnd !== undefined) for (const cell of extras.others) index(extras.byEnd, cell);
+  }
+
+  // ---- timers ----
 
   /** Sets a timer; returns false when it is set already. */
-  setTimer(domain: TimerDomain, at: number, start: number, end: number): boolean {
-    if (this.findTimer(domain, at, start, end) !== undefined) return false;
-    const cancelled = this.touchedTimers.find((timer) => timer.is(domain, at, start, end));
-    const timer = cancelled ?? new Timer(domain, at, start, end);
-    timer.live = true;
-    this.timers.push(timer);
-    this.touch(timer);
+  setTimer(domain: TimerDomain, at: number, namespace: Namespace): boolean {
+    if (this.hasTimer(domain, at, namespace)) return false;
+    const cell = isEndTimer(domain, at, namespace) ? this.cellIn(namespace) : undefined;
+    if (cell !== undefined) cell.endTimer = true;
+    else this.setOwnTimer(domain, at, namespace);
     return true;
   }
 
+  hasTimer(domain: TimerDomain, at: number, namespace: Namespace): boolean {
+    if (isEndTimer(domain, at, namespace) && this.timedCell(namespace) !== undefined) return true;
+    return this.findTimer(domain, at, namespace) !== undefined;
+  }
+
+  private cellIn(namespace: Namespace): Cell | undefined {
+    if (this.present && sameNamespace(this.namespace, namespace)) return this;
+    return this.othersIn(namespace).find((cell) => sameNamespace(cell.namespace, namespace));
+  }
+
+  /** The cell whose flag is the timer at the end of the window. */
+  private timedCell(namespace: Namespace): Cell | undefined {
+    if (this.present && this.endTimer && sameNamespace(this.namespace, namespace)) return this;
+    if (this.extras === noExtras) return undefined;
+    return this.othersIn(namespace).find((cell) => cell.endTimer && sameNamespace(cell.namespace, namespace));
+  }
+
+  private setOwnTimer(domain: TimerDomain, at: number, namespace: Namespace): void {
+    const timer =
+      this.extras.touchedTimers.find((touched) => touched.is(domain, at, namespace)) ?? new Timer(domain, at, namespace);
+    timer.live = true;
+    this.addTimer(timer);
+    this.touch(timer);
+  }
+
+  addTimer(timer: Timer): void {
+    this.ownExtras().timers.push(timer);
+  }
+
   /** Cancels a timer; returns false when it was not set. */
-  cancelTimer(domain: TimerDomain, at: number, start: number, end: number): boolean {
-    const timer = this.findTimer(domain, at, start, end);
+  cancelTimer(domain: TimerDomain, at: number, namespace: Namespace): boolean {
+    const cell = isEndTimer(domain, at, namespace) ? this.timedCell(namespace) : undefined;
+    if (cell !== undefined) {
+      cell.endTimer = false;
+      return true;
+    }
+    const timer = this.findTimer(domain, at, namespace);
     if (timer === undefined) return false;
-    const last = this.timers.pop() as Timer;
-    if (last !== timer) this.timers[this.timers.indexOf(timer)] = last;
-    timer.live = false;
+    this.dropTimer(timer);
     if (timer.stored) this.touch(timer);
     else this.untouch(timer);
     return true;
   }
 
-  private findTimer(domain: TimerDomain, at: number, start: number, end: number): Timer | undefined {
-    const { timers } = this;
+  /** Takes a live timer out that is no flag of a cell. */
+  dropTimer(timer: Timer): void {
+    timer.live = false;
+    takeOut(this.extras.timers, timer);
+  }
+
+  /** A timer that is no flag of a cell. */
+  findTimer(domain: TimerDomain, at: number, namespace: Namespace): Timer | undefined {
+    const { timers } = this.extras;
     for (let i = 0; i < timers.length; i++) {
       const timer = timers[i] as Timer;
-      if (timer.is(domain, at, start, end)) return timer;
+      if (timer.is(domain, at, namespace)) return timer;
     }
     return undefined;
   }
@@ -131,111 +312,127 @@ export class Row {
   private touch(timer: Timer): void {
     if (timer.touched) return;
     timer.touched = true;
-    this.touchedTimers.push(timer);
+    this.extras.touchedTimers.push(timer);
   }
 
   /** Set and cancelled before it was stored: no trace, so a window that moves with each record does not pile up. */
   private untouch(timer: Timer): void {
     if (!timer.touched) return;
     timer.touched = false;
-    const last = this.touchedTimers.pop() as Timer;
-    if (last !== timer) this.touchedTimers[this.touchedTimers.indexOf(timer)] = last;
+    takeOut(this.extras.touchedTimers, timer);
   }
 
-  /** The time of the earliest timer, or Infinity. */
-  earliest(domain: TimerDomain): number {
-    let earliest = Infinity;
-    const { timers } = this;
-    for (let i = 0; i < timers.length; i++) {
-      const timer = timers[i] as Timer;
-      if (timer.domain === domain && timer.at < earliest) earliest = timer.at;
-    }
+  /** The time of the earliest event-time timer, or Infinity. */
+  earliest(): number {
+    return this.earliestOf("eventTime");
+  }
+
+  /** The time of the earliest timer of a domain, or Infinity. */
+  earliestOf(domain: TimerDomain): number {
+    let earliest = domain === "eventTime" && this.present && this.endTimer ? this.namespace.end - 1 : Infinity;
+    if (this.extras === noExtras) return earliest;
+    const { others, timers } = this.extras;
+    if (domain === "eventTime")
+      for (const { endTimer, namespace } of others) if (endTimer && namespace.end <= earliest) earliest = namespace.end - 1;
+    for (const timer of timers) if (timer.domain === domain && timer.at < earliest) earliest = timer.at;
     return earliest;
   }
 
   /** The timers of a domain at exactly `at`, in the order of their windows. */
-  timersAt(domain: TimerDomain, at: number): Timer[] {
-    const due = this.timers.filter((timer) => timer.domain === domain && timer.at === at);
-    return due.length > 1 ? due.sort((a, b) => a.start - b.start || a.end - b.end) : due;
+  timersAt(domain: TimerDomain, at: number): readonly Timer[] {
+    const due: Timer[] = [];
+    if (domain === "eventTime" && this.present && this.endTimer && this.namespace.end - 1 === at)
+      due.push(new Timer(domain, at, this.namespace));
+    if (this.extras === noExtras) return due;
+    const { others, timers } = this.extras;
+    if (domain === "eventTime")
+      for (const { endTimer, namespace } of others)
+        if (endTimer && namespace.end - 1 === at) due.push(new Timer(domain, at, namespace));
+    for (const timer of timers) if (timer.domain === domain && timer.at === at) due.push(timer);
+    return due.sort((a, b) => a.namespace.start - b.namespace.start || a.namespace.end - b.namespace.end);
   }
 
-  /** Forgets what has changed: called when the changes have been written into a commit. */
-  settle(): void {
-    for (const cell of this.cells) {
-      cell.dirty = false;
-      cell.stored = true;
-      cell.replaced = false;
-      cell.changed = undefined;
-      if (cell.kind === "list") cell.storedLength = cell.value.length;
-    }
-    for (const timer of this.touchedTimers) {
+  // ---- what has changed ----
+
+  /** Forgets what has gone or come: it has been written into a commit. Cells that are there settle by themselves. */
+  settleRow(): void {
+    this.listed = false;
+    if (!this.present && this.stored) this.clearOwn();
+    if (this.extras === noExtras) return;
+    for (const timer of this.extras.touchedTimers) {
       timer.touched = false;
       timer.stored = timer.live;
     }
-    if (this.touchedTimers.length > 0) this.touchedTimers = [];
-    if (this.deleted.length > 0) this.deleted = [];
-    this.dirty = false;
+    this.extras.touchedTimers = [];
+    this.extras.deleted = [];
   }
 
-  private index(cell: Cell): void {
-    const same = this.byEnd?.get(cell.end);
-    if (same === undefined) this.byEnd?.set(cell.end, [cell]);
-    else same.push(cell);
-  }
-
-  private reindex(): void {
-    this.byEnd = this.cells.length > linearCells ? new Map() : undefined;
-    if (this.byEnd !== undefined) for (const cell of this.cells) this.index(cell);
-  }
-
-  /** A copy that `restore` can bring back: what the row was before a unit of work that may fail. */
-  copy(): RowCopy {
+  /** What the row was before a unit of work that may fail: `restore` brings it back. */
+  copyRow(): RowCopy {
     return {
-      cells: this.cells.map(copyCell),
+      present: this.present,
+      own: this.copy(),
+      others: this.others.map((cell) => cell.copy()),
       timers: this.timers.map((timer) => timer.copy()),
       deleted: [...this.deleted],
-      touched: this.touchedTimers.filter((timer) => !timer.live).map((timer) => timer.copy()),
+      cancelled: this.touchedTimers.filter((timer) => !timer.live).map((timer) => timer.copy()),
     };
   }
 
   restore(copy: RowCopy): void {
-    this.cells = copy.cells;
-    this.deleted = copy.deleted;
-    this.timers = copy.timers;
-    this.touchedTimers = [...copy.timers.filter((timer) => timer.touched), ...copy.touched];
+    this.present = copy.present;
+    this.become(copy.own);
+    const extras = this.ownExtras();
+    extras.others = copy.others;
+    extras.deleted = copy.deleted;
+    extras.timers = copy.timers;
+    extras.touchedTimers = [...copy.timers.filter((timer) => timer.touched), ...copy.cancelled];
     this.reindex();
   }
 }
 
+/** A cell that holds nothing and never did. */
+const blank = new Cell();
+
+function index(byEnd: Map<number, Cell[]>, cell: Cell): void {
+  const same = byEnd.get(cell.namespace.end);
+  if (same === undefined) byEnd.set(cell.namespace.end, [cell]);
+  else same.push(cell);
+}
+
+/** Takes an item out of a list whose order means nothing. */
+function takeOut<T>(list: T[], item: T): void {
+  const last = list.pop() as T;
+  if (last !== item) list[list.indexOf(item)] = last;
+}
+
 export interface RowCopy {
-  readonly cells: Cell[];
+  readonly present: boolean;
+  readonly own: Cell;
+  readonly others: Cell[];
   readonly timers: Timer[];
-  readonly deleted: Cell[];
-  readonly touched: readonly Timer[];
+  readonly deleted: DeletedCell[];
+  readonly cancelled: readonly Timer[];
 }
 
-function copyCell(cell: Cell): Cell {
-  const copy = new Cell(cell.state, cell.start, cell.end, cell.kind, structuredClone(cell.value));
-  copy.dirty = cell.dirty;
-  copy.stored = cell.stored;
-  copy.storedLength = cell.storedLength;
-  copy.replaced = cell.replaced;
-  copy.changed = cell.changed && new Set(cell.changed);
-  return copy;
-}
-
-/** A row as a timer queue of one domain sees it. */
-export class ScheduledRow {
+/** A row in the queue of processing-time timers. */
+export class ProcessingRow {
   readonly row: Row;
-  readonly domain: TimerDomain;
-  queuedAt = Infinity;
+  queuedIn: any = undefined;
 
-  constructor(row: Row, domain: TimerDomain) {
+  constructor(row: Row) {
     this.row = row;
-    this.domain = domain;
+  }
+
+  get hash(): number {
+    return this.row.hash;
+  }
+
+  get key(): Key {
+    return this.row.key;
   }
 
   earliest(): number {
-    return this.row.earliest(this.domain);
+    return this.row.earliestOf("processingTime");
   }
 }

@@ -14,20 +14,42 @@ export interface BlobRange {
 }
 
 /** Where a part of a key group lies, and under which schema it was written. */
-export type Part = { readonly schema: string; readonly rows: number } & (
-  | { readonly kind: "segment"; readonly range: BlobRange; readonly checksum: number }
-  /** An item of the state table: mutable, so never in a checkpoint's index. */
-  | { readonly kind: "page"; readonly writer: TaskId }
-);
+export type Part = SegmentPart | PagePart;
 
+/** A page within a segment. */
+export interface SegmentPart extends BlobRange {
+  readonly kind: "segment";
+  readonly schema: string;
+  rows: number;
+  blob: BlobName;
+  offset: number;
+  length: number;
+  checksum: number;
+}
+
+/** An item of the state table: mutable, so never in a checkpoint's index. */
+export interface PagePart {
+  readonly kind: "page";
+  readonly schema: string;
+  readonly rows: number;
+  readonly writer: TaskId;
+}
+
+/** There may be very many: a base that writes a group again changes its entry in place. */
 export interface IndexEntry {
   readonly keyGroup: KeyGroup;
-  readonly version: Seq;
-  readonly sizeBytes: number;
+  version: Seq;
+  sizeBytes: number;
   /** Epoch ms; Infinity when there is none. */
-  readonly earliestEventTimer: number;
-  readonly earliestProcessingTimer: number;
+  earliestEventTimer: number;
+  earliestProcessingTimer: number;
   readonly parts: readonly Part[];
+}
+
+/** The earliest timers of the rows of a key group; Infinity where there are none. */
+export interface EarliestTimers {
+  earliestEventTimer: number;
+  earliestProcessingTimer: number;
 }
 
 /** The entries of one operator, by key group. */

@@ -11,93 +11,140 @@ import { type SegmentRanges, SegmentWriter } from "../snapshots/segment.ts";
 import type { KeyGroupState } from "../state/key-group.ts";
 import type { KeyedStore } from "../state/keyed-store.ts";
 import { writeRow } from "../state/row-codec.ts";
-import type { IndexEntry, OperatorIndex } from "../state/state-index.ts";
+import type { EarliestTimers, IndexEntry, OperatorIndex, SegmentPart } from "../state/state-index.ts";
 import type { Task } from "./task.ts";
 
 const liveShareMin = 0.25;
 /** A base copies at most so much forward, so that no single one is slow. */
 const copiedBytesMax = 16 << 20;
 
-/** Key groups to write, by operator. */
-export type BaseGroups = ReadonlyMap<KeyedStore, readonly KeyGroup[]>;
+/** Key groups to write although none of their rows in memory has changed, by operator. */
+export type BaseGroups = ReadonlyMap<KeyedStore, ReadonlySet<KeyGroup>>;
 
-/** Decides what the next base writes, and notes as missing what of it is not in memory. */
+/** Decides what the next base copies beside what has changed in memory, and notes as missing what of it is not there. */
 export function wantForBase(task: Task, forCheckpoint: boolean): BaseGroups {
   const dying = dyingSegments(task);
-  const groups = new Map<KeyedStore, readonly KeyGroup[]>();
+  const groups = new Map<KeyedStore, ReadonlySet<KeyGroup>>();
   let budget = copiedBytesMax;
   for (const store of task.chain.stores) {
-    const ids = new Set(store.behind(forCheckpoint));
-    for (const entry of store.index.values()) {
-      if (budget <= 0 || ids.has(entry.keyGroup) || !liesIn(entry, dying)) continue;
-      budget -= entry.sizeBytes;
-      ids.add(entry.keyGroup);
-    }
-    const sorted = [...ids].sort((a, b) => a - b);
-    store.wantGroups(sorted);
-    groups.set(store, sorted);
+    const ids = store.scattered(forCheckpoint);
+    if (dying.size > 0)
+      for (const entry of store.index.values()) {
+        if (budget <= 0 || ids.has(entry.keyGroup) || !liesIn(entry, dying)) continue;
+        budget -= entry.sizeBytes;
+        ids.add(entry.keyGroup);
+      }
+    store.wantGroups(ids);
+    groups.set(store, ids);
   }
   return groups;
 }
 
 function liesIn(entry: IndexEntry, segments: ReadonlySet<BlobName>): boolean {
-  return entry.parts.some((part) => part.kind === "segment" && segments.has(part.range.blob));
+  return entry.parts.some((part) => part.kind === "segment" && segments.has(part.blob));
 }
 
 function dyingSegments(task: Task): ReadonlySet<BlobName> {
-  const live = new Map<BlobName, number>();
-  for (const store of task.chain.stores)
-    for (const entry of store.index.values())
-      for (const part of entry.parts)
-        if (part.kind === "segment") live.set(part.range.blob, (live.get(part.range.blob) ?? 0) + part.range.length);
   const dying = new Set<BlobName>();
-  for (const [blob, bytes] of live) if (bytes < (task.segments.get(blob) ?? 0) * liveShareMin) dying.add(blob);
+  for (const [blob, bytes] of liveBytes(task)) if (bytes < (task.segments.get(blob) ?? 0) * liveShareMin) dying.add(blob);
   return dying;
 }
 
-/** Writes the groups, which are loaded, as complete up to `seq`; from then on the index says so. */
+/** How much of each segment the index refers to. */
+function liveBytes(task: Task): ReadonlyMap<BlobName, number> {
+  const live = new Map<BlobName, number>();
+  let latest: BlobName | undefined;
+  let bytes = 0;
+  const note = () => latest !== undefined && live.set(latest, (live.get(latest) ?? 0) + bytes);
+  for (const store of task.chain.stores)
+    for (const { parts } of store.index.values())
+      for (const part of parts) {
+        if (part.kind !== "segment") continue;
+        // Most lie in one segment, or in runs.
+        if (part.blob !== latest) {
+          note();
+          latest = part.blob;
+          bytes = 0;
+        }
+        bytes += part.length;
+      }
+  note();
+  return live;
+}
+
+/** Writes the groups that have changed or are to be copied, as complete up to `seq`; from then on the index says so. */
 export function buildBase(
   task: Task,
-  groups: BaseGroups,
+  copied: BaseGroups,
   name: BlobName,
   seq: Seq,
 ): { readonly bytes: Uint8Array; readonly ranges: SegmentRanges } {
-  const writer = new SegmentWriter(name);
-  for (const [store, ids] of groups)
-    for (const id of ids) store.place(id, writeGroup(writer, store, store.group(id) as KeyGroupState, seq));
+  const segment = new SegmentWriter(name);
+  for (const [store, ids] of copied)
+    for (const group of store.groupsInOrder())
+      if (ids.has(group.id) || store.isBehind(group)) writeGroup(segment, store, group, seq);
   const operators = new Map<string, OperatorIndex>();
   for (const store of task.chain.stores) operators.set(store.operator, store.index);
-  task.segments.set(name, writer.pageBytes);
+  task.segments.set(name, segment.pageBytes);
   forgetUnused(task);
-  return writer.finish({ operators, segments: task.segments }, { held: task.channels.held.all }, task.plan.job.fingerprint);
+  return segment.finish({ operators, segments: task.segments }, { held: task.channels.held.all }, task.plan.job.fingerprint);
 }
 
-/** Undefined when the group has no rows. */
-function writeGroup(writer: SegmentWriter, store: KeyedStore, group: KeyGroupState, seq: Seq): IndexEntry | undefined {
-  if (group.rows.size === 0) return undefined;
-  const { range, checksum } = writer.page((bytes) => {
-    for (const row of group.rows) writeRow(bytes, row);
-  });
-  group.sizeBytes = range.length;
-  const parts = [{ kind: "segment", schema: store.schema, rows: group.rows.size, range, checksum }] as const;
-  return entryOf(group, seq, range.length, parts);
-}
-
-/** The index entry of a group in memory, whose durable copy lies in `parts`. */
-export function entryOf(group: KeyGroupState, version: Seq, sizeBytes: number, parts: IndexEntry["parts"]): IndexEntry {
-  let earliestEventTimer = Infinity;
-  let earliestProcessingTimer = Infinity;
-  for (const row of group.rows) {
-    earliestEventTimer = Math.min(earliestEventTimer, row.earliest("eventTime"));
-    earliestProcessingTimer = Math.min(earliestProcessingTimer, row.earliest("processingTime"));
+function writeGroup(segment: SegmentWriter, store: KeyedStore, group: KeyGroupState, seq: Seq): void {
+  const { writer } = segment;
+  const offset = writer.length;
+  let rows = 0;
+  for (let row = group.first; row !== undefined; row = row.next) {
+    if (row.empty) continue;
+    writeRow(writer, row);
+    rows++;
   }
-  return { keyGroup: group.id, version, sizeBytes, earliestEventTimer, earliestProcessingTimer, parts };
+  if (rows === 0) return store.place(group.id, undefined);
+  const { entry, part } = entryToWrite(store, group.id);
+  part.rows = rows;
+  part.blob = segment.name;
+  part.offset = offset;
+  part.length = writer.length - offset;
+  part.checksum = segment.checksum(offset);
+  entry.version = seq;
+  entry.sizeBytes = part.length;
+  noteEarliest(group, entry);
+  group.sizeBytes = part.length;
+}
+
+/** The group's entry with one part, which is about to be written: what it says already when it is of that shape, else a new one. */
+function entryToWrite(store: KeyedStore, keyGroup: KeyGroup): { readonly entry: IndexEntry; readonly part: SegmentPart } {
+  const known = store.index.get(keyGroup);
+  const known1 = known?.parts[0];
+  if (known?.parts.length === 1 && known1?.kind === "segment" && known1.schema === store.schema)
+    return { entry: known, part: known1 };
+  const part: SegmentPart = {
+    kind: "segment",
+    schema: store.schema,
+    rows: 0,
+    blob: "" as BlobName,
+    offset: 0,
+    length: 0,
+    checksum: 0,
+  };
+  const entry = { keyGroup, version: 0, sizeBytes: 0, earliestEventTimer: 0, earliestProcessingTimer: 0, parts: [part] };
+  store.place(keyGroup, entry);
+  return { entry, part };
+}
+
+/** Says when the group's timers are due, for when it is not in memory. */
+export function noteEarliest(group: KeyGroupState, into: EarliestTimers): void {
+  let event = Infinity;
+  let processing = Infinity;
+  for (let row = group.first; row !== undefined; row = row.next) {
+    event = Math.min(event, row.earliest());
+    if (row.timers.length > 0) processing = Math.min(processing, row.earliestOf("processingTime"));
+  }
+  into.earliestEventTimer = event;
+  into.earliestProcessingTimer = processing;
 }
 
 function forgetUnused(task: Task): void {
-  const used = new Set<BlobName>();
-  for (const store of task.chain.stores)
-    for (const entry of store.index.values())
-      for (const part of entry.parts) if (part.kind === "segment") used.add(part.range.blob);
-  for (const blob of [...task.segments.keys()]) if (!used.has(blob)) task.segments.delete(blob);
+  const live = liveBytes(task);
+  for (const blob of [...task.segments.keys()]) if (!live.has(blob)) task.segments.delete(blob);
 }

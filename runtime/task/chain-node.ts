@@ -15,7 +15,7 @@ import type { TimerQueue } from "../time/timer-queue.ts";
 import type { Operator, KeyedOperatorHost } from "../operators/operator.ts";
 import type { KeyedAccess } from "../state/keyed-access.ts";
 import type { KeyedStore } from "../state/keyed-store.ts";
-import type { Row, ScheduledRow } from "../state/row.ts";
+import { type ProcessingRow, Row } from "../state/row.ts";
 import type { Timer, TimerDomain } from "../state/timer.ts";
 import { blame } from "./blame.ts";
 import type { NodeOutput } from "./node-output.ts";
@@ -37,14 +37,18 @@ type Waiting =
 export interface NodeState {
   readonly store: KeyedStore;
   readonly access: KeyedAccess;
-  readonly eventTimers: TimerQueue<ScheduledRow>;
-  readonly processingTimers: TimerQueue<ScheduledRow>;
+  readonly eventTimers: TimerQueue<Row>;
+  readonly processingTimers: TimerQueue<ProcessingRow>;
 }
 
 /** What a node shares with its task. */
 export interface TaskShared {
   readonly units: Units;
   now: number;
+  /** In guarded mode: nodes after this one wait for state, so no new unit of work may begin here (U1). */
+  pauses(node: ChainNode): boolean;
+  /** Of the source record that is being taken in. */
+  partitionKey(): string;
   count(operator: string, name: string, n: number): void;
 }
 
@@ -142,7 +146,8 @@ export class ChainNode implements KeyedOperatorHost {
   }
 
   advance(at: number): void {
-    if (this.waiting.length > 0 || !this.tryAdvance(at)) this.waiting.push({ kind: "watermark", at });
+    if (at <= this.current && this.waiting.length === 0) this.output.watermark(at);
+    else if (this.waiting.length > 0 || !this.tryAdvance(at)) this.waiting.push({ kind: "watermark", at });
   }
 
   private tryAdvance(at: number): boolean {
@@ -170,39 +175,49 @@ export class ChainNode implements KeyedOperatorHost {
   }
 
   /** Fires all timers up to `upTo`, also those set meanwhile. False: it must go on after a load (only when units are guarded). */
-  private fire(domain: TimerDomain, queue: TimerQueue<ScheduledRow>, upTo: number): boolean {
+  private fire(domain: TimerDomain, queue: TimerQueue<Row> | TimerQueue<ProcessingRow>, upTo: number): boolean {
     for (let due = queue.popDue(upTo); due !== undefined; due = queue.popDue(upTo)) {
-      for (const { row } of due.rows) if (!this.fireRow(domain, row, due.at)) this.reschedule(due.rows);
-      if (this.shared.units.interrupted) return false;
+      const rows = due.rows.map((queued) => (queued instanceof Row ? queued : queued.row));
+      for (let i = 0; i < rows.length; i++) {
+        if (this.fireRow(domain, rows[i] as Row, due.at)) continue;
+        for (const row of rows.slice(i)) (this.state as NodeState).store.schedule(row);
+        return false;
+      }
+      if (this.shared.pauses(this)) return false;
     }
     return true;
   }
 
-  private reschedule(rows: readonly ScheduledRow[]): void {
-    for (const { row } of rows) (this.state as NodeState).store.schedule(row);
-  }
-
   private fireRow(domain: TimerDomain, row: Row, at: number): boolean {
-    for (const timer of row.timersAt(domain, at)) {
-      if (this.shared.units.interrupted) return false;
-      if (timer.live) this.fireTimer(row, timer);
+    const due = row.timersAt(domain, at);
+    for (let i = 0; i < due.length; i++) {
+      if (this.shared.pauses(this)) return false;
+      const timer = due[i] as Timer;
+      // One that fired before it at the same time may have cancelled it.
+      if (i === 0 || row.hasTimer(domain, at, timer.namespace)) this.fireTimer(row, timer);
     }
     (this.state as NodeState).store.schedule(row);
     return true;
   }
 
   private fireTimer(row: Row, timer: Timer): void {
-    const { access, store } = this.state as NodeState;
+    const { access } = this.state as NodeState;
+    const { units } = this.shared;
     access.setRow(row);
-    access.cancelTimer(timer.domain, timer.at, timer.start, timer.end);
-    this.shared.units.timer({ operator: this.uid, key: row.key, at: timer.at, domain: timer.domain }, () => {
-      access.setRow(store.find(row.key));
-      try {
-        this.operator?.onTimer?.(timer);
-      } catch (error) {
-        throw blame(error, this.uid);
-      }
-    });
+    access.cancelTimer(timer.domain, timer.at, timer.namespace);
+    if (!units.guarded) return this.callOnTimer(row, timer);
+    units.timer({ operator: this.uid, key: row.key, at: timer.at, domain: timer.domain }, () => this.callOnTimer(row, timer));
+  }
+
+  private callOnTimer(row: Row, timer: Timer): void {
+    const { access, store } = this.state as NodeState;
+    store.use(row);
+    access.setRow(row);
+    try {
+      this.operator?.onTimer?.(timer);
+    } catch (error) {
+      throw blame(error, this.uid);
+    }
   }
 
   /** Goes on with what waits, after a load. False: something waits again. */
@@ -219,7 +234,7 @@ export class ChainNode implements KeyedOperatorHost {
   }
 
   private take(item: Waiting): boolean {
-    if (this.shared.units.interrupted && item.kind !== "record") return false;
+    if (item.kind !== "record" && this.shared.pauses(this)) return false;
     switch (item.kind) {
       case "record":
         return this.tryRecord(item.value, item.timestamp, item.input, item.key);

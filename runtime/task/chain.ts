@@ -1,15 +1,19 @@
 /** Builds the chain of a task: its nodes, their states, and the edges between them and into channels. */
 import { isKeyed, statesOf } from "../api/operator-states.ts";
 import type { OperatorSpec } from "../api/graph.ts";
+import type { Key } from "../api/key.ts";
+import { MillraceError } from "../base/errors.ts";
 import type { TaskId } from "../base/ids.ts";
 import { createOperator } from "../operators/create-operator.ts";
 import { SinkOperator } from "../operators/sink.ts";
 import type { OperatorPlan, OutputEdge } from "../plan/job-graph.ts";
 import { KeyedAccess } from "../state/keyed-access.ts";
 import { compareRows, KeyedStore } from "../state/keyed-store.ts";
-import type { ScheduledRow } from "../state/row.ts";
+import type { ProcessingRow, Row } from "../state/row.ts";
 import type { TaskIndex } from "../state/state-index.ts";
+import { hashKeyOf } from "../state/key.ts";
 import type { ChannelWriter } from "../streaming/channel-writer.ts";
+import { fullRange } from "../streaming/hash-range.ts";
 import { KeyRouter } from "../streaming/router.ts";
 import { TimerQueue } from "../time/timer-queue.ts";
 import { ChainNode, type NodeState, type TaskShared } from "./chain-node.ts";
@@ -38,7 +42,7 @@ export interface ChainParts {
   readonly seq: () => number;
 }
 
-function hashOfRow({ row }: ScheduledRow): number {
+function hashOfRow(row: { readonly hash: number }): number {
   return row.hash;
 }
 
@@ -95,8 +99,8 @@ class ChainBuilder {
     const { plan, index, shared } = this.parts;
     const known = this.parts.states?.get(uid);
     if (known !== undefined) return known;
-    const eventTimers = new TimerQueue(compareRows, hashOfRow);
-    const processingTimers = new TimerQueue(compareRows, hashOfRow);
+    const eventTimers = new TimerQueue<Row>(compareRows, hashOfRow);
+    const processingTimers = new TimerQueue<ProcessingRow>(compareRows, hashOfRow);
     const store = new KeyedStore(
       {
         operator: uid,
@@ -122,7 +126,7 @@ class ChainBuilder {
       seq,
       now: () => shared.now,
     });
-    const sink = new SinkOperator(writer, spec.changelog === true, () => shared.units.activity.count++);
+    const sink = new SinkOperator(writer, spec.changelog !== undefined, () => shared.units.activity.count++);
     this.sinks.set(uid, sink);
     return sink;
   }
@@ -137,8 +141,30 @@ class ChainBuilder {
     const name = inputName(from, edge);
     this.chainedInputs.set(edge.to, [...(this.chainedInputs.get(edge.to) ?? []), name]);
     const { partitioning } = edge;
-    const key = partitioning.kind === "keyed" || partitioning.kind === "assumeKeyed" ? partitioning.key : undefined;
+    let key = partitioning.kind === "keyed" ? partitioning.key : undefined;
+    if (partitioning.kind === "assumeKeyed") key = this.assumedKey(partitioning.key);
     return new ChainedEdge(this.byUid.get(edge.to) as ChainNode, edge.input, name, key);
+  }
+
+  /**
+   * The key of a source that is keyed already, held against what the source says: a row of another shard's key would be lost when
+   * its key group is loaded. Sources without partition keys (files) are held against the task's own range.
+   */
+  private assumedKey(key: (value: any) => Key): (value: any) => Key {
+    const { plan, shared } = this.parts;
+    const { from, to } = plan.range;
+    const whole = from === fullRange.from && to === fullRange.to;
+    const owns = (result: string) => {
+      if (whole) return true;
+      const hash = hashKeyOf(result, "md5");
+      return hash >= from && hash <= to;
+    };
+    return (value) => {
+      const result = key(value);
+      const partitionKey = shared.partitionKey();
+      if (typeof result !== "string" || result === partitionKey || (partitionKey === "" && owns(result))) return result;
+      throw new MillraceError("invalid", `assumeKeyed: the key is not the record's partition key "${partitionKey}": "${result}"`);
+    };
   }
 
   private exchangeEdge(edge: OutputEdge, number: number): ExchangeEdge {

@@ -144,13 +144,4 @@ export class NodeOutput implements Output {
   status(active: boolean): void {
     for (const edge of this.every) edge.status(active);
   }
-
-  /** Over exchanges alone: those in the chain know. */
-  watermarkAcross(at: number): void {
-    for (const edge of this.every) if (edge instanceof ExchangeEdge) edge.watermark(at);
-  }
-
-  statusAcross(active: boolean): void {
-    for (const edge of this.every) if (edge instanceof ExchangeEdge) edge.status(active);
-  }
 }

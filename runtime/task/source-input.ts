@@ -4,7 +4,8 @@
  * Owns positions and the source's watermarks. Does not own reading: records come in as the driver read them.
  *
  * I1 Records at or before the position are passed over: a batch may be given again.
- * I2 A record's watermark follows the record.
+ * I2 A record's watermark follows the record, and is no part of its unit of work: it is the source's, whatever becomes of the
+ *    record, and the timers that it fires are units of their own.
  */
 import type { DecodeTarget, SourceRecord } from "../api/connector.ts";
 import type { OperatorSpec, RecordMeta } from "../api/graph.ts";
@@ -16,6 +17,7 @@ import { comparePositions } from "../streaming/position.ts";
 import { type ShardWatermarks, SourceWatermarks, type StoredSourceWatermarks } from "../time/source-watermarks.ts";
 import type { ValveChange } from "../time/watermark-valve.ts";
 import { maxWatermark, minWatermark } from "../time/watermark.ts";
+import { blame } from "./blame.ts";
 import type { NodeOutput } from "./node-output.ts";
 import type { UnitOrigin, Units } from "./units.ts";
 
@@ -66,6 +68,8 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
   /** Values of the current record that are not yet taken in, last first: each is a unit of its own. */
   private values: unknown[] = [];
   private value: unknown;
+  /** The watermark that follows the current value. */
+  private dueWatermark: number | undefined;
   private currentShard: OpenShard | undefined;
   private currentId = "";
   private readonly origin: UnitOrigin;
@@ -165,12 +169,22 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
 
   /** Takes the next value of the input; a record is passed when its last value is taken. */
   feedOne(input: RecordsInput): void {
+    this.passWatermark();
     if (this.values.length === 0) this.decode(input.records[input.at] as SourceRecord);
     if (this.values.length > 0) {
       this.value = this.values.pop();
       this.units.record(this.origin, this.work);
     }
     if (this.values.length === 0) input.at++;
+    if (!this.units.interrupted) this.passWatermark();
+  }
+
+  /** The watermark that a record brought follows its unit of work and is not part of it: timers that fail are to blame themselves. */
+  passWatermark(): void {
+    const watermark = this.dueWatermark;
+    if (watermark === undefined) return;
+    this.dueWatermark = undefined;
+    this.output.watermark(watermark);
   }
 
   private decode(record: SourceRecord): void {
@@ -198,9 +212,15 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
   private take(value: unknown): void {
     const { spec } = this;
     const timestamp = spec.timestamps === undefined ? this.current.arrivalTime : this.timestampOf(value);
+    const watermarks = this.currentShard?.watermarks;
+    if (watermarks !== undefined) {
+      try {
+        this.dueWatermark = watermarks.onRecord(value, timestamp);
+      } catch (error) {
+        throw blame(error, this.uid);
+      }
+    }
     this.output.emit(value, timestamp);
-    const watermark = this.currentShard?.watermarks?.onRecord(value, timestamp);
-    if (watermark !== undefined) this.output.watermark(watermark);
   }
 
   reject(reason: string, bytes?: Uint8Array): void {
@@ -218,7 +238,7 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
     }
     if (typeof timestamp === "number" && Number.isInteger(timestamp) && timestamp <= timestampMax && timestamp >= -timestampMax)
       return timestamp;
-    const shown = typeof timestamp === "number" || timestamp === undefined ? String(timestamp) : JSON.stringify(timestamp);
+    const shown = typeof timestamp === "object" && timestamp !== null ? "an object" : String(timestamp);
     throw new MillraceError("invalid", `no valid timestamp (whole epoch milliseconds within ±8.64e15): ${shown}`, {
       context: { operator: this.uid },
     });

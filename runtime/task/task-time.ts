@@ -65,24 +65,32 @@ function restoreValve(stored: StoredValve | undefined, inputs: readonly string[]
   return valve;
 }
 
-/** Puts operators with one input where their only input stands. */
-export function restoreWatermarks(task: Timed): void {
+/** Puts operators with one input where their only input stands, and not before where they stood themselves. */
+export function restoreWatermarks(task: Timed, progress: Progress): void {
   const at = new Map<string, number>();
   for (const [uid, source] of task.sources) at.set(uid, source.time);
   for (const node of task.chain.nodes) {
     const upstream = task.plan.job.operators.get(node.uid)?.node.inputs.find(({ from }) => at.has(from))?.from;
-    if (node.valve === undefined && upstream !== undefined) node.current = at.get(upstream) ?? minWatermark;
+    const stored = progress.valves.get(node.uid) as StoredValve | undefined;
+    const floor = stored === undefined ? minWatermark : loadWatermark(stored.watermark);
+    if (node.valve === undefined && upstream !== undefined) node.current = Math.max(floor, at.get(upstream) ?? minWatermark);
     at.set(node.uid, node.current);
   }
 }
 
-/** The valves as plain data, for the commit. */
+/**
+ * The valves as plain data, for the commit; of other operators with timers only where they stand: at another parallelism they may
+ * have a valve.
+ */
 export function valveProgress(chain: Chain): Map<string, StoredValve> {
   const valves = new Map<string, StoredValve>();
-  for (const { uid, valve } of chain.nodes) {
-    if (valve === undefined) continue;
-    const inputs = [...valve.snapshot()].map(([name, status]) => [name, { ...status, at: storeWatermark(status.at) }] as const);
-    valves.set(uid, { watermark: storeWatermark(valve.watermark), inputs });
+  for (const { uid, valve, state, current } of chain.nodes) {
+    if (valve !== undefined) valves.set(uid, { watermark: storeWatermark(valve.watermark), inputs: storedInputs(valve) });
+    else if (state !== undefined) valves.set(uid, { watermark: storeWatermark(current), inputs: undefined });
   }
   return valves;
+}
+
+function storedInputs(valve: WatermarkValve): StoredValve["inputs"] {
+  return [...valve.snapshot()].map(([name, status]) => [name, { ...status, at: storeWatermark(status.at) }] as const);
 }

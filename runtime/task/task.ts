@@ -26,6 +26,7 @@ import type { Frame } from "../streaming/frame.ts";
 import type { ValveChange } from "../time/watermark-valve.ts";
 import { maxWatermark, minWatermark } from "../time/watermark.ts";
 import { buildChain, type Chain } from "./chain.ts";
+import { blame } from "./blame.ts";
 import { ChannelInput, type FramesInput } from "./channel-input.ts";
 import type { ChainNode, NodeState, TaskShared } from "./chain-node.ts";
 import type { NodeOutput } from "./node-output.ts";
@@ -87,8 +88,12 @@ export class Task implements TaskShared, UnitKeeper {
   private readonly frameOrigin: UnitOrigin;
   private barrierDue: Barrier | undefined;
   private declined: Barrier | undefined;
+  /** The source whose records are being taken in. */
+  private reading: SourceInput | undefined;
   private moved = false;
+  private announced: boolean;
   private wokenAt = Infinity;
+  private readonly rowWriter = new ByteWriter(1 << 16);
 
   /** `earlier`: an instance of this task that stood at a commit before `head`; its state is taken over, and `replay` brings it up. */
   constructor(plan: TaskPlan, start: TaskStart, head: Seq, earlier?: Task) {
@@ -116,14 +121,14 @@ export class Task implements TaskShared, UnitKeeper {
     for (const uid of plan.stage.sources) this.sources.set(uid, this.createSource(uid, start.progress.sources.get(uid)));
     for (const [uid, state] of start.progress.sinks) this.chain.sinks.get(uid)?.writer.restore(state);
     createValves(this, start.progress);
-    this.restoreTime();
+    restoreWatermarks(this, start.progress);
     this.frameOrigin = {
       kind: "record",
       shard: "inbox",
       position: () => this.framePosition,
       bytes: () => encodeValue((this.element as Element & { kind: "record" }).value),
     };
-    if (head === 0) this.announceTime();
+    this.announced = head > 0;
   }
 
   private get states(): ReadonlyMap<string, NodeState> {
@@ -172,24 +177,21 @@ export class Task implements TaskShared, UnitKeeper {
     return writer;
   }
 
-  private restoreTime(): void {
-    restoreWatermarks(this);
-  }
-
   /**
-   * A task that goes on from a checkpoint tells those after it where its time stands, since their channels are new; and its own
-   * operators, since a source that has ended will say nothing any more.
+   * A task that goes on from a checkpoint tells the operators after each valve and each source where its time stands: the inputs of
+   * their valves are new, those of this task's own chain too. What operators know already fires nothing.
    */
   private announceTime(): void {
-    for (const [uid, source] of this.sources) {
-      const watermark = source.time;
-      if (watermark > minWatermark) {
-        this.moved = true;
-        this.chain.sourceOutputs.get(uid)?.watermark(watermark);
-      }
-      if (source.idle) this.chain.sourceOutputs.get(uid)?.statusAcross(false);
-    }
-    for (const node of this.chain.nodes) if (node.current > minWatermark) node.output.watermarkAcross(node.current);
+    this.announced = true;
+    for (const { output, valve, current } of this.chain.nodes) if (valve !== undefined) this.announce(output, current, false);
+    for (const [uid, source] of this.sources)
+      this.announce(this.chain.sourceOutputs.get(uid) as NodeOutput, source.time, source.idle);
+  }
+
+  private announce(output: NodeOutput, watermark: number, idle: boolean): void {
+    if (watermark > minWatermark) output.watermark(watermark);
+    if (idle) output.status(false);
+    this.moved ||= idle || watermark > minWatermark;
   }
 
   // ---- one step ----
@@ -199,6 +201,7 @@ export class Task implements TaskShared, UnitKeeper {
     this.units.guarded = guarded;
     this.now = Math.max(this.now, now);
     for (const store of this.chain.stores) store.turn++;
+    if (!this.announced) this.announceTime();
     for (const node of this.chain.nodes) {
       if (node.state !== undefined && node.state.store.earliestTimer("processingTime") <= this.now) {
         this.moved = true;
@@ -211,15 +214,17 @@ export class Task implements TaskShared, UnitKeeper {
   feedRecords(input: RecordsInput): FeedStatus {
     const source = this.sources.get(input.source);
     assert(source !== undefined, `task ${this.plan.task} has no source ${input.source}`);
+    this.reading = source;
+    source.passWatermark();
     source.skipKnown(input);
-    if (input.at >= input.records.length) return "done";
+    if (input.at >= input.records.length) return this.units.guarded && this.blocked ? "blocked" : "done";
     this.moved = true;
     this.applyChange(source.begin(input, this.now), this.chain.sourceOutputs.get(input.source) as NodeOutput);
     const { records } = input;
     const bytesMax = this.plan.limits.outputBytesMax;
     let status: FeedStatus = "done";
     while (input.at < records.length) {
-      if (this.units.interrupted) {
+      if (this.units.guarded && this.blocked) {
         status = "blocked";
         break;
       }
@@ -230,7 +235,7 @@ export class Task implements TaskShared, UnitKeeper {
       }
     }
     source.end(input);
-    return status;
+    return status === "done" && this.units.guarded && this.blocked ? "blocked" : status;
   }
 
   /** How many bytes of frames the open commit has gathered. */
@@ -281,7 +286,7 @@ export class Task implements TaskShared, UnitKeeper {
     const { frame } = this;
     if (frame === undefined) return this.barrierDue === undefined ? "done" : "barrier";
     while (!frame.elements.done) {
-      if (this.units.interrupted) return "blocked";
+      if (this.units.guarded && this.blocked) return "blocked";
       this.takeElement(frame.channel, readElement(frame.elements));
     }
     this.frame = undefined;
@@ -497,11 +502,19 @@ export class Task implements TaskShared, UnitKeeper {
     const rows: RowChanges[] = [];
     for (const store of this.chain.stores) {
       if (store.dirtyRows.length === 0) continue;
-      const writer = new ByteWriter(store.dirtyRows.length * 32);
-      if (store.writeChanges(writer, seq) > 0)
-        rows.push({ operator: store.operator, schema: store.schema, bytes: writer.take() });
+      this.rowWriter.clear();
+      if (this.writeChanges(store, seq) > 0)
+        rows.push({ operator: store.operator, schema: store.schema, bytes: this.rowWriter.take() });
     }
     return rows;
+  }
+
+  private writeChanges(store: KeyedStore, seq: Seq): number {
+    try {
+      return store.writeChanges(this.rowWriter, seq);
+    } catch (error) {
+      throw blame(error, store.operator);
+    }
   }
 
   private takeEffects(end: CommitEnd): Effect[] {
@@ -573,6 +586,20 @@ export class Task implements TaskShared, UnitKeeper {
 
   // ---- what units need ----
 
+  partitionKey(): string {
+    return (this.reading as SourceInput).partitionKey;
+  }
+
+  /** Only nodes after it matter: the last one that waits can always go on. */
+  pauses(node: ChainNode): boolean {
+    if (!this.units.guarded) return false;
+    for (const later of this.nodesDownstreamFirst) {
+      if (later === node) return false;
+      if (later.blocked) return true;
+    }
+    return false;
+  }
+
   mark(): void {
     for (const store of this.chain.stores) store.startUnit();
     this.outputMark = {
@@ -590,6 +617,16 @@ export class Task implements TaskShared, UnitKeeper {
     for (const [uid, length] of mark.sinks) this.chain.sinks.get(uid)?.truncate(length);
     this.deadLetters.length = mark.letters;
     this.outputMark = undefined;
+  }
+
+  check(): void {
+    for (const store of this.chain.stores) {
+      try {
+        store.checkUnit();
+      } catch (error) {
+        throw blame(error, store.operator);
+      }
+    }
   }
 
   forget(): void {

@@ -5,7 +5,8 @@
  * breaks the task, and the driver runs the batch again guarded. *Guarded*: rows are copied when first touched and outputs are
  * marked, so each failing unit is taken back by itself and its record goes to the dead letters (DESIGN §7, L14).
  *
- * U1 In guarded mode a unit that waits for state is finished before the next one begins (`interrupted`).
+ * U1 In guarded mode a unit that waits for state is finished before the next one begins (`interrupted`), and a record's unit begins
+ *    only when nothing waits: a watermark that waits for timers cannot pass an open unit.
  */
 import type { Key } from "../api/key.ts";
 import type { MillraceError } from "../base/errors.ts";
@@ -22,6 +23,8 @@ export interface UnitKeeper {
   /** From now on changes can be taken back. */
   mark(): void;
   takeBack(): void;
+  /** Throws, blamed on an operator, when what the unit has done cannot be stored. */
+  check(): void;
   forget(): void;
   /** True when records wait for state somewhere in the chain. */
   waiting(): boolean;
@@ -76,8 +79,11 @@ export class Units {
   }
 
   private attempt(work: () => void): void {
+    let waiting = false;
     try {
       work();
+      waiting = this.keeper.waiting();
+      if (!waiting) this.keeper.check();
     } catch (error) {
       if (!this.mayDrop(error)) throw error;
       const origin = this.open as UnitOrigin;
@@ -86,7 +92,7 @@ export class Units {
       this.keeper.deadLetter(origin, error);
       return;
     }
-    if (this.keeper.waiting()) return;
+    if (waiting) return;
     this.open = undefined;
     this.keeper.forget();
   }

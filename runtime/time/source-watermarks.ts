@@ -215,7 +215,7 @@ export class SourceWatermarks {
   }
 
   get #boundMs(): number {
-    return this.#spec.kind === "bounded" ? this.#spec.boundMs : 0;
+    return this.#spec.boundMs ?? 0;
   }
 
   /** When now − bound reaches the next grid point; in the past while there is no watermark at all. */
@@ -225,7 +225,8 @@ export class SourceWatermarks {
 
   #track(id: string, seenAt: number, generatorState: unknown): void {
     const generator = createGenerator(this.#spec, generatorState);
-    this.#shards.set(id, new ShardWatermarks(id, this.#valve, generator, this.#stepMs, seenAt));
+    const stepMs = this.#spec.kind === "custom" && this.#spec.offGrid === true ? 1 : this.#stepMs;
+    this.#shards.set(id, new ShardWatermarks(id, this.#valve, generator, stepMs, seenAt));
   }
 
   #shown(change: ValveChange): ValveChange {

@@ -1,24 +1,24 @@
 /**
  * The schedule of rows that have timers, for one time domain of one operator, in memory. It owns no timers: a row knows its own,
- * and stands here once, at the earliest of them.
+ * and stands here once, at the earliest of them or before.
  *
- * Q1 An entry is valid when `row.queuedAt` is its bucket's time; any other is stale and skipped. Only the queue writes
- *    `queuedAt`.
+ * Q1 An entry is valid when `row.queuedIn` is its bucket; any other is stale and skipped. Only the queue writes `queuedIn`.
  * Q2 Rows come out by (timestamp, compare), however and in whatever order they were scheduled.
  * Q3 A row is queued again lazily: one whose earliest timer has moved on since (it was deleted) is moved when it is met.
- * Q4 Stale entries never outnumber the valid ones by more than a constant, in each bucket and in the heap.
+ * Q4 Stale entries never outnumber the valid ones by more than a constant, in each bucket and in the heaps.
+ * Q5 Rows before the horizon stand at their exact times; those after it only at the second or so in which they are due, until it
+ *    comes: the timers of sessions move with each record, and most have moved on by then.
  *
- * Windows put very many rows at few timestamps, so rows stand in one bucket per timestamp, and only the distinct timestamps
- * are in a heap.
+ * Windows put very many rows at few timestamps, so rows stand in buckets, and only the buckets' times are in heaps.
  */
 import { sortByHash } from "./canonical-order.ts";
 import { NumberHeap } from "./number-heap.ts";
 
 /** A row with timers. */
 export interface Scheduled {
-  /** Where the row stands in the queue, epoch ms; Infinity when it does not. Begins as Infinity, then the queue's alone. */
-  queuedAt: number;
-  /** The row's earliest timer now; Infinity when it has none. */
+  /** Where the row stands in the queue; undefined when it does not. Begins so, then the queue's alone. */
+  queuedIn: Bucket<any> | undefined;
+  /** The row's earliest timer now, whole ms; Infinity when it has none. */
   earliest(): number;
 }
 
@@ -28,24 +28,29 @@ export interface DueRows<R> {
   readonly rows: readonly R[];
 }
 
-interface Bucket<R> {
+/** Rows that stand at one time. */
+export interface Bucket<R> {
   readonly at: number;
+  readonly line: { forget(row: R): void };
   readonly rows: R[];
-  /** Rows whose `queuedAt` is `at`. */
+  /** Rows whose `queuedIn` it is. */
   valid: number;
 }
 
 /** Below this many stale entries tidying is not worth its while. */
 const staleAllowed = 16;
 
+/** What is after the horizon is told apart by so much. */
+const spanMs = 1024;
+
 export class TimerQueue<R extends Scheduled> {
   readonly #compare: (a: R, b: R) => number;
   readonly #hashOf: ((row: R) => number) | undefined;
-  readonly #buckets = new Map<number, Bucket<R>>();
-  /** Every bucket's time, and times whose buckets are gone. */
-  readonly #times = new NumberHeap();
-  /** The bucket that took the last row: successive rows mostly share a timestamp. */
-  #last: Bucket<R> | undefined;
+  /** At exact times, before the horizon. */
+  readonly #near = new Line<R>();
+  /** At the beginnings of spans, from the horizon on. */
+  readonly #far = new Line<R>();
+  #horizon = Number.NEGATIVE_INFINITY;
   #size = 0;
 
   /**
@@ -64,27 +69,28 @@ export class TimerQueue<R extends Scheduled> {
 
   /** What is held in memory, stale entries included. */
   footprint(): { entries: number; times: number } {
-    let entries = 0;
-    for (const bucket of this.#buckets.values()) entries += bucket.rows.length;
-    return { entries, times: this.#times.size };
+    const [near, far] = [this.#near.footprint(), this.#far.footprint()];
+    return { entries: near.entries + far.entries, times: near.times + far.times };
   }
 
   /** Queues the row at `at` unless it stands there or earlier already. An infinite `at` is no timer. */
   schedule(row: R, at: number): void {
-    if (!(at < row.queuedAt)) return;
-    if (row.queuedAt !== Number.POSITIVE_INFINITY) this.#forgetEntry(row);
-    row.queuedAt = at;
+    if (!(at < Number.POSITIVE_INFINITY)) return;
+    const near = at < this.#horizon;
+    const time = near ? at : Math.floor(at / spanMs) * spanMs;
+    if (row.queuedIn !== undefined) {
+      if (row.queuedIn.at <= time) return;
+      this.remove(row);
+    }
     this.#size++;
-    const bucket = this.#bucketAt(at);
-    bucket.rows.push(row);
-    bucket.valid++;
+    (near ? this.#near : this.#far).add(row, time);
   }
 
   /** Takes the row out: it was evicted, or has no timers left. */
   remove(row: R): void {
-    if (row.queuedAt === Number.POSITIVE_INFINITY) return;
-    this.#forgetEntry(row);
-    row.queuedAt = Number.POSITIVE_INFINITY;
+    if (row.queuedIn === undefined) return;
+    this.#size--;
+    row.queuedIn.line.forget(row);
   }
 
   /** Takes all these rows out. */
@@ -97,11 +103,8 @@ export class TimerQueue<R extends Scheduled> {
    * that row's timer was deleted since.
    */
   peek(): number {
-    for (;;) {
-      const at = this.#times.peek();
-      if (at === Number.POSITIVE_INFINITY || this.#buckets.has(at)) return at;
-      this.#times.pop();
-    }
+    while (this.#far.earliest() <= this.#near.earliest() && this.#far.earliest() < Number.POSITIVE_INFINITY) this.#openSpan();
+    return this.#near.earliest();
   }
 
   /**
@@ -109,71 +112,116 @@ export class TimerQueue<R extends Scheduled> {
    * until then, since firing may schedule more. Whoever fires a row schedules it again at its next timer.
    */
   popDue(upTo: number): DueRows<R> | undefined {
-    for (;;) {
+    while (Math.min(this.#near.earliest(), this.#far.earliest()) <= upTo) {
       const at = this.peek();
       if (at > upTo || at === Number.POSITIVE_INFINITY) return undefined;
       const rows = this.#take(at);
       if (rows.length > 0) return { at, rows };
     }
+    return undefined;
   }
 
-  /** Empties the earliest bucket; rows that have no timer there go to where their next one is. */
+  /** Moves the horizon past the next span: its rows go to where their timers are now. */
+  #openSpan(): void {
+    const from = this.#far.earliest();
+    const rows = this.#far.take(from);
+    this.#horizon = from + spanMs;
+    this.#size -= rows.length;
+    for (const row of rows) this.schedule(row, row.earliest());
+  }
+
+  /** Empties a bucket of an exact time; rows that have no timer there go to where their next one is. */
   #take(at: number): R[] {
-    this.#times.pop();
-    const bucket = this.#buckets.get(at)!;
-    this.#drop(bucket);
+    const rows = this.#near.take(at);
+    this.#size -= rows.length;
     const due: R[] = [];
-    for (const row of bucket.rows) {
-      if (row.queuedAt !== at) continue;
-      row.queuedAt = Number.POSITIVE_INFINITY;
-      this.#size--;
+    for (const row of rows) {
       const earliest = row.earliest();
       if (earliest > at) this.schedule(row, earliest);
       else due.push(row);
     }
     return this.#hashOf === undefined ? due.sort(this.#compare) : sortByHash(due, this.#hashOf, this.#compare);
   }
+}
 
-  #bucketAt(at: number): Bucket<R> {
-    if (this.#last?.at === at) return this.#last;
-    let bucket = this.#buckets.get(at);
-    if (bucket === undefined) {
-      bucket = { at, rows: [], valid: 0 };
-      this.#buckets.set(at, bucket);
-      this.#times.push(at);
-      this.#tidyTimes();
+/** Buckets in the order of their times. */
+class Line<R extends Scheduled> {
+  readonly #buckets = new Map<number, Bucket<R>>();
+  /** Every bucket's time, and times whose buckets are gone. */
+  readonly #times = new NumberHeap();
+  /** The bucket that took the last row: successive rows mostly share a time. */
+  #last: Bucket<R> | undefined;
+
+  add(row: R, at: number): void {
+    const bucket = this.#last?.at === at ? this.#last : this.#bucketAt(at);
+    row.queuedIn = bucket;
+    bucket.rows.push(row);
+    bucket.valid++;
+  }
+
+  /** The earliest bucket's time, Infinity when there is none. */
+  earliest(): number {
+    for (;;) {
+      const at = this.#times.peek();
+      if (at === Number.POSITIVE_INFINITY || this.#buckets.has(at)) return at;
+      this.#times.pop();
     }
-    return (this.#last = bucket);
+  }
+
+  /** Empties the bucket at `at`. */
+  take(at: number): R[] {
+    const bucket = this.#buckets.get(at) as Bucket<R>;
+    this.#drop(bucket);
+    const rows: R[] = [];
+    for (const row of bucket.rows) {
+      if (row.queuedIn !== bucket) continue;
+      row.queuedIn = undefined;
+      rows.push(row);
+    }
+    return rows;
   }
 
   /** Makes the row's entry stale. */
-  #forgetEntry(row: R): void {
-    const bucket = this.#buckets.get(row.queuedAt)!;
+  forget(row: R): void {
+    const bucket = row.queuedIn as Bucket<R>;
+    row.queuedIn = undefined;
     bucket.valid--;
-    this.#size--;
     if (bucket.valid === 0) this.#drop(bucket);
     else if (bucket.rows.length > 2 * bucket.valid + staleAllowed) compact(bucket);
+  }
+
+  footprint(): { entries: number; times: number } {
+    let entries = 0;
+    for (const bucket of this.#buckets.values()) entries += bucket.rows.length;
+    return { entries, times: this.#times.size };
+  }
+
+  #bucketAt(at: number): Bucket<R> {
+    let bucket = this.#buckets.get(at);
+    if (bucket === undefined) {
+      bucket = { at, line: this, rows: [], valid: 0 };
+      this.#buckets.set(at, bucket);
+      this.#times.push(at);
+      if (this.#times.size > 2 * this.#buckets.size + staleAllowed) this.#times.reset(this.#buckets.keys());
+    }
+    return (this.#last = bucket);
   }
 
   #drop(bucket: Bucket<R>): void {
     this.#buckets.delete(bucket.at);
     if (this.#last === bucket) this.#last = undefined;
   }
-
-  #tidyTimes(): void {
-    if (this.#times.size > 2 * this.#buckets.size + staleAllowed) this.#times.reset(this.#buckets.keys());
-  }
 }
 
 /** Leaves one entry of each valid row: a row that left and came back has two that look valid. */
 function compact<R extends Scheduled>(bucket: Bucket<R>): void {
-  const { at, rows } = bucket;
+  const { rows } = bucket;
   let kept = 0;
   for (const row of rows) {
-    if (row.queuedAt !== at) continue;
-    row.queuedAt = Number.NaN;
+    if (row.queuedIn !== bucket) continue;
+    row.queuedIn = undefined;
     rows[kept++] = row;
   }
   rows.length = kept;
-  for (const row of rows) row.queuedAt = at;
+  for (const row of rows) row.queuedIn = bucket;
 }

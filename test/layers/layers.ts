@@ -44,7 +44,7 @@ export const layers: readonly Layer[] = [
   pure(api, [base]),
   pure(plan, [base, api], ["crypto"]),
   pure(streaming, [base, api], ["buffer", "crypto", "zlib"]),
-  pure(state, [base, api, streaming], ["buffer"]),
+  pure(state, [base, api, streaming], ["buffer", "crypto"]),
   pure(time, [base, api, streaming, state]),
   pure("runtime/snapshots", [base, api, plan, streaming, state, time], ["buffer", "crypto", "zlib"]),
   pure("runtime/operators", [base, api, plan, ...cornerstones]),

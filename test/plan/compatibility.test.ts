@@ -45,7 +45,6 @@ describe("what a job stores", () => {
         hash: "murmur3",
         states: [
           { name: "contents", kind: "value", version: 2, migrates: true },
-          { name: "merging", kind: "value", version: 0, migrates: false },
           { name: "window.fired", kind: "map", version: 0, migrates: false },
         ],
       },

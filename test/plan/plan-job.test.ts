@@ -267,7 +267,7 @@ describe("options", () => {
       checkpointTimeoutMs: 600_000,
       checkpointMinPauseMs: 0,
       checkpointsRetained: 3,
-      tolerableCheckpointFailures: 0,
+      tolerableCheckpointFailures: Number.MAX_SAFE_INTEGER,
       onUserError: "deadLetter",
       watermarkStepMs: 1_000,
       statePlacement: "cooling",

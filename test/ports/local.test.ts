@@ -57,6 +57,18 @@ describe("local: a directory", () => {
     assert.deepEqual(await two.journal.write(task, entry(1)), { outcome: "lost", seq: 1, by: "a" });
   });
 
+  it("goes on where its creation was cut short", async () => {
+    const empty = newDirectory();
+    writeFileSync(storeOf(empty), "");
+    const withoutTables = newDirectory();
+    const database = new DatabaseSync(storeOf(withoutTables));
+    database.exec("PRAGMA journal_mode = WAL");
+    database.close();
+    for (const directory of [empty, withoutTables]) {
+      assert.deepEqual(await (await openForTest({}, directory)).journal.write(task, entry(1)), { outcome: "written" });
+    }
+  });
+
   it("belongs to one job", async () => {
     const directory = newDirectory();
     await openForTest({ job: "pageviews" }, directory);
@@ -130,6 +142,24 @@ describe("local: a directory", () => {
     writeFileSync(storeOf(writable), "");
     chmodSync(storeOf(writable), 0o444);
     assert.match(openAsNobody(writable), /^invalid: no permission to write to the store/);
+  });
+
+  it("kept locked by another process is unavailable after a while, and then goes on", async () => {
+    const directory = newDirectory();
+    const ports = await openForTest({ busyTimeoutMs: 50 }, directory);
+    const other = new DatabaseSync(storeOf(directory));
+    other.exec("BEGIN IMMEDIATE");
+    const refused = await Promise.allSettled([
+      ports.journal.write(task, entry(1)),
+      ports.journal.write(id<TaskId>("count/1"), entry(1)),
+    ]);
+    for (const result of refused) {
+      assert.ok(result.status === "rejected" && failsAs("unavailable", /another process keeps the store locked/)(result.reason));
+    }
+    assert.equal((await ports.journal.tail(task, 0)).entries.length, 0);
+    other.exec("COMMIT");
+    other.close();
+    assert.deepEqual(await ports.journal.write(task, entry(1)), { outcome: "written" });
   });
 
   it("closed is not used again", async () => {

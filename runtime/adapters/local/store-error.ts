@@ -20,6 +20,7 @@ const fileMeanings: Readonly<Record<string, readonly [ErrorKind, string]>> = {
   EACCES: ["invalid", "no permission to write to the directory, check who owns it"],
   EPERM: ["invalid", "no permission to write to the directory, check who owns it"],
   EROFS: ["invalid", "the directory is on a read-only file system, choose another"],
+  ENOENT: ["invalid", "the directory cannot be made there, check the path and that its file system can be written to"],
   EEXIST: ["invalid", "the path is a file, name a directory"],
   ENOTDIR: ["invalid", "the path leads through a file, name a directory"],
   ENOSPC: ["unavailable", "no space is left on the disk: free some and try again"],

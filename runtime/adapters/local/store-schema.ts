@@ -67,9 +67,10 @@ export interface Identity {
 
 /** Throws `invalid` for a file that another program made, or a newer version of this one. Changes nothing. */
 export function checkFormat(database: DatabaseSync, path: string): "new" | "known" {
-  const version = readPragma(database, "user_version");
-  const application = readPragma(database, "application_id");
+  // In this order, since another process may be creating the store: whoever sees tables sees the marks that came with them.
   const { n: existing } = database.prepare("SELECT count(*) AS n FROM sqlite_schema").get() as { n: number };
+  const application = readPragma(database, "application_id");
+  const version = readPragma(database, "user_version");
   if (application === 0 && existing === 0) return "new";
   if (application !== applicationId) throw new MillraceError("invalid", `not a store of ours, choose another directory: ${path}`);
   if (version > formatVersion) {

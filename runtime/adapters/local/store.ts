@@ -126,32 +126,24 @@ export class Store {
     while (this.#pending.length > 0) {
       const batch = this.#pending;
       this.#pending = [];
-      if (!(await this.#commitTogether(batch))) for (const write of batch) await this.#commitAlone(write);
+      await this.#commitTogether(batch);
       // Who was just answered asks for its next write now, before the next transaction begins.
       await new Promise((resolve) => setImmediate(resolve));
     }
     this.#flushing = undefined;
   }
 
-  async #commitTogether(batch: readonly PendingWrite[]): Promise<boolean> {
-    if (batch.length === 1) return false;
+  async #commitTogether(batch: readonly PendingWrite[]): Promise<void> {
     try {
-      const values = await untilFree(
-        () => this.#inTransaction(this.#beginWrite, () => batch.map(({ run }) => run())),
-        this.#busyTimeoutMs,
-      );
+      const runAll = () => batch.map(({ run }) => run());
+      const values = await untilFree(() => this.#inTransaction(this.#beginWrite, runAll), this.#busyTimeoutMs);
       for (const [n, write] of batch.entries()) write.resolve(values[n]);
-      return true;
-    } catch {
-      return false;
-    }
-  }
-
-  async #commitAlone(write: PendingWrite): Promise<void> {
-    try {
-      write.resolve(await untilFree(() => this.#inTransaction(this.#beginWrite, write.run), this.#busyTimeoutMs));
     } catch (error) {
-      write.reject(storeError(error, this.path));
+      const othersMayFit = batch.length > 1 && !isBusy(error);
+      for (const write of batch) {
+        if (othersMayFit) await this.#commitTogether([write]);
+        else write.reject(storeError(error, this.path));
+      }
     }
   }
 

@@ -12,6 +12,7 @@ export function consoleSink<T>(): Sink<T, Mode> {
     name: "console",
     guarantee: "atLeastOnce",
     options: {},
+    accepts: ["append", "upsert", "retract"],
     createWriter: () => new ConsoleSinkWriter(),
   };
 }

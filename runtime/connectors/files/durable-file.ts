@@ -1,5 +1,6 @@
 /** Files that are there whole or not at all, also after a power failure. */
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { constants } from "node:fs";
+import { link, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errorCode, fileError } from "./file-errors.ts";
 import { openPartName } from "./part-name.ts";
@@ -29,7 +30,8 @@ export async function writeAt(
   bytes: Uint8Array,
   options: { readonly length?: number; readonly durable: boolean },
 ): Promise<void> {
-  const file = await openToChange(path);
+  // Made if need be, but never emptied: another may be writing the same.
+  const file = await open(path, constants.O_RDWR | constants.O_CREAT);
   try {
     let written = 0;
     while (written < bytes.length) {
@@ -43,17 +45,6 @@ export async function writeAt(
   }
 }
 
-async function openToChange(path: string) {
-  try {
-    return await open(path, "r+");
-  } catch (error) {
-    if (errorCode(error) !== "ENOENT") throw error;
-  }
-  // "a" makes the file without emptying one that another has just made.
-  await (await open(path, "a")).close();
-  return open(path, "r+");
-}
-
 /** Makes the names in a directory durable. */
 export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, "r");
@@ -65,12 +56,31 @@ export async function syncDirectory(path: string): Promise<void> {
 }
 
 export async function exists(path: string): Promise<boolean> {
+  return (await sizeOf(path)) !== undefined;
+}
+
+/** In bytes; undefined when there is no such file. */
+export async function sizeOf(path: string): Promise<number | undefined> {
   try {
-    await (await open(path, "r")).close();
-    return true;
+    return (await stat(path)).size;
   } catch (error) {
-    if (errorCode(error) === "ENOENT") return false;
+    if (errorCode(error) === "ENOENT") return undefined;
     throw error;
+  }
+}
+
+/**
+ * Gives a finished part its name; a file that has the name already stays as it is, and so does the part. A second name is made,
+ * which unlike a renaming never replaces a file; where the file system has no second names, it is renamed.
+ */
+export async function giveName(part: string, path: string): Promise<void> {
+  try {
+    await link(part, path);
+  } catch (error) {
+    const code = errorCode(error) ?? "";
+    if (code === "EEXIST" || (code === "ENOENT" && (await exists(path)))) return;
+    if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"].includes(code) || (await exists(path))) throw error;
+    await rename(part, path);
   }
 }
 

@@ -1,18 +1,22 @@
 /**
  * The decompressed bytes of a gzip file (RFC 1952, several members too).
  *
- * Driven by hand, one piece of input at a time: all that a piece decompresses to is in `#ready` before the next is put in. So
- * what a damaged file yields before the damage does not depend on timing, and a truncated one yields all it holds: zlib learns
- * of the end only after the last piece, and drops what it decompresses in the call in which it finds the end missing.
+ * Driven by hand, one piece of input at a time: all that a piece decompresses to is in `#ready` before the next is put in. zlib
+ * drops what it decompresses in the very call in which it fails, so
+ * - the end is told to it after the last piece, by itself: a truncated file yields all it holds;
+ * - after damage the file is decompressed once more, in smaller and smaller pieces where it failed: what lies before the damage
+ *   is not lost, and does not depend on how reads fell.
  */
 import { type FileHandle, open } from "node:fs/promises";
-import { constants, createGunzip, type Gunzip } from "node:zlib";
+import { createGunzip, type Gunzip } from "node:zlib";
 import { errorCode, fileError } from "./file-errors.ts";
 import type { ByteSource, BytesRead } from "./byte-source.ts";
 import { tooShort } from "./plain-bytes.ts";
 import type { Break } from "./record-cutter.ts";
 
 const inputBytes = 1 << 16;
+/** By how much pieces get smaller where decompression failed: in two steps to a single byte. */
+const refinement = 1 << 8;
 const outputBytes = 1 << 18;
 
 export class GunzipBytes implements ByteSource {
@@ -20,12 +24,19 @@ export class GunzipBytes implements ByteSource {
   readonly #handle: FileHandle;
   readonly #arrivalTime: number;
   readonly #from: number;
-  readonly #gunzip: Gunzip = createGunzip({ chunkSize: outputBytes });
   readonly #ready: Buffer[] = [];
   /** Of decompressed bytes, still to be passed over. */
   #toSkip: number;
+  /** Of the compressed input. */
   #offset = 0;
+  /** How many bytes were decompressed so far. */
+  #produced = 0;
+  /** Input from here on is put in in pieces of `#fineBytes`. */
+  #fineFrom = Infinity;
+  #fineBytes = inputBytes;
   #ended = false;
+  #failure: Error | undefined;
+  #gunzip: Gunzip;
   #broken: Break | undefined;
 
   private constructor(path: string, handle: FileHandle, arrivalTime: number, from: number) {
@@ -34,9 +45,7 @@ export class GunzipBytes implements ByteSource {
     this.#arrivalTime = arrivalTime;
     this.#from = from;
     this.#toSkip = from;
-    this.#gunzip.on("data", (bytes: Buffer) => this.#ready.push(bytes));
-    this.#gunzip.on("end", () => (this.#ended = true));
-    this.#gunzip.on("error", (error) => this.#fail(error));
+    this.#gunzip = this.#start();
   }
 
   static async open(path: string, arrivalTime: number, from: number): Promise<GunzipBytes> {
@@ -80,12 +89,41 @@ export class GunzipBytes implements ByteSource {
     throw tooShort(this.#path, this.#from);
   }
 
+  #start(): Gunzip {
+    const gunzip = createGunzip({ chunkSize: outputBytes });
+    gunzip.on("data", (bytes: Buffer) => {
+      this.#produced += bytes.length;
+      this.#ready.push(bytes);
+    });
+    gunzip.on("end", () => (this.#ended = true));
+    gunzip.on("error", (error) => (this.#failure = error));
+    return gunzip;
+  }
+
   async #feed(): Promise<void> {
-    const input = Buffer.allocUnsafe(inputBytes);
+    const from = this.#offset;
+    const fine = from >= this.#fineFrom;
+    const input = Buffer.allocUnsafe(fine ? this.#fineBytes : Math.min(inputBytes, this.#fineFrom - from));
     const length = await this.#readInto(input);
     this.#offset += length;
-    if (length > 0) await this.#put(input.subarray(0, length));
-    else await this.#finish();
+    await (length > 0 ? this.#put(input.subarray(0, length)) : this.#finish());
+    if (this.#failure !== undefined) this.#onFailure(this.#failure, from, length <= 1);
+  }
+
+  #onFailure(error: Error, at: number, exact: boolean): void {
+    if (exact) {
+      this.#broken = { reason: describeFailure(error), even: true };
+      this.#ended = true;
+      return;
+    }
+    this.#failure = undefined;
+    this.#fineFrom = at;
+    this.#fineBytes = Math.max(1, this.#fineBytes / refinement);
+    this.#offset = 0;
+    this.#toSkip += this.#produced - this.#ready.reduce((sum, bytes) => sum + bytes.length, 0);
+    this.#ready.length = 0;
+    this.#produced = 0;
+    this.#gunzip = this.#start();
   }
 
   async #readInto(input: Buffer): Promise<number> {
@@ -98,30 +136,30 @@ export class GunzipBytes implements ByteSource {
   }
 
   #put(input: Buffer): Promise<void> {
-    return new Promise((resolve) => {
-      this.#gunzip.write(input, (error) => {
-        if (error) this.#fail(error);
-        resolve();
-      });
-    });
+    return this.#until((done) => this.#gunzip.write(input, done));
   }
 
   #finish(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#gunzip.once("close", () => {
-        this.#ended = true;
-        resolve();
-      });
-      this.#gunzip.end();
+    return this.#until(() => this.#gunzip.end()).then(() => {
+      this.#ended = true;
     });
   }
 
-  #fail(error: Error): void {
-    const cut = errorCode(error) === "Z_BUF_ERROR" || (error as { errno?: number }).errno === constants.Z_BUF_ERROR;
-    const reason = cut
-      ? "the gzip data breaks off here: the file is not complete"
-      : `the gzip data is damaged here: ${error.message}`;
-    this.#broken ??= { reason, even: true };
-    this.#ended = true;
+  /** Begins something, and waits until it is done, or the stream is closed by its end or an error. */
+  #until(begin: (done: () => void) => void): Promise<void> {
+    return new Promise((resolve) => {
+      const gunzip = this.#gunzip;
+      const done = () => {
+        gunzip.off("close", done);
+        resolve();
+      };
+      gunzip.on("close", done);
+      begin(done);
+    });
   }
+}
+
+function describeFailure(error: Error): string {
+  if (errorCode(error) === "Z_BUF_ERROR") return "the gzip data breaks off here: the file is not complete";
+  return `the gzip data is damaged here: ${error.message}`;
 }

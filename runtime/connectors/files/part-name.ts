@@ -12,8 +12,11 @@
  * `seq` is the commit in which the file was begun. The same part of the same task in the same generation always has the same
  * name and the same bytes, because commits are decided once.
  */
+import { createHash } from "node:crypto";
+
 export interface PartId {
   readonly generation: number;
+  /** As parsed from a name: what `taskInNames` makes of it. */
   readonly task: string;
   readonly seq: number;
   /** Which of the files begun in that commit: 0, 1, … */
@@ -29,12 +32,24 @@ export interface PartNaming {
 
 export const quarantineFolder = ".quarantine";
 
+/** File systems take names of 255 bytes. */
+const taskCharactersMax = 120;
+
 /** Digits enough for files to sort in the order they were begun. */
 const seqDigits = 8;
 
 export function partFileName({ prefix, extension }: PartNaming, { generation, task, seq, n }: PartId): string {
   const further = n === 0 ? "" : `.${n}`;
-  return `${prefix}g${generation}-${encodeURIComponent(task)}-${String(seq).padStart(seqDigits, "0")}${further}.${extension}`;
+  return `${prefix}g${generation}-${encodeURIComponent(taskInNames(task))}-${String(seq).padStart(seqDigits, "0")}${further}.${extension}`;
+}
+
+/** How a task is called in names of files: itself, or, where a file system would find that too long, its beginning and a hash. */
+export function taskInNames(task: string): string {
+  if (encodeURIComponent(task).length <= taskCharactersMax) return task;
+  const beginning = encodeURIComponent(task)
+    .slice(0, taskCharactersMax - 20)
+    .replace(/(%[\dA-F]{2})+%?[\dA-F]?$|%[\dA-F]?$/, "");
+  return `${decodeURIComponent(beginning)}~${createHash("sha256").update(task).digest("hex").slice(0, 16)}`;
 }
 
 /** Undefined: not a finished file of this sink. */

@@ -63,7 +63,7 @@ export class RecordCutter {
 
   /** The position of the record taken last. */
   get position(): number {
-    return this.#longLine?.start ?? this.#chunk.base + this.#at + (this.#breakTaken ? 1 : 0);
+    return this.#longLine?.start ?? this.#chunk.base + this.#at;
   }
 
   get ended(): boolean {
@@ -105,10 +105,12 @@ export class RecordCutter {
    */
   take(into: SourceRecord[], room: Room): boolean {
     while (room.records > 0) {
-      const start = this.#at;
-      const lineEnd = this.#longLine === undefined ? this.#findRecordEnd(start) : this.#findLineEnd(start);
-      if (lineEnd < 0) return this.#takeUnfinished(into, room);
-      if (!this.#takeLine(into, room, lineEnd, lineEnd + 1)) return true;
+      const lineEnd = this.#longLine === undefined ? this.#findRecordEnd() : this.#findLineEnd(this.#at);
+      if (lineEnd >= 0) {
+        if (!this.#takeLine(into, room, lineEnd, lineEnd + 1)) return true;
+      } else if (!this.#skipsLongLine()) {
+        return this.#ended && this.#takeEnd(into, room);
+      }
     }
     return true;
   }
@@ -118,7 +120,8 @@ export class RecordCutter {
     return ascii === undefined ? bytes.indexOf(lineFeed, from) : ascii.indexOf("\n", from);
   }
 
-  #findRecordEnd(from: number): number {
+  #findRecordEnd(): number {
+    const from = this.#firstByte();
     const end = this.#findLineEnd(from);
     const framing = this.#framing;
     if (framing.kind === "lines" || !this.#hasQuote(from, end)) return end;
@@ -141,7 +144,10 @@ export class RecordCutter {
     const start = this.#firstByte();
     const end = lineEnd > start && chunk.bytes[lineEnd - 1] === carriageReturn ? lineEnd - 1 : lineEnd;
     const length = end - start;
-    if (length > this.#maxRecordBytes) return this.#takeLongLine(into, room, this.#longLineFrom(start, end), lineEnd, next);
+    if (length > this.#maxRecordBytes) {
+      this.#beginLongLine(start);
+      return true;
+    }
     if (length > room.bytes && into.length > 0) return false;
     this.#at = next;
     if (length === 0) return true;
@@ -157,38 +163,37 @@ export class RecordCutter {
     return marked ? byteOrderMark.length : this.#at;
   }
 
-  /** No line end among the bytes at hand. */
-  #takeUnfinished(into: SourceRecord[], room: Room): boolean {
+  /** Without a line end among the bytes at hand: true when they turn out to be a long line, of which more is to be looked at. */
+  #skipsLongLine(): boolean {
     const { length } = this.#chunk.bytes;
-    if (this.#ended) return this.#takeEnd(into, room);
     const start = this.#firstByte();
     // One more, since the last byte may yet be part of the line end.
-    if (this.#longLine === undefined && length - start > this.#maxRecordBytes + 1)
-      this.#longLine = this.#longLineFrom(start, length);
-    if (this.#longLine !== undefined) this.#at = length;
-    return false;
+    const begins = this.#longLine === undefined && length - start > this.#maxRecordBytes + 1;
+    if (begins) this.#beginLongLine(start);
+    else if (this.#longLine !== undefined) this.#at = length;
+    return begins;
   }
 
+  /** Goes on behind the bytes that are kept: the next line end, be it in quotes or not, ends the line, however reads fell (D1). */
+  #beginLongLine(start: number): void {
+    const kept = start + this.#maxRecordBytes;
+    this.#longLine = { head: Buffer.from(this.#chunk.bytes.subarray(start, kept)), start: this.#chunk.base + start };
+    this.#at = kept;
+  }
+
+  /** The line that the data ends in, and the record that says why it ends there. */
   #takeEnd(into: SourceRecord[], room: Room): boolean {
-    const { length } = this.#chunk.bytes;
+    const { base, bytes } = this.#chunk;
+    const { length } = bytes;
     const broken = this.#break;
-    const unfinished = this.#longLine !== undefined || this.#at < length;
-    if (unfinished && (broken === undefined || this.#longLine !== undefined)) {
-      if (!this.#takeLine(into, room, length, length)) return true;
-      if (room.records === 0) return true;
-    }
+    const unfinished = this.#longLine !== undefined || (broken === undefined && this.#at < length);
+    if (unfinished && (!this.#takeLine(into, room, length, length) || room.records === 0)) return true;
+    if (this.#longLine !== undefined) return this.#takeEnd(into, room);
     if (broken === undefined || this.#breakTaken || !(broken.even || this.#at < length)) return false;
-    const { rest } = this;
-    if (!this.#reject(into, room, broken.reason, rest.subarray(0, this.#maxRecordBytes), this.#chunk.base + length + 1))
-      return true;
+    if (!this.#reject(into, room, broken.reason, this.rest, base + length + 1)) return true;
     this.#at = length;
     this.#breakTaken = true;
     return false;
-  }
-
-  #longLineFrom(start: number, end: number): LongLine {
-    const head = Buffer.from(this.#chunk.bytes.subarray(start, Math.min(end, start + this.#maxRecordBytes)));
-    return { head, start: this.#chunk.base + start };
   }
 
   #takeLongLine(into: SourceRecord[], room: Room, { head, start }: LongLine, lineEnd: number, next: number): boolean {

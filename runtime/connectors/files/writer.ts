@@ -8,23 +8,32 @@
  *    because the commit after it will not repeat it (R3).
  * O3 A generation taken back by a restore writes no more.
  */
-import { mkdir, readdir, rename, stat } from "node:fs/promises";
+import { mkdir, readdir, rename } from "node:fs/promises";
 import { createReadStream } from "node:fs";
 import { basename, join } from "node:path";
 import { crc32 } from "node:zlib";
 import { MillraceError } from "../../base/errors.ts";
-import type { TaskId } from "../../base/ids.ts";
 import type { Restored, SinkEffect } from "../../ports/sink-driver.ts";
 import type { SinkTarget } from "../sink-target.ts";
-import { exists, readIfThere, remove, syncDirectory, writeAt, writeWhole } from "./durable-file.ts";
+import { exists, giveName, readIfThere, remove, sizeOf, syncDirectory, writeAt, writeWhole } from "./durable-file.ts";
 import { errorCode, fileError } from "./file-errors.ts";
-import { fenceName, finishedName, parsePartFileName, type PartId, type PartNaming, quarantineFolder } from "./part-name.ts";
+import {
+  fenceName,
+  finishedName,
+  parsePartFileName,
+  type PartId,
+  type PartNaming,
+  quarantineFolder,
+  taskInNames,
+} from "./part-name.ts";
 import { decodePartOperation, type PublishOperation, type WriteOperation } from "./part-operation.ts";
+
+const nothing = new Uint8Array(0);
 
 export interface FileWriterOptions {
   readonly directory: string;
   readonly naming: PartNaming;
-  /** Whether every write waits for the disk; without, a power failure (not a crash of the process) can lose rows. Default true. */
+  /** Whether writes wait for the disk; without, a power failure (not a crash of the process) can lose rows. Default true. */
   readonly durable?: boolean;
 }
 
@@ -64,6 +73,8 @@ export class FileWriter implements SinkTarget {
     if (await exists(this.#path(file))) return;
     await mkdir(this.#directory, { recursive: true });
     await writeAt(this.#path(part), offset, bytes, { durable: this.#durable });
+    // Published meanwhile by another: then this was a new part that nobody needs.
+    if (await exists(this.#path(file))) await remove(this.#path(part));
   }
 
   async #publish(operation: PublishOperation): Promise<void> {
@@ -72,7 +83,7 @@ export class FileWriter implements SinkTarget {
     if (await exists(file)) await checkPublished(file, operation);
     else await this.#finish(part, file, operation);
     await remove(part);
-    await syncDirectory(this.#directory);
+    if (this.#durable) await syncDirectory(this.#directory);
   }
 
   /** Cuts off what does not belong to the part, and gives it its name when it is whole and on the disk. */
@@ -80,17 +91,9 @@ export class FileWriter implements SinkTarget {
     const written = await sizeOf(part);
     if (written === undefined && (await exists(file))) return; // Published by another since we looked.
     if (written === undefined || written < length) throw incomplete(`of ${length} bytes there are ${written ?? 0}`, part);
-    await writeAt(part, 0, new Uint8Array(0), { length, durable: true });
-    if ((await checksumOf(part)) !== checksum) throw incomplete("its checksum is another", part);
-    await this.#rename(part, file);
-  }
-
-  async #rename(part: string, file: string): Promise<void> {
-    try {
-      await rename(part, file);
-    } catch (error) {
-      if (errorCode(error) !== "ENOENT" || !(await exists(file))) throw error;
-    }
+    await writeAt(part, 0, nothing, { length, durable: this.#durable });
+    if ((await checksumOf(part)) === checksum) await giveName(part, file);
+    else if (!(await exists(file))) throw incomplete("its checksum is another", part);
   }
 
   async #takeBack(name: string, restored: Restored): Promise<void> {
@@ -129,7 +132,8 @@ export class FileWriter implements SinkTarget {
 /** Published after the restored commits. What generations before `from` left, earlier restores have judged. */
 function isBeyond({ generation, task, seq }: PartId, { from, lastSeq }: Restored): boolean {
   if (generation !== from) return generation > from;
-  return seq > (lastSeq.get(task as TaskId) ?? 0);
+  for (const [known, last] of lastSeq) if (taskInNames(known) === task) return seq > last;
+  return true;
 }
 
 function incomplete(what: string, part: string): MillraceError {
@@ -144,17 +148,14 @@ async function checkPublished(path: string, { length, crc32: checksum }: Publish
   throw new MillraceError("invalid", `${message}: ${path}`);
 }
 
-async function checksumOf(path: string): Promise<number> {
+/** Undefined when there is no such file. */
+async function checksumOf(path: string): Promise<number | undefined> {
   let checksum = 0;
-  for await (const bytes of createReadStream(path, { highWaterMark: 1 << 20 })) checksum = crc32(bytes, checksum);
-  return checksum;
-}
-
-async function sizeOf(path: string): Promise<number | undefined> {
   try {
-    return (await stat(path)).size;
+    for await (const bytes of createReadStream(path, { highWaterMark: 1 << 20 })) checksum = crc32(bytes, checksum);
   } catch (error) {
     if (errorCode(error) === "ENOENT") return undefined;
     throw error;
   }
+  return checksum;
 }

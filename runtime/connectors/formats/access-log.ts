@@ -24,16 +24,20 @@ export interface AccessLogEntry {
   readonly agent: string | undefined;
 }
 
-const quoted = String.raw`"([^"\\]*(?:\\.[^"\\]*)*)"`;
+const inQuotes = String.raw`([^"\\]*(?:\\.[^"\\]*)*)`;
+const quoted = `"${inQuotes}"`;
 // Repetitions that could be cut in several ways are bounded: a hostile line must not cost quadratic time.
 const line = new RegExp(
-  String.raw`^(\S+) \S+ (.{1,256}?) \[([^\]]{1,64})\] ${quoted} (\d{3}) (\d+|-)(?: ${quoted} ${quoted}(?: .*)?)?\s*$`,
+  String.raw`^(\S+) \S+ (.{1,256}?) \[([^\]]{1,64})\] ${quoted} (\d{3}) (\d+|-)(?: ${quoted} "${inQuotes}(?:"(?: .*)?|(?![^"\\])))?\s*$`,
 );
 const timeOfDay = /^(\d\d)\/(\w{3})\/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)$/;
 const request = /^(\S+) (.+) (HTTP\/\S+)$/;
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/** Lines of an access log. What follows the combined format's fields is passed over. For reading only. */
+/**
+ * Lines of an access log. What follows the combined format's fields is passed over, and the last of them may be cut off by the
+ * line's end: agents are long, and what they did is known without. For reading only.
+ */
 export function accessLog(): Format<AccessLogEntry> {
   const readOnly = "access logs are only read: write json() or csv()";
   return {

@@ -20,8 +20,9 @@ class TumblingAssigner implements Assigner {
   readonly merging = false;
   private readonly size: number;
   private readonly offset: number;
-  /** Records mostly fall into the window of the one before. */
-  private last: readonly [TimeWindow] = [timeWindow(0, 0)];
+  /** Records mostly fall into one of two windows: all state of a window shares one object. */
+  private recent: readonly [TimeWindow] = [timeWindow(0, 0)];
+  private other: readonly [TimeWindow] = this.recent;
 
   constructor(spec: WindowAssignerSpec & { kind: "tumbling" }) {
     this.eventTime = spec.time === "event";
@@ -30,11 +31,16 @@ class TumblingAssigner implements Assigner {
   }
 
   assign(_value: unknown, time: number): readonly TimeWindow[] {
-    const [window] = this.last;
-    if (time >= window.start && time < window.end) return this.last;
-    const start = tumblingStart(time, this.offset, this.size);
-    this.last = [timeWindow(start, start + this.size)];
-    return this.last;
+    const [window] = this.recent;
+    if (time >= window.start && time < window.end) return this.recent;
+    const { other } = this;
+    this.other = this.recent;
+    if (time >= other[0].start && time < other[0].end) this.recent = other;
+    else {
+      const start = tumblingStart(time, this.offset, this.size);
+      this.recent = [timeWindow(start, start + this.size)];
+    }
+    return this.recent;
   }
 }
 

@@ -1,22 +1,25 @@
 /** What a window holds: one value folded from its records, or the records themselves. */
 import type { WindowContents } from "../../api/graph.ts";
-import { ListHandle, type KeyedAccess, type Namespace, ValueHandle } from "../../state/keyed-access.ts";
+import { type CurrentNamespace, type KeyedAccess, ListHandle, ValueHandle } from "../../state/keyed-access.ts";
 
 /** Contents of the window that the namespace stands at. */
 export interface Contents {
-  add(value: unknown): void;
+  /** True when there were none before. */
+  add(value: unknown): boolean;
   readonly empty: boolean;
   /** What the result function sees: the folded result, or the list. */
   result(): unknown;
   /** Takes contents that were read by `raw` under another namespace. */
   merge(other: unknown): void;
   raw(): unknown;
+  /** Empties the contents, but keeps the window. */
+  purge(): void;
   clear(): void;
 }
 
-export function contentsOf(spec: WindowContents, access: KeyedAccess, state: number, namespace: Namespace): Contents {
-  if (spec.kind === "list") return new CollectedContents(new ListHandle(access, state, namespace));
-  const value = new ValueHandle(access, state, namespace);
+export function contentsOf(spec: WindowContents, access: KeyedAccess, state: number, at: CurrentNamespace): Contents {
+  if (spec.kind === "list") return new CollectedContents(new ListHandle(access, state, at));
+  const value = new ValueHandle(access, state, at);
   if (spec.kind === "reduce") {
     const { reduce } = spec;
     return new FoldedContents(value, { first: (v) => v, add: reduce, merge: reduce, result: (v) => v });
@@ -46,8 +49,8 @@ class FoldedContents implements Contents {
     this.fold = fold;
   }
 
-  add(value: unknown): void {
-    this.state.update(value, this.fold);
+  add(value: unknown): boolean {
+    return this.state.fold(value, this.fold);
   }
 
   get empty(): boolean {
@@ -67,6 +70,10 @@ class FoldedContents implements Contents {
     this.state.set(own === undefined ? other : this.fold.merge(own, other));
   }
 
+  purge(): void {
+    this.state.set(undefined);
+  }
+
   clear(): void {
     this.state.clear();
   }
@@ -79,24 +86,29 @@ class CollectedContents implements Contents {
     this.state = state;
   }
 
-  add(value: unknown): void {
+  add(value: unknown): boolean {
     this.state.add(value);
+    return this.state.peek().length === 1;
   }
 
   get empty(): boolean {
-    return this.state.get().length === 0;
+    return this.state.peek().length === 0;
   }
 
   result(): unknown {
-    return this.state.get();
+    return this.state.peek();
   }
 
   raw(): unknown {
-    return this.state.get();
+    return this.state.peek();
   }
 
   merge(other: unknown): void {
     this.state.addAll(other as readonly unknown[]);
+  }
+
+  purge(): void {
+    this.state.empty();
   }
 
   clear(): void {

@@ -4,17 +4,17 @@ import type { WindowResult, WindowSpec } from "../../api/graph.ts";
 import { windowStates } from "../../api/operator-states.ts";
 import type { TimeWindow } from "../../api/windows.ts";
 import type { Key } from "../../api/key.ts";
-import { Namespace, type StateHandle, stateHandles } from "../../state/keyed-access.ts";
-import type { MergingWindow } from "../../time/merging-windows.ts";
+import { CurrentNamespace, type StateHandle, stateHandles } from "../../state/keyed-access.ts";
 import { HandlerContext } from "../context.ts";
 import type { KeyedOperatorHost } from "../operator.ts";
 import type { Contents } from "./contents.ts";
 
 export interface WindowEmitter {
-  /** `state`: the namespace under which the window keeps its state. */
-  emit(window: TimeWindow, state: Namespace): void;
-  clear(window: TimeWindow, state: Namespace): void;
-  mergeWindowState(merged: readonly MergingWindow[], into: MergingWindow): void;
+  emit(window: TimeWindow): void;
+  /** The window is over. */
+  clear(window: TimeWindow): void;
+  /** The window was merged into another. */
+  forget(window: TimeWindow): void;
 }
 
 export function emitterOf(host: KeyedOperatorHost, spec: WindowSpec, contents: Contents): WindowEmitter {
@@ -45,7 +45,7 @@ class ValueEmitter implements WindowEmitter {
   }
 
   clear(): void {}
-  mergeWindowState(): void {}
+  forget(): void {}
 }
 
 class FunctionEmitter implements WindowEmitter {
@@ -61,30 +61,28 @@ class FunctionEmitter implements WindowEmitter {
     this.context = new WindowHandlerContext(host, fn);
   }
 
-  emit(window: TimeWindow, state: Namespace): void {
-    this.context.enter(window, state);
+  emit(window: TimeWindow): void {
+    this.context.enter(window);
     const result = this.contents.result();
     const values = this.collected ? [...(result as readonly unknown[])] : [result];
     this.fn.onWindow(window, values, this.context as never);
   }
 
-  clear(window: TimeWindow, state: Namespace): void {
-    this.context.enter(window, state);
+  clear(window: TimeWindow): void {
+    this.context.enter(window);
     this.fn.onClear?.(window, this.context as never);
     for (const handle of Object.values(this.context.windowState)) handle.clear();
   }
 
-  /** Window state of merged windows cannot be merged by a rule of ours: Flink refuses it; here what the first window has stays. */
-  mergeWindowState(merged: readonly MergingWindow[]): void {
-    for (const { stateStart, stateEnd } of merged) {
-      this.context.namespace.set(stateStart, stateEnd);
-      for (const handle of Object.values(this.context.windowState)) handle.clear();
-    }
+  /** Window state of windows merged away has no rule to be merged by, and goes: Flink refuses it, here the first window's stays. */
+  forget(window: TimeWindow): void {
+    this.context.enter(window);
+    for (const handle of Object.values(this.context.windowState)) handle.clear();
   }
 }
 
 class WindowHandlerContext extends HandlerContext {
-  readonly namespace = new Namespace();
+  readonly at = new CurrentNamespace();
   readonly state: Record<string, StateHandle>;
   readonly windowState: Record<string, StateHandle>;
   private readonly keyed: KeyedOperatorHost;
@@ -92,13 +90,13 @@ class WindowHandlerContext extends HandlerContext {
   constructor(host: KeyedOperatorHost, fn: WindowFunction<any, any, any, any, any, any>) {
     super(host, fn.sideOutputs);
     this.keyed = host;
-    this.state = stateHandles(host.access, new Namespace(), windowStates.keyPrefix);
-    this.windowState = stateHandles(host.access, this.namespace, windowStates.windowPrefix);
+    this.state = stateHandles(host.access, new CurrentNamespace(), windowStates.keyPrefix);
+    this.windowState = stateHandles(host.access, this.at, windowStates.windowPrefix);
   }
 
-  enter(window: TimeWindow, state: Namespace): void {
+  enter(window: TimeWindow): void {
     this.moveTo(window.maxTimestamp);
-    this.namespace.set(state.start, state.end);
+    this.at.namespace = window;
   }
 
   get key(): Key {

@@ -3,20 +3,23 @@ import type { TimeWindow, TriggerSpec } from "../../api/windows.ts";
 
 export type TriggerResult = "continue" | "fire" | "purge" | "fireAndPurge";
 
-/** What a trigger may ask and do for the current key and window. */
+/** What a trigger may ask and do for the current key. */
 export interface TriggerContext {
   readonly watermark: number;
   readonly processingTime: number;
-  setTimer(domain: "eventTime" | "processingTime", at: number): void;
-  cancelTimer(domain: "eventTime" | "processingTime", at: number): void;
+  setTimer(domain: "eventTime" | "processingTime", at: number, window: TimeWindow): void;
+  cancelTimer(domain: "eventTime" | "processingTime", at: number, window: TimeWindow): void;
 }
 
 export interface Trigger {
   /** `fresh`: the window has no contents yet, so none of its timers are set. */
   onElement(value: unknown, timestamp: number, window: TimeWindow, context: TriggerContext, fresh: boolean): TriggerResult;
   onTimer(domain: "eventTime" | "processingTime", at: number, window: TimeWindow, context: TriggerContext): TriggerResult;
-  /** Other windows were merged into `window`. */
-  onMerge(window: TimeWindow, context: TriggerContext): void;
+  /**
+   * The window `known` has grown into `window`, which others may have been merged into (Flink's clear and onMerge). An event-time
+   * timer at the end of `known` has gone along and stands at the end of `window`.
+   */
+  onExtend(known: TimeWindow, window: TimeWindow, context: TriggerContext): void;
   clear(window: TimeWindow, context: TriggerContext): void;
 }
 
@@ -28,33 +31,35 @@ export function triggerOf(spec: TriggerSpec): Trigger {
 const eventTimeTrigger: Trigger = {
   onElement(_value, _timestamp, window, context, fresh) {
     if (window.maxTimestamp <= context.watermark) return "fire";
-    if (fresh) context.setTimer("eventTime", window.maxTimestamp);
+    if (fresh) context.setTimer("eventTime", window.maxTimestamp, window);
     return "continue";
   },
   onTimer(domain, at, window) {
     return domain === "eventTime" && at === window.maxTimestamp ? "fire" : "continue";
   },
-  onMerge(window, context) {
-    if (window.maxTimestamp > context.watermark) context.setTimer("eventTime", window.maxTimestamp);
+  onExtend(_known, window, context) {
+    if (window.maxTimestamp > context.watermark) context.setTimer("eventTime", window.maxTimestamp, window);
+    else context.cancelTimer("eventTime", window.maxTimestamp, window);
   },
   clear(window, context) {
-    context.cancelTimer("eventTime", window.maxTimestamp);
+    context.cancelTimer("eventTime", window.maxTimestamp, window);
   },
 };
 
 /** Fires when processing time passes the window's end. */
 const processingTimeTrigger: Trigger = {
   onElement(_value, _timestamp, window, context, fresh) {
-    if (fresh) context.setTimer("processingTime", window.maxTimestamp);
+    if (fresh) context.setTimer("processingTime", window.maxTimestamp, window);
     return "continue";
   },
   onTimer(domain, at, window) {
     return domain === "processingTime" && at === window.maxTimestamp ? "fire" : "continue";
   },
-  onMerge(window, context) {
-    if (window.maxTimestamp > context.processingTime) context.setTimer("processingTime", window.maxTimestamp);
+  onExtend(known, window, context) {
+    context.cancelTimer("processingTime", known.maxTimestamp, known);
+    if (window.maxTimestamp > context.processingTime) context.setTimer("processingTime", window.maxTimestamp, window);
   },
   clear(window, context) {
-    context.cancelTimer("processingTime", window.maxTimestamp);
+    context.cancelTimer("processingTime", window.maxTimestamp, window);
   },
 };

@@ -1,7 +1,7 @@
 /**
  * Windows: assign, collect, fire, clean up. After Flink's WindowOperator.
  *
- * Owns which windows of the current key exist (for merging ones as state), their contents and their timers.
+ * Owns the windows of the current key: their contents, whose namespaces they are, and their timers.
  *
  * V1 A record is late when its window's cleanup time has passed (judged after merging); late records go to the late side output,
  *    or are counted.
@@ -12,17 +12,16 @@ import type { WindowSpec } from "../../api/graph.ts";
 import { windowStates } from "../../api/operator-states.ts";
 import type { TimeWindow } from "../../api/windows.ts";
 import { MillraceError } from "../../base/errors.ts";
-import { Namespace, ValueHandle } from "../../state/keyed-access.ts";
+import { CurrentNamespace } from "../../state/keyed-access.ts";
+import { type Namespace } from "../../state/namespace.ts";
 import type { Timer, TimerDomain } from "../../state/timer.ts";
-import { addWindow, findWindow, type MergingWindow, retireWindow } from "../../time/merging-windows.ts";
-import { cleanupTime, isWindowLate, largestTime, timeWindow } from "../../time/windows.ts";
+import { addWindow, type MergingWindow } from "../../time/merging-windows.ts";
+import { cleanupTime, coverWindows, isWindowLate, largestTime, timeWindow, windowsIntersect } from "../../time/windows.ts";
 import type { KeyedOperatorHost, Operator } from "../operator.ts";
 import { type Assigner, assignerOf } from "./assigner.ts";
 import { type Contents, contentsOf } from "./contents.ts";
 import { emitterOf, type WindowEmitter } from "./emitter.ts";
 import { type Trigger, type TriggerContext, triggerOf, type TriggerResult } from "./trigger.ts";
-
-const noWindows: readonly MergingWindow[] = [];
 
 export class WindowOperator implements Operator {
   private readonly host: KeyedOperatorHost;
@@ -30,12 +29,11 @@ export class WindowOperator implements Operator {
   private readonly assigner: Assigner;
   private readonly trigger: Trigger;
   private readonly contents: Contents;
-  private readonly contentsAt: Namespace;
-  private readonly merging: ValueHandle | undefined;
+  private readonly contentsAt: CurrentNamespace;
+  /** The place of the contents among the operator's states. */
+  private readonly contentsState: number;
   private readonly emitter: WindowEmitter;
   private readonly domain: TimerDomain;
-  /** The window that the trigger's timers belong to. */
-  private window: TimeWindow = timeWindow(0, 0);
   private readonly triggerContext: TriggerContext;
 
   constructor(host: KeyedOperatorHost, spec: WindowSpec) {
@@ -45,13 +43,11 @@ export class WindowOperator implements Operator {
     this.assigner = assignerOf(spec.assigner);
     this.trigger = triggerOf(spec.trigger);
     this.domain = this.assigner.eventTime ? "eventTime" : "processingTime";
-    this.contentsAt = new Namespace();
-    this.contents = contentsOf(spec.contents, host.access, states.indexOf(windowStates.contents), this.contentsAt);
-    this.merging = this.assigner.merging
-      ? new ValueHandle(host.access, states.indexOf(windowStates.merging), new Namespace())
-      : undefined;
+    this.contentsAt = new CurrentNamespace();
+    this.contentsState = states.indexOf(windowStates.contents);
+    this.contents = contentsOf(spec.contents, host.access, this.contentsState, this.contentsAt);
     this.emitter = emitterOf(host, spec, this.contents);
-    this.triggerContext = triggerContext(host, () => this.window);
+    this.triggerContext = triggerContext(host);
   }
 
   onRecord(value: any, timestamp: number): void {
@@ -59,8 +55,9 @@ export class WindowOperator implements Operator {
     let late = true;
     for (let i = 0; i < windows.length; i++) {
       const window = windows[i] as TimeWindow;
-      const taken =
-        this.merging === undefined ? this.addToWindow(value, timestamp, window) : this.addToMerging(value, timestamp, window);
+      const taken = this.assigner.merging
+        ? this.addToMerging(value, timestamp, window)
+        : this.addToWindow(value, timestamp, window);
       late = late && !taken;
     }
     if (late) this.onLate(value, timestamp);
@@ -76,15 +73,13 @@ export class WindowOperator implements Operator {
   /** False when the window is over. */
   private addToWindow(value: unknown, timestamp: number, window: TimeWindow): boolean {
     if (this.isLate(window)) return false;
-    this.contentsAt.set(window.start, window.end);
+    this.contentsAt.namespace = window;
     this.take(value, timestamp, window);
     return true;
   }
 
   private take(value: unknown, timestamp: number, window: TimeWindow): void {
-    const fresh = this.contents.empty;
-    this.contents.add(value);
-    this.window = window;
+    const fresh = this.contents.add(value);
     const result = this.trigger.onElement(value, timestamp, window, this.triggerContext, fresh);
     if (result !== "continue") this.carryOut(result, window);
     if (fresh) this.setCleanupTimer(window);
@@ -100,88 +95,97 @@ export class WindowOperator implements Operator {
 
   private setCleanupTimer(window: TimeWindow): void {
     const at = this.cleanupTime(window);
-    if (at < largestTime) this.host.access.setTimer(this.domain, at, window.start, window.end);
+    if (at < largestTime) this.host.access.setTimer(this.domain, at, window);
   }
 
-  private cancelCleanupTimer(window: { start: number; end: number }): void {
-    const at = this.cleanupTime(timeWindow(window.start, window.end));
-    this.host.access.cancelTimer(this.domain, at, window.start, window.end);
+  private cancelCleanupTimer(window: TimeWindow): void {
+    this.host.access.cancelTimer(this.domain, this.cleanupTime(window), window);
   }
 
-  // ---- merging windows ----
-
-  private windows(): readonly MergingWindow[] {
-    return this.merging?.get() ?? noWindows;
-  }
+  // ---- merging windows: the windows of a key are the namespaces of its contents ----
 
   private addToMerging(value: unknown, timestamp: number, opened: TimeWindow): boolean {
-    const added = addWindow(this.windows(), opened.start, opened.end);
-    const window = timeWindow(added.window.start, added.window.end);
-    if (this.isLate(window)) return false;
-    if (added.changed) this.merging?.set(added.windows);
-    this.contentsAt.set(added.window.stateStart, added.window.stateEnd);
-    if (added.merged.length > 0) this.mergeInto(added.window, added.merged, window);
+    const { only } = this.host.access.row;
+    const window =
+      only?.state === this.contentsState && windowsIntersect(only.namespace, opened)
+        ? this.joinOnly(windowOf(only.namespace), opened)
+        : this.joinAny(opened);
+    if (window === undefined) return false;
+    this.contentsAt.namespace = window;
     this.take(value, timestamp, window);
     return true;
   }
 
-  private mergeInto(into: MergingWindow, merged: readonly MergingWindow[], window: TimeWindow): void {
-    for (const old of merged) {
-      this.window = timeWindow(old.start, old.end);
-      this.trigger.clear(this.window, this.triggerContext);
-      this.cancelCleanupTimer(old);
-    }
-    for (const old of merged.slice(1)) this.moveContents(old, into);
-    this.emitter.mergeWindowState(merged.slice(1), into);
-    this.window = window;
-    this.trigger.onMerge(window, this.triggerContext);
+  /** The key's only window takes the record in: nearly always so. */
+  private joinOnly(known: TimeWindow, opened: TimeWindow): TimeWindow {
+    if (opened.start >= known.start && opened.end <= known.end) return known;
+    const window = coverWindows(known, opened);
+    this.extend(known, window);
+    return window;
+  }
+
+  /** Undefined: the record is late. */
+  private joinAny(opened: TimeWindow): TimeWindow | undefined {
+    const added = addWindow(this.windows(), opened.start, opened.end);
+    const window = timeWindow(added.window.start, added.window.end);
+    if (this.isLate(window)) return undefined;
+    const [first, ...others] = added.merged;
+    if (first === undefined) return added.changed ? opened : window;
+    const kept = timeWindow(first.start, first.end);
+    for (const other of others) this.mergeInto(kept, timeWindow(other.start, other.end));
+    this.extend(kept, window);
+    return window;
+  }
+
+  private windows(): readonly MergingWindow[] {
+    return this.host.access.row.cells
+      .filter((cell) => cell.state === this.contentsState)
+      .map(({ namespace: { start, end } }) => ({ start, end, stateStart: start, stateEnd: end }))
+      .sort((a, b) => a.start - b.start);
+  }
+
+  /** The window `known` becomes `window`: its state and timers go with it. */
+  private extend(known: TimeWindow, window: TimeWindow): void {
+    this.host.access.renameWindow(known, window);
+    this.trigger.onExtend(known, window, this.triggerContext);
+    this.cancelCleanupTimer(known);
     this.setCleanupTimer(window);
   }
 
-  private moveContents(from: MergingWindow, into: MergingWindow): void {
-    this.contentsAt.set(from.stateStart, from.stateEnd);
+  /** The contents of `other` go into `kept`, and its timers go. */
+  private mergeInto(kept: TimeWindow, other: TimeWindow): void {
+    this.trigger.clear(other, this.triggerContext);
+    this.cancelCleanupTimer(other);
+    this.contentsAt.namespace = other;
     const moved = this.contents.empty ? undefined : this.contents.raw();
     this.contents.clear();
-    this.contentsAt.set(into.stateStart, into.stateEnd);
+    this.emitter.forget(other);
+    this.contentsAt.namespace = kept;
     if (moved !== undefined) this.contents.merge(moved);
   }
 
   // ---- firing ----
 
   onTimer(timer: Timer): void {
-    const window = timeWindow(timer.start, timer.end);
-    if (!this.moveTo(window)) return;
-    this.window = window;
+    const window = windowOf(timer.namespace);
+    this.contentsAt.namespace = window;
     const result = this.trigger.onTimer(timer.domain, timer.at, window, this.triggerContext);
     if (result !== "continue") this.carryOut(result, window);
     if (timer.domain === this.domain && timer.at === this.cleanupTime(window)) this.clearAll(window);
   }
 
-  /** Stands the contents at the window; false when it was merged away. */
-  private moveTo(window: TimeWindow): boolean {
-    if (this.merging === undefined) {
-      this.contentsAt.set(window.start, window.end);
-      return true;
-    }
-    const known = findWindow(this.windows(), window.start, window.end);
-    if (known === undefined) return false;
-    this.contentsAt.set(known.stateStart, known.stateEnd);
-    return true;
-  }
-
   private carryOut(result: TriggerResult, window: TimeWindow): void {
-    if (result !== "purge" && !this.contents.empty) this.emitter.emit(window, this.contentsAt);
-    if (result !== "fire") this.contents.clear();
+    if (result !== "purge" && !this.contents.empty) this.emitter.emit(window);
+    if (result === "fire") return;
+    // A merging window goes on after a purge: what comes later still joins it.
+    if (this.assigner.merging) this.contents.purge();
+    else this.contents.clear();
   }
 
   private clearAll(window: TimeWindow): void {
     this.contents.clear();
     this.trigger.clear(window, this.triggerContext);
-    this.emitter.clear(window, this.contentsAt);
-    if (this.merging === undefined) return;
-    const left = retireWindow(this.windows(), window.start, window.end);
-    if (left.length === 0) this.merging.clear();
-    else this.merging.set(left);
+    this.emitter.clear(window);
   }
 
   private onLate(value: unknown, timestamp: number): void {
@@ -191,7 +195,12 @@ export class WindowOperator implements Operator {
   }
 }
 
-function triggerContext(host: KeyedOperatorHost, window: () => TimeWindow): TriggerContext {
+/** A timer's window: the object it was set with, or one read from storage. */
+function windowOf(namespace: Namespace): TimeWindow {
+  return "maxTimestamp" in namespace ? (namespace as TimeWindow) : timeWindow(namespace.start, namespace.end);
+}
+
+function triggerContext(host: KeyedOperatorHost): TriggerContext {
   const { access } = host;
   return {
     get watermark() {
@@ -200,7 +209,7 @@ function triggerContext(host: KeyedOperatorHost, window: () => TimeWindow): Trig
     get processingTime() {
       return host.processingTime();
     },
-    setTimer: (domain, at) => access.setTimer(domain, at, window().start, window().end),
-    cancelTimer: (domain, at) => access.cancelTimer(domain, at, window().start, window().end),
+    setTimer: (domain, at, window) => access.setTimer(domain, at, window),
+    cancelTimer: (domain, at, window) => access.cancelTimer(domain, at, window),
   };
 }

@@ -167,6 +167,7 @@ export class World {
       payload,
       cacheBytesMax,
       journalBytesMax,
+      invocationMsMax: Infinity,
       recordsPerTurn,
       bytesPerTurn: 1 << 20,
       limits,

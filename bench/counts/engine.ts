@@ -1,0 +1,144 @@
+/** The counting jobs on the engine: turns of at most 10,000 records, each committed as bytes, checkpoints on. */
+import {
+  boundedOutOfOrderness,
+  count,
+  defineJob,
+  type Job,
+  millis,
+  minutes,
+  planJob,
+  seconds,
+  session,
+  type Sink,
+  type Source,
+  tumbling,
+} from "../../runtime/index.ts";
+import { MemoryBlobs } from "../../runtime/adapters/memory/memory-blobs.ts";
+import { MemoryJournal } from "../../runtime/adapters/memory/memory-journal.ts";
+import { MemoryLog } from "../../runtime/adapters/memory/memory-log.ts";
+import { MemoryPages } from "../../runtime/adapters/memory/memory-pages.ts";
+import { MemoryTelemetry } from "../../runtime/adapters/memory/memory-telemetry.ts";
+import { openLocal } from "../../runtime/adapters/local/open-local.ts";
+import { decodeValue, encodeValue } from "../../runtime/base/message-pack.ts";
+import { Coordinator } from "../../runtime/driver/coordinator.ts";
+import { defaultEnvironment, Environment } from "../../runtime/driver/environment.ts";
+import { JobRunner } from "../../runtime/driver/job-runner.ts";
+import type { LogReader } from "../../runtime/ports/log.ts";
+import type { Ports } from "../../runtime/ports/ports.ts";
+import { allSafeguards } from "../../runtime/task/safeguards.ts";
+import { EventReader, eventSource } from "./event-source.ts";
+import { Checksum, type Event } from "./events.ts";
+import { TurnClock, turnMs } from "./turn-clock.ts";
+
+export type Kind = "tumbling" | "session";
+
+export const recordsPerTurn = 10_000;
+export const turnsPerCheckpoint = 50;
+export const sessionGapMs = 15_000;
+
+type Row = readonly [key: string, start: number, n: number];
+
+/** Rows as MessagePack in one payload a commit, as a sink that is cheap to write to would have them. */
+function rowSink(): Sink<Row> {
+  let rows: (string | number)[] = [];
+  return {
+    kind: "rows",
+    name: "rows",
+    guarantee: "exactlyOnce",
+    options: {},
+    createWriter: () => ({
+      add: ([key, start, n]: Row) => void rows.push(key, start, n),
+      flush: () => {
+        const payloads = rows.length === 0 ? [] : [encodeValue(rows)];
+        rows = [];
+        return payloads;
+      },
+      state: () => undefined,
+      restore: () => undefined,
+    }),
+  };
+}
+
+function countJob(kind: Kind, source: Source<Event>): Job {
+  return defineJob(
+    `counts-${kind}`,
+    (job) => {
+      const events = job
+        .source("events", source, { timestamps: (event) => event.at, watermarks: boundedOutOfOrderness(seconds(2)) })
+        .keyBy((event) => event.key);
+      const windows = events.window(kind === "tumbling" ? tumbling(minutes(1)) : session(millis(sessionGapMs)));
+      windows.aggregate("counts", count(), (key, window, n): Row => [key, window.start, n]).sinkTo("rows", rowSink());
+    },
+    { checkpoints: { interval: millis(turnsPerCheckpoint * turnMs) } },
+  );
+}
+
+export interface Input {
+  readonly source: Source<Event>;
+  readonly reader: LogReader;
+}
+
+export interface Outcome {
+  readonly checksum: Checksum;
+  readonly checkpoints: number;
+  readonly commits: number;
+}
+
+/** The events as they are, read once. */
+export function inputOf(events: Iterable<Event>): Input {
+  return { source: eventSource(), reader: new EventReader(events) };
+}
+
+/** Runs the job over the input on `memory`, or on a `local` directory. */
+export async function runCounts(kind: Kind, input: Input, directory?: string): Promise<Outcome> {
+  const job = countJob(kind, input.source);
+  const graph = planJob(job);
+  const clock = new TurnClock();
+  const local = directory === undefined ? undefined : await openLocal(directory, { job: job.name });
+  const log = local?.log ?? new MemoryLog({ clock });
+  const checksum = new Checksum();
+  const ports: Ports = {
+    log,
+    journal: local?.journal ?? new MemoryJournal(),
+    pages: local?.pages ?? new MemoryPages(),
+    blobs: local?.blobs ?? new MemoryBlobs({ clock }),
+    clock,
+    telemetry: new MemoryTelemetry(),
+    sinks: {
+      carryOut: async ({ payload }) => addRows(checksum, decodeValue(payload) as (string | number)[]),
+      deadLetters: async ({ letters }) => {
+        throw new Error(`dead letter: ${letters[0]?.reason}`);
+      },
+      quarantine: async () => undefined,
+    },
+    source: () => input.reader,
+  };
+  const environment = new Environment(graph, ports, { ...defaultEnvironment, id: "bench", recordsPerTurn });
+  const coordinator = new Coordinator(graph, ports, {
+    id: "bench",
+    deployment: 1,
+    safeguards: allSafeguards,
+    createStream: (name, shards) => log.createStream(name, shards),
+  });
+  let checkpoints = 0;
+  let commits = 0;
+  const runner = new JobRunner(environment, coordinator, clock, {
+    pollMs: turnMs,
+    collectEvery: 1,
+    events: {
+      checkpoint: () => checkpoints++,
+      turn: (_task, _records, written) => {
+        commits += written;
+        clock.advance();
+      },
+    },
+  });
+  await runner.start();
+  await runner.run(new AbortController().signal);
+  await local?.close();
+  return { checksum, checkpoints, commits };
+}
+
+function addRows(checksum: Checksum, flat: readonly (string | number)[]): void {
+  for (let i = 0; i < flat.length; i += 3) checksum.add(flat[i] as string, flat[i + 1] as number, flat[i + 2] as number);
+}

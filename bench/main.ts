@@ -1,0 +1,185 @@
+/**
+ * How fast the engine counts, beside programs without an engine that compute the same from the same events.
+ *
+ * Every comparison runs its sides in turns, in one process, after one round that does not count, and says the median of each. Fails
+ * when the results differ. Nothing is asserted about time: figures depend on the machine and on what else it does.
+ *
+ *     npm run bench -- [--only tumbling|session|local|ndjson|memory] [--runs 7]
+ */
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { availableParallelism, cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs, promisify } from "node:util";
+import { sessionCounts, tumblingCounts } from "./counts/baseline.ts";
+import {
+  inputOf,
+  type Kind,
+  type Outcome,
+  recordsPerTurn,
+  runCounts,
+  sessionGapMs,
+  turnsPerCheckpoint,
+} from "./counts/engine.ts";
+import { type Event, makeEvents } from "./counts/events.ts";
+import { ndjsonInput, parseNdjson, writeNdjson } from "./counts/ndjson.ts";
+
+const eventCount = 1_000_000;
+const keyCount = 100_000;
+const memoryEventCount = 10_000_000;
+const aims = { counts: 0.3, local: 0.5, ndjson: 2.2, memoryMb: 512 };
+
+const { values } = parseArgs({ options: { only: { type: "string" }, runs: { type: "string", default: "7" } } });
+const runs = Number(values.runs);
+const sections = { tumbling: () => counts("tumbling"), session: () => counts("session"), local, ndjson, memory };
+
+interface Timed<T> {
+  readonly ms: number;
+  readonly result: T;
+}
+
+/** The median time of each side, and its last result. */
+async function inTurns<A, B>(
+  a: () => A | Promise<A>,
+  b: () => B | Promise<B>,
+): Promise<{ readonly a: Timed<A>; readonly b: Timed<B> }> {
+  const [as, bs]: [Timed<A>[], Timed<B>[]] = [[], []];
+  for (let run = -1; run < runs; run++) {
+    const [timedA, timedB] = [await timed(a), await timed(b)];
+    if (run < 0) continue;
+    as.push(timedA);
+    bs.push(timedB);
+  }
+  return { a: median(as), b: median(bs) };
+}
+
+async function timed<T>(work: () => T | Promise<T>): Promise<Timed<T>> {
+  const from = performance.now();
+  const result = await work();
+  return { ms: performance.now() - from, result };
+}
+
+function median<T>(times: Timed<T>[]): Timed<T> {
+  return times.sort((x, y) => x.ms - y.ms)[times.length >> 1]!;
+}
+
+function report(name: string, figures: readonly string[]): void {
+  console.log(`${name.padEnd(10)}${figures.map((figure) => figure.padEnd(36)).join("")}`.trimEnd());
+}
+
+function rate(name: string, ms: number, of = eventCount): string {
+  return `${name} ${Math.round(ms)} ms, ${Math.round(of / ms)}k/s`;
+}
+
+function ratio(name: string, value: number, aim: string): string {
+  return `${name} ${value.toFixed(2)} (aim ${aim})`;
+}
+
+function same(what: string, actual: string, expected: string): string {
+  if (actual !== expected) throw new Error(`${what}: the results differ: ${actual}, expected ${expected}`);
+  return actual;
+}
+
+let made: readonly Event[] | undefined;
+function events(): readonly Event[] {
+  return (made ??= makeEvents(eventCount, keyCount));
+}
+
+function baseline(kind: Kind): string {
+  return (kind === "tumbling" ? tumblingCounts(events()) : sessionCounts(events(), sessionGapMs)).text;
+}
+
+async function counts(kind: Kind): Promise<void> {
+  const { a, b } = await inTurns(
+    () => baseline(kind),
+    () => runCounts(kind, inputOf(events())),
+  );
+  report(kind, [
+    ratio("ratio", a.ms / b.ms, `≥ ${aims.counts}`),
+    rate("engine", b.ms),
+    rate("baseline", a.ms),
+    written(b.result),
+    same(kind, b.result.checksum.text, a.result),
+  ]);
+}
+
+function written({ commits, checkpoints }: Outcome): string {
+  return `${commits} commits, ${checkpoints} checkpoints`;
+}
+
+async function local(): Promise<void> {
+  const { a, b } = await inTurns(
+    () => runCounts("tumbling", inputOf(events())),
+    () => inDirectory((directory) => runCounts("tumbling", inputOf(events()), directory)),
+  );
+  report("local", [
+    ratio("of memory", a.ms / b.ms, `≥ ${aims.local}`),
+    rate("local", b.ms),
+    rate("memory", a.ms),
+    written(b.result),
+    same("local", b.result.checksum.text, a.result.checksum.text),
+  ]);
+}
+
+async function inDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {
+  const directory = mkdtempSync(join(tmpdir(), "millrace-bench-"));
+  try {
+    return await work(directory);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+async function ndjson(): Promise<void> {
+  await inDirectory(async (directory) => {
+    const path = join(directory, "views.ndjson");
+    writeNdjson(path, eventCount, keyCount);
+    const { a, b } = await inTurns(
+      () => parseNdjson(path),
+      () => runCounts("tumbling", ndjsonInput(path)),
+    );
+    report("ndjson", [
+      ratio("times plain", b.ms / a.ms, `≤ ${aims.ndjson}`),
+      rate("file to result", b.ms),
+      rate("read, split, parse", a.ms),
+      written(b.result),
+      same("ndjson", b.result.checksum.text, baseline("tumbling")),
+    ]);
+  });
+}
+
+async function memory(): Promise<void> {
+  const program = join(import.meta.dirname, "counts/peak-memory.ts");
+  const child = await timed(() => promisify(execFile)(process.execPath, [program, String(memoryEventCount), String(keyCount)]));
+  const { peakRssMb, checkpoints, checksum, expected } = JSON.parse(child.result.stdout);
+  report("memory", [
+    `peak ${Math.round(peakRssMb)} MB (aim < ${aims.memoryMb})`,
+    `${memoryEventCount / 1e6} million events`,
+    "tumbling, `memory`",
+    `${checkpoints} checkpoints`,
+    same("memory", checksum, expected),
+  ]);
+}
+
+const selected = Object.entries(sections).filter(([name]) => values.only === undefined || values.only === name);
+if (selected.length === 0 || !(runs >= 1)) {
+  console.error(`no such section, or no runs: --only is one of ${Object.keys(sections).join(", ")}, --runs at least 1`);
+  process.exit(1);
+}
+console.log(
+  [
+    `${eventCount.toLocaleString("en")} events over ${keyCount.toLocaleString("en")} keys, median of ${runs}, sides in turns`,
+    `turns of ${recordsPerTurn.toLocaleString("en")} records, each committed as bytes; a checkpoint every ${turnsPerCheckpoint} turns`,
+    `Node ${process.versions.node}, ${availableParallelism()} × ${cpus()[0]?.model ?? "unknown"}`,
+    "",
+  ].join("\n"),
+);
+for (const [, run] of selected) await run();
+console.log(
+  [
+    "",
+    "tumbling: windows of a minute; session: a gap of 15 s. Ratio: throughput of the engine / of the baseline (bench/counts/baseline.ts).",
+    "ndjson: files() and json() into the tumbling count, 190 bytes a line; plain: readFileSync, split, JSON.parse of the same file.",
+    "Not measured: exchanges (one task), the network, restoring, timers of authors, sinks that do more than decode what they are given.",
+  ].join("\n"),
+);

@@ -1,0 +1,96 @@
+#!/usr/bin/env node
+/** `millrace run job.ts` and `millrace explain job.ts`: a job module on this machine. */
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { defaultDirectory } from "../runtime/adapters/local/open-local.ts";
+import type { Job } from "../runtime/api/job.ts";
+import { MillraceError, messageOf } from "../runtime/base/errors.ts";
+import { parseBindings } from "../runtime/connectors/bindings.ts";
+import { explain } from "../runtime/plan/explain.ts";
+import { planJob } from "../runtime/plan/plan-job.ts";
+import { exitCodes, reportError, UsageError } from "./report-error.ts";
+import { describeEnd, runJob } from "./run-job.ts";
+
+const usage = `millrace run JOB      runs the job that the module exports by default
+millrace explain JOB  prints its plan
+
+  --bind NAME=PATH   a file for a source, a directory for a sink, by uid or name; may be repeated
+  --param NAME=VALUE a parameter of the job; may be repeated
+  --output DIR       what relative paths of sinks are relative to (.)
+  --state DIR        where the job keeps its state (.millrace/<job>)
+  --memory           keep no state
+  --rate N           read at most N records a second
+  --share            run the job together with other processes started with --share
+
+Ctrl-C stops with a checkpoint; the same command goes on from it.`;
+
+async function main(args: readonly string[]): Promise<number> {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        bind: { type: "string", multiple: true, default: [] },
+        param: { type: "string", multiple: true, default: [] },
+        output: { type: "string", default: "." },
+        state: { type: "string" },
+        memory: { type: "boolean", default: false },
+        rate: { type: "string" },
+        share: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    });
+    const [command, module, ...more] = positionals;
+    if (values.help) console.log(usage);
+    else if (module === undefined || more.length > 0) throw new UsageError("name a command and one job module");
+    else if (command === "explain") console.log(explain(planJob(await loadJob(module, values.param))));
+    else if (command === "run") await run(await loadJob(module, values.param), values);
+    else throw new UsageError(`no such command: ${command}`);
+    return exitCodes.done;
+  } catch (error) {
+    return reportError(error);
+  }
+}
+
+interface RunValues {
+  readonly bind: string[];
+  readonly output: string;
+  readonly state?: string;
+  readonly memory: boolean;
+  readonly rate?: string;
+  readonly share: boolean;
+}
+
+async function run(job: Job, { bind, output, state, memory, rate, share }: RunValues): Promise<void> {
+  if (rate !== undefined && !(Number(rate) >= 1)) throw new UsageError(`--rate is a number, at least 1: ${rate}`);
+  const report = await runJob(job, {
+    state: memory ? "memory" : (state ?? join(defaultDirectory, job.name)),
+    output,
+    bindings: parseBindings(bind),
+    share,
+    recordsPerSecond: rate === undefined ? undefined : Number(rate),
+    stdin: process.stdin,
+    // Rows that a job prints go to standard output, what is said about it to standard error.
+    terminal: process.stderr,
+  });
+  console.error(report.outcome === "finishedBefore" ? "finished before: nothing is left to do" : describeEnd(report));
+}
+
+async function loadJob(path: string, parameters: readonly string[]): Promise<Job> {
+  let module: { default?: unknown };
+  try {
+    module = (await import(pathToFileURL(resolve(path)).href)) as { default?: unknown };
+  } catch (error) {
+    if (error instanceof MillraceError) throw error;
+    throw new MillraceError("invalid", `the job module cannot be loaded: ${path}: ${messageOf(error)}`, { cause: error });
+  }
+  const job = module.default as Partial<Job> | undefined;
+  if (typeof job?.withParameters !== "function")
+    throw new MillraceError("invalid", `the module must export a job by default, made by defineJob: ${path}`);
+  const values = parameters.map((text) => [text.slice(0, text.indexOf("=")), text.slice(text.indexOf("=") + 1)] as const);
+  if (parameters.some((text) => text.indexOf("=") < 1)) throw new UsageError("a parameter is written name=value");
+  return values.length === 0 ? (job as Job) : job.withParameters(Object.fromEntries(values));
+}
+
+process.exitCode = await main(process.argv.slice(2));

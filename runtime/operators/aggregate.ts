@@ -1,0 +1,36 @@
+/** A rolling aggregate: after each record, the key's result as a change: −U of the old and +U of the new (Flink's group aggregate). */
+import type { Aggregator } from "../api/functions.ts";
+import type { Key } from "../api/key.ts";
+import { CurrentNamespace, ValueHandle } from "../state/keyed-access.ts";
+import type { KeyedOperatorHost, Operator } from "./operator.ts";
+
+export class AggregateOperator implements Operator {
+  private readonly host: KeyedOperatorHost;
+  private readonly aggregator: Aggregator<any, any, any>;
+  private readonly result: (key: any, value: any) => unknown;
+  private readonly accumulator: ValueHandle;
+
+  constructor(host: KeyedOperatorHost, aggregator: Aggregator<any, any, any>, result: (key: any, value: any) => unknown) {
+    this.host = host;
+    this.aggregator = aggregator;
+    this.result = result;
+    this.accumulator = new ValueHandle(host.access, 0, new CurrentNamespace());
+  }
+
+  onRecord(value: any, timestamp: number): void {
+    const { aggregator, accumulator } = this;
+    const { output } = this.host;
+    const { key } = this.host.access.row;
+    const known = accumulator.get();
+    // Taken before the record is added: an accumulator may be changed in place.
+    const before = known === undefined ? undefined : this.resultOf(key, known);
+    const after = aggregator.add(known ?? aggregator.create(), value);
+    accumulator.set(after);
+    if (before !== undefined) output.emit({ kind: "-U", value: before.value }, timestamp);
+    output.emit({ kind: before === undefined ? "+I" : "+U", value: this.resultOf(key, after).value }, timestamp);
+  }
+
+  private resultOf(key: Key, accumulator: unknown): { readonly value: unknown } {
+    return { value: this.result(key, this.aggregator.result(accumulator)) };
+  }
+}

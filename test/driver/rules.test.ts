@@ -1,0 +1,692 @@
+/** The recovery rules of the design, each shown on one machine: R1 to R9 and, of the lifecycle rules, those that need no simulation. */
+import { beforeEach, describe, test } from "node:test";
+import assert from "node:assert/strict";
+import { keyedProcess, minutes, type, value } from "../../runtime/index.ts";
+import { ByteWriter } from "../../runtime/base/byte-writer.ts";
+import { type BlobName, type ChannelId, id, type ShardId, type TaskId } from "../../runtime/base/ids.ts";
+import { defaultEnvironment, Environment, type EnvironmentOptions } from "../../runtime/driver/environment.ts";
+import { readJobRing } from "../../runtime/driver/job-ring.ts";
+import { loadCommit } from "../../runtime/driver/journal-entry.ts";
+import type { Ports } from "../../runtime/ports/ports.ts";
+import { decodeManifest, isTombstone } from "../../runtime/snapshots/manifest.ts";
+import { inboxName, manifestName } from "../../runtime/snapshots/names.ts";
+import type { SinkEffect } from "../../runtime/ports/sink-driver.ts";
+import { writeRecord } from "../../runtime/streaming/element.ts";
+import { writeFrameHeader } from "../../runtime/streaming/frame.ts";
+import { harness, type HarnessOptions, type RunningHarness } from "../../runtime/testing/harness.ts";
+import { copyCheckpoint, TakenSnapshot } from "../../runtime/testing/harness-snapshot.ts";
+import { type Event, event, pipeline, twoSources } from "../operators/pipeline.ts";
+import { Fault, replacing } from "./faulty-ports.ts";
+
+/** Sums per key; [key, sum] after each record. */
+const summing = keyedProcess({
+  key: type<string>(),
+  state: { sum: value<number>() },
+  output: type<unknown>(),
+  onRecord({ n = 0 }: Event, ctx) {
+    ctx.state.sum.set((ctx.state.sum.get() ?? 0) + n);
+    ctx.emit([ctx.key, ctx.state.sum.get()]);
+  },
+});
+const sums = pipeline((events) => events.keyBy(({ key }) => key as string).process("sum", summing));
+const twoSums = twoSources((a, b) =>
+  a
+    .union(b)
+    .keyBy(({ key }) => key as string)
+    .process("sum", summing),
+);
+
+/** Starts a job with what tests of the engine need. */
+async function engine(options: HarnessOptions = {}, job = sums): Promise<RunningHarness> {
+  return (await harness(job, options)) as RunningHarness;
+}
+
+const all = id<TaskId>("g1.in~all");
+const fromShard = (source: string) => id<TaskId>(`g1.in~${source}:shard-0`);
+const poke = (task: TaskId) => ({ kind: "poke", task }) as const;
+const a = (n: number) => ({ value: event("a", 0, n) });
+
+/** The last commit of a task. */
+async function headOf({ ports }: RunningHarness, task: TaskId) {
+  const { entries } = await ports.journal.tail(task, 0);
+  const last = entries.at(-1);
+  return last && loadCommit(task, last, ports.blobs);
+}
+
+function environment(run: RunningHarness, name: string, options: Partial<EnvironmentOptions> = {}, ports: Ports = run.ports) {
+  return new Environment(run.graph, ports, { ...defaultEnvironment, ...options, id: name });
+}
+
+/** The keyed task of a job at parallelism 2 that has the key "a", and its channel from the source. */
+async function keyedTask(run: RunningHarness): Promise<TaskId> {
+  const tasks = run.runner.record!.topology.find(({ kind }) => kind === "keyed")!.tasks;
+  await run.push("in", a(0));
+  for (const { task } of tasks) if (((await headOf(run, task))?.rows.length ?? 0) > 0) return task;
+  throw new Error("no task has the key");
+}
+
+describe("R1 entry n of a task is written at most once:", () => {
+  test("two environments race for one entry; one wins, the other takes over its state, and every record counts once", async () => {
+    let race: (() => Promise<unknown>) | undefined;
+    const wrapPorts = replacing("journal", "write", (write) => async (task, entry) => {
+      const first = race;
+      race = undefined;
+      await first?.();
+      return write(task, entry);
+    });
+    const run = await engine({ wrapPorts });
+    await run.push("in", a(1));
+    const [one, two] = [environment(run, "one"), environment(run, "two")];
+    await Promise.all([one.turn(poke(all)), two.turn(poke(all))]);
+    run.enqueue("in", a(2), a(3));
+    race = () => two.turn(poke(all));
+    await one.turn(poke(all));
+    assert.deepEqual(run.output("out"), [
+      ["a", 1],
+      ["a", 3],
+      ["a", 6],
+    ]);
+    run.enqueue("in", a(4));
+    await two.turn(poke(all));
+    await one.turn(poke(all));
+    assert.deepEqual(run.output("out").at(-1), ["a", 10]);
+    assert.equal(run.output("out").length, 4);
+  });
+
+  test("a write whose answer was lost is found to be one's own", async () => {
+    const fault = new Fault();
+    const run = await engine({ wrapPorts: replacing("journal", "write", (write) => fault.around(write)) });
+    fault.after = 1;
+    await run.push("in", a(1));
+    assert.equal(fault.after, 0);
+    assert.deepEqual(run.output("out"), [["a", 1]]);
+    assert.equal((await headOf(run, all))?.seq, 1);
+  });
+});
+
+test("R2 effects of an entry are carried out only after it is written", async () => {
+  const fault = new Fault();
+  const run = await engine({ wrapPorts: replacing("journal", "write", (write) => fault.around(write)) });
+  fault.before = 3;
+  await assert.rejects(run.push("in", a(1)), { kind: "unavailable" });
+  assert.deepEqual(run.output("out"), []);
+  await run.crash();
+  assert.deepEqual(run.output("out"), [["a", 1]]);
+});
+
+describe("R3, R5 effects that nobody saw finish", () => {
+  test("are repeated before the next entry is written", async () => {
+    const fault = new Fault();
+    const log: string[] = [];
+    const sinks = replacing("sinks", "carryOut", (carryOut) => {
+      const faulty = fault.around(carryOut);
+      return async (effect) => {
+        log.push(`effect ${effect.seq}`);
+        await faulty(effect);
+      };
+    });
+    const journal = replacing("journal", "write", (write) => async (task, entry) => {
+      if (task === all) log.push(`entry ${entry.seq}`);
+      return write(task, entry);
+    });
+    const run = await engine({ wrapPorts: (ports) => sinks(journal(ports)) });
+    fault.before = 1;
+    await assert.rejects(run.push("in", a(1)), { kind: "unavailable" });
+    assert.deepEqual(run.output("out"), [], "the entry is written, its effect is not done");
+    run.enqueue("in", a(2));
+    await environment(run, "another").turn(poke(all));
+    assert.deepEqual(log, ["entry 1", "effect 1", "effect 1", "entry 2", "effect 2"]);
+    assert.deepEqual(run.output("out"), [
+      ["a", 1],
+      ["a", 3],
+    ]);
+  });
+
+  test("are repeated by an environment that has nothing else to do, and are the same to the byte", async () => {
+    const seen: SinkEffect[] = [];
+    const fault = new Fault();
+    const wrapPorts = replacing("sinks", "carryOut", (carryOut) => {
+      const faulty = fault.around(carryOut);
+      return async (effect) => {
+        seen.push(effect);
+        await faulty(effect);
+      };
+    });
+    const run = await engine({ wrapPorts });
+    fault.after = 1;
+    await assert.rejects(run.push("in", a(1)), { kind: "unavailable" });
+    await environment(run, "another").turn(poke(all));
+    assert.equal(seen.length, 2);
+    const plain = seen.map((effect) => ({ ...effect, payload: [...effect.payload] }));
+    assert.deepEqual(plain[1], plain[0]);
+    assert.deepEqual(run.output("out"), [["a", 1]]);
+  });
+});
+
+describe("R4 a receiver applies frame seq of a channel at most once, in order, without gaps:", () => {
+  /** Puts a frame into the inbox of the task by hand. */
+  async function send(run: RunningHarness, task: TaskId, seq: number, header: { generation?: number; deployment?: number } = {}) {
+    const channel = id<ChannelId>(`${fromShard("in")}>${task}`);
+    const writer = new ByteWriter();
+    writeFrameHeader(writer, { job: "pipeline", generation: 1, deployment: 1, channel, seq, ...header });
+    writeRecord(writer, 0, "a", 0, event("a", 0, 1_000));
+    const range = run.runner.record!.topology.flatMap(({ tasks }) => tasks).find((known) => known.task === task)!.range;
+    await run.ports.log.append(inboxName(1, "sum"), [{ hashKey: range.from, bytes: writer.take() }]);
+  }
+
+  test("a frame that comes again is dropped", async () => {
+    const fault = new Fault();
+    const run = await engine({ parallelism: 2, wrapPorts: replacing("log", "append", (append) => fault.around(append)) });
+    fault.after = 1;
+    await assert.rejects(run.push("in", a(1), a(2)), { kind: "unavailable" });
+    await run.crash();
+    await run.push("in", a(3));
+    assert.deepEqual(run.output("out"), [
+      ["a", 1],
+      ["a", 3],
+      ["a", 6],
+    ]);
+  });
+
+  test("a frame of an old seq is dropped", async () => {
+    const run = await engine({ parallelism: 2 });
+    const task = await keyedTask(run);
+    await send(run, task, 0);
+    await run.settle();
+    await run.push("in", a(5));
+    assert.deepEqual(run.output("out"), [
+      ["a", 0],
+      ["a", 5],
+    ]);
+  });
+
+  test("a gap is loud: the task stops as corrupt and nothing is skipped", async () => {
+    const run = await engine({ parallelism: 2 });
+    const task = await keyedTask(run);
+    await send(run, task, 7);
+    await assert.rejects(run.settle(), { kind: "corrupt", message: /frames of channel .* are lost: expected 1, got 7/ });
+    await assert.rejects(run.push("in", a(5)), { kind: "corrupt" });
+    assert.deepEqual(run.output("out"), [["a", 0]]);
+  });
+
+  test("R9 a frame of a higher deployment is left for newer code, not dropped", async () => {
+    const run = await engine({ parallelism: 2 });
+    const task = await keyedTask(run);
+    await send(run, task, 1, { deployment: 2 });
+    await assert.rejects(run.settle(), { kind: "unavailable", message: /deployment 2 came to code of deployment 1/ });
+    await environment(run, "newer", { deployment: 2 }).turn(poke(task));
+    assert.deepEqual(run.output("out").at(-1), ["a", 1_000]);
+  });
+
+  test("L2 a frame of an older generation is dropped", async () => {
+    const run = await engine({ parallelism: 2 });
+    const task = await keyedTask(run);
+    await send(run, task, 1, { generation: 0 });
+    await run.settle();
+    await run.push("in", a(5));
+    assert.deepEqual(run.output("out").at(-1), ["a", 5]);
+  });
+});
+
+describe("R6 objects are written before what points to them, under names of their own:", () => {
+  test("an orphan of a lost write does no harm and is collected", async () => {
+    const fault = new Fault();
+    const run = await engine({
+      wrapPorts: replacing("journal", "write", (write) => async (task, entry) => {
+        return task === all ? fault.around(write)(task, entry) : write(task, entry);
+      }),
+    });
+    await run.push("in", a(1));
+    fault.before = 3;
+    await assert.rejects(run.snapshot(), { kind: "unavailable" });
+    const orphans = (await run.ports.blobs.list("segments/")).blobs.map(({ name }) => name);
+    assert.equal(orphans.length, 1);
+    await run.crash();
+    await run.snapshot();
+    await run.push("in", a(2));
+    await run.coordinator().collectGarbage();
+    const left = (await run.ports.blobs.list("segments/")).blobs.map(({ name }) => name);
+    assert.equal(left.includes(orphans[0]!), false);
+    await run.crash();
+    await run.push("in", a(4));
+    assert.deepEqual(run.output("out").at(-1), ["a", 7]);
+  });
+});
+
+/** Two sources, each a task of its own, into keyed tasks; turns by hand. */
+class TwoChannels {
+  run!: RunningHarness;
+  keyed: readonly TaskId[] = [];
+  env!: Environment;
+
+  async start(options: HarnessOptions = {}): Promise<void> {
+    this.run = await engine({ parallelism: 2, ...options }, twoSums);
+    this.keyed = this.run.runner.record!.topology.find(({ kind }) => kind === "keyed")!.tasks.map(({ task }) => task);
+    this.env = environment(this.run, "by-hand", options.environment);
+  }
+
+  source(uid: string): TaskId {
+    const { topology } = this.run.runner.record!;
+    const { stage } = topology.find(({ roots }) => roots.has(uid))!;
+    return id<TaskId>(`g1.${stage}~${uid}:shard-0`);
+  }
+
+  /** A record of a source, handed on to the keyed tasks' inboxes. */
+  async send(uid: string, n: number, key = "k"): Promise<void> {
+    this.run.enqueue(uid, { value: event(key, 0, n) });
+    await this.env.turn(poke(this.source(uid)));
+  }
+
+  async receive(): Promise<void> {
+    for (const task of this.keyed) await this.env.turn(poke(task));
+  }
+
+  /** A harness that goes on from the checkpoint of this number. */
+  async restored(checkpoint: number): Promise<RunningHarness> {
+    const sources = new Map(["a", "b"].map((uid) => [uid, this.run.source(uid).stand]));
+    const copy = await copyCheckpoint(manifestName(checkpoint), this.run.ports.blobs);
+    return engine({ from: new TakenSnapshot({ ...copy, sources, now: 0 }), parallelism: 1 }, twoSums);
+  }
+}
+
+describe("R7 a snapshot contains exactly the effects of all records before the barrier, on every channel:", () => {
+  const job = new TwoChannels();
+  beforeEach(() => job.start());
+
+  test("what comes on one channel after its barrier waits for the other's, and is not in the snapshot", async () => {
+    await job.send("a", 1);
+    assert.equal(await job.run.coordinator().triggerNow(false), 1);
+    await job.send("a", 10);
+    await job.send("a", 100);
+    await job.receive();
+    assert.deepEqual(job.run.output("out").at(-1), ["k", 11], "the barrier follows the record of the turn that was asked");
+    await job.send("b", 2);
+    await job.send("b", 1_000);
+    await job.receive();
+    await job.run.coordinator().tick();
+    assert.deepEqual(
+      job.run
+        .output<[string, number]>("out")
+        .map(([, sum]) => sum)
+        .at(-1),
+      1_113,
+      "what was held is processed after the barrier",
+    );
+    const restored = await job.restored(1);
+    await restored.push("a", { value: event("k", 0, 0) });
+    assert.deepEqual(restored.output("out"), [["k", 1 + 10 + 2]], "100 on the one channel and 1,000 on the other came after it");
+  });
+
+  test("held frames survive a crash, in their order", async () => {
+    await job.send("a", 1);
+    await job.run.coordinator().triggerNow(false);
+    await job.send("a", 10);
+    await job.receive();
+    for (const n of [100, 200, 300]) await job.send("a", n);
+    await job.receive();
+    const before = job.run.output("out").length;
+    job.env = environment(job.run, "after the crash");
+    await job.send("b", 5);
+    await job.receive();
+    assert.deepEqual(
+      job.run.output<[string, number]>("out").map(([, sum]) => sum),
+      [1, 11, 16, 116, 316, 616],
+    );
+    assert.equal(before, 2);
+  });
+
+  test("L9 a higher barrier abandons a lower alignment, and what it held goes on", async () => {
+    await job.run.coordinator().triggerNow(false);
+    await job.send("a", 1);
+    await job.send("a", 10);
+    await job.receive();
+    assert.equal((await headOf(job.run, job.keyed[0]!))?.progress.alignment.current?.checkpoint, 1);
+    job.run.clock.advance(2 ** 53 - 2 ** 52);
+    const { record } = await readJobRing(job.run.ports, "two-sources");
+    assert.equal(record?.pending?.checkpoint, 1);
+    // The coordinator gives the first up and asks for a second.
+    const impatient = job.run.coordinator("impatient");
+    job.run.clock.advance(2 ** 52);
+    await impatient.tick();
+    const one = decodeManifest((await job.run.ports.blobs.get(manifestName(1)))!);
+    assert.ok(isTombstone(one));
+    assert.equal(await impatient.triggerNow(false), 2);
+    await job.send("a", 100);
+    await job.send("b", 1_000);
+    await job.receive();
+    await job.run.settle();
+    await impatient.tick();
+    const after = (await readJobRing(job.run.ports, "two-sources")).record;
+    assert.equal(after?.completed, manifestName(2));
+    assert.equal((job.run.output("out").at(-1) as [string, number])[1], 1_111);
+  });
+});
+
+test("L9 too many held bytes: the checkpoint is declined, nothing is lost, and the next one succeeds", async () => {
+  const job = new TwoChannels();
+  const limits = { frameBytesMax: 1_000_000, heldBytesMax: 200, outputBytesMax: 1 << 20 };
+  await job.start({ environment: { limits } });
+  const coordinator = job.run.coordinator();
+  await coordinator.triggerNow(false);
+  for (let n = 0; n < 10; n++) await job.send("a", 1);
+  await job.receive();
+  await coordinator.tick();
+  const { record } = await readJobRing(job.run.ports, "two-sources");
+  assert.equal(record?.pending, undefined);
+  assert.equal(record?.failures, 1);
+  assert.equal(
+    job.run.telemetry.lines.some(({ message }) => message === "checkpoint abandoned"),
+    true,
+  );
+  assert.deepEqual(job.run.output("out").at(-1), ["k", 10]);
+  const aligning = await Promise.all(job.keyed.map(async (task) => (await headOf(job.run, task))?.progress.alignment.current));
+  assert.ok(aligning.includes(undefined), "the task that held too much has given up");
+  await job.run.snapshot();
+  await job.send("b", 5);
+  await job.receive();
+  assert.deepEqual(job.run.output("out").at(-1), ["k", 15]);
+});
+
+test("R8 versions of outside rows grow with every effect of a task, over restores too", async () => {
+  const versions: (readonly number[])[] = [];
+  const wrapPorts = replacing("sinks", "carryOut", (carryOut) => async (effect) => {
+    versions.push([effect.generation, effect.seq, effect.n]);
+    await carryOut(effect);
+  });
+  const run = await engine({ wrapPorts });
+  await run.push("in", a(1), a(2));
+  await run.push("in", a(3));
+  const name = await run.checkpoint();
+  await run.coordinator("restorer").restore(name);
+  await run.crash();
+  await run.push("in", a(4));
+  assert.equal(versions.length, 4);
+  assert.deepEqual(
+    versions.toSorted((x, y) => x[0]! - y[0]! || x[1]! - y[1]! || x[2]! - y[2]!),
+    versions,
+  );
+  assert.deepEqual(new Set(versions.map(String)).size, 4);
+  assert.deepEqual(run.output("out").at(-1), ["a", 10]);
+});
+
+describe("R9 code of a higher deployment", () => {
+  test("fences older code: it stops and writes nothing", async () => {
+    const run = await engine();
+    await run.push("in", a(1));
+    run.enqueue("in", a(2));
+    await environment(run, "newer", { deployment: 2 }).turn(poke(all));
+    run.enqueue("in", a(3));
+    const outcome = await environment(run, "older", { deployment: 1 }).turn(poke(all));
+    assert.deepEqual(outcome, { outcome: "fenced", deployment: 2 });
+    await assert.rejects(run.settle(), { kind: "fenced" });
+    assert.deepEqual(run.output("out").at(-1), ["a", 3]);
+  });
+});
+
+describe("L1 a restore", () => {
+  test("seals the old rings: an environment of the old generation never commits again", async () => {
+    const run = await engine();
+    await run.push("in", a(1));
+    const old = environment(run, "old");
+    await old.turn(poke(all));
+    const name = await run.checkpoint();
+    await run.push("in", a(2));
+    await run.coordinator("restorer").restore(name);
+    run.enqueue("in", a(4));
+    const sealed = await headOf(run, all);
+    assert.equal(sealed?.by, "seal");
+    assert.deepEqual(await old.turn(poke(all)), { outcome: "stale" });
+    assert.equal((await headOf(run, all))?.seq, sealed?.seq);
+    assert.deepEqual(run.output("out").at(-1), ["a", 3], "nothing of the record after the restore");
+    await run.crash();
+    assert.deepEqual(run.output("out").slice(-2), [
+      ["a", 3],
+      ["a", 7],
+    ]);
+  });
+
+  test("that dies at any write is finished by whoever comes next", async () => {
+    for (let dies = 1; dies <= 6; dies++) {
+      let writes = Infinity;
+      const wrapPorts = replacing("journal", "write", (write) => async (task, entry) => {
+        if (--writes < 0) throw new Error("the coordinator dies");
+        return write(task, entry);
+      });
+      const run = await engine({ wrapPorts, parallelism: 2 });
+      await run.push("in", a(1));
+      const name = await run.checkpoint();
+      await run.push("in", a(2));
+      writes = dies;
+      await run
+        .coordinator("dies")
+        .restore(name)
+        .catch(() => {});
+      writes = Infinity;
+      await run.crash();
+      await run.push("in", a(4));
+      const last = (run.output("out").at(-1) as [string, number])[1];
+      assert.equal(last, 7, `died at write ${dies}`);
+    }
+  });
+
+  test("seals tasks that never started too", async () => {
+    const run = await engine({ parallelism: 3 });
+    const name = await run.checkpoint();
+    await run.coordinator("restorer").restore(name);
+    const { record } = await readJobRing(run.ports, "pipeline");
+    assert.equal(record?.generation, 2);
+    for (const task of [fromShard("in"), ...[0, 1, 2].map((n) => id<TaskId>(`g1.sum~${n}`))])
+      assert.equal((await headOf(run, task))?.by, "seal", task);
+  });
+});
+
+test("L3 records between the position and a batch are read first", async () => {
+  const run = await engine();
+  run.enqueue("in", a(1), a(2), a(4));
+  const env = environment(run, "mapped");
+  const { records } = await run.source("in").read("in", id<ShardId>("shard-0"), "horizon", { records: 10, bytes: 1e6 });
+  await env.turn({ kind: "records", source: "in", shard: id<ShardId>("shard-0"), records: records.slice(2) });
+  assert.deepEqual(
+    run.output<[string, number]>("out").map(([, sum]) => sum),
+    [1, 3, 7],
+  );
+  await env.turn({ kind: "records", source: "in", shard: id<ShardId>("shard-0"), records: records.slice(1) });
+  await environment(run, "cold").turn({ kind: "records", source: "in", shard: id<ShardId>("shard-0"), records });
+  assert.equal(run.output("out").length, 3, "batches that come again are passed over");
+});
+
+describe("L6 garbage collection", () => {
+  test("keeps what heads and retained checkpoints refer to, and nothing of the older", async () => {
+    const run = await engine();
+    const names: BlobName[] = [];
+    for (let n = 0; n < 6; n++) {
+      await run.push("in", { value: event(`key ${n}`, 0, n) }, a(1));
+      names.push((await run.checkpoint()) as BlobName);
+    }
+    const left = new Set((await run.ports.blobs.list("segments/")).blobs.map(({ name }) => name));
+    assert.ok(left.size < 6 + 1);
+    const { record } = await readJobRing(run.ports, "pipeline");
+    for (const { manifest } of record!.retained) {
+      const copy = await copyCheckpoint(manifest, run.ports.blobs);
+      assert.ok(copy.blobs.size >= 2);
+      const sources = new Map([["in", run.source("in").stand]]);
+      const restored = await engine({ from: new TakenSnapshot({ ...copy, sources, now: 0 }) });
+      await restored.push("in", a(0), { value: event("key 0", 0, 0) });
+      assert.deepEqual(restored.output("out"), [
+        ["a", names.indexOf(manifest) + 1],
+        ["key 0", 0],
+      ]);
+    }
+    await run.crash();
+    await run.push("in", a(0));
+    assert.deepEqual(run.output("out").at(-1), ["a", 6]);
+  });
+
+  test("keeps an object whose entry is still to come", async () => {
+    let collecting: (() => Promise<unknown>) | undefined;
+    const wrapPorts = replacing("journal", "write", (write) => async (task, entry) => {
+      const collect = collecting;
+      if (task === all) collecting = undefined;
+      if (task === all) await collect?.();
+      return write(task, entry);
+    });
+    const run = await engine({ wrapPorts, environment: { payload: { inlineBytesMax: 0, compressFromBytes: 0 } } });
+    await run.push("in", a(1));
+    collecting = () => run.coordinator().collectGarbage();
+    await run.push("in", a(2));
+    assert.equal(collecting, undefined);
+    await run.crash();
+    await run.push("in", a(4));
+    assert.deepEqual(run.output("out").at(-1), ["a", 7]);
+  });
+});
+
+describe("L10 completing and abandoning a checkpoint are one conditional write:", () => {
+  test("two coordinators that both complete do it once", async () => {
+    const run = await engine();
+    await run.push("in", a(1));
+    const [one, two] = [run.coordinator("one"), run.coordinator("two")];
+    const triggered = await Promise.all([one.triggerNow(false), two.triggerNow(false)]);
+    assert.deepEqual(new Set(triggered.filter((checkpoint) => checkpoint !== undefined)), new Set([1]));
+    await environment(run, "env").turn(poke(all));
+    const ticks = await Promise.all([one.tick(), two.tick()]);
+    assert.equal(ticks.filter(({ completed }) => completed === 1).length, 1);
+    const { record } = await readJobRing(run.ports, "pipeline");
+    assert.deepEqual(record?.retained, [{ manifest: manifestName(1), savepoint: false }]);
+  });
+
+  test("one that gives up while another completes: what was written first stands for both", async () => {
+    for (const first of ["complete", "abandon"] as const) {
+      let between: (() => Promise<unknown>) | undefined;
+      const wrapPorts = replacing("blobs", "put", (put) => async (name, bytes, options) => {
+        const other = between;
+        if (name.startsWith("manifests/")) between = undefined;
+        if (name.startsWith("manifests/")) await other?.();
+        return put(name, bytes, options);
+      });
+      const run = await engine({ wrapPorts });
+      await run.push("in", a(1));
+      const [one, two] = [run.coordinator("one"), run.coordinator("two")];
+      await one.triggerNow(false);
+      await environment(run, "env").turn(poke(all));
+      // The one sees the acknowledgement and completes; the other does so too late for its patience.
+      const late = { ...run.graph, options: { ...run.graph.options, checkpointTimeoutMs: -1 } };
+      const impatient = Object.assign(Object.create(Object.getPrototypeOf(two)), two, { job: late });
+      impatient.attend = async function (ring: unknown, record: unknown, pending: { checkpoint: number }) {
+        return this.abandon(ring, record, pending.checkpoint, "timed out");
+      };
+      if (first === "complete") {
+        between = () => one.tick();
+        await impatient.tick();
+      } else {
+        between = () => impatient.tick();
+        await one.tick();
+      }
+      const { record } = await readJobRing(run.ports, "pipeline");
+      const manifest = decodeManifest((await run.ports.blobs.get(manifestName(1)))!);
+      assert.equal(record?.pending, undefined, first);
+      assert.equal(record?.completed !== undefined, !isTombstone(manifest), first);
+      assert.equal(isTombstone(manifest), first === "abandon");
+    }
+  });
+});
+
+describe("L12", () => {
+  test("the time of a task never goes back, whatever the clock of its environment", async () => {
+    const times = pipeline((events) =>
+      events
+        .keyBy(({ key }) => key as string)
+        .process("now", { output: type<unknown>(), onRecord: (_e, ctx) => ctx.emit(ctx.processingTime) }),
+    );
+    const run = await engine({ startAt: 10_000 }, times);
+    await run.push("in", a(1));
+    const behind: Ports = { ...run.ports, clock: { now: () => 3_000, sleep: async () => {}, remainingMs: () => Infinity } };
+    run.enqueue("in", a(2));
+    await environment(run, "behind", {}, behind).turn(poke(all));
+    assert.deepEqual(run.output("out"), [10_000, 10_000]);
+    assert.equal((await headOf(run, all))?.progress.now, 10_000);
+  });
+
+  test("stale pokes are harmless: of an older generation, of a time that has passed, twice", async () => {
+    const run = await engine();
+    await run.push("in", a(1));
+    const env = environment(run, "env");
+    const before = (await headOf(run, all))?.seq;
+    for (let n = 0; n < 3; n++) await env.turn(poke(all));
+    assert.equal((await headOf(run, all))?.seq, before, "nothing to do, nothing written");
+    assert.deepEqual(await env.turn(poke(id<TaskId>("g0.in~all"))), { outcome: "stale" });
+    const name = await run.checkpoint();
+    const taken = (await headOf(run, all))?.seq;
+    await env.turn(poke(all));
+    assert.equal((await headOf(run, all))?.seq, taken, "a request that was answered is not answered again");
+    assert.equal(name, manifestName(1));
+  });
+
+  test("a wake-up goes with the timer's commit", async () => {
+    const beat = pipeline((events) =>
+      events
+        .keyBy(({ key }) => key as string)
+        .process("beat", {
+          output: type<unknown>(),
+          onRecord: ({ n = 0 }, ctx) => ctx.timers.processingTime(n),
+          onTimer: (at, ctx) => ctx.emit(at),
+        }),
+    );
+    const run = await engine({}, beat);
+    await run.push("in", a(60_000));
+    assert.equal((await run.runner.step()).wakeAt, 60_000);
+    await run.advanceProcessingTime(minutes(1));
+    assert.deepEqual(run.output("out"), [60_000]);
+    assert.equal((await run.runner.step()).wakeAt, Infinity);
+  });
+});
+
+test("L15 a commit's outputs are bounded: it ends early, and the rest follows in the next", async () => {
+  const limits = { frameBytesMax: 4_000, heldBytesMax: 1 << 20, outputBytesMax: 20_000 };
+  const wide = pipeline((events) =>
+    events
+      .flatMap("many", ({ n = 0 }) => Array.from({ length: 50 }, (_, i) => event(`key ${i}`, 0, n)))
+      .keyBy(({ key }) => key as string)
+      .process("sum", summing),
+  );
+  const run = await engine({ parallelism: 2, environment: { limits } }, wide);
+  let largest = 0;
+  const count = 600;
+  run.enqueue("in", ...Array.from({ length: count }, () => a(1)));
+  await run.settle();
+  const { entries } = await run.ports.journal.tail(fromShard("in"), 0);
+  for (const entry of entries) {
+    const commit = await loadCommit(fromShard("in"), entry, run.ports.blobs);
+    for (const effect of commit.effects)
+      if (effect.effect === "send") for (const frame of effect.frames) largest = Math.max(largest, frame.length);
+  }
+  assert.ok(entries.length > 1);
+  assert.ok(largest <= 4_000, `frames of at most 4,000 bytes: ${largest}`);
+  assert.equal(run.output<[string, number]>("out").filter(([, sum]) => sum === count).length, 50);
+});
+
+test("L7 a page newer than the journal's head as its reader knows it is not laid over twice", async () => {
+  const run = await engine({ environment: { cacheBytesMax: 0 } });
+  await run.push("in", a(1));
+  const behind = environment(run, "behind", { cacheBytesMax: 1 << 30 });
+  await behind.turn(poke(all));
+  for (const n of [2, 4, 8]) await run.push("in", a(n), { value: event("b", 0, n) });
+  run.enqueue("in", a(16), { value: event("b", 0, 16) });
+  await behind.turn(poke(all));
+  run.enqueue("in", a(32));
+  await environment(run, "cold", { cacheBytesMax: 0 }).turn(poke(all));
+  assert.deepEqual(run.output("out").slice(-3), [
+    ["a", 31],
+    ["b", 30],
+    ["a", 63],
+  ]);
+});
+
+test("the ring is never overrun: a base is taken before it is full, and a cold start reads from it", async () => {
+  const run = await engine();
+  const { ringSize } = run.ports.journal;
+  for (let n = 0; n < ringSize * 2 + 10; n++) await run.push("in", a(1));
+  await run.crash();
+  await run.push("in", a(1));
+  assert.deepEqual(run.output("out").at(-1), ["a", ringSize * 2 + 11]);
+});

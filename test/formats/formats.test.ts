@@ -1,0 +1,187 @@
+import { describe, test } from "node:test";
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { crc32 } from "node:zlib";
+import fc from "fast-check";
+import { ByteWriter } from "../../runtime/base/byte-writer.ts";
+import { MillraceError } from "../../runtime/base/errors.ts";
+import { encodeValue } from "../../runtime/base/message-pack.ts";
+import { encodeManifest, type Manifest } from "../../runtime/snapshots/manifest.ts";
+import { readIndex, readLocal, readReferences } from "../../runtime/snapshots/segment.ts";
+import { samples } from "./samples.ts";
+
+const here = new URL(".", import.meta.url);
+const stored = readdirSync(here).filter((name) => name.endsWith(".hex"));
+
+function bytesOf(file: string): Uint8Array {
+  return Buffer.from(readFileSync(new URL(file, here), "utf8").replaceAll("\n", ""), "hex");
+}
+
+describe("bytes written by version 1 are read today", () => {
+  for (const { name, decode, value } of samples)
+    test(name, () => {
+      const files = stored.filter((file) => file.startsWith(`${name}.`));
+      assert.ok(files.includes(`${name}.1.hex`));
+      for (const file of files) assert.deepEqual(decode(bytesOf(file)), value, file);
+    });
+});
+
+describe("what is written today is read as it was", () => {
+  for (const { name, decode, encode, value } of samples) test(name, () => assert.deepEqual(decode(encode()), value));
+});
+
+describe("a newer version is corrupt, and the message says both", () => {
+  for (const { name, decode, encode, versionAt } of samples) {
+    if (versionAt === undefined) continue;
+    test(name, () => {
+      const bytes = encode();
+      bytes[versionAt] = 2;
+      assert.throws(() => decode(bytes), { kind: "corrupt", message: /version 2, this code knows 1/ });
+    });
+  }
+
+  test("the blocks of a segment", () => {
+    const bytes = Buffer.from([0, 0, 0, 0, 2, 0]);
+    bytes.writeUInt32LE(crc32(bytes.subarray(4)));
+    const newer = { kind: "corrupt", message: /version 2, this code knows 1/ };
+    assert.throws(() => readIndex(bytes), newer);
+    assert.throws(() => readReferences(bytes), newer);
+    assert.throws(() => readLocal(bytes), newer);
+  });
+
+  test("manifest and job record", () => {
+    const manifest = samples.find(({ name }) => name === "manifest")!;
+    const newer = JSON.stringify({ ...(JSON.parse(Buffer.from(manifest.encode()).toString()) as object), version: 2 });
+    assert.throws(() => manifest.decode(Buffer.from(newer)), { kind: "corrupt", message: /version 2, this code knows 1/ });
+    const record = samples.find(({ name }) => name === "job-record")!;
+    const bytes = encodeValue({ ...(record.value as object), version: 2 });
+    assert.throws(() => record.decode(bytes), { kind: "corrupt", message: /version 2, this code knows 1/ });
+  });
+});
+
+describe("mutated bytes give a value or an error of kind corrupt, soon", () => {
+  const mutation = fc.oneof(
+    fc.record({ kind: fc.constant("set" as const), at: fc.nat(), byte: fc.integer({ min: 0, max: 255 }) }),
+    fc.record({ kind: fc.constant("set" as const), at: fc.nat(), byte: fc.constantFrom(0, 0x7f, 0x80, 0xc9, 0xdd, 0xdf, 0xff) }),
+    fc.record({ kind: fc.constant("cut" as const), at: fc.nat() }),
+    fc.record({ kind: fc.constant("drop" as const), at: fc.nat(), count: fc.integer({ min: 1, max: 9 }) }),
+    fc.record({ kind: fc.constant("insert" as const), at: fc.nat(), bytes: fc.uint8Array({ maxLength: 9 }) }),
+    fc.record({ kind: fc.constant("fill" as const), at: fc.nat(), count: fc.integer({ min: 1, max: 9 }) }),
+  );
+  type Mutation = typeof mutation extends fc.Arbitrary<infer M> ? M : never;
+
+  function mutate(bytes: Uint8Array, change: Mutation): Uint8Array {
+    const at = bytes.length === 0 ? 0 : change.at % bytes.length;
+    const list = [...bytes];
+    if (change.kind === "set") list[at] = change.byte;
+    if (change.kind === "cut") list.length = at;
+    if (change.kind === "drop") list.splice(at, change.count);
+    if (change.kind === "insert") list.splice(at, 0, ...change.bytes);
+    if (change.kind === "fill") list.fill(0xff, at, at + change.count);
+    return Buffer.from(list);
+  }
+
+  /** Length prefixes that promise more than there is must fail before anything is made of that size. */
+  const bytesMax = 64 << 20;
+
+  for (const { name, decode, encode } of samples)
+    test(name, () => {
+      const bytes = encode();
+      const before = process.memoryUsage().arrayBuffers;
+      const property = fc.property(fc.array(mutation, { minLength: 1, maxLength: 4 }), (changes) => {
+        const started = performance.now();
+        try {
+          decode(changes.reduce(mutate, bytes));
+        } catch (error) {
+          assert.ok(error instanceof MillraceError, String((error as Error).stack));
+          assert.equal(error.kind, "corrupt");
+        }
+        assert.ok(performance.now() - started < 1_000, "it takes long");
+        assert.ok(process.memoryUsage().arrayBuffers - before < bytesMax, "it takes much memory");
+      });
+      fc.assert(property, { numRuns: 1_500 });
+    });
+
+  test("every single byte, set to what hurts", () => {
+    for (const { name, decode, encode } of samples)
+      for (const byte of [0x00, 0x01, 0x7f, 0x80, 0x9f, 0xbf, 0xc9, 0xdd, 0xff]) {
+        const bytes = encode();
+        for (let at = 0; at < bytes.length; at++) {
+          const mutated = bytes.slice();
+          mutated[at] = byte;
+          try {
+            decode(mutated);
+          } catch (error) {
+            assert.equal((error as MillraceError).kind, "corrupt", `${name} at ${at} set to ${byte}: ${String(error)}`);
+          }
+        }
+      }
+  });
+});
+
+test("a manifest holds any plain data that a watermark generator keeps", () => {
+  const manifest = samples.find(({ name }) => name === "manifest")!;
+  const state = {
+    at: -0,
+    seen: new Set([1n, undefined]),
+    last: new Date(5),
+    $bigint: "not one",
+    bytes: new Uint8Array([1]),
+    list: [undefined, NaN],
+    invalid: new Date(NaN),
+  };
+  const given = { ...(manifest.value as Manifest), tasks: [], extra: state } as unknown as Manifest;
+  assert.deepEqual(manifest.decode(encodeManifest(given)), given);
+});
+
+describe("values", () => {
+  const any = fc.anything({
+    withBigInt: true,
+    withDate: true,
+    withMap: true,
+    withSet: true,
+    withNullPrototype: false,
+    maxDepth: 4,
+  });
+  const value = samples.find(({ name }) => name === "value")!;
+
+  test("of any kind come back as they were", () => {
+    fc.assert(
+      fc.property(any, (given) => assert.deepEqual(value.decode(encodeValue(given)), given)),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test("with a member called __proto__ keep it as a member", () => {
+    const parsed = JSON.parse('{"__proto__":{"polluted":1},"a":1}') as object;
+    const back = value.decode(encodeValue(parsed)) as { polluted?: number };
+    assert.deepEqual(Object.keys(back), ["__proto__", "a"]);
+    assert.equal(back.polluted, undefined);
+    assert.equal(({} as { polluted?: number }).polluted, undefined);
+  });
+
+  test("nested a hundred levels are stored; deeper ones and cycles are refused", () => {
+    const nest = (levels: number) => {
+      let inner: unknown = 1;
+      for (let n = 0; n < levels; n++) inner = [inner];
+      return inner;
+    };
+    assert.deepEqual(value.decode(encodeValue(nest(100))), nest(100));
+    assert.throws(() => encodeValue(nest(101)), { kind: "invalid", message: /nested over 100 levels/ });
+    const cyclic: unknown[] = [];
+    cyclic.push(cyclic);
+    assert.throws(() => encodeValue(cyclic), { kind: "invalid", message: /cyclic/ });
+  });
+
+  test("that are no data are refused by name", () => {
+    for (const bad of [() => 1, Symbol("s"), new Float64Array(1)]) assert.throws(() => encodeValue({ bad }), { kind: "invalid" });
+  });
+
+  test("of integers are exact at every size", () => {
+    const writer = new ByteWriter();
+    const numbers = Array.from({ length: 54 }, (_, bits) => [2 ** bits - 1, 2 ** bits, -(2 ** bits)]).flat();
+    for (const n of numbers) assert.ok(Object.is(value.decode(encodeValue(n)), n === 0 ? n : n), String(n));
+    assert.ok(Object.is(value.decode(encodeValue(-0)), -0), "the sign of -0 is kept");
+    assert.equal(writer.length, 0);
+  });
+});

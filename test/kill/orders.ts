@@ -1,0 +1,39 @@
+/** What the kill test tells its children, and what they tell it. */
+
+/** Where a child ends itself. "anywhere": it does not; its parent kills it when its time has come. */
+export const places = [
+  "anywhere",
+  "beforeEffects",
+  "amongEffects",
+  "beforeSegment",
+  "afterSegment",
+  "afterAcknowledgement",
+  "beforeManifest",
+  "afterManifest",
+  "afterJobRecord",
+] as const;
+export type Place = (typeof places)[number];
+
+/** Places that only a checkpoint comes by. */
+export const checkpointPlaces: readonly Place[] = [
+  "beforeSegment",
+  "afterSegment",
+  "afterAcknowledgement",
+  "beforeManifest",
+  "afterManifest",
+  "afterJobRecord",
+];
+
+export interface ChildOrder {
+  /** The file that gets the child's lines. */
+  readonly trace: string;
+  readonly place: Place;
+  /** Not before it is so old. */
+  readonly afterMs: number;
+  /** False: what journal entries changed of the state is not laid over it at a start. Only to see the test fail. */
+  readonly replay: boolean;
+}
+
+export type TraceLine =
+  /** So many records were read, up to this position. */
+  { readonly read: number; readonly records: number } | { readonly died: Place };
