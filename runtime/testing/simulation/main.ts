@@ -1,5 +1,7 @@
 /**
- * `npm run simulate -- --seeds A..B [--topology NAME] [--without RULE] [--trace]`: runs the seeds, prints what failed and how to see it again.
+ * `npm run simulate -- --seeds A..B`: runs the seeds, prints what failed, its last events and the command that shows it again.
+ *
+ * `--topology NAME` one job instead of any; `--without RULE` with a rule switched off; `--calm` without faults; `--trace` more events.
  */
 import { parseArgs } from "node:util";
 import { commonFaults, faultNames, noCounts, noFaults } from "./fault-mix.ts";
@@ -51,6 +53,7 @@ function report(result: SeedResult): void {
   const replay = ["npm run simulate --", `--seeds ${result.seed}..${result.seed}`];
   if (topology !== undefined) replay.push(`--topology ${topology}`);
   if (without !== undefined) replay.push(`--without ${without}`);
+  if (values.calm) replay.push("--calm");
   const shown = values.trace || from === to ? result.trace : result.trace.slice(-12);
   console.log(`seed ${result.seed} (${result.topology}) failed: ${result.failure?.message}`);
   for (const event of shown) console.log(`    ${event}`);
