@@ -9,6 +9,8 @@
  * L2 A newer frame, or an unknown shard, makes it reload the job record.
  * L3 When a batch begins after the position, the log is read from the position up to it first.
  * L11 The end of a shard is found by a read of its own.
+ * L13 A shard is idle only if a read from its position is empty and nothing is behind.
+ * L14 What kills environments without an exception is narrowed down, and goes to the dead letters (attempt-log.ts).
  * L16 No promise is left pending at the end of a turn.
  */
 import type { SourceRecord } from "../api/connector.ts";
@@ -30,14 +32,17 @@ import { isPoison } from "../task/blame.ts";
 import type { FeedStatus, Task } from "../task/task.ts";
 import { allSafeguards, type Safeguards } from "../task/safeguards.ts";
 import { defaultLimits, type TaskLimits, type TaskPlan } from "../task/task-plan.ts";
+import { AttemptLog, type AttemptOptions, defaultAttempts } from "./attempt-log.ts";
 import { carryOut } from "./carry-out.ts";
 import type { Doorbell, TurnOutcome } from "./doorbell.ts";
 import { evictCold } from "./evict.ts";
 import { type PayloadOptions, storeCommit } from "./journal-entry.ts";
 import { readJobRecord } from "./job-ring.ts";
 import { loadMissing } from "./load-groups.ts";
+import { LostRace } from "./lost-race.ts";
 import { type Recovered, recoverTask } from "./recover.ts";
 import { isPast } from "./shard-lineage.ts";
+import { TimeBudget } from "./time-budget.ts";
 import { isPlannedBy, planTask, taskOfShard } from "./topology.ts";
 import { shardOf } from "../task/source-task.ts";
 
@@ -56,6 +61,9 @@ export interface EnvironmentOptions {
   readonly bytesPerTurn: number;
   /** The longest that an invocation can live: once a generation is older, no batch of an earlier one can come (L3). */
   readonly invocationMsMax: number;
+  /** What is kept of an invocation's time for a commit and its effects: then no more is taken in. */
+  readonly reserveMs: number;
+  readonly attempts: AttemptOptions;
   readonly limits: TaskLimits;
   readonly safeguards: Safeguards;
 }
@@ -68,6 +76,8 @@ export const defaultEnvironment: Omit<EnvironmentOptions, "id"> = {
   recordsPerTurn: 10_000,
   bytesPerTurn: 4 << 20,
   invocationMsMax: 20 * 60_000,
+  reserveMs: 5_000,
+  attempts: defaultAttempts,
   limits: defaultLimits,
   safeguards: allSafeguards,
 };
@@ -82,12 +92,15 @@ interface Cached extends Recovered {
   journalBytes: number;
   /** Commits of this turn. */
   commits: number;
+  /** Undefined as long as nobody has died at the head, and this environment has committed before (L14). */
+  attempts: AttemptLog | undefined;
+  readonly budget: TimeBudget;
   /** Effects that are still being carried out; always empty but without R3. */
   readonly unfinished: Promise<void>[];
 }
 
-/** Thrown inside a turn: another has written the entry; the cache is gone, the turn starts over. */
-class LostRace extends Error {}
+/** How a feeding ended: as the task says, or because the turn's time is over. */
+type Fed = FeedStatus | "late";
 
 const attemptsMax = 50;
 
@@ -99,6 +112,8 @@ export class Environment {
   private record: JobRecord | undefined;
   private readonly shards = new Map<string, readonly Shard[]>();
   private attempts = 0;
+  /** Tasks on which this environment has committed: it does not die of starting them. */
+  private readonly proven = new Set<TaskId>();
   /** Turns so far: shards take turns in being read first. */
   private turns = 0;
 
@@ -151,6 +166,7 @@ export class Environment {
       return await this.run(opened, bell, guarded);
     } catch (error) {
       this.cache.delete(task);
+      await opened.attempts?.takeBack().catch(() => undefined);
       if (!guarded && isPoison(error)) return this.attempt(bell, true);
       throw error;
     }
@@ -184,11 +200,19 @@ export class Environment {
       base: recovered.head === undefined ? undefined : fresh ? recovered.head.base : cached?.base,
       journalBytes: cached?.journalBytes ?? 0,
       commits: 0,
+      attempts: this.openAttempts(recovered),
+      budget: new TimeBudget(this.ports.clock, this.options.reserveMs),
       unfinished: [],
     };
     this.cache.set(task, opened);
     await this.finishHead(opened);
     return opened;
+  }
+
+  private openAttempts({ task, messages }: Recovered): AttemptLog | undefined {
+    const { safeguards, attempts, id: by } = this.options;
+    if (!safeguards.holds("L14")) return undefined;
+    return AttemptLog.open(task, messages, this.ports.journal, by, this.proven.has(task.plan.task), attempts);
   }
 
   private async recover(plan: TaskPlan, record: JobRecord, parents: readonly TaskId[] | undefined, cached: Cached | undefined) {
@@ -253,13 +277,15 @@ export class Environment {
   private async run(opened: Cached, bell: Doorbell, guarded: boolean): Promise<TurnOutcome | "again"> {
     const { task } = opened;
     const recordsBefore = task.summary.records;
+    let unprocessed: Position | undefined;
     if (!task.ended) {
-      task.begin(this.ports.clock.now(), guarded);
-      await this.drain(opened);
+      await this.begin(opened, guarded);
       const status = bell.kind === "poke" ? await this.readInputs(opened) : await this.feedBell(opened, bell);
       if (status === "newer") return this.again();
-      await this.answerRequests(opened);
+      if (status === "late") unprocessed = firstLeft(task, bell);
+      else await this.answerRequests(opened);
       await this.settle(opened);
+      await this.endAttempts(opened);
       await Promise.all(opened.unfinished);
     }
     await evictCold(task, this.ports.pages, this.options.cacheBytesMax);
@@ -272,10 +298,48 @@ export class Environment {
       records: summary.records - recordsBefore,
       ended: task.ended,
       wakeAt: task.nextWakeUp(),
+      unprocessed,
     };
   }
 
-  private async feedBell(opened: Cached, bell: Exclude<Doorbell, { kind: "poke" }>): Promise<FeedStatus> {
+  /** Time moves on in the task; timers that are due fire. */
+  private async begin(opened: Cached, guarded: boolean): Promise<void> {
+    const { task, attempts } = opened;
+    const now = this.ports.clock.now();
+    if (task.nextWakeUp() <= now) await this.announce(opened, `time of ${task.head}`);
+    task.begin(now, guarded || attempts?.careful === true);
+    await this.endStep(opened);
+  }
+
+  // ---- steps, where environments have died (L14) ----
+
+  /** Before a step that takes in no records. */
+  private async announce({ attempts }: Cached, step: string): Promise<void> {
+    if (attempts === undefined) return;
+    if (attempts.careful) await attempts.beginStep(step, 0);
+    else await attempts.begin();
+  }
+
+  /** After a step: what waits is finished; a careful one ends in a commit of its own. */
+  private async endStep(opened: Cached): Promise<void> {
+    await this.drain(opened);
+    const { attempts, task } = opened;
+    if (attempts?.careful !== true) return;
+    if (task.changed) await this.commit(opened);
+    attempts.passed();
+    if (!attempts.careful) await this.endAttempts(opened);
+  }
+
+  /** What this environment attempted has not killed it. */
+  private async endAttempts(opened: Cached): Promise<void> {
+    const { attempts } = opened;
+    if (attempts === undefined) return;
+    opened.attempts = undefined;
+    opened.task.units.watch(Infinity, []);
+    await attempts.takeBack();
+  }
+
+  private async feedBell(opened: Cached, bell: Exclude<Doorbell, { kind: "poke" }>): Promise<Fed> {
     if (bell.kind === "frames") return this.feedInbox(opened, bell.records, bell.after);
     return this.feedShard(opened, bell.source, bell.shard, bell.records, bell.after);
   }
@@ -286,7 +350,7 @@ export class Environment {
     shard: ShardId,
     records: readonly SourceRecord[],
     after: Position | "horizon" | undefined,
-  ): Promise<FeedStatus> {
+  ): Promise<Fed> {
     const { task } = opened;
     const known = await this.knowShard(opened, source, shard);
     if (known === "past") return "done";
@@ -294,15 +358,13 @@ export class Environment {
     const input = task.sources.get(source)!;
     const read = (from: Position | "horizon") =>
       this.ports.source(source).read(this.streamOf(source), shard, from, this.readLimit);
-    return this.withGap(
-      records,
-      after,
-      () => input.positionOf(shard),
-      read,
-      async (part) => {
-        const batch = { source, shard, records: part, at: 0 };
-        return this.feed(opened, () => task.feedRecords(batch));
-      },
+    const position = () => input.positionOf(shard);
+    const feed = (part: readonly SourceRecord[]) => {
+      const batch = { source, shard, records: part, at: 0 };
+      return this.feed(opened, () => task.feedRecords(batch));
+    };
+    return this.withGap(records, after, position, read, (part) =>
+      this.feedParts(opened, `${source} ${shard}`, part, position, feed),
     );
   }
 
@@ -310,21 +372,17 @@ export class Environment {
     opened: Cached,
     records: readonly SourceRecord[],
     after: Position | "horizon" | undefined,
-  ): Promise<FeedStatus> {
+  ): Promise<Fed> {
     const { task } = opened;
     const stream = inboxName(task.plan.generation, stageOf(task.plan.task));
     const shard = await this.inboxShard(stream, task);
     const read = (from: Position | "horizon") => this.ports.log.read(stream, shard, from, this.readLimit);
-    return this.withGap(
-      records,
-      after,
-      () => task.channels.position,
-      read,
-      async (part) => {
-        const batch = { records: part, at: 0 };
-        return this.feed(opened, () => task.feedFrames(batch));
-      },
-    );
+    const position = () => task.channels.position;
+    const feed = (part: readonly SourceRecord[]) => {
+      const batch = { records: part, at: 0 };
+      return this.feed(opened, () => task.feedFrames(batch));
+    };
+    return this.withGap(records, after, position, read, (part) => this.feedParts(opened, "inbox", part, position, feed));
   }
 
   private readonly inboxShards = new Map<TaskId, ShardId>();
@@ -351,8 +409,8 @@ export class Environment {
     after: Position | "horizon" | undefined,
     position: () => Position | "horizon",
     read: (from: Position | "horizon") => Promise<{ readonly records: readonly SourceRecord[]; readonly gap: boolean }>,
-    feed: (records: readonly SourceRecord[]) => Promise<FeedStatus>,
-  ): Promise<FeedStatus> {
+    feed: (records: readonly SourceRecord[]) => Promise<Fed>,
+  ): Promise<Fed> {
     const first = records[0];
     if (first === undefined) return "done";
     const young = this.ports.clock.now() - (this.record?.since ?? 0) <= this.options.invocationMsMax;
@@ -369,6 +427,32 @@ export class Environment {
     return feed(records);
   }
 
+  /** Feeds a batch in as many parts as the time, or caution, asks for. */
+  private async feedParts(
+    opened: Cached,
+    what: string,
+    batch: readonly SourceRecord[],
+    position: () => Position | "horizon",
+    feed: (part: readonly SourceRecord[]) => Promise<Fed>,
+  ): Promise<Fed> {
+    const { budget, attempts } = opened;
+    const first = batch.findIndex((record) => isBefore(position(), record.position));
+    if (first < 0) return "done";
+    if (attempts?.careful === false) await attempts.begin();
+    for (let from = first; from < batch.length;) {
+      if (budget.isOver) return "late";
+      const left = budget.begin(batch.length - from);
+      const careful = opened.attempts?.careful === true;
+      const taken = careful ? await attempts!.beginStep(`${what} after ${position()}`, left) : left;
+      const status = await feed(taken === batch.length ? batch : batch.slice(from, from + taken));
+      if (status !== "done") return status;
+      if (careful) await this.endStep(opened);
+      budget.end(taken);
+      from += taken;
+    }
+    return "done";
+  }
+
   /** Feeds until the input is taken in, committing wherever a commit must end. */
   private async feed(opened: Cached, step: () => FeedStatus): Promise<FeedStatus> {
     for (;;) {
@@ -383,14 +467,16 @@ export class Environment {
   /** Loads what elements wait for, and lets them go on, until nothing waits. */
   private async drain(opened: Cached): Promise<void> {
     const { task } = opened;
-    while (task.blocked) {
+    while (task.blocked || task.units.held !== undefined) {
+      if (task.units.held !== undefined) await opened.attempts?.allowMore();
+      if (!task.blocked) return;
       await loadMissing(task, this.ports.blobs, this.ports.pages);
       task.resume();
     }
   }
 
   /** A poke reads for itself: each live shard, or the inbox, up to a turn's worth. */
-  private async readInputs(opened: Cached): Promise<FeedStatus> {
+  private async readInputs(opened: Cached): Promise<Fed> {
     const { task } = opened;
     const shards: { source: string; shard: ShardId }[] = [];
     for (const source of task.sources.keys())
@@ -400,6 +486,7 @@ export class Environment {
     for (let n = 0; n < shards.length; n++) {
       const left = this.options.recordsPerTurn - (task.taken - recordsBefore);
       if (left <= 0) break;
+      if (opened.budget.isOver) return "late";
       const { source, shard } = shards[(this.turns + n) % shards.length]!;
       const share = Math.ceil(left / (shards.length - n));
       const status = await this.readShard(opened, source, shard, { records: share, bytes: this.options.bytesPerTurn });
@@ -444,7 +531,7 @@ export class Environment {
     for (const { id: shard, parents } of fresh) task.addShard(source, shard, parents);
   }
 
-  private async readShard(opened: Cached, source: string, shard: ShardId, limit: ReadLimit): Promise<FeedStatus> {
+  private async readShard(opened: Cached, source: string, shard: ShardId, limit: ReadLimit): Promise<Fed> {
     const { task } = opened;
     if ((await this.knowShard(opened, source, shard)) !== "known") return "done";
     const input = task.sources.get(source)!;
@@ -456,9 +543,8 @@ export class Environment {
       const status = await this.feedShard(opened, source, shard, result.records, after);
       if (status !== "done") return status;
     }
-    if (result.next === undefined) await this.endShard(task, source, shard);
-    else if (result.records.length === 0 && result.behindMs === 0) task.decideIdle(source, shard);
-    await this.drain(opened);
+    if (result.next === undefined) await this.endShard(opened, source, shard);
+    else if (result.records.length === 0 && result.behindMs === 0) await this.decideIdle(opened, source, shard);
     return "done";
   }
 
@@ -469,11 +555,24 @@ export class Environment {
   }
 
   /** L11: the shard has been read to its end. Its children belong to other tasks, or to this one. */
-  private async endShard(task: Task, source: string, shard: ShardId): Promise<void> {
+  private async endShard(opened: Cached, source: string, shard: ShardId): Promise<void> {
+    const { task } = opened;
+    await this.announce(opened, `end of ${source} ${shard}`);
     const shards = await this.listShards(source);
     const children = shards.filter((candidate) => candidate.parents.includes(shard));
     if (task.plan.stage.kind === "single") this.learnShards(task, source, shards);
     task.endShard(source, shard, task.plan.stage.kind === "single" ? [] : this.successorsOf(task, source, children));
+    await this.endStep(opened);
+  }
+
+  /** L13: the read from the shard's position was empty, and nothing is behind. */
+  private async decideIdle(opened: Cached, source: string, shard: ShardId): Promise<void> {
+    const { task } = opened;
+    const due = (task.sources.get(source)?.nextIdleCheck() ?? Infinity) <= task.now;
+    if (due) await this.announce(opened, `idleness of ${source} ${shard}`);
+    task.decideIdle(source, shard);
+    if (due) await this.endStep(opened);
+    else await this.drain(opened);
   }
 
   /** A shard that had ended before the checkpoint which its task was restored from ends again, before the tasks of this generation. */
@@ -507,6 +606,7 @@ export class Environment {
     if (task.changed) await this.commit(opened);
     if (!task.inputEnded || task.ended) return;
     await this.nameSuccessors(task);
+    await this.announce(opened, "end");
     task.endTime();
     await this.drain(opened);
     task.end();
@@ -533,12 +633,19 @@ export class Environment {
     opened.head = commit;
     opened.base = base;
     opened.commits++;
+    this.noteCommitted(opened);
     opened.journalBytes = groups === undefined ? opened.journalBytes + bytes.length : 0;
     opened.effectsDone = false;
     const effectsCarriedOut = carryOut(commit, opened.plan, this.ports);
     if (this.options.safeguards.holds("R3")) await effectsCarriedOut;
     else this.leave(opened, effectsCarriedOut);
     opened.effectsDone = true;
+  }
+
+  private noteCommitted(opened: Cached): void {
+    this.proven.add(opened.task.plan.task);
+    opened.attempts?.committed(opened.task.head);
+    if (opened.attempts?.careful === false) opened.attempts = undefined;
   }
 
   /** Without R3: the next entry does not wait, only the turn's end does. */
@@ -585,6 +692,14 @@ export class Environment {
 
 function isBefore(position: Position | "horizon", other: string): boolean {
   return position === "horizon" || comparePositions(position, other) < 0;
+}
+
+/** The position of the first record that the doorbell brought and the task did not get to: the rest is to be brought again. */
+function firstLeft(task: Task, bell: Doorbell): Position | undefined {
+  if (bell.kind === "poke") return undefined;
+  const at = bell.kind === "frames" ? task.channels.position : task.sources.get(bell.source)?.positionOf(bell.shard);
+  const first = bell.records.find((record) => isBefore(at ?? "horizon", record.position));
+  return first && id<Position>(first.position);
 }
 
 function isMissingObject(error: unknown): boolean {

@@ -36,6 +36,7 @@ export function inboxName(generation: Generation, stage: string): string {
 /** Messages in a task's mailbox (ports/journal.ts), by name. */
 export const checkpointMessage = "checkpoint";
 export const wakeUpMessage = "wakeUp";
+export const attemptMessage = "attempt";
 
 /** In the job ring: what a task said of its part of a checkpoint; a later checkpoint's takes its place. */
 export function ackMessage(task: TaskId): string {

@@ -19,7 +19,7 @@ import { type ProcessingRow, Row } from "../state/row.ts";
 import type { Timer, TimerDomain } from "../state/timer.ts";
 import { blame } from "./blame.ts";
 import type { NodeOutput } from "./node-output.ts";
-import type { Units } from "./units.ts";
+import type { UnitOrigin, Units } from "./units.ts";
 
 type Waiting =
   | {
@@ -194,7 +194,9 @@ export class ChainNode implements KeyedOperatorHost {
       if (this.shared.pauses(this)) return false;
       const timer = due[i] as Timer;
       // One that fired before it at the same time may have cancelled it.
-      if (i === 0 || row.hasTimer(domain, at, timer.namespace)) this.fireTimer(row, timer);
+      if (i > 0 && !row.hasTimer(domain, at, timer.namespace)) continue;
+      if (this.shared.units.guarded && !this.shared.units.mayBegin(this.originOf(row, timer))) return false;
+      this.fireTimer(row, timer);
     }
     (this.state as NodeState).store.schedule(row);
     return true;
@@ -206,7 +208,11 @@ export class ChainNode implements KeyedOperatorHost {
     access.setRow(row);
     access.cancelTimer(timer.domain, timer.at, timer.namespace);
     if (!units.guarded) return this.callOnTimer(row, timer);
-    units.timer({ operator: this.uid, key: row.key, at: timer.at, domain: timer.domain }, () => this.callOnTimer(row, timer));
+    units.timer(this.originOf(row, timer), () => this.callOnTimer(row, timer));
+  }
+
+  private originOf(row: Row, { at, domain }: Timer): UnitOrigin & { kind: "timer" } {
+    return { kind: "timer", operator: this.uid, key: row.key, at, domain };
   }
 
   private callOnTimer(row: Row, timer: Timer): void {

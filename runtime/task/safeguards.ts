@@ -13,6 +13,7 @@ export type Safeguard =
   | "L6" // garbage collection lists before it reads the roots
   | "L8" // alignment waits for exactly the live channels; children wait for their parents
   | "L9" // a higher barrier abandons a lower alignment
+  | "L14" // environments that died are counted, and what killed them is narrowed down
   | "hold"; // frames behind a barrier are held
 
 export interface Safeguards {

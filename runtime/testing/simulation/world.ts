@@ -15,7 +15,7 @@ import { MemoryLog } from "../../adapters/memory/memory-log.ts";
 import { MemoryPages } from "../../adapters/memory/memory-pages.ts";
 import { ManualClock } from "../../adapters/memory/manual-clock.ts";
 import { Coordinator } from "../../driver/coordinator.ts";
-import { Environment } from "../../driver/environment.ts";
+import { defaultEnvironment, Environment } from "../../driver/environment.ts";
 import { planJob } from "../../plan/plan-job.ts";
 import type { JobGraph } from "../../plan/job-graph.ts";
 import { decodeJobRecord, type JobRecord } from "../../snapshots/job-record.ts";
@@ -162,6 +162,9 @@ export class World {
     );
     const { payload, cacheBytesMax, journalBytesMax, recordsPerTurn, limits } = this.settings;
     const environment = new Environment(this.graph, ports, {
+      ...defaultEnvironment,
+      // Environments die here as they never do elsewhere: what happens to a record by chance must not look like poison.
+      attempts: { carefulFrom: 3, aloneMax: 8 },
       id: process.name,
       deployment: this.deployment,
       payload,
