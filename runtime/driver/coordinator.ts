@@ -229,7 +229,8 @@ export class Coordinator {
   private async finishRestore(ring: JobRing, record: JobRecord): Promise<void> {
     const { replaces, generation } = record;
     if (this.options.safeguards.holds("L1")) await sealRings(replaces, this.ports, this.options.id);
-    const manifest = record.manifest === undefined ? undefined : await this.readManifest(record.manifest);
+    const manifest = await this.manifestOf(ring, record);
+    if (manifest === "moved") return;
     const lastSeq = new Map(manifest?.tasks.map((ack) => [ack.task, ack.lastSeq]));
     for (const { node } of this.job.operators.values())
       if (node.spec.kind === "sink")
@@ -237,6 +238,17 @@ export class Coordinator {
     for (const { stage, tasks, kind } of record.topology)
       if (kind === "keyed") await this.options.createStream(inboxName(generation, stage), tasks.length);
     await moveJobRecord(this.ports, ring, { ...record, phase: "running", replaces: [] }, this.options.id);
+  }
+
+  /** What the generation begins from. "moved": the record has moved on since it was read, and the manifest is gone. */
+  private async manifestOf(ring: JobRing, { manifest }: JobRecord): Promise<Manifest | "moved" | undefined> {
+    if (manifest === undefined) return undefined;
+    try {
+      return await this.readManifest(manifest);
+    } catch (error) {
+      if ((await readJobRing(this.ports, this.job.name)).seq !== ring.seq) return "moved";
+      throw error;
+    }
   }
 
   // ---- checkpoints ----
