@@ -76,9 +76,7 @@ function writeCellHead(writer: ByteWriter, code: number, cell: Cell): void {
   writer.u8(code | (cell.endTimer ? flag.endTimer : 0) | (storedNamespace === undefined ? 0 : flag.renamed));
   writer.u8(cell.state);
   writeNamespace(writer, cell.namespace);
-  if (storedNamespace === undefined) return;
-  writeNamespace(writer, storedNamespace);
-  cell.storedNamespace = undefined; // said once
+  if (storedNamespace !== undefined) writeNamespace(writer, storedNamespace);
 }
 
 /** 0: no window; 1: [start, end) as numbers; 2: with an infinite edge. */
@@ -124,6 +122,7 @@ function writeMapChange(writer: ByteWriter, cell: Cell, changed: Set<unknown>): 
   for (const key of changed) {
     const present = cell.value.has(key);
     writeCellHead(writer, present ? op.putEntry : op.deleteEntry, cell);
+    cell.storedNamespace = undefined; // said once
     writeValue(writer, key);
     if (present) writeValue(writer, cell.value.get(key));
   }
