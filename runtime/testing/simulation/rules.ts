@@ -21,6 +21,7 @@ export const rules: readonly Rule[] = [
   "L6",
   "L8",
   "L9",
+  "L14",
   "hold",
   "pages",
 ];

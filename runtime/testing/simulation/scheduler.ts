@@ -30,6 +30,8 @@ export class SimScheduler {
   /** How often a step takes a while. */
   pace = 1;
   private readonly random: SimRandom;
+  /** Whose code runs, since the last choice. */
+  running: SimProcess | undefined;
   private ready: Waiting[] = [];
   private frozen: Waiting[] = [];
 
@@ -85,6 +87,7 @@ export class SimScheduler {
         this.frozen.push(chosen);
         continue;
       }
+      this.running = chosen.process;
       chosen.run();
       return true;
     }

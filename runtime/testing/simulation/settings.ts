@@ -66,7 +66,7 @@ export function jobOptions(settings: Settings, parallelism: number): JobOptions 
   return {
     parallelism,
     keyGroups: settings.keyGroups,
-    onUserError: "fail",
+    onUserError: "deadLetter",
     watermarkStep: millis(20),
     statePlacement: settings.statePlacement,
     checkpoints: {

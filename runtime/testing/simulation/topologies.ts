@@ -14,7 +14,7 @@ import { list, map, value } from "../../api/state.ts";
 import { session, tumbling } from "../../api/windows.ts";
 import type { Job } from "../../api/job.ts";
 import { appendSink, tableSink } from "./sinks.ts";
-import { outOfOrdernessMs, type SimRecord, simulatedSource } from "./workload.ts";
+import { outOfOrdernessMs, type SimRecord, simulatedSource, type Touch } from "./workload.ts";
 
 /** What must have come out: rows of each list, in any order, and the last row of each key of each table. */
 export interface Expected {
@@ -25,25 +25,35 @@ export interface Expected {
 export interface Topology {
   readonly name: string;
   readonly sources: readonly string[];
-  build(job: JobBuilder): void;
+  build(job: JobBuilder, touch: Touch): void;
   expect(records: readonly SimRecord[]): Expected;
 }
 
-export function jobOf(topology: Topology, options: JobOptions): Job {
-  return defineJob("simulated", (job) => topology.build(job), options);
+export function jobOf(topology: Topology, options: JobOptions, touch: Touch): Job {
+  return defineJob("simulated", (job) => topology.build(job, touch), options);
 }
 
 const windowMs = 100;
 const gapMs = 45;
 
-function read(job: JobBuilder, source: string) {
+function read(job: JobBuilder, source: string, touch: Touch) {
   return job.source(source, simulatedSource(source), {
-    timestamps: (record) => record.at,
+    timestamps: (record) => {
+      touch(record, "timestamp");
+      return record.at;
+    },
     watermarks: boundedOutOfOrderness(millis(outOfOrdernessMs)),
   });
 }
 
-const totals = () => combine({ n: count(), total: sum<SimRecord>((record) => record.value) });
+const totals = (touch: Touch) =>
+  combine({
+    n: count(),
+    total: sum<SimRecord>((record) => {
+      touch(record, "keyed");
+      return record.value;
+    }),
+  });
 
 interface Total {
   readonly n: number;
@@ -86,13 +96,23 @@ function windowRows(records: readonly SimRecord[], key: (record: SimRecord) => s
 const windows: Topology = {
   name: "windows",
   sources: ["a"],
-  build(job) {
-    const records = read(job, "a");
-    records.map("ids", (record) => record.id).sinkTo("seen", appendSink("seen"));
+  build(job, touch) {
+    const records = read(job, "a", touch);
+    const ids = (record: SimRecord) => {
+      // Here already, so that no record has been seen that is put aside later.
+      touch(record, "keyed");
+      return record.id;
+    };
+    records.map("ids", ids).sinkTo("seen", appendSink("seen"));
     records
       .keyBy((record) => record.key)
       .window(tumbling(millis(windowMs)))
-      .aggregate("perWindow", totals(), (key, window, of): WindowRow => ({ key, start: window.start, n: of.n, total: of.total }))
+      .aggregate("perWindow", totals(touch), (key, window, of): WindowRow => ({
+        key,
+        start: window.start,
+        n: of.n,
+        total: of.total,
+      }))
       .sinkTo("rows", appendSink("rows"));
   },
   expect: (records) => ({
@@ -134,12 +154,12 @@ function sessionRows(records: readonly SimRecord[]): SessionRow[] {
 const sessions: Topology = {
   name: "sessions",
   sources: ["a", "b"],
-  build(job) {
-    const rows = read(job, "a")
-      .union(read(job, "b"))
+  build(job, touch) {
+    const rows = read(job, "a", touch)
+      .union(read(job, "b", touch))
       .keyBy((record) => record.key)
       .window(session(millis(gapMs)))
-      .aggregate("perSession", totals(), (key, window, of): SessionRow => ({
+      .aggregate("perSession", totals(touch), (key, window, of): SessionRow => ({
         key,
         start: window.start,
         end: window.end,
@@ -167,6 +187,10 @@ interface KeyTotal extends Total {
 
 const byKey = (row: { readonly key: string }) => row.key;
 const one = (record: SimRecord): KeyTotal => ({ key: record.key, n: 1, total: record.value });
+const touched = (touch: Touch) => (record: SimRecord) => {
+  touch(record, "keyed");
+  return one(record);
+};
 const add = (a: KeyTotal, b: KeyTotal): KeyTotal => ({ key: a.key, n: a.n + b.n, total: a.total + b.total });
 
 function keyTotals(records: readonly SimRecord[]): Map<string, KeyTotal> {
@@ -177,10 +201,10 @@ function keyTotals(records: readonly SimRecord[]): Map<string, KeyTotal> {
 const rolling: Topology = {
   name: "rolling",
   sources: ["a", "b"],
-  build(job) {
-    read(job, "a")
-      .union(read(job, "b"))
-      .map("one", one)
+  build(job, touch) {
+    read(job, "a", touch)
+      .union(read(job, "b", touch))
+      .map("one", touched(touch))
       .keyBy(byKey)
       .reduce("total", add)
       .sinkTo("table", tableSink("table", byKey));
@@ -192,12 +216,13 @@ const rolling: Topology = {
 };
 
 /** State of every kind and timers: every window's ids as they were collected, by hand. */
-function collector() {
+function collector(touch: Touch) {
   return keyedProcess({
     key: type<string>(),
     state: { items: list<SimRecord>(), byWindow: map<number, number>(), seen: value<number>() },
     output: type<{ key: string; end: number; ids: number[]; n: number; seen: number }>(),
     onRecord(record: SimRecord, { state, timers }) {
+      touch(record, "keyed");
       const end = startOf(record.at, windowMs) + windowMs;
       state.items.add(record);
       state.byWindow.set(end, (state.byWindow.get(end) ?? 0) + 1);
@@ -219,12 +244,13 @@ function collector() {
 }
 
 /** A total that rolls on, as state of a process function. */
-function rollingTotal() {
+function rollingTotal(touch: Touch) {
   return keyedProcess({
     key: type<string>(),
     state: { total: value<KeyTotal>() },
     output: type<KeyTotal>(),
     onRecord(record: SimRecord, ctx) {
+      touch(record, "keyed");
       const { state } = ctx;
       const before = state.total.get();
       const total = before === undefined ? one(record) : add(before, one(record));
@@ -246,11 +272,11 @@ function collected(records: readonly SimRecord[]) {
 const collecting: Topology = {
   name: "collecting",
   sources: ["a", "b"],
-  build(job) {
-    read(job, "a")
-      .union(read(job, "b"))
+  build(job, touch) {
+    read(job, "a", touch)
+      .union(read(job, "b", touch))
       .keyBy((record) => record.key)
-      .process("collect", collector())
+      .process("collect", collector(touch))
       .sinkTo("rows", appendSink("rows"));
   },
   expect: (records) => ({ lists: new Map([["rows", collected(records)]]), tables: new Map() }),
@@ -260,12 +286,12 @@ const collecting: Topology = {
 const threeStages: Topology = {
   name: "threeStages",
   sources: ["a", "b"],
-  build(job) {
-    const records: DataStream<SimRecord> = read(job, "a").union(read(job, "b"));
+  build(job, touch) {
+    const records: DataStream<SimRecord> = read(job, "a", touch).union(read(job, "b", touch));
     const first = records
       .keyBy((record) => [record.key, record.group] as const)
       .window(tumbling(millis(windowMs)))
-      .aggregate("perKey", totals(), ([key, group], window, of) => ({
+      .aggregate("perKey", totals(touch), ([key, group], window, of) => ({
         key,
         group,
         start: window.start,
@@ -313,15 +339,19 @@ const threeStages: Topology = {
 const keyedSources: Topology = {
   name: "keyedSources",
   sources: ["a", "b", "c"],
-  build(job) {
-    read(job, "a")
+  build(job, touch) {
+    read(job, "a", touch)
       .assumeKeyed((record) => record.key)
-      .process("collect", collector())
+      .process("collect", collector(touch))
       .sinkTo("rows", appendSink("rows"));
-    read(job, "b").map("ones", one).keyBy(byKey).reduce("spreadTotal", add).sinkTo("spread", tableSink("spread", byKey));
-    read(job, "c")
+    read(job, "b", touch)
+      .map("ones", touched(touch))
+      .keyBy(byKey)
+      .reduce("spreadTotal", add)
+      .sinkTo("spread", tableSink("spread", byKey));
+    read(job, "c", touch)
       .assumeKeyed((record) => record.key)
-      .process("total", rollingTotal())
+      .process("total", rollingTotal(touch))
       .sinkTo("table", tableSink("table", byKey, false));
   },
   expect: (records) => ({
@@ -337,10 +367,10 @@ const keyedSources: Topology = {
 const keyedRolling: Topology = {
   name: "keyedRolling",
   sources: ["a"],
-  build(job) {
-    read(job, "a")
+  build(job, touch) {
+    read(job, "a", touch)
       .assumeKeyed((record) => record.key)
-      .process("total", rollingTotal())
+      .process("total", rollingTotal(touch))
       .sinkTo("table", tableSink("table", byKey, false));
   },
   expect: (records) => ({ lists: new Map(), tables: new Map([["table", keyTotals(records)]]) }),

@@ -5,7 +5,7 @@
  * C1 Entry n of a ring is written at most once.
  * C2 A task's watermark never goes back, from one written entry to the next.
  * C7 No record is late: the workload has none that could be.
- * C3 No process fails but by what is meant to be tried again.
+ * C3 No process fails but by what is meant to be tried again, or dies of a record that is made to kill (C8).
  */
 import type { TaskId } from "../../base/ids.ts";
 import { isKind, messageOf } from "../../base/errors.ts";
@@ -34,7 +34,7 @@ import { SinkWorld } from "./sink-world.ts";
 import { SimSources } from "./sources.ts";
 import { jobOf } from "./topologies.ts";
 import { Trace } from "./trace.ts";
-import { createRecords, type SimRecord } from "./workload.ts";
+import { createRecords, type SimRecord, type Touch } from "./workload.ts";
 
 export interface WorldOptions {
   readonly seed: number;
@@ -97,7 +97,7 @@ export class World {
     this.log = new MemoryLog({ clock: new ManualClock() });
     this.sinks = new SinkWorld(versionPartOf(options.without));
     const { topology, records } = this.settings;
-    const own = createRecords(topology.sources, records, this.random);
+    const own = createRecords(topology.sources, records, options.faults.poison, this.random);
     this.records = [...own.values()].flat();
     this.sources = new SimSources(this.log, own);
     const reader = this.sources.reader();
@@ -118,7 +118,17 @@ export class World {
   }
 
   plan(parallelism: number): JobGraph {
-    return planJob(jobOf(this.settings.topology, jobOptions(this.settings, parallelism)));
+    const touch: Touch = (record, place) => record.deadly === place && this.dieOf(record);
+    return planJob(jobOf(this.settings.topology, jobOptions(this.settings, parallelism), touch));
+  }
+
+  /** What a record that kills does to whoever runs it: no exception leaves the process, it is gone. */
+  private dieOf({ id }: SimRecord): never {
+    const process = this.scheduler.running as SimProcess;
+    if (process.alive) this.faults.counts.poison++;
+    process.alive = false;
+    this.trace.add(this.scheduler.steps, process.name, `dies of record ${id}`);
+    throw new Error("seen by nobody");
   }
 
   fail(message: string, cause?: unknown): void {
