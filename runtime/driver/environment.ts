@@ -41,6 +41,7 @@ import { readJobRecord } from "./job-ring.ts";
 import { loadMissing } from "./load-groups.ts";
 import { LostRace } from "./lost-race.ts";
 import { type Recovered, recoverTask } from "./recover.ts";
+import { provesEffects } from "./proven-effects.ts";
 import { isPast } from "./shard-lineage.ts";
 import { TimeBudget } from "./time-budget.ts";
 import { isPlannedBy, planTask, taskOfShard } from "./topology.ts";
@@ -92,6 +93,8 @@ interface Cached extends Recovered {
   journalBytes: number;
   /** Commits of this turn. */
   commits: number;
+  /** The mapping's batch that is being taken in, and where its shard stood at the last commit. */
+  batch: { readonly position: () => Position | "horizon"; at: Position | "horizon" } | undefined;
   /** Undefined as long as nobody has died at the head, and this environment has committed before (L14). */
   attempts: AttemptLog | undefined;
   readonly budget: TimeBudget;
@@ -159,7 +162,7 @@ export class Environment {
     const task = bell.kind === "records" ? taskOfShard(this.job, record.generation, bell.source, bell.shard) : bell.task;
     if (generationOf(task) < record.generation) return { outcome: "stale" };
     if (generationOf(task) > record.generation) return this.options.safeguards.holds("L2") ? this.again() : { outcome: "stale" };
-    const opened = await this.open(task, record);
+    const opened = await this.open(task, record, bell);
     if (opened === "sealed") return this.again();
     if ("outcome" in opened) return opened;
     try {
@@ -181,7 +184,7 @@ export class Environment {
 
   // ---- opening ----
 
-  private async open(task: TaskId, record: JobRecord): Promise<Cached | "sealed" | TurnOutcome> {
+  private async open(task: TaskId, record: JobRecord, bell: Doorbell): Promise<Cached | "sealed" | TurnOutcome> {
     const cached = this.cache.get(task);
     const { deployment, limits, safeguards } = this.options;
     const place = await this.placeOf(task, record);
@@ -200,12 +203,13 @@ export class Environment {
       base: recovered.head === undefined ? undefined : fresh ? recovered.head.base : cached?.base,
       journalBytes: cached?.journalBytes ?? 0,
       commits: 0,
+      batch: undefined,
       attempts: this.openAttempts(recovered),
       budget: new TimeBudget(this.ports.clock, this.options.reserveMs),
       unfinished: [],
     };
     this.cache.set(task, opened);
-    await this.finishHead(opened);
+    await this.finishHead(opened, bell);
     return opened;
   }
 
@@ -225,10 +229,13 @@ export class Environment {
     }
   }
 
-  /** R5: repeats the head's effects unless this environment saw them finish. */
-  private async finishHead(opened: Cached): Promise<void> {
-    if (opened.effectsDone || opened.head === undefined) return;
-    if (this.options.safeguards.holds("R5")) await carryOut(opened.head, opened.plan, this.ports);
+  /** R5: repeats the head's effects unless this environment saw them finish, or they are proven done. */
+  private async finishHead(opened: Cached, bell: Doorbell): Promise<void> {
+    const { head, plan } = opened;
+    if (opened.effectsDone || head === undefined) return;
+    const { deployment, safeguards } = this.options;
+    const proven = provesEffects(head, bell, deployment, safeguards);
+    if (!proven && safeguards.holds("R5")) await carryOut(head, plan, this.ports);
     opened.effectsDone = true;
   }
 
@@ -363,7 +370,7 @@ export class Environment {
       const batch = { source, shard, records: part, at: 0 };
       return this.feed(opened, () => task.feedRecords(batch));
     };
-    return this.withGap(records, after, position, read, (part) =>
+    return this.withGap(opened, records, after, position, read, (part) =>
       this.feedParts(opened, `${source} ${shard}`, part, position, feed),
     );
   }
@@ -382,7 +389,7 @@ export class Environment {
       const batch = { records: part, at: 0 };
       return this.feed(opened, () => task.feedFrames(batch));
     };
-    return this.withGap(records, after, position, read, (part) => this.feedParts(opened, "inbox", part, position, feed));
+    return this.withGap(opened, records, after, position, read, (part) => this.feedParts(opened, "inbox", part, position, feed));
   }
 
   private readonly inboxShards = new Map<TaskId, ShardId>();
@@ -405,6 +412,7 @@ export class Environment {
 
   /** L3: what lies between the position and the batch is read and fed first. */
   private async withGap(
+    opened: Cached,
     records: readonly SourceRecord[],
     after: Position | "horizon" | undefined,
     position: () => Position | "horizon",
@@ -424,6 +432,7 @@ export class Environment {
         if (position() === from) break;
       }
     }
+    if (after === undefined) opened.batch = { position, at: position() };
     return feed(records);
   }
 
@@ -627,7 +636,7 @@ export class Environment {
       effects.push({ effect: "acknowledge", checkpoint: barrier.checkpoint, index: base?.index, declined: false });
     if (task.ended) effects.push({ effect: "ended", index: base?.index });
     const done = draft.seq - 1;
-    const commit: Commit = { ...draft, effects, attempt, by: "mapping", done, base };
+    const commit: Commit = { ...draft, effects, attempt, by: takesFromBatch(opened) ? "mapping" : "poke", done, base };
     const bytes = await storeCommit(commit, this.ports.blobs, this.options.payload);
     await this.write(task.plan.task, draft.seq, attempt, bytes);
     opened.head = commit;
@@ -700,6 +709,14 @@ function firstLeft(task: Task, bell: Doorbell): Position | undefined {
   const at = bell.kind === "frames" ? task.channels.position : task.sources.get(bell.source)?.positionOf(bell.shard);
   const first = bell.records.find((record) => isBefore(at ?? "horizon", record.position));
   return first && id<Position>(first.position);
+}
+
+/** Whether the open commit advances the position by records of the mapping's batch; asked once per commit. */
+function takesFromBatch({ batch }: Cached): boolean {
+  if (batch === undefined) return false;
+  const before = batch.at;
+  batch.at = batch.position();
+  return batch.at !== before;
 }
 
 function isMissingObject(error: unknown): boolean {

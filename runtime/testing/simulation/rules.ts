@@ -11,6 +11,7 @@ export const rules: readonly Rule[] = [
   "R3",
   "R4",
   "R5",
+  "R5.shards",
   "R8",
   "L1",
   "L2",
