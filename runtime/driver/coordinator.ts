@@ -22,6 +22,7 @@ import { collectGarbage } from "./collect-garbage.ts";
 import { type JobRing, moveJobRecord, readJobRing } from "./job-ring.ts";
 import { sealRings } from "./seal-rings.ts";
 import { isPast } from "./shard-lineage.ts";
+import { together } from "./together.ts";
 import { createTopology, rootTasks, type Roots } from "./topology.ts";
 
 export interface CoordinatorOptions {
@@ -317,9 +318,7 @@ export class Coordinator {
     );
     const readers = tasks.filter((task) => !keyed.has(task));
     const bytes = encodeValue({ savepoint });
-    await Promise.all(
-      readers.map((task) => this.ports.journal.post(task, { name: checkpointMessage, version: checkpoint, bytes })),
-    );
+    await together(readers.map((task) => this.ports.journal.post(task, { name: checkpointMessage, version: checkpoint, bytes })));
     return readers;
   }
 

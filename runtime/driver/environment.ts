@@ -42,8 +42,10 @@ import { loadMissing } from "./load-groups.ts";
 import { LostRace } from "./lost-race.ts";
 import { type Recovered, recoverTask } from "./recover.ts";
 import { provesEffects } from "./proven-effects.ts";
+import { InboxShards } from "./inbox-shards.ts";
 import { isPast } from "./shard-lineage.ts";
 import { TimeBudget } from "./time-budget.ts";
+import { together } from "./together.ts";
 import { isPlannedBy, planTask, taskOfShard } from "./topology.ts";
 import { shardOf } from "../task/source-task.ts";
 
@@ -115,6 +117,7 @@ export class Environment {
   private record: JobRecord | undefined;
   private readonly shards = new Map<string, readonly Shard[]>();
   private attempts = 0;
+  private readonly inboxes: InboxShards;
   /** Tasks on which this environment has committed: it does not die of starting them. */
   private readonly proven = new Set<TaskId>();
   /** Turns so far: shards take turns in being read first. */
@@ -123,6 +126,7 @@ export class Environment {
   constructor(job: JobGraph, ports: Ports, options: EnvironmentOptions) {
     this.job = job;
     this.ports = ports;
+    this.inboxes = new InboxShards(ports.log);
     this.options = options;
   }
 
@@ -235,7 +239,7 @@ export class Environment {
     if (opened.effectsDone || head === undefined) return;
     const { deployment, safeguards } = this.options;
     const proven = provesEffects(head, bell, deployment, safeguards);
-    if (!proven && safeguards.holds("R5")) await carryOut(head, plan, this.ports);
+    if (!proven && safeguards.holds("R5")) await carryOut(head, plan, this.ports, this.inboxes);
     opened.effectsDone = true;
   }
 
@@ -293,7 +297,7 @@ export class Environment {
       else await this.answerRequests(opened);
       await this.settle(opened);
       await this.endAttempts(opened);
-      await Promise.all(opened.unfinished);
+      await together(opened.unfinished);
     }
     await evictCold(task, this.ports.pages, this.options.cacheBytesMax);
     const { summary } = task;
@@ -382,7 +386,7 @@ export class Environment {
   ): Promise<Fed> {
     const { task } = opened;
     const stream = inboxName(task.plan.generation, stageOf(task.plan.task));
-    const shard = await this.inboxShard(stream, task);
+    const shard = await this.inboxes.of(stream, task.plan.range);
     const read = (from: Position | "horizon") => this.ports.log.read(stream, shard, from, this.readLimit);
     const position = () => task.channels.position;
     const feed = (part: readonly SourceRecord[]) => {
@@ -390,20 +394,6 @@ export class Environment {
       return this.feed(opened, () => task.feedFrames(batch));
     };
     return this.withGap(opened, records, after, position, read, (part) => this.feedParts(opened, "inbox", part, position, feed));
-  }
-
-  private readonly inboxShards = new Map<TaskId, ShardId>();
-
-  private async inboxShard(stream: string, task: Task): Promise<ShardId> {
-    const known = this.inboxShards.get(task.plan.task);
-    if (known !== undefined) return known;
-    const { range } = task.plan;
-    const shard = (await this.ports.log.shards(stream)).find(
-      (candidate) => candidate.range.from <= range.from && candidate.range.to >= range.from,
-    );
-    if (shard === undefined) throw new MillraceError("invalid", `inbox ${stream} has no shard for task ${task.plan.task}`);
-    this.inboxShards.set(task.plan.task, shard.id);
-    return shard.id;
   }
 
   private get readLimit(): ReadLimit {
@@ -503,7 +493,7 @@ export class Environment {
     }
     if (task.plan.stage.kind !== "keyed") return "done";
     const stream = inboxName(task.plan.generation, stageOf(task.plan.task));
-    const shard = await this.inboxShard(stream, task);
+    const shard = await this.inboxes.of(stream, task.plan.range);
     const { position } = task.channels;
     const { records } = await this.ports.log.read(stream, shard, position, this.readLimit);
     return this.feedInbox(opened, records, position);
@@ -645,7 +635,7 @@ export class Environment {
     this.noteCommitted(opened);
     opened.journalBytes = groups === undefined ? opened.journalBytes + bytes.length : 0;
     opened.effectsDone = false;
-    const effectsCarriedOut = carryOut(commit, opened.plan, this.ports);
+    const effectsCarriedOut = carryOut(commit, opened.plan, this.ports, this.inboxes);
     if (this.options.safeguards.holds("R3")) await effectsCarriedOut;
     else this.leave(opened, effectsCarriedOut);
     opened.effectsDone = true;

@@ -23,6 +23,7 @@ import type { JobRecord } from "../snapshots/job-record.ts";
 import { missingObject, loadCommit } from "./journal-entry.ts";
 import { beginSources } from "./restored-sources.ts";
 import { isPast } from "./shard-lineage.ts";
+import { together } from "./together.ts";
 import { rootChannels } from "./topology.ts";
 import { shardOf } from "../task/source-task.ts";
 
@@ -85,7 +86,7 @@ async function catchUp(
   head: Commit,
   ports: Ports,
 ): Promise<Task> {
-  const commits = await Promise.all(entries.map((entry) => loadCommit(plan.task, entry, ports.blobs)));
+  const commits = await together(entries.map((entry) => loadCommit(plan.task, entry, ports.blobs)));
   const base = head.base !== undefined && head.base.seq > cached.task.head ? head.base : undefined;
   const index = base && (await readBaseIndex(base, ports));
   const { held } = cached.task.channels;
@@ -112,7 +113,7 @@ async function restart(
   const upTo = entries.filter((entry) => entry.seq <= head.seq);
   if (from + upTo.length !== head.seq)
     throw new MillraceError("unavailable", `the ring of ${plan.task} reads torn: ${from} + ${upTo.length} < ${head.seq}`);
-  const commits = await Promise.all(upTo.map((entry) => loadCommit(plan.task, entry, ports.blobs)));
+  const commits = await together(upTo.map((entry) => loadCommit(plan.task, entry, ports.blobs)));
   const basis = head.base === undefined ? await startOf(plan, record, parents, ports) : await readBase(head.base, ports);
   if (basis === "waiting" || basis === "sealed")
     throw new MillraceError("unavailable", `the parents of ${plan.task} are not what they were: look again`);
@@ -122,7 +123,7 @@ async function restart(
 }
 
 async function readBase(base: Base, ports: Ports): Promise<Pick<TaskStart, "index" | "held">> {
-  const [index, local] = await Promise.all([readBaseIndex(base, ports), readLocalState(base, ports)]);
+  const [index, local] = await together([readBaseIndex(base, ports), readLocalState(base, ports)]);
   return { index, held: local.held };
 }
 
@@ -175,7 +176,7 @@ function freshProgress(plan: TaskPlan, record: JobRecord): Progress {
 
 async function startFromManifest(plan: TaskPlan, record: JobRecord, manifest: Manifest, ports: Ports): Promise<TaskStart> {
   const acks = manifest.tasks.filter((ack) => ack.index !== undefined && rangesOverlap(ack.range, plan.range));
-  const indexes = await Promise.all(acks.map(async (ack) => readIndex(await readRange(ack.index as BlobRange, ports))));
+  const indexes = await together(acks.map(async (ack) => readIndex(await readRange(ack.index as BlobRange, ports))));
   const sources = beginSources(plan, record, manifest.tasks);
   const progress = emptyProgress({
     channels: rootChannels(plan.job, record, plan.task),
@@ -265,14 +266,11 @@ async function startOfChild(plan: TaskPlan, parents: readonly TaskId[], ports: P
     if (!head.progress.ended && plan.safeguards.holds("L8")) return "waiting";
     heads.push(head);
   }
-  const bases = await Promise.all(
-    heads.map((head) => (head.base === undefined ? { index: emptyIndex() } : readBase(head.base, ports))),
+  const indexes = await together(
+    heads.map(async ({ base }) => (base === undefined ? emptyIndex() : (await readBase(base, ports)).index)),
   );
   return {
-    index: joinIndexes(
-      plan,
-      bases.map(({ index }) => index),
-    ),
+    index: joinIndexes(plan, indexes),
     held: [],
     progress: childProgress(plan, heads),
   };
