@@ -184,7 +184,7 @@ describe("L11 the end of a shard", () => {
 
 describe("L13 a shard is idle", () => {
   const idle = pipeline((events) => events.keyBy(({ key }) => key as string).process("sum", summing), {
-    watermarks: boundedOutOfOrderness<Event>(millis(0)).withIdleness(minutes(1)),
+    watermarks: boundedOutOfOrderness(millis(0)).withIdleness(minutes(1)),
   });
 
   /** Reads as `source` does, but what is there is not handed over while `hidden`, and `behindMs` says whether it is said to be there. */
