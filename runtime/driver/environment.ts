@@ -64,6 +64,8 @@ export interface EnvironmentOptions {
   readonly bytesPerTurn: number;
   /** The longest that an invocation can live: once a generation is older, no batch of an earlier one can come (L3). */
   readonly invocationMsMax: number;
+  /** The job record is read anew when it was read so long ago. */
+  readonly recordMsMax: number;
   /** What is kept of an invocation's time for a commit and its effects: then no more is taken in. */
   readonly reserveMs: number;
   readonly attempts: AttemptOptions;
@@ -79,6 +81,7 @@ export const defaultEnvironment: Omit<EnvironmentOptions, "id"> = {
   recordsPerTurn: 10_000,
   bytesPerTurn: 4 << 20,
   invocationMsMax: 20 * 60_000,
+  recordMsMax: 20 * 60_000,
   reserveMs: 5_000,
   attempts: defaultAttempts,
   limits: defaultLimits,
@@ -115,6 +118,7 @@ export class Environment {
   private readonly options: EnvironmentOptions;
   private readonly cache = new Map<TaskId, Cached>();
   private record: JobRecord | undefined;
+  private recordReadAt = -Infinity;
   private readonly shards = new Map<string, readonly Shard[]>();
   private attempts = 0;
   private readonly inboxes: InboxShards;
@@ -154,8 +158,7 @@ export class Environment {
   }
 
   private async attempt(bell: Doorbell, guarded: boolean): Promise<TurnOutcome | "again"> {
-    this.record ??= await readJobRecord(this.ports, this.job.name);
-    const { record } = this;
+    const record = await this.jobRecord();
     if (record !== undefined && record.deployment > this.options.deployment)
       return { outcome: "fenced", deployment: record.deployment };
     // Newer code whose plan is another waits until its coordinator has moved the job to a generation of that plan.
@@ -177,6 +180,14 @@ export class Environment {
       if (!guarded && isPoison(error)) return this.attempt(bell, true);
       throw error;
     }
+  }
+
+  /** What is known of the job; not older than the options say, since what is over is forgotten some time. */
+  private async jobRecord(): Promise<JobRecord | undefined> {
+    const now = this.ports.clock.now();
+    if (this.record !== undefined && now - this.recordReadAt <= this.options.recordMsMax) return this.record;
+    this.recordReadAt = now;
+    return (this.record = await readJobRecord(this.ports, this.job.name));
   }
 
   private again(): "again" {

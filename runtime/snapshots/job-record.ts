@@ -23,6 +23,13 @@ export interface StageTopology {
   readonly roots: ReadonlyMap<string, readonly { readonly shard: ShardId; readonly range: HashRange }[]>;
 }
 
+/** A generation that is over, and of which rings, mailboxes and pages are still there. */
+export interface FormerGeneration {
+  readonly stages: readonly StageTopology[];
+  /** Epoch ms: when the next one began to run. */
+  readonly endedAt: number;
+}
+
 export interface JobRecord {
   readonly version: 1;
   readonly job: string;
@@ -50,6 +57,8 @@ export interface JobRecord {
   readonly failures: number;
   /** While restoring: the topology of the generation before, whose rings are sealed first. */
   readonly replaces: readonly StageTopology[];
+  /** Oldest first. */
+  readonly former: readonly FormerGeneration[];
 }
 
 export function encodeJobRecord(record: JobRecord): Uint8Array {

@@ -195,9 +195,14 @@ suite("a run goes on where the one before ended", () => {
           return ports.journal.tail(task, after);
         };
         const { journal } = ports;
-        const write: typeof journal.write = (...args) => journal.write(...args);
-        const post: typeof journal.post = (...args) => journal.post(...args);
-        return { ...ports, journal: { ringSize: journal.ringSize, tail, write, post } };
+        const rest: Omit<typeof journal, "tail"> = {
+          ringSize: journal.ringSize,
+          write: (...args) => journal.write(...args),
+          post: (...args) => journal.post(...args),
+          withdraw: (...args) => journal.withdraw(...args),
+          forget: (...args) => journal.forget(...args),
+        };
+        return { ...ports, journal: { ...rest, tail } };
       };
       const run = await runToEnd(counting(made(9_000)), { ...placesIn(directory), recordsPerSecond: 6_000, around });
       assert.ok(run.progress().checkpoint > 15, `${run.progress().checkpoint} checkpoints`);

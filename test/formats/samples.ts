@@ -251,6 +251,7 @@ const record = {
   since: 3,
   failures: 1,
   replaces: [],
+  former: [],
 } as unknown as JobRecord;
 
 /** As driver/page-codec.ts writes it; the rows are opaque here. */

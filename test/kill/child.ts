@@ -88,6 +88,8 @@ function aroundJournal({ journal, blobs }: Ports): Journal {
       else if ((await loadCommit(task, entry, blobs)).effects.length > 0) dieAt("beforeEffects");
       return result;
     },
+    withdraw: (task, names) => journal.withdraw(task, names),
+    forget: (task) => journal.forget(task),
     post: async (task, message) => {
       const result = await journal.post(task, message);
       if (message.name.startsWith("ack/")) dieAt("afterAcknowledgement");

@@ -106,7 +106,7 @@ export class Agenda {
     world.replaceDead();
     if (!world.scheduler.idle && world.random.chance(goOn)) return this.step();
     if (await this.begin()) await world.scheduler.settle();
-    else if (world.scheduler.idle) world.scheduler.now += world.random.chance(world.scheduler.pace) ? 20 : 0;
+    else if (world.scheduler.idle) world.scheduler.pass(20);
     else await this.step();
   }
 

@@ -94,6 +94,14 @@ export class SimScheduler {
     return false;
   }
 
+  /** Nothing goes on for a while: zombies' time passes too. */
+  pass(ms: number): void {
+    if (!this.random.chance(this.pace)) return;
+    this.now += ms;
+    this.steps += ms;
+    this.thaw(false);
+  }
+
   /** Everything that follows from what has run, has run. */
   async settle(): Promise<void> {
     await new Promise<void>((resolve) => setImmediate(resolve));

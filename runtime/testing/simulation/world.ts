@@ -36,6 +36,10 @@ import { jobOf } from "./topologies.ts";
 import { Trace } from "./trace.ts";
 import { createRecords, type SimRecord, type Touch } from "./workload.ts";
 
+/** Virtual ms: how old a job record may be; and how long rings stay, longer than that and the longest life of a zombie. */
+const recordMsMax = 600;
+const formerMsMin = 5_000;
+
 export interface WorldOptions {
   readonly seed: number;
   readonly topology?: string | undefined;
@@ -148,6 +152,8 @@ export class World {
       ringSize: inner.ringSize,
       tail: (task, after) => inner.tail(task, after),
       post: (task, message) => inner.post(task, message),
+      withdraw: (task, names) => inner.withdraw(task, names),
+      forget: (task) => inner.forget(task),
       write: async (task, entry) => {
         const result = await inner.write(task, entry);
         if (result.outcome === "written") this.onEntry(task, entry);
@@ -181,6 +187,7 @@ export class World {
       cacheBytesMax,
       journalBytesMax,
       invocationMsMax: Infinity,
+      recordMsMax,
       recordsPerTurn,
       bytesPerTurn: 1 << 20,
       limits,
@@ -208,6 +215,7 @@ export class World {
       id: process.name,
       deployment: this.deployment,
       safeguards: safeguardsWithout(this.options.without),
+      formerMsMin,
       createStream: (stream, shards) =>
         this.faults.call(process, `create ${stream} ${shards}`, () => this.createInbox(stream, shards)),
     });
