@@ -14,6 +14,7 @@ import { assert } from "../base/assert.ts";
 import { ByteReader } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
 import type { KeyGroup, Seq } from "../base/ids.ts";
+import { TextTable } from "../base/text-table.ts";
 import type { HashRange } from "../streaming/hash-range.ts";
 import type { Activity } from "./activity.ts";
 import { hashKeyOf, hashOf, type KeyHashing, tupleIdentity } from "./key.ts";
@@ -104,8 +105,10 @@ export class KeyedStore {
   private readonly range: HashRange;
   private readonly shift: number;
   private readonly oneGroup: boolean;
+  /** Rows by their keys: strings, other scalars, tuples by their identity. */
+  private readonly texts = new TextTable<Row>();
   private readonly scalars = new Map<unknown, Row>();
-  private readonly tuples = new Map<string, Row>();
+  private readonly tuples = new TextTable<Row>();
   private readonly groups = new Map<KeyGroup, KeyGroupState>();
   private readonly pending = new Map<KeyGroup, PendingDelta[]>();
   private readonly mappings = new Map<string, SchemaMapping>();
@@ -137,10 +140,15 @@ export class KeyedStore {
 
   /** The key's row, made when new; undefined when its key group must be loaded first (it is then in `missing`). */
   find(key: Key): Row | undefined {
-    const row = typeof key === "object" ? this.tuples.get(tupleIdentity(key)) : this.scalars.get(key);
+    const row = this.known(key);
     if (row === undefined) return this.make(key);
     this.use(row);
     return row;
+  }
+
+  private known(key: Key): Row | undefined {
+    if (typeof key === "string") return this.texts.get(key);
+    return typeof key === "object" ? this.tuples.get(tupleIdentity(key)) : this.scalars.get(key);
   }
 
   /** A unit of work begins to use the row. */
@@ -165,8 +173,10 @@ export class KeyedStore {
   }
 
   private keep(row: Row): void {
-    if (typeof row.key === "object") this.tuples.set(tupleIdentity(row.key), row);
-    else this.scalars.set(row.key, row);
+    const { key } = row;
+    if (typeof key === "string") this.texts.set(key, row);
+    else if (typeof key === "object") this.tuples.set(tupleIdentity(key), row);
+    else this.scalars.set(key, row);
     row.group.add(row);
   }
 
@@ -185,8 +195,7 @@ export class KeyedStore {
 
   /** Notes the key's group as missing when it is not loaded: lets a batch ask for all it will need at once. */
   want(key: Key): void {
-    const known = typeof key === "object" ? this.tuples.has(tupleIdentity(key)) : this.scalars.has(key);
-    if (!known) this.loadedGroup(this.groupOf(hashOf(key, this.hashing)));
+    if (this.known(key) === undefined) this.loadedGroup(this.groupOf(hashOf(key, this.hashing)));
   }
 
   /** Notes as missing every group that has a timer at or before `upTo` and is not loaded. Returns whether there is one. */
@@ -254,7 +263,7 @@ export class KeyedStore {
   }
 
   private rowFor(key: Key, group: KeyGroupState): Row {
-    const known = typeof key === "object" ? this.tuples.get(tupleIdentity(key)) : this.scalars.get(key);
+    const known = this.known(key);
     if (known !== undefined) return known;
     const row = new Row(key, hashOf(key, this.hashing), group);
     this.keep(row);
@@ -285,8 +294,10 @@ export class KeyedStore {
 
   private drop(row: Row): void {
     row.idle = false;
-    if (typeof row.key === "object") this.tuples.delete(tupleIdentity(row.key));
-    else this.scalars.delete(row.key);
+    const { key } = row;
+    if (typeof key === "string") this.texts.delete(key);
+    else if (typeof key === "object") this.tuples.delete(tupleIdentity(key));
+    else this.scalars.delete(key);
     row.group.remove(row);
     this.unschedule(row);
   }
@@ -440,7 +451,7 @@ export class KeyedStore {
 
   /** How many rows are in memory. */
   get rowCount(): number {
-    return this.scalars.size + this.tuples.size;
+    return this.texts.size + this.scalars.size + this.tuples.size;
   }
 
   loadedGroups(): Iterable<KeyGroupState> {
