@@ -19,7 +19,8 @@ import type { HashRange } from "../streaming/hash-range.ts";
 import type { Activity } from "./activity.ts";
 import { hashKeyOf, hashOf, type KeyHashing, tupleIdentity } from "./key.ts";
 import { KeyGroupState } from "./key-group.ts";
-import { type RowTarget, readDelta, skipDelta, writeDelta, writeRow } from "./row-codec.ts";
+import { RowReader, type RowTarget, type RunState } from "./row-reader.ts";
+import { RowWriter } from "./row-writer.ts";
 import { type ProcessingRow, Row, type RowCopy } from "./row.ts";
 import { mapSchema, parseSchema, type SchemaMapping, schemaOf, schemaText } from "./schema.ts";
 import type { IndexEntry, OperatorIndex } from "./state-index.ts";
@@ -52,6 +53,7 @@ const idleCommits = 16;
 interface PendingDelta {
   readonly seq: Seq;
   readonly bytes: Uint8Array;
+  readonly run: RunState;
   readonly mapping: SchemaMapping | undefined;
 }
 
@@ -75,18 +77,6 @@ function identityOf(key: Key): string {
   return tupleIdentity(typeof key === "object" ? key : [key]);
 }
 
-/**
- * Rows are scattered in memory. Looking at several at once lets the processor fetch them side by side, where writing one after the
- * other would wait for each.
- */
-const rowsAhead = 16;
-
-function touchRows(rows: readonly Row[], from: number, to: number): number {
-  let texts = 0;
-  for (let i = from; i < to && i < rows.length; i++) if (typeof (rows[i] as Row).key === "string") texts++;
-  return texts & 1;
-}
-
 export class KeyedStore {
   readonly operator: string;
   readonly states: ReadonlyMap<string, StateDeclaration>;
@@ -95,7 +85,9 @@ export class KeyedStore {
   readonly schema: string;
   readonly eventTimers: TimerSchedule<Row>;
   readonly processingTimers: TimerSchedule<ProcessingRow>;
-  dirtyRows: Row[] = [];
+  /** Its first `dirtyCount` are; the list is used again and again. */
+  private readonly dirtyRows: (Row | undefined)[] = [];
+  private dirtyCount = 0;
   /** Key groups that were asked for and are not loaded. */
   readonly missing = new Set<KeyGroup>();
   /** Counted by the task, one per turn. */
@@ -117,8 +109,6 @@ export class KeyedStore {
   private idleRows: Row[] = [];
   private idleBefore: Row[] = [];
   private commits = 0;
-  /** Of no use but that looks at rows are not optimised away. */
-  private touched = 0;
 
   constructor(options: StoreOptions, index: OperatorIndex = new Map()) {
     this.operator = options.operator;
@@ -248,7 +238,7 @@ export class KeyedStore {
     group.completeTo = version;
     for (const delta of this.pending.get(id) ?? []) {
       if (delta.seq <= version) continue;
-      readDelta(new ByteReader(delta.bytes), target, delta.mapping);
+      new RowReader(new ByteReader(delta.bytes), delta.run).apply(target, delta.mapping);
       group.droppedAt = delta.seq;
     }
     this.forgetPending(id);
@@ -257,9 +247,9 @@ export class KeyedStore {
   }
 
   private readPage(part: LoadedPart, target: RowTarget): void {
-    const reader = new ByteReader(part.bytes);
+    const rows = new RowReader(new ByteReader(part.bytes));
     const mapping = this.mappingOf(part.schema);
-    while (!reader.done) readDelta(reader, target, mapping);
+    while (!rows.done) rows.apply(target, mapping);
   }
 
   private rowFor(key: Key, group: KeyGroupState): Row {
@@ -319,23 +309,29 @@ export class KeyedStore {
   markDirty(row: Row): void {
     if (row.listed) return;
     row.listed = true;
-    this.dirtyRows.push(row);
+    this.dirtyRows[this.dirtyCount++] = row;
+  }
+
+  /** Whether a row may have changed since the last commit. */
+  get isDirty(): boolean {
+    return this.dirtyCount > 0;
   }
 
   /** Writes the changes of all dirty rows, which commit `seq` will hold, and settles them. Returns how many rows it wrote. */
-  writeChanges(writer: ByteWriter, seq: Seq): number {
+  writeChanges(writer: RowWriter, seq: Seq): number {
     const { dirtyRows } = this;
+    writer.startRun();
     let written = 0;
-    for (let i = 0; i < dirtyRows.length; i++) {
-      if (i % rowsAhead === 0) this.touched += touchRows(dirtyRows, i, i + rowsAhead);
+    for (let i = 0; i < this.dirtyCount; i++) {
       const row = dirtyRows[i] as Row;
-      if (writeDelta(writer, row)) {
+      dirtyRows[i] = undefined;
+      if (writer.writeChange(row)) {
         written++;
         row.changedAt = seq;
       }
       if (row.empty && !row.idle) this.noteIdle(row);
     }
-    this.dirtyRows = [];
+    this.dirtyCount = 0;
     if (++this.commits % idleCommits === 0) this.dropIdle();
     return written;
   }
@@ -360,23 +356,25 @@ export class KeyedStore {
 
   /** Lays the rows of a commit written elsewhere over this state (catch-up). */
   applyChanges(seq: Seq, schema: string, bytes: Uint8Array): void {
-    const reader = new ByteReader(bytes);
+    const rows = new RowReader(new ByteReader(bytes));
     const mapping = this.mappingOf(schema);
-    while (!reader.done) this.applyChange(reader, seq, mapping);
+    while (!rows.done) this.applyChange(rows, seq, mapping);
   }
 
-  private applyChange(reader: ByteReader, seq: Seq, mapping: SchemaMapping | undefined): void {
+  private applyChange(rows: RowReader, seq: Seq, mapping: SchemaMapping | undefined): void {
+    const { reader, run } = rows;
     const start = reader.at;
     const timers = { eventTime: Infinity, processingTime: Infinity };
-    const key = skipDelta(reader, (domain, at) => {
+    const key = rows.skip((domain, at) => {
       timers[domain] = Math.min(timers[domain], at);
     });
     const id = this.groupOf(hashOf(key, this.hashing));
     const group = this.groups.get(id) ?? (this.index.has(id) || this.pending.has(id) ? undefined : this.loadedGroup(id));
-    if (group === undefined) return this.defer(id, { seq, bytes: reader.buffer.subarray(start, reader.at), mapping }, timers);
+    if (group === undefined)
+      return this.defer(id, { seq, bytes: reader.buffer.subarray(start, reader.at), run, mapping }, timers);
     if (seq <= group.completeTo) return;
-    reader.at = start;
-    const row = readDelta(reader, { row: (rowKey) => this.rowFor(rowKey, group) }, mapping);
+    rows.returnTo(start, run);
+    const row = rows.apply({ row: (rowKey) => this.rowFor(rowKey, group) }, mapping);
     group.droppedAt = seq;
     if (row.empty) this.drop(row);
     else this.settleRead(row);
@@ -510,8 +508,8 @@ export class KeyedStore {
 
   /** Throws `invalid` when a row that the unit has touched cannot be stored. */
   checkUnit(): void {
-    const scratch = new ByteWriter(256);
-    for (const row of this.copies?.keys() ?? []) writeRow(scratch, row);
+    const scratch = new RowWriter(new ByteWriter(256));
+    for (const row of this.copies?.keys() ?? []) scratch.writeRow(row);
   }
 
   endUnit(): void {
