@@ -31,7 +31,7 @@ class TumblingAssigner implements Assigner {
   }
 
   assign(_value: unknown, time: number): readonly TimeWindow[] {
-    const [window] = this.recent;
+    const window = this.recent[0];
     if (time >= window.start && time < window.end) return this.recent;
     const { other } = this;
     this.other = this.recent;
