@@ -6,6 +6,11 @@ import { invalid } from "./invalid.ts";
 import type { Key } from "./key.ts";
 import { KeyedStream } from "./keyed-stream.ts";
 import { outputOf, type Origin } from "./origin.ts";
+import { WindowedStream, windowing } from "./windowed-stream.ts";
+import type { Window, WindowAssigner } from "./windows.ts";
+
+/** What all records of a stream without keys have for a key where one is needed. */
+const onlyKey = (): Key => 0;
 
 /**
  * A stream of records to which operators are appended. It is a list of outputs, so a union of streams is no operator.
@@ -94,6 +99,12 @@ export class DataStream<out T> {
   /** Brings all records to one task: what comes next runs at parallelism 1. */
   global(): DataStream<T> {
     return new DataStream(this.#graph, this.#partitioned({ kind: "global" }));
+  }
+
+  /** Windows of the whole stream, whose key is null: they run in one task (Flink's windowAll). */
+  windowAll<W extends Window>(assigner: WindowAssigner<T, W>): WindowedStream<T, null, W> {
+    const origins = this.#partitioned({ kind: "global", key: onlyKey });
+    return new WindowedStream(this.#graph, origins, windowing(assigner.spec, false));
   }
 
   #append(uid: string, spec: OperatorSpec, sideOutputs: readonly OutputTag<any>[] = []): DataStream<any> {

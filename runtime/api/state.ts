@@ -19,6 +19,8 @@ export interface StateDeclaration {
   readonly kind: StateKind;
   readonly version: number;
   readonly migrate?: ((old: any, from: number) => any) | undefined;
+  /** Makes one value of two where windows merge; without it, the earlier window's stays. Lists and maps are joined. */
+  readonly merge?: ((a: any, b: any) => any) | undefined;
 }
 
 export interface StateDescriptor<out H> extends StateDeclaration {

@@ -12,7 +12,7 @@ import type { ByteWriter } from "../base/byte-writer.ts";
 import { readValue, writeValue } from "../base/message-pack.ts";
 import { keyProblem } from "./key.ts";
 import type { Cell } from "./cell.ts";
-import { type Namespace, voidNamespace } from "./namespace.ts";
+import { globalNamespace, type Namespace, voidNamespace } from "./namespace.ts";
 import type { DeletedCell, Row } from "./row.ts";
 import type { SchemaMapping } from "./schema.ts";
 import { Timer, type TimerDomain } from "./timer.ts";
@@ -81,7 +81,7 @@ function writeCellHead(writer: ByteWriter, code: number, cell: Cell): void {
   cell.storedNamespace = undefined; // said once
 }
 
-/** 0: no window; 1: [start, end) as numbers; 2: with an infinite edge. */
+/** 0: no window; 1: [start, end) as numbers; 2: with an edge that is none; 3: the window for all time. */
 function writeNamespace(writer: ByteWriter, namespace: Namespace): void {
   if (namespace === voidNamespace) return writer.u8(0);
   const { start, end } = namespace;
@@ -90,6 +90,7 @@ function writeNamespace(writer: ByteWriter, namespace: Namespace): void {
     writer.int(start);
     return writer.int(end - start);
   }
+  if (start === globalNamespace.start && end === globalNamespace.end) return writer.u8(3);
   writer.u8(2);
   writer.f64(start);
   writer.f64(end);
@@ -206,6 +207,7 @@ let lastRead: Namespace = voidNamespace;
 function readNamespace(reader: ByteReader): Namespace {
   const form = reader.u8();
   if (form === 0) return voidNamespace;
+  if (form === 3) return globalNamespace;
   if (form !== 1 && form !== 2) throw corrupt(`unknown namespace form ${form}`);
   const start = form === 1 ? reader.int() : reader.f64();
   const end = form === 1 ? start + reader.int() : reader.f64();
