@@ -2,6 +2,7 @@
  * Flink's expectations of generators, idleness, the valve over channels, the multiplexer over splits and the operators that
  * assign watermarks.
  */
+import { AssignTimestampsOperator } from "../../../runtime/operators/assign-timestamps.ts";
 import { boundedOutOfOrderness, customWatermarks, monotonous } from "../../../runtime/api/watermarks.ts";
 import { millis } from "../../../runtime/api/duration.ts";
 import { assertIdleAfter, isIdle } from "../../../runtime/time/idleness.ts";
@@ -33,6 +34,10 @@ export function run(vector: Vector): Failure | undefined {
       return runWatermarkOutput(vector);
     case "splitSource":
       return runSplitSource(vector);
+    case "timestampsAndWatermarks":
+      return runAssigner(vector, assignerOf(vector));
+    case "sqlWatermarkAssigner":
+      return runAssigner(vector, sqlAssigner);
     default:
       return noDriver(vector);
   }
@@ -224,4 +229,70 @@ function runSplitSource(vector: Vector): Failure | undefined {
     watermarks.filter((watermark) => watermark === watermarksContainOnce),
     [watermarksContainOnce],
   );
+}
+
+/** What a stream's assigner is made of, and when Flink would send a watermark of it that it has. */
+interface Assigner {
+  readonly timestamps: (value: any) => number;
+  readonly onRecord: (value: any, timestamp: number) => number | undefined;
+  /** "ahead": also when it is further ahead than the interval. */
+  readonly sent: "atOnce" | "periodically" | "ahead";
+}
+
+const sqlAssigner: Assigner = {
+  timestamps: ([rowtime]) => rowtime,
+  onRecord: ([, watermark]) => watermark ?? undefined,
+  sent: "ahead",
+};
+
+function assignerOf({ config, features }: Vector): Assigner {
+  if (config.mode !== "stream") throw new Error(`no mode ${config.mode}`);
+  const timeOfEvent = (value: any) => value.time ?? value;
+  return features.includes("punctuated")
+    ? { timestamps: timeOfEvent, onRecord: ({ flag }, timestamp) => (flag ? timestamp : undefined), sent: "atOnce" }
+    : { timestamps: timeOfEvent, onRecord: (_value, timestamp) => timestamp - 1, sent: "periodically" };
+}
+
+/**
+ * The operator on a grid of 1 ms. It says after each record where time stands; that Flink looks at it once in an interval is Flink's
+ * timing alone and stands here.
+ */
+function runAssigner(vector: Vector, { timestamps, onRecord, sent }: Assigner): Failure | undefined {
+  const { autoWatermarkIntervalMs: interval } = vector.config;
+  let out: Emitted[] = [];
+  let now = 0;
+  let withheld: number | undefined;
+  let last = minWatermark;
+  const host = {
+    uid: "assigner",
+    output: { emit: (value: unknown, ts: number) => void out.push({ value, ts }), emitTo: () => undefined },
+    watermark: () => last,
+    processingTime: () => now,
+    count: () => undefined,
+  };
+  const { spec: watermarks } = customWatermarks({ create: () => ({}), onRecord: (_state, value, at) => onRecord(value, at) });
+  const operator = new AssignTimestampsOperator(host, { kind: "assignTimestamps", timestamps, watermarks }, 1, now);
+  const send = (change: ValveChange): void => {
+    out.push(...emitted(change));
+    last = change.watermark ?? last;
+  };
+  const take = (change: ValveChange): void => {
+    const { watermark } = change;
+    // Before the first there is nothing that it could be ahead of.
+    const isAhead = sent === "ahead" && last > minWatermark && (watermark ?? last) - last > interval;
+    withheld = sent === "atOnce" || isAhead ? undefined : (watermark ?? withheld);
+    if (withheld === undefined) send(change);
+  };
+  return checkPhases(vector, (step) => {
+    out = [];
+    if (step.el !== undefined) {
+      operator.onRecord(step.el, step.ts ?? NaN);
+      take(operator.takeDue() ?? { watermark: undefined, status: undefined });
+    }
+    if (step.pt !== undefined) now = step.pt;
+    if (step.pt !== undefined && withheld !== undefined) send({ watermark: withheld, status: undefined });
+    if (step.pt !== undefined) withheld = undefined;
+    if (step.close || step.wm === "MAX") send(operator.end());
+    return vector.expected.only === undefined ? out : out.filter((item) => "wm" in item);
+  });
 }
