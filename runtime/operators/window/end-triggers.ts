@@ -19,14 +19,14 @@ export const eventTimeTrigger: Trigger = {
   },
 };
 
-/** Fires when processing time passes the window's end. */
+/** Fires when processing time passes the window's end; at any other processing-time timer of the window too. */
 export const processingTimeTrigger: Trigger = {
   onElement(_value, _timestamp, window, context, fresh) {
     if (fresh) context.setTimer("processingTime", window.maxTimestamp, window);
     return "continue";
   },
-  onTimer(domain, at, window) {
-    return domain === "processingTime" && at === window.maxTimestamp ? "fire" : "continue";
+  onTimer(domain) {
+    return domain === "processingTime" ? "fire" : "continue";
   },
   onMerge(window, context) {
     if (window.maxTimestamp > context.processingTime) context.setTimer("processingTime", window.maxTimestamp, window);
