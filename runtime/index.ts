@@ -48,8 +48,9 @@ export type {
 export { average, combine, count, max, min, sum } from "./api/aggregators.ts";
 
 // State
-export { list, map, value } from "./api/state.ts";
+export { aggregating, list, map, reducing, value } from "./api/state.ts";
 export type {
+  FoldingState,
   ListState,
   MapState,
   ReadonlyMapState,
