@@ -36,6 +36,7 @@ export type {
   KeyedContext,
   KeyedProcessFunction,
   OutputTag,
+  ProcessContext,
   ProcessFunction,
   Receives,
   Schema,
@@ -49,6 +50,13 @@ export { average, combine, count, max, min, sum } from "./api/aggregators.ts";
 
 // State
 export { aggregating, list, map, reducing, value } from "./api/state.ts";
+export { evenSplitList, unionList } from "./api/operator-scoped-state.ts";
+export type {
+  OperatorStateDescriptor,
+  OperatorStateOptions,
+  OperatorStates,
+  OperatorStateSpec,
+} from "./api/operator-scoped-state.ts";
 export type {
   FoldingState,
   ListState,

@@ -23,6 +23,17 @@ export function statesOf(spec: OperatorSpec): ReadonlyMap<string, StateDeclarati
   }
 }
 
+/** The declared states of an operator that belong to its tasks, not to keys; in a fixed order as well. */
+export function operatorStatesOf(spec: OperatorSpec): ReadonlyMap<string, StateDeclaration> {
+  if (spec.kind === "process") return new Map(Object.entries((spec.fn.operatorState ?? {}) as Record<string, StateDeclaration>));
+  return new Map();
+}
+
+/** All that an operator stores: keyed state, then what belongs to its tasks. Names of the two may be the same, kinds are not. */
+export function allStatesOf(spec: OperatorSpec): readonly (readonly [name: string, declaration: StateDeclaration])[] {
+  return [...statesOf(spec), ...operatorStatesOf(spec)];
+}
+
 function windowStatesOf(spec: OperatorSpec & { kind: "window" }): Map<string, StateDeclaration> {
   const states = new Map<string, StateDeclaration>([[windowStates.contents, contentsState(spec)]]);
   if (spec.result.kind === "process") {

@@ -3,6 +3,7 @@
  */
 import type { Aggregator } from "./functions.ts";
 import type { KeyPart } from "./key.ts";
+import type { Redistribution } from "./operator-scoped-state.ts";
 
 declare const brand: unique symbol;
 
@@ -13,7 +14,7 @@ export interface StateOptions<T> {
   migrate?: (old: unknown, from: number) => T;
 }
 
-export type StateKind = "value" | "list" | "map" | "reducing" | "aggregating";
+export type StateKind = "value" | "list" | "map" | "reducing" | "aggregating" | Redistribution;
 
 /** How values become one: what reducing and aggregating state keep is the accumulator. */
 export interface Fold {
@@ -34,6 +35,7 @@ export interface StateDeclaration {
 }
 
 export interface StateDescriptor<out H> extends StateDeclaration {
+  readonly kind: Exclude<StateKind, Redistribution>;
   readonly [brand]?: () => H;
 }
 export type StateSpec = Readonly<Record<string, StateDescriptor<unknown>>>;
@@ -71,7 +73,7 @@ export interface FoldingState<I, O> {
   clear(): void;
 }
 
-function declare(kind: StateKind, options: StateOptions<any> | undefined): StateDeclaration {
+function declare(kind: StateDescriptor<any>["kind"], options: StateOptions<any> | undefined): StateDescriptor<any> {
   return { kind, version: options?.version ?? 0, migrate: options?.migrate };
 }
 

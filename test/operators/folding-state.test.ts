@@ -22,7 +22,11 @@ const folding = pipeline((events) =>
     .process(
       "fn",
       keyedProcess({
-        state: { largest: reducing<number>(Math.max), mean: aggregating(average<Event>(({ n = 0 }) => n)), text: aggregating(joined) },
+        state: {
+          largest: reducing<number>(Math.max),
+          mean: aggregating(average<Event>(({ n = 0 }) => n)),
+          text: aggregating(joined),
+        },
         output: type<unknown>(),
         onRecord(e, ctx) {
           const { largest, mean, text } = ctx.state;
@@ -64,7 +68,9 @@ describe("reducing and aggregating state", () => {
     }));
 
   test("are the oracle's under any schedule", async () => {
-    const inputs = fc.array(fc.record({ key: fc.constantFrom("a", "b", "c"), n: fc.integer({ min: -3, max: 9 }) }), { maxLength: 40 });
+    const inputs = fc.array(fc.record({ key: fc.constantFrom("a", "b", "c"), n: fc.integer({ min: -3, max: 9 }) }), {
+      maxLength: 40,
+    });
     await fc.assert(
       fc.asyncProperty(inputs, schedules, async (input, schedule) => {
         const seen = new Map<string, number[]>();
