@@ -66,6 +66,7 @@ export type {
   StateOptions,
   States,
   StateSpec,
+  Ttl,
   ValueState,
 } from "./api/state.ts";
 

@@ -2,8 +2,9 @@
 import type { KeyedProcessFunction, TimerContext, Timers } from "../api/functions.ts";
 import type { Key } from "../api/key.ts";
 import { MillraceError } from "../base/errors.ts";
-import { CurrentNamespace, type KeyedAccess, type StateHandle, stateHandles } from "../state/keyed-access.ts";
+import { CurrentNamespace, type KeyedAccess } from "../state/keyed-access.ts";
 import { voidNamespace } from "../state/namespace.ts";
+import { type StateHandle, stateHandles } from "../state/state-handles.ts";
 import type { Timer, TimerDomain } from "../state/timer.ts";
 import { HandlerContext } from "./context.ts";
 import type { KeyedOperatorHost, Operator } from "./operator.ts";

@@ -114,6 +114,7 @@ class ChainBuilder {
         keyGroups: plan.job.options.keyGroups,
         hashing: operator.hash ?? "murmur3",
         range: plan.range,
+        since: plan.since,
         eventTimers,
         processingTimers,
         activity: shared.units.activity,
