@@ -7,6 +7,13 @@ import type { Key } from "./key.ts";
 import { KeyedStream, type None } from "./keyed-stream.ts";
 import type { OperatorStateSpec } from "./operator-scoped-state.ts";
 import { outputOf, type Origin } from "./origin.ts";
+import type { WatermarkStrategy } from "./watermarks.ts";
+
+export interface TimestampOptions<T> {
+  /** A record's event time, epoch ms. `before`: the timestamp it comes with; undefined when it has none. */
+  timestamps: (value: T, before: number | undefined) => number;
+  watermarks: WatermarkStrategy<T>;
+}
 
 /**
  * A stream of records to which operators are appended. It is a list of outputs, so a union of streams is no operator.
@@ -49,6 +56,15 @@ export class DataStream<out T> {
    */
   process<R, const S extends OperatorStateSpec = None>(uid: string, fn: ProcessFunction<T, R, S>): DataStream<R> {
     return this.#append(uid, { kind: "process", fn }, fn.sideOutputs);
+  }
+
+  /**
+   * Gives records a timestamp and the stream a watermark of its own; those it had so far end here (Flink's
+   * assignTimestampsAndWatermarks on a stream). One generator per task, over all that comes in.
+   */
+  assignTimestamps(uid: string, options: TimestampOptions<T>): DataStream<T> {
+    const { timestamps, watermarks } = options;
+    return this.#append(uid, { kind: "assignTimestamps", timestamps, watermarks: watermarks.spec });
   }
 
   /** All records of these streams, in no promised order among them. No operator. */

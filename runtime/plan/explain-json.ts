@@ -35,6 +35,8 @@ export interface ExplainedOperator {
   readonly source?: ExplainedSource;
   readonly sink?: ExplainedSink;
   readonly window?: ExplainedWindow;
+  /** Of `assignTimestamps`. */
+  readonly watermarks?: ExplainedWatermarks;
 }
 export interface ExplainedEdge {
   readonly to: string;
@@ -118,7 +120,7 @@ function explainOperator({ node: { uid, spec, sideOutputs }, states, outputs }: 
   return { uid, kind: spec.kind, states, sideOutputs, outputs: edges, ...particularsOf(spec) };
 }
 
-function particularsOf(spec: OperatorSpec): Pick<ExplainedOperator, "source" | "sink" | "window"> {
+function particularsOf(spec: OperatorSpec): Pick<ExplainedOperator, "source" | "sink" | "window" | "watermarks"> {
   switch (spec.kind) {
     case "source":
       return { source: explainSource(spec) };
@@ -128,6 +130,8 @@ function particularsOf(spec: OperatorSpec): Pick<ExplainedOperator, "source" | "
     }
     case "window":
       return { window: explainWindow(spec) };
+    case "assignTimestamps":
+      return { watermarks: explainWatermarks(spec.watermarks) };
     default:
       return {};
   }

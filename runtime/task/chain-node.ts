@@ -62,13 +62,13 @@ export class ChainNode implements KeyedOperatorHost {
   valve: WatermarkValve | undefined;
   current = minWatermark;
   private operator: Operator | undefined;
-  private readonly shared: TaskShared;
+  protected readonly shared: TaskShared;
   private waiting: Waiting[] = [];
 
   constructor(
     uid: string,
     output: NodeOutput,
-    states: { readonly keyed: NodeState | undefined; readonly operator: OperatorState | undefined },
+    states: { readonly keyed?: NodeState | undefined; readonly operator?: OperatorState | undefined },
     shared: TaskShared,
   ) {
     this.uid = uid;
@@ -150,7 +150,7 @@ export class ChainNode implements KeyedOperatorHost {
     if (status === "idle") this.passStatus(false);
   }
 
-  private passStatus(active: boolean): void {
+  protected passStatus(active: boolean): void {
     if (this.waiting.length > 0) this.waiting.push({ kind: "status", active });
     else this.output.status(active);
   }
