@@ -237,6 +237,7 @@ function applyOp(reader: ByteReader, row: Row, flagged: number, mapping: SchemaM
   const state = mapping === undefined ? stored : mapping.index[stored];
   const migrate = mapping?.migrate[stored];
   if (state === undefined) return skipPayload(reader, code);
+  if (from !== namespace) forgetLeftover(row, state, namespace);
   let known = row.find(state, from);
   if (known === undefined && changesCell(code) && target.mayBeGone?.(state) === true) {
     if (code === op.keep || code === op.deleteEntry) return skipPayload(reader, code);
@@ -246,6 +247,12 @@ function applyOp(reader: ByteReader, row: Row, flagged: number, mapping: SchemaM
   if (from !== namespace && known !== undefined) renameRead(row, known, namespace);
   const cell = applyToCell(reader, row, code, { state, namespace, known, migrate });
   if (cell !== undefined) cell.endTimer = (flagged & flag.endTimer) !== 0;
+}
+
+/** What had expired here was dropped by the writer without a word (E2), so that another could take its place. */
+function forgetLeftover(row: Row, state: number, namespace: Namespace): void {
+  const leftover = row.find(state, namespace);
+  if (leftover !== undefined) forgetRead(row, leftover);
 }
 
 /** Whether the operation builds on contents that are there. */
