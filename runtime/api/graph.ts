@@ -74,7 +74,7 @@ export type OperatorSpec =
       readonly timestamps: (value: any, timestamp: number | undefined) => number;
       readonly watermarks: WatermarkSpec;
     }
-  | { readonly kind: "process"; readonly fn: ProcessFunction<any, any> }
+  | { readonly kind: "process"; readonly fn: ProcessFunction<any, any, any> }
   | { readonly kind: "keyedProcess"; readonly fn: KeyedProcessFunction<any, any, any, any> }
   | { readonly kind: "reduce"; readonly reduce: (a: any, b: any) => any; readonly state: StateDeclaration }
   | {

@@ -1,6 +1,6 @@
 /** Which states each kind of operator keeps, by stored name: read by the plan (schemas) and by the operators (slots). */
 import type { OperatorSpec } from "./graph.ts";
-import type { StateDeclaration } from "./state.ts";
+import { reducing, type StateDeclaration } from "./state.ts";
 import type { TriggerSpec } from "./triggers.ts";
 
 /** Names that the window operator stores beside the author's own, which carry a prefix. */
@@ -31,6 +31,17 @@ export function statesOf(spec: OperatorSpec): ReadonlyMap<string, StateDeclarati
   }
 }
 
+/** The declared states of an operator that belong to its tasks, not to keys; in a fixed order as well. */
+export function operatorStatesOf(spec: OperatorSpec): ReadonlyMap<string, StateDeclaration> {
+  if (spec.kind === "process") return new Map(Object.entries((spec.fn.operatorState ?? {}) as Record<string, StateDeclaration>));
+  return new Map();
+}
+
+/** All that an operator stores: keyed state, then what belongs to its tasks. Names of the two may be the same, kinds are not. */
+export function allStatesOf(spec: OperatorSpec): readonly (readonly [name: string, declaration: StateDeclaration])[] {
+  return [...statesOf(spec), ...operatorStatesOf(spec)];
+}
+
 function windowStatesOf(spec: OperatorSpec & { kind: "window" }): Map<string, StateDeclaration> {
   const contents = spec.evictor === undefined ? windowStates.contents : windowStates.elements;
   const states = new Map<string, StateDeclaration>([[contents, contentsState(spec)]]);
@@ -50,16 +61,13 @@ export const triggerState = { count: "count", next: "next", last: "last", timeOu
 type NamedState = [name: string, declared: StateDeclaration];
 
 function triggerStates(spec: TriggerSpec): NamedState[] {
-  const value = (name: string, merge?: (a: number, b: number) => number): NamedState => [
-    name,
-    { kind: "value", version: 0, merge },
-  ];
+  const value = (name: string): NamedState => [name, { kind: "value", version: 0 }];
   switch (spec.kind) {
     case "count":
-      return [value(triggerState.count, (a, b) => a + b)];
+      return [[triggerState.count, reducing<number>((a, b) => a + b)]];
     case "continuousEventTime":
     case "continuousProcessingTime":
-      return [value(triggerState.next, Math.min)];
+      return [[triggerState.next, reducing<number>((a, b) => Math.min(a, b))]];
     case "delta":
       return [value(triggerState.last)];
     case "purging":

@@ -1,8 +1,9 @@
 /** process with keys, state and timers (Flink's KeyedProcessFunction, KeyedProcessOperator). */
 import type { KeyedProcessFunction, TimerContext, Timers } from "../api/functions.ts";
 import type { Key } from "../api/key.ts";
-import { CurrentNamespace, type KeyedAccess, type StateHandle, stateHandles } from "../state/keyed-access.ts";
+import { CurrentNamespace, type KeyedAccess } from "../state/keyed-access.ts";
 import { voidNamespace } from "../state/namespace.ts";
+import { type StateHandle, stateHandles } from "../state/state-handles.ts";
 import type { Timer, TimerDomain } from "../state/timer.ts";
 import { checkedTime } from "./checked-time.ts";
 import { HandlerContext } from "./context.ts";

@@ -205,7 +205,7 @@ test("what windows, triggers and evictors keep is in the plan", () => {
     planJob(job)
       .operators.get("w")
       ?.states.map(({ name, kind }) => `${name} ${kind}`),
-    ["elements list", "trigger.timeOut value", "trigger.inner.count value", "window.fired value"],
+    ["elements list", "trigger.timeOut value", "trigger.inner.count reducing", "window.fired value"],
   );
 });
 

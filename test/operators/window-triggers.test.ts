@@ -7,6 +7,7 @@ import {
   millis,
   minutes,
   outputTag,
+  reducing,
   seconds,
   session,
   sliding,
@@ -311,6 +312,24 @@ describe("custom triggers", () => {
             ["a", 0, 13_000, 3],
           ],
         },
+      },
+    );
+  });
+
+  test("a reducing state is merged by its own rule", async () => {
+    const third = triggers.custom<Event, TimeWindow, { seen: ReturnType<typeof reducing<number>> }>({
+      state: { seen: reducing<number>((a, b) => a + b) },
+      onElement(_record, _timestamp, _window, ctx) {
+        ctx.state.seen.add(1);
+        return (ctx.state.seen.get() ?? 0) >= 3 ? "fire" : "continue";
+      },
+      onMerge: () => undefined,
+    });
+    await verifyOperator(
+      counts(session(seconds(5)), (windows) => windows.trigger(third)),
+      {
+        steps: steps(event("a", 0), event("b", 0), event("a", 8_000), event("b", 1), event("a", 4_000), end),
+        expected: { out: [["a", 0, 13_000, 3]] },
       },
     );
   });

@@ -5,6 +5,7 @@
 import type { EvictorSpec } from "../../api/evictors.ts";
 import type { WindowContents, WindowSpec } from "../../api/graph.ts";
 import { windowStates } from "../../api/operator-states.ts";
+import { aggregateFold, type Fold, reduceFold } from "../../api/state.ts";
 import { type CurrentNamespace, type KeyedAccess, ListHandle, ValueHandle } from "../../state/keyed-access.ts";
 import { type Evict, evictorOf, type WindowElement } from "./evictor.ts";
 
@@ -43,26 +44,8 @@ export function contentsOf(spec: WindowSpec, access: KeyedAccess, state: number,
   return new FoldedContents(new ValueHandle(access, state, at), foldOf(contents));
 }
 
-/** How values become one. */
-export interface Fold {
-  first(value: unknown): unknown;
-  add(accumulator: any, value: unknown): unknown;
-  merge(a: any, b: any): unknown;
-  result(accumulator: any): unknown;
-}
-
-export function foldOf(contents: Exclude<WindowContents, { kind: "list" }>): Fold {
-  if (contents.kind === "reduce") {
-    const { reduce } = contents;
-    return { first: (v) => v, add: reduce, merge: reduce, result: (v) => v };
-  }
-  const { aggregator } = contents;
-  return {
-    first: (v) => aggregator.add(aggregator.create(), v),
-    add: (a, v) => aggregator.add(a, v),
-    merge: (a, b) => aggregator.merge?.(a, b),
-    result: (a) => aggregator.result(a),
-  };
+function foldOf(contents: Exclude<WindowContents, { kind: "list" }>): Fold {
+  return contents.kind === "reduce" ? reduceFold(contents.reduce) : aggregateFold(contents.aggregator);
 }
 
 class FoldedContents implements Contents {
@@ -94,7 +77,7 @@ class FoldedContents implements Contents {
 
   merge(other: unknown): void {
     const own = this.state.get();
-    this.state.set(own === undefined ? other : this.fold.merge(own, other));
+    this.state.set(own === undefined ? other : this.fold.merge?.(own, other));
   }
 
   purge(): void {

@@ -4,16 +4,20 @@
  *
  * In a window for all time, the watermark after all time fires once and no more: Flink would go on until the largest time.
  */
+import type { FoldingState } from "../../api/state.ts";
 import type { TimeWindow } from "../../api/windows.ts";
 import { MillraceError } from "../../base/errors.ts";
-import type { ValueHandle } from "../../state/keyed-access.ts";
 import { largestTime } from "../../time/windows.ts";
 import type { Trigger, TriggerContext } from "./trigger.ts";
 
-export function continuousTrigger(domain: "eventTime" | "processingTime", everyMs: number, next: ValueHandle): Trigger {
+export function continuousTrigger(
+  domain: "eventTime" | "processingTime",
+  everyMs: number,
+  next: FoldingState<number, number>,
+): Trigger {
   const fireAfter = (at: number, window: TimeWindow, context: TriggerContext): void => {
     const then = Math.min(at + everyMs, window.maxTimestamp);
-    next.set(then);
+    next.add(then);
     context.setTimer(domain, then, window);
   };
   const isOver = (window: TimeWindow, context: TriggerContext): boolean =>

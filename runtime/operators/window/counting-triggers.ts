@@ -1,15 +1,14 @@
 /** Triggers of what has come. After Flink's CountTrigger and DeltaTrigger. */
+import type { FoldingState, ValueState } from "../../api/state.ts";
 import type { TriggerSpec } from "../../api/triggers.ts";
-import type { ValueHandle } from "../../state/keyed-access.ts";
 import type { Trigger } from "./trigger.ts";
 
 /** Fires at every `count` records; counts of windows that merge are added. */
-export function countTrigger(spec: TriggerSpec & { kind: "count" }, counted: ValueHandle): Trigger {
+export function countTrigger(spec: TriggerSpec & { kind: "count" }, counted: FoldingState<number, number>): Trigger {
   return {
     onElement() {
-      const count = (counted.get() ?? 0) + 1;
-      if (count < spec.count) {
-        counted.set(count);
+      if ((counted.get() ?? 0) + 1 < spec.count) {
+        counted.add(1);
         return "continue";
       }
       counted.clear();
@@ -22,7 +21,7 @@ export function countTrigger(spec: TriggerSpec & { kind: "count" }, counted: Val
 }
 
 /** Fires when a record is further than the threshold from the one that fired last; the first one counts as such. */
-export function deltaTrigger({ distance, threshold }: TriggerSpec & { kind: "delta" }, last: ValueHandle): Trigger {
+export function deltaTrigger({ distance, threshold }: TriggerSpec & { kind: "delta" }, last: ValueState<any>): Trigger {
   return {
     onElement(value) {
       const known = last.get();

@@ -1,13 +1,9 @@
 /** The trigger of a spec, with its state. */
 import { triggerState, windowStates } from "../../api/operator-states.ts";
+import type { FoldingState, ValueState } from "../../api/state.ts";
 import type { TriggerSpec } from "../../api/triggers.ts";
-import {
-  type CurrentNamespace,
-  type KeyedAccess,
-  type StateHandle,
-  stateHandles,
-  type ValueHandle,
-} from "../../state/keyed-access.ts";
+import type { CurrentNamespace, KeyedAccess } from "../../state/keyed-access.ts";
+import { type StateHandle, stateHandles } from "../../state/state-handles.ts";
 import { continuousTrigger } from "./continuous-trigger.ts";
 import { countTrigger, deltaTrigger } from "./counting-triggers.ts";
 import { customTrigger } from "./custom-trigger.ts";
@@ -23,7 +19,8 @@ export function triggerOf(
   prefix = windowStates.triggerPrefix as string,
 ): Trigger {
   const states = (): Record<string, StateHandle> => stateHandles(access, at, prefix);
-  const value = (name: string): ValueHandle => states()[name] as ValueHandle;
+  const value = (name: string) => states()[name] as ValueState<any>;
+  const folded = (name: string) => states()[name] as FoldingState<number, number>;
   switch (spec.kind) {
     case "eventTime":
       return eventTimeTrigger;
@@ -34,11 +31,11 @@ export function triggerOf(
     case "never":
       return neverTrigger;
     case "count":
-      return countTrigger(spec, value(triggerState.count));
+      return countTrigger(spec, folded(triggerState.count));
     case "continuousEventTime":
-      return continuousTrigger("eventTime", spec.everyMs, value(triggerState.next));
+      return continuousTrigger("eventTime", spec.everyMs, folded(triggerState.next));
     case "continuousProcessingTime":
-      return continuousTrigger("processingTime", spec.everyMs, value(triggerState.next));
+      return continuousTrigger("processingTime", spec.everyMs, folded(triggerState.next));
     case "delta":
       return deltaTrigger(spec, value(triggerState.last));
     case "purging":

@@ -1,7 +1,7 @@
 /** Triggers around others. After Flink's PurgingTrigger and ProcessingTimeoutTrigger. */
+import type { ValueState } from "../../api/state.ts";
 import type { TriggerResult, TriggerSpec } from "../../api/triggers.ts";
 import type { TimeWindow } from "../../api/windows.ts";
-import type { ValueHandle } from "../../state/keyed-access.ts";
 import { fires, purges, type Trigger, type TriggerContext } from "./trigger.ts";
 
 /** As `inner`; what fires is purged. */
@@ -19,7 +19,7 @@ export function purgingTrigger(inner: Trigger): Trigger {
  * As `inner`, and once so much processing time has passed since the window's first record (or its latest). Any timer of the window
  * fires it, of whatever domain.
  */
-export function timeOutTrigger(spec: TriggerSpec & { kind: "timeOut" }, inner: Trigger, deadline: ValueHandle): Trigger {
+export function timeOutTrigger(spec: TriggerSpec & { kind: "timeOut" }, inner: Trigger, deadline: ValueState<number>): Trigger {
   const clear = (window: TimeWindow, context: TriggerContext): void => {
     const at = deadline.get();
     if (at !== undefined) {
