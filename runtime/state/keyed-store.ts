@@ -24,6 +24,7 @@ import { RowWriter } from "./row-writer.ts";
 import { type ProcessingRow, Row, type RowCopy } from "./row.ts";
 import { mapSchema, parseSchema, type SchemaMapping, schemaOf, schemaText } from "./schema.ts";
 import type { IndexEntry, OperatorIndex } from "./state-index.ts";
+import { dropExpired, halfExpiredAt, noteExpiries, type Ttls } from "./ttl.ts";
 
 /** Where rows with timers stand in line; owned by the time layer. */
 export interface TimerSchedule<R> {
@@ -44,6 +45,13 @@ export interface StoreOptions {
   readonly processingTimers: TimerSchedule<ProcessingRow>;
   /** Counts rows handed out. */
   readonly activity: Activity;
+  /** When the job's generation began, epoch ms: what was stored without a time counts as written then. */
+  readonly since?: number;
+  /**
+   * Of state outside keys: makes the task's row of those that tasks before it kept. Such rows are of no key, and there is nothing
+   * else in the store.
+   */
+  readonly takeOver?: (parts: readonly Row[], row: Row) => void;
 }
 
 /** So many commits are a round after which empty rows may go. */
@@ -114,6 +122,10 @@ export class KeyedStore {
   private readonly oneGroup: boolean;
   /** Rows by their keys: strings, other scalars, tuples by their identity. */
   private readonly texts = new TextTable<Row>();
+  private readonly takeOver: StoreOptions["takeOver"];
+  private readonly since: number;
+  /** Undefined when no state has a ttl: nearly always. */
+  private readonly ttls: Ttls | undefined;
   private readonly scalars = new Map<unknown, Row>();
   private readonly tuples = new TextTable<Row>();
   private readonly groups = new Map<KeyGroup, KeyGroupState>();
@@ -135,6 +147,10 @@ export class KeyedStore {
     this.hashing = options.hashing;
     this.range = options.range;
     this.oneGroup = options.keyGroups === 1;
+    this.takeOver = options.takeOver;
+    this.since = options.since ?? 0;
+    const ttls = [...options.states.values()].map(({ ttl }) => ttl);
+    if (ttls.some((ttl) => ttl !== undefined)) this.ttls = ttls;
     this.shift = 32 - Math.log2(options.keyGroups);
     this.index = index;
     this.eventTimers = options.eventTimers;
@@ -249,8 +265,9 @@ export class KeyedStore {
     this.groups.set(id, group);
     this.missing.delete(id);
     this.coldest = undefined;
-    const target: RowTarget = { row: (key) => this.rowFor(key, group) };
-    for (const part of parts) this.readPage(part, target);
+    const target = this.targetOf((key) => this.rowFor(key, group));
+    if (this.takeOver !== undefined && this.index.get(id)?.version === 0) this.takeOverParts(parts, this.takeOver, group);
+    else for (const part of parts) this.readPage(part, target);
     const version = Math.max(this.index.get(id)?.version ?? 0, ...parts.map((part) => part.version ?? 0));
     group.completeTo = version;
     for (const delta of this.pending.get(id) ?? []) {
@@ -261,6 +278,24 @@ export class KeyedStore {
     this.forgetPending(id);
     group.sizeBytes = parts.reduce((sum, part) => sum + part.bytes.length, 0);
     for (const row of group.rows) this.settleLoaded(row);
+  }
+
+  private targetOf(row: (key: Key) => Row): RowTarget {
+    const { ttls } = this;
+    return ttls === undefined ? { row } : { row, mayBeGone: (state) => ttls[state] !== undefined };
+  }
+
+  private takeOverParts(
+    parts: readonly LoadedPart[],
+    takeOver: (parts: readonly Row[], row: Row) => void,
+    group: KeyGroupState,
+  ): void {
+    const rows = parts.map((part) => {
+      const row = new Row(0, 0, new KeyGroupState(0));
+      this.readPage(part, { row: () => row });
+      return row;
+    });
+    takeOver(rows, this.rowFor(0, group));
   }
 
   private readPage(part: LoadedPart, target: RowTarget): void {
@@ -291,6 +326,7 @@ export class KeyedStore {
   }
 
   private owns(row: Row): boolean {
+    if (this.takeOver !== undefined) return true;
     const from = this.range.from >> 96n;
     const to = this.range.to >> 96n;
     const hash = BigInt(row.hash);
@@ -392,7 +428,10 @@ export class KeyedStore {
       return this.defer(id, { seq, bytes: reader.buffer.subarray(start, reader.at), run, mapping }, timers);
     if (seq <= group.completeTo) return;
     rows.returnTo(start, run);
-    const row = rows.apply({ row: (rowKey) => this.rowFor(rowKey, group) }, mapping);
+    const row = rows.apply(
+      this.targetOf((rowKey) => this.rowFor(rowKey, group)),
+      mapping,
+    );
     group.droppedAt = seq;
     if (row.empty) this.drop(row);
     else this.settleRead(row);
@@ -413,7 +452,7 @@ export class KeyedStore {
     if (schema === this.schema) return undefined;
     let mapping = this.mappings.get(schema);
     if (mapping === undefined) {
-      mapping = mapSchema(this.operator, parseSchema(schema), this.states);
+      mapping = mapSchema(this.operator, parseSchema(schema), this.states, this.since);
       this.mappings.set(schema, mapping);
     }
     return mapping;
@@ -434,6 +473,34 @@ export class KeyedStore {
     return ids;
   }
 
+  /** Whether anything in it can expire. */
+  get expires(): boolean {
+    return this.ttls !== undefined;
+  }
+
+  /** Drops from the group what has expired, before it is written to where it stays (E2). The state must stand at a commit. */
+  dropExpired(group: KeyGroupState, now: number): void {
+    if (this.ttls === undefined) return;
+    for (const row of group.rows) {
+      dropExpired(row, this.ttls, now);
+      if (row.empty) this.drop(row);
+    }
+  }
+
+  /** When it is worth writing the group again for what will have expired by then (E3). */
+  cleanAt(group: KeyGroupState): number {
+    if (this.ttls === undefined) return Infinity;
+    const expiries: number[] = [];
+    for (let row = group.first; row !== undefined; row = row.next) noteExpiries(row, this.ttls, expiries);
+    return halfExpiredAt(expiries);
+  }
+
+  /** Whether a group is worth writing again: for what has expired in it, or because nothing in it can expire before it has a time. */
+  mustClean(entry: IndexEntry, now: number): boolean {
+    if (this.ttls === undefined) return false;
+    return entry.cleanAt <= now || entry.parts.some((part) => part.schema !== this.schema);
+  }
+
   /** Whether the group's durable copy lacks something that its rows have. */
   isBehind(group: KeyGroupState): boolean {
     return group.changedAt > (this.index.get(group.id)?.version ?? 0);
@@ -445,6 +512,7 @@ export class KeyedStore {
    */
   private isShared({ keyGroup, version }: IndexEntry): boolean {
     if (version > 0) return false;
+    if (this.takeOver !== undefined) return true;
     const width = 1n << BigInt(96 + this.shift);
     const from = BigInt(keyGroup) * width;
     return from < this.range.from || from + width - 1n > this.range.to;

@@ -38,8 +38,11 @@ export const flag = {
   last: 0x80,
 } as const;
 
-/** The forms of a namespace: none; whole numbers, the start told by its distance to the start before it; an infinite edge. */
-export const namespaceForm = { none: 0, near: 1, infinite: 2 } as const;
+/**
+ * The forms of a namespace: none; whole numbers, the start told by its distance to the start before it; an edge that is none; the
+ * window for all time.
+ */
+export const namespaceForm = { none: 0, near: 1, infinite: 2, global: 3 } as const;
 
 /** The forms of a timer's time: just before its window ends (most are); a whole number; any other. */
 export const timeForm = { windowEnd: 0, whole: 1, any: 2 } as const;

@@ -4,7 +4,7 @@ import { type ByteReader, corrupt } from "../base/byte-reader.ts";
 import { readValue } from "../base/message-pack.ts";
 import type { Cell } from "./cell.ts";
 import { keyProblem } from "./key.ts";
-import { type Namespace, voidNamespace } from "./namespace.ts";
+import { globalNamespace, type Namespace, voidNamespace } from "./namespace.ts";
 import { flag, namespaceForm, op, opMask, timeForm } from "./row-format.ts";
 import type { Row } from "./row.ts";
 import type { SchemaMapping } from "./schema.ts";
@@ -13,6 +13,8 @@ import { Timer, type TimerDomain } from "./timer.ts";
 /** What a row must answer while operations are laid over it. */
 export interface RowTarget {
   row(key: Key): Row;
+  /** Whether contents of the state may have been left out where they were stored: they had expired (E2). */
+  mayBeGone?(state: number): boolean;
 }
 
 /** What a run has said before one of its rows: with it, that row can be read alone. */
@@ -67,7 +69,7 @@ export class RowReader {
     const row = target.row(this.readKey());
     for (;;) {
       const code = this.reader.u8();
-      this.applyOp(row, code, mapping);
+      this.applyOp(row, code, mapping, target);
       if ((code & flag.last) !== 0) return row;
     }
   }
@@ -99,6 +101,7 @@ export class RowReader {
     const { reader } = this;
     const form = reader.u8();
     if (form === namespaceForm.none) return voidNamespace;
+    if (form === namespaceForm.global) return globalNamespace;
     if (form === namespaceForm.infinite) return { start: reader.f64(), end: reader.f64() };
     if (form !== namespaceForm.near) throw corrupt(`unknown namespace form ${form}`);
     const start = this.start + reader.int();
@@ -113,7 +116,7 @@ export class RowReader {
 
   // ---- cells ----
 
-  private applyOp(row: Row, flagged: number, mapping: SchemaMapping | undefined): void {
+  private applyOp(row: Row, flagged: number, mapping: SchemaMapping | undefined, target: RowTarget): void {
     const code = flagged & opMask;
     if (isTimerOp(code)) return this.applyTimer(row, code, flagged);
     const stored = this.reader.u8();
@@ -122,7 +125,13 @@ export class RowReader {
     const state = mapping === undefined ? stored : mapping.index[stored];
     const migrate = mapping?.migrate[stored];
     if (state === undefined) return this.skipPayload(code);
-    const known = row.find(state, from);
+    if (from !== namespace) forgetLeftover(row, state, namespace);
+    let known = row.find(state, from);
+    if (known === undefined && changesCell(code) && target.mayBeGone?.(state) === true) {
+      if (code === op.keep || code === op.deleteEntry) return this.skipPayload(code);
+      known = row.make(state, from, code === op.append ? "list" : "map", code === op.append ? [] : new Map());
+      known.stored = true;
+    }
     if (from !== namespace && known !== undefined) renameRead(row, known, namespace);
     const cell = this.applyToCell(row, code, { state, namespace, known, migrate });
     if (cell !== undefined) cell.endTimer = (flagged & flag.endTimer) !== 0;
@@ -244,6 +253,17 @@ export class RowReader {
 
 function isTimerOp(code: number): boolean {
   return code >= op.setEvent && code <= op.cancelProcessing;
+}
+
+/** What had expired here was dropped by the writer without a word (E2), so that another could take its place. */
+function forgetLeftover(row: Row, state: number, namespace: Namespace): void {
+  const leftover = row.find(state, namespace);
+  if (leftover !== undefined) forgetRead(row, leftover);
+}
+
+/** Whether the operation builds on contents that are there. */
+function changesCell(code: number): boolean {
+  return code === op.append || code === op.putEntry || code === op.deleteEntry || code === op.keep;
 }
 
 function migrated(value: unknown, migrate: ((value: any) => any) | undefined): unknown {

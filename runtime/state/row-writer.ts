@@ -2,7 +2,7 @@
 import type { ByteWriter } from "../base/byte-writer.ts";
 import { writeValue } from "../base/message-pack.ts";
 import type { Cell } from "./cell.ts";
-import { type Namespace, sameNamespace, voidNamespace } from "./namespace.ts";
+import { globalNamespace, type Namespace, sameNamespace, voidNamespace } from "./namespace.ts";
 import { flag, namespaceForm, op, timeForm } from "./row-format.ts";
 import type { DeletedCell, Row } from "./row.ts";
 import type { Timer } from "./timer.ts";
@@ -89,6 +89,7 @@ export class RowWriter {
       this.start = start;
       return;
     }
+    if (sameNamespace(namespace, globalNamespace)) return out.u8(namespaceForm.global);
     out.u8(namespaceForm.infinite);
     out.f64(start);
     out.f64(end);

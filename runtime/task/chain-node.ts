@@ -16,6 +16,7 @@ import type { Operator, KeyedOperatorHost } from "../operators/operator.ts";
 import type { KeyedAccess } from "../state/keyed-access.ts";
 import type { KeyedStore } from "../state/keyed-store.ts";
 import { type Namespace, voidNamespace } from "../state/namespace.ts";
+import type { OperatorState } from "../state/operator-state.ts";
 import { type ProcessingRow, Row } from "../state/row.ts";
 import { Timer, type TimerDomain } from "../state/timer.ts";
 import { blame } from "./blame.ts";
@@ -57,20 +58,28 @@ export class ChainNode implements KeyedOperatorHost {
   readonly uid: string;
   readonly output: NodeOutput;
   readonly state: NodeState | undefined;
+  readonly operatorState: OperatorState | undefined;
   /** Set when the node has more than one input. */
   valve: WatermarkValve | undefined;
   current = minWatermark;
   private operator: Operator | undefined;
-  private readonly shared: TaskShared;
+  protected readonly shared: TaskShared;
   private waiting: Waiting[] = [];
   /** The timer that fires, where it is the only one of its row: an object for each would be thrown away at once. */
   private readonly windowEnd = new Timer("eventTime", 0, voidNamespace);
 
-  constructor(uid: string, output: NodeOutput, state: NodeState | undefined, shared: TaskShared) {
+  constructor(
+    uid: string,
+    output: NodeOutput,
+    states: { readonly keyed?: NodeState | undefined; readonly operator?: OperatorState | undefined },
+    shared: TaskShared,
+  ) {
     this.uid = uid;
     this.output = output;
-    this.state = state;
+    this.state = states.keyed;
+    this.operatorState = states.operator;
     this.shared = shared;
+    if (this.state !== undefined) this.state.access.clock = shared;
   }
 
   /** Called once, after construction: the operator is made with this node as its host. */
@@ -115,6 +124,7 @@ export class ChainNode implements KeyedOperatorHost {
       if (row === undefined) return false;
       this.state.access.setRow(row);
     }
+    if (this.operatorState?.open() === false) return false;
     try {
       (this.operator as Operator).onRecord(value, timestamp, input);
     } catch (error) {
@@ -143,7 +153,7 @@ export class ChainNode implements KeyedOperatorHost {
     if (status === "idle") this.passStatus(false);
   }
 
-  private passStatus(active: boolean): void {
+  protected passStatus(active: boolean): void {
     if (this.waiting.length > 0) this.waiting.push({ kind: "status", active });
     else this.output.status(active);
   }
@@ -156,7 +166,7 @@ export class ChainNode implements KeyedOperatorHost {
   private tryAdvance(at: number): boolean {
     if (this.state !== undefined) {
       const { store, eventTimers } = this.state;
-      if (store.wantDue("eventTime", at)) return false;
+      if (store.wantDue("eventTime", at) || this.operatorState?.open() === false) return false;
       this.current = Math.max(this.current, at);
       if (!this.fire("eventTime", eventTimers, at)) return false;
     }
@@ -173,7 +183,7 @@ export class ChainNode implements KeyedOperatorHost {
 
   private tryTime(): boolean {
     const { store, processingTimers } = this.state as NodeState;
-    if (store.wantDue("processingTime", this.shared.now)) return false;
+    if (store.wantDue("processingTime", this.shared.now) || this.operatorState?.open() === false) return false;
     return this.fire("processingTime", processingTimers, this.shared.now);
   }
 
