@@ -302,10 +302,14 @@ export class Environment {
     let unprocessed: Position | undefined;
     if (!task.ended) {
       await this.begin(opened, guarded);
+      const before = task.taken;
       const status = bell.kind === "poke" ? await this.readInputs(opened) : await this.feedBell(opened, bell);
       if (status === "newer") return this.again();
       if (status === "late") unprocessed = firstLeft(task, bell);
-      else await this.answerRequests(opened);
+      else {
+        if (bell.kind === "poke" && task.taken === before) await this.decideIdleOperators(opened);
+        await this.answerRequests(opened);
+      }
       await this.settle(opened);
       await this.endAttempts(opened);
       await together(opened.unfinished);
@@ -608,6 +612,13 @@ export class Environment {
     const barrier: Barrier = { checkpoint: request.version, savepoint, declined: false };
     task.trigger(barrier);
     await this.commit(opened);
+  }
+
+  /** A poke found nothing to read (L13). */
+  private async decideIdleOperators(opened: Cached): Promise<void> {
+    if (opened.attempts?.careful === true) await this.announce(opened, "idle operators");
+    opened.task.decideIdleOperators();
+    await this.endStep(opened);
   }
 
   /** Ends the turn: what was gathered is committed; a task whose inputs have ended ends. */

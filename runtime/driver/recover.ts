@@ -24,8 +24,9 @@ import { missingObject, loadCommit } from "./journal-entry.ts";
 import { beginSources } from "./restored-sources.ts";
 import { isPast } from "./shard-lineage.ts";
 import { together } from "./together.ts";
-import { rootChannels } from "./topology.ts";
-import { shardOf } from "../task/source-task.ts";
+import { rootChannels, rootTasks } from "./topology.ts";
+import { shardOf, stageOfTask } from "../task/source-task.ts";
+import { operatorStatesIn, takeOperatorState } from "./take-operator-state.ts";
 
 /** A task at the head of its journal. */
 export interface Recovered {
@@ -175,8 +176,12 @@ function freshProgress(plan: TaskPlan, record: JobRecord): Progress {
 }
 
 async function startFromManifest(plan: TaskPlan, record: JobRecord, manifest: Manifest, ports: Ports): Promise<TaskStart> {
-  const acks = manifest.tasks.filter((ack) => ack.index !== undefined && rangesOverlap(ack.range, plan.range));
-  const indexes = await together(acks.map(async (ack) => readIndex(await readRange(ack.index as BlobRange, ports))));
+  const stored = await readIndexes(plan, manifest.tasks, ports);
+  const keyed = stored.filter(({ ack }) => rangesOverlap(ack.range, plan.range));
+  const index = joinIndexes(
+    plan,
+    keyed.map((part) => part.index),
+  );
   const sources = beginSources(plan, record, manifest.tasks);
   const progress = emptyProgress({
     channels: rootChannels(plan.job, record, plan.task),
@@ -185,7 +190,31 @@ async function startFromManifest(plan: TaskPlan, record: JobRecord, manifest: Ma
     valves: valvesOf(manifest.tasks),
     now: Math.max(0, ...manifest.tasks.map((ack) => ack.now)),
   });
-  return { index: joinIndexes(plan, indexes), held: [], progress };
+  const before = stored.map((part) => ({ task: part.ack.task, index: part.index }));
+  const shares = takeOperatorState(
+    plan,
+    before,
+    (uid) => ({
+      before: manifest.tasks.filter(({ stage }) => stage === plan.stage.id).map(({ task }) => task),
+      now: tasksOf(plan, record, uid),
+    }),
+    index,
+  );
+  return { index, held: [], progress, shares };
+}
+
+/** The indexes that the task takes something over of: of state outside keys, all tasks' that have any. */
+async function readIndexes(plan: TaskPlan, acks: readonly Acknowledgement[], ports: Ports) {
+  const all = plan.stage.operators.some((uid) => operatorStatesIn(plan, uid).size > 0);
+  const wanted = acks.filter((ack) => ack.index !== undefined && (all || rangesOverlap(ack.range, plan.range)));
+  return together(wanted.map(async (ack) => ({ ack, index: await readIndex(await readRange(ack.index as BlobRange, ports)) })));
+}
+
+/** The tasks with which the generation begins and in which the operator runs. */
+function tasksOf(plan: TaskPlan, record: JobRecord, uid: string): TaskId[] {
+  const topology = record.topology.find(({ stage }) => stage === plan.stage.id);
+  const tasks = topology === undefined ? [] : rootTasks(topology).map(({ task }) => task);
+  return tasks.filter((task) => stageOfTask(plan.job, task).operators.includes(uid));
 }
 
 /** Adds to the single task's shards those that follow them: a parent that had ended in the checkpoint names them no more. */
@@ -204,15 +233,22 @@ async function withChildren(sources: Progress["sources"], plan: TaskPlan, ports:
 }
 
 /** Where operators' time stood: the lowest over the tasks that had them; their channels are new. */
-function valvesOf(acks: readonly Acknowledgement[]): Map<string, StoredValve> {
+function valvesOf(acks: readonly Pick<Acknowledgement, "valves">[]): Map<string, StoredValve> {
   const valves = new Map<string, StoredValve>();
   for (const ack of acks)
     for (const [uid, valve] of ack.valves as ReadonlyMap<string, StoredValve>) {
       const known = valves.get(uid);
       const at = Math.min(loadWatermark(valve.watermark), known === undefined ? Infinity : loadWatermark(known.watermark));
-      valves.set(uid, { watermark: storeWatermark(at), inputs: undefined });
+      const assigner = slowest(known?.assigner, valve.assigner);
+      valves.set(uid, { watermark: storeWatermark(at), inputs: undefined, ...(assigner && { assigner }) });
     }
   return valves;
+}
+
+/** Event time that was made in several tasks goes on where the slowest of them stood. */
+function slowest(a: StoredValve["assigner"], b: StoredValve["assigner"]): StoredValve["assigner"] {
+  if (a === undefined || b === undefined) return a ?? b;
+  return loadWatermark(b.watermark) < loadWatermark(a.watermark) ? b : a;
 }
 
 /** The parts of several indexes that a task takes over. Versions start anew: no entry of its own journal is older. */
@@ -246,6 +282,7 @@ function joinEntries(known: IndexEntry | undefined, entry: IndexEntry): IndexEnt
     sizeBytes: known.sizeBytes + entry.sizeBytes,
     earliestEventTimer: Math.min(known.earliestEventTimer, entry.earliestEventTimer),
     earliestProcessingTimer: Math.min(known.earliestProcessingTimer, entry.earliestProcessingTimer),
+    cleanAt: Math.min(known.cleanAt, entry.cleanAt),
     parts: [...known.parts, ...entry.parts],
   };
 }
@@ -266,14 +303,19 @@ async function startOfChild(plan: TaskPlan, parents: readonly TaskId[], ports: P
     if (!head.progress.ended && plan.safeguards.holds("L8")) return "waiting";
     heads.push(head);
   }
-  const indexes = await together(
-    heads.map(async ({ base }) => (base === undefined ? emptyIndex() : (await readBase(base, ports)).index)),
+  const bases = await together(
+    heads.map(async (head) => ({
+      task: head.task,
+      index: head.base === undefined ? emptyIndex() : (await readBase(head.base, ports)).index,
+    })),
   );
-  return {
-    index: joinIndexes(plan, indexes),
-    held: [],
-    progress: childProgress(plan, heads),
-  };
+  const index = joinIndexes(
+    plan,
+    bases.map((base) => base.index),
+  );
+  const successors = heads[0]?.progress.successors.map(({ task }) => task) ?? [];
+  const shares = takeOperatorState(plan, bases, () => ({ before: parents, now: successors }), index);
+  return { index, held: [], progress: childProgress(plan, heads), shares };
 }
 
 function childProgress(plan: TaskPlan, heads: readonly Commit[]): Progress {
@@ -287,6 +329,7 @@ function childProgress(plan: TaskPlan, heads: readonly Commit[]): Progress {
   const watermarks = times.length === 0 ? undefined : childWatermarks(shard, Math.min(...times), now);
   const progress = emptyProgress({
     sources: new Map([[source, { shards: new Map([[shard, { position: "horizon", ended: false, parents }]]), watermarks }]]),
+    valves: valvesOf(heads.map((head) => head.progress)),
     lastCheckpoint: Math.max(0, ...heads.map((head) => head.progress.alignment.last)),
     now,
     versionOffset: plan.safeguards.holds("L5") ? Math.max(0, ...heads.map((head) => head.progress.versionOffset + head.seq)) : 0,

@@ -1,20 +1,22 @@
 /** A rolling aggregate: after each record, the key's result as a change: −U of the old and +U of the new (Flink's group aggregate). */
 import type { Aggregator } from "../api/functions.ts";
 import type { Key } from "../api/key.ts";
-import { CurrentNamespace, ValueHandle } from "../state/keyed-access.ts";
+import type { ValueState } from "../api/state.ts";
+import { CurrentNamespace } from "../state/keyed-access.ts";
+import { valueHandle } from "../state/state-handles.ts";
 import type { KeyedOperatorHost, Operator } from "./operator.ts";
 
 export class AggregateOperator implements Operator {
   private readonly host: KeyedOperatorHost;
   private readonly aggregator: Aggregator<any, any, any>;
   private readonly result: (key: any, value: any) => unknown;
-  private readonly accumulator: ValueHandle;
+  private readonly accumulator: ValueState<any>;
 
   constructor(host: KeyedOperatorHost, aggregator: Aggregator<any, any, any>, result: (key: any, value: any) => unknown) {
     this.host = host;
     this.aggregator = aggregator;
     this.result = result;
-    this.accumulator = new ValueHandle(host.access, 0, new CurrentNamespace());
+    this.accumulator = valueHandle(host.access, 0, new CurrentNamespace());
   }
 
   onRecord(value: any, timestamp: number): void {

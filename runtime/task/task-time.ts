@@ -5,6 +5,8 @@ import type { Progress } from "../state/commit.ts";
 import { stageOf, upstreamOf } from "../streaming/channel.ts";
 import { loadWatermark, minWatermark, storeWatermark, type StoredWatermark } from "../time/watermark.ts";
 import { type InputStatus, WatermarkValve } from "../time/watermark-valve.ts";
+import type { StoredSourceWatermarks } from "../time/source-watermarks.ts";
+import { AssignerNode } from "./assigner-node.ts";
 import type { Chain } from "./chain.ts";
 import type { ChainNode } from "./chain-node.ts";
 import type { ChannelInput } from "./channel-input.ts";
@@ -19,6 +21,8 @@ export interface StoredValve {
   readonly watermark: StoredWatermark;
   /** Undefined after a restore into a new generation: the channels are new, the watermark is not. */
   readonly inputs: readonly (readonly [string, StoredInput])[] | undefined;
+  /** Of an operator that makes event time: where its own stands. */
+  readonly assigner?: StoredSourceWatermarks;
 }
 
 interface Timed {
@@ -33,10 +37,11 @@ export function createValves(task: Timed, progress: Progress): void {
   for (const node of task.chain.nodes) {
     const inputs = [...(task.chain.chainedInputs.get(node.uid) ?? []), ...channelInputs(task, node, progress.channels.keys())];
     const stored = progress.valves.get(node.uid) as StoredValve | undefined;
+    if (node instanceof AssignerNode) node.begin(stored?.assigner);
     const fromChannels = task.plan.job.exchanges.some((exchange) => exchange.to === node.uid);
     if (inputs.length < 2 && !fromChannels) continue;
     node.valve = restoreValve(stored, inputs);
-    node.current = node.valve.watermark;
+    if (!(node instanceof AssignerNode)) node.current = node.valve.watermark;
   }
 }
 
@@ -73,7 +78,8 @@ export function restoreWatermarks(task: Timed, progress: Progress): void {
     const upstream = task.plan.job.operators.get(node.uid)?.node.inputs.find(({ from }) => at.has(from))?.from;
     const stored = progress.valves.get(node.uid) as StoredValve | undefined;
     const floor = stored === undefined ? minWatermark : loadWatermark(stored.watermark);
-    if (node.valve === undefined && upstream !== undefined) node.current = Math.max(floor, at.get(upstream) ?? minWatermark);
+    if (node.valve === undefined && upstream !== undefined && !(node instanceof AssignerNode))
+      node.current = Math.max(floor, at.get(upstream) ?? minWatermark);
     at.set(node.uid, node.current);
   }
 }
@@ -84,11 +90,22 @@ export function restoreWatermarks(task: Timed, progress: Progress): void {
  */
 export function valveProgress(chain: Chain): Map<string, StoredValve> {
   const valves = new Map<string, StoredValve>();
-  for (const { uid, valve, state, current } of chain.nodes) {
-    if (valve !== undefined) valves.set(uid, { watermark: storeWatermark(valve.watermark), inputs: storedInputs(valve) });
+  for (const node of chain.nodes) {
+    const { uid, valve, state, current } = node;
+    if (node instanceof AssignerNode) valves.set(uid, assignerProgress(node));
+    else if (valve !== undefined) valves.set(uid, { watermark: storeWatermark(valve.watermark), inputs: storedInputs(valve) });
     else if (state !== undefined) valves.set(uid, { watermark: storeWatermark(current), inputs: undefined });
   }
   return valves;
+}
+
+function assignerProgress(node: AssignerNode): StoredValve {
+  const { valve } = node;
+  return {
+    watermark: storeWatermark(valve?.watermark ?? minWatermark),
+    inputs: valve && storedInputs(valve),
+    assigner: node.snapshotTime(),
+  };
 }
 
 function storedInputs(valve: WatermarkValve): StoredValve["inputs"] {

@@ -18,17 +18,20 @@ import type { CommitEnd } from "../api/connector.ts";
 import { Activity } from "../state/activity.ts";
 import type { Commit, Effect, Progress, RowChanges, SourceProgress } from "../state/commit.ts";
 import type { TaskIndex } from "../state/state-index.ts";
+import { RowWriter } from "../state/row-writer.ts";
 import type { KeyedStore, LoadedPart } from "../state/keyed-store.ts";
+import { ownerOf } from "../state/operator-state.ts";
 import { channelId } from "../streaming/channel.ts";
 import { ChannelWriter } from "../streaming/channel-writer.ts";
 import { type Barrier, type Element, readElement, type Successor } from "../streaming/element.ts";
 import type { Frame } from "../streaming/frame.ts";
 import type { ValveChange } from "../time/watermark-valve.ts";
 import { maxWatermark, minWatermark } from "../time/watermark.ts";
+import { AssignerNode } from "./assigner-node.ts";
 import { buildChain, type Chain } from "./chain.ts";
 import { blame } from "./blame.ts";
 import { ChannelInput, type FramesInput } from "./channel-input.ts";
-import type { ChainNode, NodeState, TaskShared } from "./chain-node.ts";
+import type { ChainNode, TaskShared } from "./chain-node.ts";
 import type { NodeOutput } from "./node-output.ts";
 import { type RecordsInput, SourceInput } from "./source-input.ts";
 import { createValves, restoreWatermarks, valveProgress } from "./task-time.ts";
@@ -93,7 +96,7 @@ export class Task implements TaskShared, UnitKeeper {
   private moved = false;
   private announced: boolean;
   private wokenAt = Infinity;
-  private readonly rowWriter = new ByteWriter(1 << 16);
+  private readonly rowWriter = new RowWriter(new ByteWriter(1 << 16));
 
   /** `earlier`: an instance of this task that stood at a commit before `head`; its state is taken over, and `replay` brings it up. */
   constructor(plan: TaskPlan, start: TaskStart, head: Seq, earlier?: Task) {
@@ -110,7 +113,8 @@ export class Task implements TaskShared, UnitKeeper {
     this.chain = buildChain({
       plan,
       index: start.index,
-      states: earlier?.states,
+      shares: start.shares,
+      earlier: earlier?.chain,
       shared: this,
       writer: (task) => this.writer(task),
       seq: () => this.head + 1,
@@ -130,12 +134,6 @@ export class Task implements TaskShared, UnitKeeper {
       bytes: () => encodeValue((this.element as Element & { kind: "record" }).value),
     };
     this.announced = head > 0;
-  }
-
-  private get states(): ReadonlyMap<string, NodeState> {
-    const states = new Map<string, NodeState>();
-    for (const { uid, state } of this.chain.nodes) if (state !== undefined) states.set(uid, state);
-    return states;
   }
 
   /** Lays the rows and held frames of a commit over the state; its progress is given to the constructor. */
@@ -184,7 +182,11 @@ export class Task implements TaskShared, UnitKeeper {
    */
   private announceTime(): void {
     this.announced = true;
-    for (const { output, valve, current } of this.chain.nodes) if (valve !== undefined) this.announce(output, current, false);
+    for (const node of this.chain.nodes) {
+      const { output, valve, current } = node;
+      if (node instanceof AssignerNode) this.announce(output, current, node.idle);
+      else if (valve !== undefined) this.announce(output, current, false);
+    }
     for (const [uid, source] of this.sources)
       this.announce(this.chain.sourceOutputs.get(uid) as NodeOutput, source.time, source.idle);
   }
@@ -438,6 +440,11 @@ export class Task implements TaskShared, UnitKeeper {
     this.applyChange(change, this.chain.sourceOutputs.get(source) as NodeOutput);
   }
 
+  /** There was nothing to read: operators that make event time may be idle. */
+  decideIdleOperators(): void {
+    for (const node of this.chain.nodes) if (node instanceof AssignerNode && node.decideIdle()) this.moved = true;
+  }
+
   private applyChange(change: ValveChange | undefined, output: NodeOutput): void {
     if (change === undefined) return;
     if (change.status === "active") output.status(true);
@@ -511,10 +518,10 @@ export class Task implements TaskShared, UnitKeeper {
   private takeRows(seq: Seq): RowChanges[] {
     const rows: RowChanges[] = [];
     for (const store of this.chain.stores) {
-      if (store.dirtyRows.length === 0) continue;
-      this.rowWriter.clear();
+      if (!store.isDirty) continue;
+      this.rowWriter.out.clear();
       if (this.writeChanges(store, seq) > 0)
-        rows.push({ operator: store.operator, schema: store.schema, bytes: this.rowWriter.take() });
+        rows.push({ operator: store.operator, schema: store.schema, bytes: this.rowWriter.out.take() });
     }
     return rows;
   }
@@ -523,7 +530,7 @@ export class Task implements TaskShared, UnitKeeper {
     try {
       return store.writeChanges(this.rowWriter, seq);
     } catch (error) {
-      throw blame(error, store.operator);
+      throw blame(error, ownerOf(store.operator));
     }
   }
 
@@ -558,6 +565,7 @@ export class Task implements TaskShared, UnitKeeper {
     let at = Infinity;
     for (const store of this.chain.stores) at = Math.min(at, store.earliestTimer("processingTime"));
     for (const source of this.sources.values()) at = Math.min(at, source.nextIdleCheck() ?? Infinity);
+    for (const node of this.chain.nodes) if (node instanceof AssignerNode) at = Math.min(at, node.nextIdleCheck() ?? Infinity);
     return at;
   }
 
@@ -635,7 +643,7 @@ export class Task implements TaskShared, UnitKeeper {
       try {
         store.checkUnit();
       } catch (error) {
-        throw blame(error, store.operator);
+        throw blame(error, ownerOf(store.operator));
       }
     }
   }

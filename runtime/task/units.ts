@@ -66,6 +66,7 @@ export class Units {
   held: string | undefined;
   private allowed = Infinity;
   private killers: readonly Killer[] = [];
+  private readonly following: (() => void)[] = [];
 
   constructor(activity: Activity, keeper: UnitKeeper, failOnUserError: boolean) {
     this.activity = activity;
@@ -118,6 +119,16 @@ export class Units {
     this.guard(origin, work);
   }
 
+  /** Does this once the open unit is closed, whatever becomes of it; at once when none is open. */
+  afterwards(work: () => void): void {
+    if (this.open === undefined) work();
+    else this.following.push(work);
+  }
+
+  private follow(): void {
+    for (let next = this.following.shift(); next !== undefined; next = this.following.shift()) next();
+  }
+
   /** Runs the work of one input record. */
   record(origin: UnitOrigin, work: () => void): void {
     if (this.guarded) return this.guard(origin, work);
@@ -156,11 +167,12 @@ export class Units {
       this.open = undefined;
       this.keeper.takeBack();
       this.keeper.deadLetter(origin, error);
-      return;
+      return this.follow();
     }
     if (waiting) return;
     this.open = undefined;
     this.keeper.forget();
+    this.follow();
   }
 
   private mayDrop(error: unknown): error is MillraceError {

@@ -213,8 +213,9 @@ describe("R4 a receiver applies frame seq of a channel at most once, in order, w
     let damage = false;
     const wrapPorts = replacing("log", "read", (read) => async (...args) => {
       const result = await read(...args);
-      if (damage) for (const { bytes } of result.records) bytes[bytes.length - 2]! ^= 4;
-      return result;
+      if (!damage) return result;
+      const damaged = (bytes: Uint8Array) => bytes.map((byte, at) => (at === bytes.length - 2 ? byte ^ 4 : byte));
+      return { ...result, records: result.records.map((record) => ({ ...record, bytes: damaged(record.bytes) })) };
     });
     const run = await engine({ parallelism: 2, wrapPorts });
     await run.push("in", a(1));
