@@ -9,7 +9,7 @@ export const windowStates = {
   contents: "contents",
   /** The contents where an evictor needs the records themselves, with their timestamps. */
   elements: "elements",
-  /** The contents of slices, where windows share them. */
+  /** The contents of slices by their starts, where windows share them. */
   slices: "slices",
   triggerPrefix: "trigger.",
   keyPrefix: "key.",
@@ -91,11 +91,12 @@ function triggerStates(spec: TriggerSpec): NamedState[] {
   }
 }
 
-function contentsState({ contents, evictor }: OperatorSpec & { kind: "window" }): StateDeclaration {
+function contentsState(spec: WindowSpec): StateDeclaration {
+  const { contents, evictor } = spec;
   if (contents.kind === "list" || evictor !== undefined) return { kind: "list", version: 0 };
   if (contents.kind === "reduce") return { kind: "value", version: 0 };
   const { version, migrate } = contents.aggregator;
-  return { kind: "value", version: version ?? 0, migrate: migrate?.bind(contents.aggregator) };
+  return { kind: sharesSlices(spec) ? "map" : "value", version: version ?? 0, migrate: migrate?.bind(contents.aggregator) };
 }
 
 /** True when the operator keeps state or timers by key. */

@@ -1,70 +1,74 @@
 /**
- * What the slices of the current key hold, and a window's result put together of them.
+ * What the slices of the current key hold, and a window's result put together of them. The slices are the entries of one map, by
+ * their starts, so that a key with many has one cell, and a commit writes those that have changed.
  *
  * Accumulators are copied before they are merged, since merging may change either of the two (as Flink allows it to).
  */
 import type { Aggregator } from "../../api/functions.ts";
-import { CurrentNamespace, type KeyedAccess, ValueHandle } from "../../state/keyed-access.ts";
-import type { Cell } from "../../state/cell.ts";
-import type { Namespace } from "../../state/namespace.ts";
 import { aggregateFold, type Fold } from "../../api/state.ts";
+import { CurrentNamespace, type KeyedAccess, MapHandle } from "../../state/keyed-access.ts";
 import { copyValue } from "./copy-value.ts";
 
 export class SlicedContents {
-  private readonly access: KeyedAccess;
-  private readonly state: number;
-  private readonly fold: Fold;
-  private readonly at = new CurrentNamespace();
-  private readonly handle: ValueHandle;
   private readonly aggregator: Aggregator<any, any, any>;
-  /** The slices of the window that is being given, in the order of time. */
-  private cells: Cell[] = [];
+  private readonly fold: Fold;
+  private readonly handle: MapHandle;
+  /** The slices found last, in the order of time. */
+  private readonly starts: number[] = [];
+  private readonly accumulators: unknown[] = [];
 
   constructor(access: KeyedAccess, state: number, aggregator: Aggregator<any, any, any>) {
-    this.access = access;
-    this.state = state;
     this.aggregator = aggregator;
     this.fold = aggregateFold(aggregator);
-    this.handle = new ValueHandle(access, state, this.at);
+    this.handle = new MapHandle(access, state, new CurrentNamespace());
   }
 
-  /** True when the slice was empty. */
-  add(slice: Namespace, value: unknown): boolean {
-    this.at.namespace = slice;
-    return this.handle.fold(value, this.fold);
+  /** Adds to the slice that begins at `start`. True when there was none. */
+  add(start: number, value: unknown): boolean {
+    return this.handle.fold(start, value, this.fold);
   }
 
-  drop(slice: Namespace): void {
-    this.at.namespace = slice;
-    this.handle.clear();
+  /** Finds the slices that begin between `from` and `until`; returns how many there are. */
+  find(from: number, until: number): number {
+    const { starts, accumulators } = this;
+    starts.length = accumulators.length = 0;
+    for (const [start, accumulator] of this.handle.entries() as Iterable<[number, unknown]>)
+      if (start >= from && start < until) this.put(start, accumulator);
+    return starts.length;
   }
 
-  /** The slices that lie between `start` and `end`, in the order of time. Valid until the next call. */
-  within(start: number, end: number): readonly Cell[] {
-    const { row } = this.access;
-    this.cells = [];
-    if (row.present) this.take(row, start, end);
-    const { others } = row;
-    for (let i = 0; i < others.length; i++) this.take(others[i] as Cell, start, end);
-    return this.cells;
+  /** They stand nearly in the order of time: the place of one is looked for from the end. */
+  private put(start: number, accumulator: unknown): void {
+    const { starts, accumulators } = this;
+    let at = starts.length;
+    for (; at > 0 && (starts[at - 1] as number) > start; at--) {
+      starts[at] = starts[at - 1] as number;
+      accumulators[at] = accumulators[at - 1];
+    }
+    starts[at] = start;
+    accumulators[at] = accumulator;
   }
 
-  /** Cells stand nearly in the order of time: the place of one is looked for from the end. */
-  private take(cell: Cell, start: number, end: number): void {
-    const { namespace } = cell;
-    if (cell.state !== this.state || namespace.start < start || namespace.end > end) return;
-    const { cells } = this;
-    let at = cells.length;
-    cells.push(cell);
-    for (; at > 0 && (cells[at - 1] as Cell).namespace.start > namespace.start; at--) cells[at] = cells[at - 1] as Cell;
-    cells[at] = cell;
+  /** Of those found last: where the first begins, and where the last does. */
+  get earliest(): number {
+    return this.starts[0] as number;
+  }
+  get latest(): number {
+    return this.starts.at(-1) as number;
   }
 
-  /** What the window's function sees: the result over the slices found last, of which there is one at least. */
+  /** What the window's function sees: the result over the slices found last, of which there must be one. */
   result(): unknown {
-    const { cells, aggregator } = this;
-    let merged = copyValue((cells[0] as Cell).value);
-    for (let i = 1; i < cells.length; i++) merged = aggregator.merge?.(merged, copyValue((cells[i] as Cell).value));
+    const { accumulators, aggregator } = this;
+    let merged = copyValue(accumulators[0]);
+    for (let i = 1; i < accumulators.length; i++) merged = aggregator.merge?.(merged, copyValue(accumulators[i]));
     return aggregator.result(merged);
+  }
+
+  /** Drops the slices that begin before `until`. */
+  dropBefore(until: number): void {
+    const over: number[] = [];
+    for (const [start] of this.handle.entries() as Iterable<[number, unknown]>) if (start < until) over.push(start);
+    for (const start of over) this.handle.delete(start);
   }
 }

@@ -52,7 +52,7 @@ export class SlicedWindowOperator implements Operator {
     const watermark = this.host.watermark();
     if (isWindowLate(slice.last.maxTimestamp, this.latenessMs, watermark))
       return giveLate(this.host, this.spec, value, timestamp);
-    const fresh = this.contents.add(slice, value);
+    const fresh = this.contents.add(slice.start, value);
     const passed = slice.first.maxTimestamp <= watermark;
     if (fresh && !passed) this.setTimer(slice.first.maxTimestamp, slice.first);
     else if (passed) this.onBelated(slice, watermark, fresh);
@@ -70,7 +70,7 @@ export class SlicedWindowOperator implements Operator {
   private onBelated(slice: Slice, watermark: number, fresh: boolean): void {
     for (const window of this.slices.windowsOf(slice)) {
       if (window.maxTimestamp > watermark || isWindowLate(window.maxTimestamp, this.latenessMs, watermark)) continue;
-      this.contents.within(window.start, window.end);
+      this.contents.find(window.start, window.end);
       this.emitter.emit(window);
     }
     if (!fresh) return;
@@ -83,27 +83,24 @@ export class SlicedWindowOperator implements Operator {
   onTimer({ at, namespace: { start, end } }: Timer): void {
     const window = timeWindow(start, end);
     if (at === window.maxTimestamp) this.fire(window);
-    if (at >= cleanupTime(window.maxTimestamp, this.latenessMs)) this.cleanUp(window);
+    else this.cleanUp(window);
   }
 
+  /** For the first time. */
   private fire(window: TimeWindow): void {
-    if (this.contents.within(window.start, window.end).length === 0) return;
+    const { contents } = this;
+    if (contents.find(window.start, window.end) === 0) return;
     this.emitter.emit(window);
     const next = this.slices.next(window);
-    if (next !== undefined && this.contents.within(next.start, window.end).length > 0) this.setTimer(next.maxTimestamp, next);
-    if (this.latenessMs > 0 && this.endsSlices(window, next)) this.setCleanupTimer(window);
-  }
-
-  /** Whether slices of the window are in no later one. */
-  private endsSlices(window: TimeWindow, next: TimeWindow | undefined): boolean {
-    return this.contents.within(window.start, next === undefined ? window.end : next.start).length > 0;
+    if (next !== undefined && contents.latest >= next.start) this.setTimer(next.maxTimestamp, next);
+    if (contents.earliest >= (next?.start ?? window.end)) return;
+    if (this.latenessMs > 0) this.setCleanupTimer(window);
+    else this.cleanUp(window);
   }
 
   /** Drops the slices that are in no later window. */
   private cleanUp(window: TimeWindow): void {
-    const next = this.slices.next(window);
-    const over = this.contents.within(-Infinity, next === undefined ? window.end : next.start);
-    for (const slice of over.map(({ namespace }) => namespace)) this.contents.drop(slice);
+    this.contents.dropBefore(this.slices.next(window)?.start ?? window.end);
   }
 
   private setCleanupTimer(window: TimeWindow): void {
