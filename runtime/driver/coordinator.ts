@@ -172,7 +172,8 @@ export class Coordinator {
     // In the record that the move below is conditional on: what is retained there is not collected before the move (L6).
     if (![...record.retained.map((kept) => kept.manifest), record.completed, record.manifest].includes(name))
       throw new MillraceError("invalid", `this checkpoint is not retained, its objects may be gone: ${name}`);
-    const manifest = await this.readManifest(name);
+    const manifest = await this.readManifestOf(ring, name);
+    if (manifest === "moved") return false;
     this.checkCompatible(manifest.operators, manifest.keyGroups);
     const generation = record.generation + 1;
     const moved: JobRecord = {
@@ -192,12 +193,13 @@ export class Coordinator {
     return moveJobRecord(this.ports, ring, moved, this.options.id);
   }
 
-  private async readManifest(name: BlobName): Promise<Manifest> {
+  /** "moved": the job has gone on meanwhile, so the checkpoint may have been collected. */
+  private async readManifestOf(ring: JobRing, name: BlobName): Promise<Manifest | "moved"> {
     const bytes = await this.ports.blobs.get(name);
     const manifest = bytes && decodeManifest(bytes);
-    if (manifest === undefined || isTombstone(manifest))
-      throw new MillraceError("invalid", `there is no complete checkpoint of this name: ${name}`);
-    return manifest;
+    if (manifest !== undefined && !isTombstone(manifest)) return manifest;
+    if ((await readJobRing(this.ports, this.job.name)).seq !== ring.seq) return "moved";
+    throw new MillraceError("invalid", `there is no complete checkpoint of this name: ${name}`);
   }
 
   /** The shards with which a restored generation begins: those the manifest stands in, and those it has not seen that have no parents in it. */
@@ -236,7 +238,8 @@ export class Coordinator {
   private async finishRestore(ring: JobRing, record: JobRecord): Promise<void> {
     const { replaces, generation } = record;
     if (this.options.safeguards.holds("L1")) await sealRings(replaces, this.ports, this.options.id);
-    const manifest = record.manifest === undefined ? undefined : await this.readManifest(record.manifest);
+    const manifest = record.manifest === undefined ? undefined : await this.readManifestOf(ring, record.manifest);
+    if (manifest === "moved") return;
     const lastSeq = new Map(manifest?.tasks.map((ack) => [ack.task, ack.lastSeq]));
     for (const { node } of this.job.operators.values())
       if (node.spec.kind === "sink")
