@@ -6,7 +6,7 @@ import type { GraphBuilder } from "./graph-builder.ts";
 import type { Key } from "./key.ts";
 import type { Origin } from "./origin.ts";
 import { ttlOf, value, type StateOptions, type StateSpec, type Ttl } from "./state.ts";
-import { WindowedStream } from "./windowed-stream.ts";
+import { WindowedStream, windowing } from "./windowed-stream.ts";
 import type { Window, WindowAssigner } from "./windows.ts";
 
 /** No state. */
@@ -52,6 +52,6 @@ export class KeyedStream<out T, K extends Key> {
 
   /** Groups the key's values by window. */
   window<W extends Window>(assigner: WindowAssigner<T, W>): WindowedStream<T, K, W> {
-    return new WindowedStream(this.#graph, this.#origins, { assigner: assigner.spec, allowedLateness: 0, lateTag: undefined });
+    return new WindowedStream(this.#graph, this.#origins, windowing(assigner.spec, true));
   }
 }

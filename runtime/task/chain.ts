@@ -167,7 +167,7 @@ class ChainBuilder {
     const name = inputName(from, edge);
     this.chainedInputs.set(edge.to, [...(this.chainedInputs.get(edge.to) ?? []), name]);
     const { partitioning } = edge;
-    let key = partitioning.kind === "keyed" ? partitioning.key : undefined;
+    let key = partitioning.kind === "keyed" || partitioning.kind === "global" ? partitioning.key : undefined;
     if (partitioning.kind === "assumeKeyed") key = this.assumedKey(partitioning.key);
     return new ChainedEdge(this.byUid.get(edge.to) as ChainNode, edge.input, name, key);
   }
@@ -201,7 +201,7 @@ class ChainBuilder {
       to: edge.to,
       writers: tasks.map(({ task }) => writer(task)),
       router: new KeyRouter(tasks.map(({ range }) => range)),
-      key: edge.partitioning.kind === "keyed" ? edge.partitioning.key : undefined,
+      key: edge.partitioning.kind === "keyed" || edge.partitioning.kind === "global" ? edge.partitioning.key : undefined,
       inTurn: edge.partitioning.kind === "rebalance",
       activity: shared.units.activity,
     });
