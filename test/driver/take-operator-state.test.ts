@@ -10,7 +10,7 @@ import type { BlobName, TaskId } from "../../runtime/base/ids.ts";
 import { takeOperatorState } from "../../runtime/driver/take-operator-state.ts";
 import { Activity } from "../../runtime/state/activity.ts";
 import { joinOperatorEntries, OperatorState, operatorKey, operatorStoreName } from "../../runtime/state/operator-state.ts";
-import { writeRow } from "../../runtime/state/row-codec.ts";
+import { RowWriter } from "../../runtime/state/row-writer.ts";
 import { emptyIndex, type IndexEntry, type TaskIndex } from "../../runtime/state/state-index.ts";
 import { fullRange } from "../../runtime/streaming/hash-range.ts";
 import { allSafeguards } from "../../runtime/task/safeguards.ts";
@@ -35,8 +35,9 @@ type Lists = { readonly [P in keyof typeof states]: ListState<number> };
 /** A task's state, written as a base does. */
 function stored(task: string, state: OperatorState): { readonly task: TaskId; readonly index: TaskIndex } {
   const writer = new ByteWriter();
+  const rowWriter = new RowWriter(writer);
   const rows = state.store.group(operatorKey)?.rows.filter((row) => !row.empty) ?? [];
-  for (const row of rows) writeRow(writer, row);
+  for (const row of rows) rowWriter.writeRow(row);
   const index = emptyIndex();
   if (rows.length === 0) return { task: task as TaskId, index };
   pages.set(task, writer.take());
@@ -67,7 +68,7 @@ function created(items: readonly number[], all: readonly number[] = []): Operato
 }
 
 function settle(state: OperatorState): void {
-  state.store.writeChanges(new ByteWriter(), 1);
+  state.store.writeChanges(new RowWriter(new ByteWriter()), 1);
 }
 
 function declared(spec: OperatorStateSpec): ReadonlyMap<string, StateDeclaration> {
