@@ -187,6 +187,32 @@ describe("values", () => {
     assert.throws(() => encodeValue(cyclic), { kind: "invalid", message: /cyclic/ });
   });
 
+  test("with names that are alike keep each its own", () => {
+    const names = [
+      "a",
+      "b",
+      "ab",
+      "ba",
+      "aXb",
+      "aYb",
+      "axxb",
+      "axyb",
+      "é",
+      "ü",
+      "aéb",
+      "x".repeat(31),
+      "x".repeat(32),
+      "",
+      "0",
+      "ab\0",
+    ];
+    const objects = names.flatMap((one) => names.map((other) => ({ [one]: 1, [other]: 2 })));
+    for (const given of [...objects, ...objects.reverse()])
+      assert.deepEqual(Object.entries(value.decode(encodeValue(given)) as object), Object.entries(given));
+    const many = Object.fromEntries(Array.from({ length: 5_000 }, (_, n) => [`name-${n}`, n]));
+    for (let n = 0; n < 2; n++) assert.deepEqual(value.decode(encodeValue(many)), many);
+  });
+
   test("that are no data are refused by name", () => {
     for (const bad of [() => 1, Symbol("s"), new Float64Array(1)]) assert.throws(() => encodeValue({ bad }), { kind: "invalid" });
   });
