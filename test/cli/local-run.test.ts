@@ -186,6 +186,16 @@ suite("a run goes on where the one before ended", () => {
       await two.close();
     }));
 
+  test("a place where nothing can be made is refused at once, as output and as state", () =>
+    withDirectory(async (directory) => {
+      // Node's own making of directories never comes back from here.
+      const nowhere = "/proc/nowhere/at/all";
+      const places = placesIn(directory);
+      const refused = { kind: "invalid", message: /nowhere/ };
+      await assert.rejects(LocalRun.open(counting(made(10)), { ...places, state: nowhere }), refused);
+      await assert.rejects(runToEnd(counting(made(10)), { ...places, output: nowhere }), refused);
+    }));
+
   test("objects are those of the checkpoints that are kept", () =>
     withDirectory(async (directory) => {
       let kept: readonly string[] = [];
