@@ -9,7 +9,8 @@ import { ReduceOperator } from "./reduce.ts";
 import { FilterOperator, FlatMapOperator, MapOperator } from "./stateless.ts";
 import { WindowOperator } from "./window/window-operator.ts";
 
-export function createOperator(spec: OperatorSpec, host: KeyedOperatorHost): Operator {
+/** `batch`: each key's records come together, so that what rolls on gives only its last result. */
+export function createOperator(spec: OperatorSpec, host: KeyedOperatorHost, batch = false): Operator {
   switch (spec.kind) {
     case "map":
       return new MapOperator(host, spec.fn);
@@ -22,9 +23,9 @@ export function createOperator(spec: OperatorSpec, host: KeyedOperatorHost): Ope
     case "keyedProcess":
       return new KeyedProcessOperator(host, spec.fn);
     case "reduce":
-      return new ReduceOperator(host, spec.reduce);
+      return new ReduceOperator(host, spec.reduce, batch);
     case "aggregate":
-      return new AggregateOperator(host, spec.aggregator, spec.result);
+      return new AggregateOperator(host, spec.aggregator, spec.result, batch);
     case "window":
       return new WindowOperator(host, spec);
     default:

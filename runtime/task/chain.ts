@@ -12,12 +12,14 @@ import { compareRows, KeyedStore } from "../state/keyed-store.ts";
 import type { ProcessingRow, Row } from "../state/row.ts";
 import type { TaskIndex } from "../state/state-index.ts";
 import { hashKeyOf } from "../state/key.ts";
+import { noWatermarks } from "../time/watermark-generator.ts";
 import type { ChannelWriter } from "../streaming/channel-writer.ts";
 import { fullRange } from "../streaming/hash-range.ts";
 import { KeyRouter } from "../streaming/router.ts";
 import { TimerQueue } from "../time/timer-queue.ts";
 import { AssignerNode } from "./assigner-node.ts";
 import { ChainNode, type NodeState, type TaskShared } from "./chain-node.ts";
+import { SortingNode } from "./sorting-node.ts";
 import { ChainedEdge, ExchangeEdge, NodeOutput } from "./node-output.ts";
 import type { TaskPlan } from "./task-plan.ts";
 
@@ -92,14 +94,26 @@ class ChainBuilder {
     this.outputs.set(uid, output);
     if (spec.kind === "source") return;
     if (spec.kind === "assignTimestamps") return this.addAssigner(uid, output, spec);
-    const node = new ChainNode(uid, output, isKeyed(spec) ? this.createState(uid, spec, operator) : undefined, this.parts.shared);
-    node.run(spec.kind === "sink" ? this.createSink(uid, spec) : createOperator(spec, node));
+    const node = this.createNode(uid, output, isKeyed(spec) ? this.createState(uid, spec, operator) : undefined);
+    node.run(spec.kind === "sink" ? this.createSink(uid, spec) : createOperator(spec, node, this.batch));
     this.byUid.set(uid, node);
+  }
+
+  private get batch(): boolean {
+    return this.parts.plan.job.options.mode === "batch";
+  }
+
+  private createNode(uid: string, output: NodeOutput, state: NodeState | undefined): ChainNode {
+    const { shared } = this.parts;
+    return this.batch && state !== undefined
+      ? new SortingNode(uid, output, state, shared)
+      : new ChainNode(uid, output, state, shared);
   }
 
   private addAssigner(uid: string, output: NodeOutput, spec: OperatorSpec & { kind: "assignTimestamps" }): void {
     const { plan, shared } = this.parts;
-    this.byUid.set(uid, new AssignerNode(uid, output, shared, spec, plan.job.options.watermarkStepMs));
+    const watermarks = this.batch ? noWatermarks : spec.watermarks;
+    this.byUid.set(uid, new AssignerNode(uid, output, shared, { ...spec, watermarks }, plan.job.options.watermarkStepMs));
   }
 
   private createState(uid: string, spec: OperatorSpec, operator: OperatorPlan): NodeState {
