@@ -42,6 +42,14 @@ export interface AlignmentProgress {
     { readonly checkpoint: Checkpoint; readonly savepoint: boolean; readonly arrived: readonly ChannelId[] } | undefined;
 }
 
+/** Frames with nothing but watermarks go out at most once per interval; those of the channels named here wait. */
+export interface WaitingWatermarks {
+  /** When such frames went out last, processing time. */
+  readonly sentAt: number;
+  /** The elements of the open frame. */
+  readonly waiting: ReadonlyMap<ChannelId, Uint8Array>;
+}
+
 /** Everything of a task but keyed state and held frames. */
 export interface Progress {
   /** By source uid. */
@@ -50,6 +58,8 @@ export interface Progress {
   readonly channels: ReadonlyMap<ChannelId, ChannelProgress>;
   /** The number of the next frame on each outgoing channel. */
   readonly sent: ReadonlyMap<ChannelId, Seq>;
+  /** Watermarks that wait to be sent (`watermarkInterval`); not there when none has waited yet. */
+  readonly watermarks?: WaitingWatermarks;
   /** Valves of operators with several inputs, by uid, as the time layer stores them. */
   readonly valves: ReadonlyMap<string, unknown>;
   readonly alignment: AlignmentProgress;

@@ -16,7 +16,7 @@ import { messageOf, type MillraceError } from "../base/errors.ts";
 import type { BlobName, ChannelId, Checkpoint, KeyGroup, Position, Seq, ShardId, TaskId } from "../base/ids.ts";
 import type { CommitEnd } from "../api/connector.ts";
 import { Activity } from "../state/activity.ts";
-import type { Commit, Effect, Progress, RowChanges, SourceProgress } from "../state/commit.ts";
+import type { Commit, Effect, Progress, RowChanges, SourceProgress, WaitingWatermarks } from "../state/commit.ts";
 import type { TaskIndex } from "../state/state-index.ts";
 import type { KeyedStore, LoadedPart } from "../state/keyed-store.ts";
 import { channelId } from "../streaming/channel.ts";
@@ -105,6 +105,8 @@ export class Task implements TaskShared, UnitKeeper {
   private moved = false;
   private announced: boolean;
   private wokenAt = Infinity;
+  /** When frames with nothing but watermarks went out last. */
+  private watermarksSentAt: number;
   private readonly rowWriter = new ByteWriter(1 << 16);
 
   /** `earlier`: an instance of this task that stood at a commit before `head`; its state is taken over, and `replay` brings it up. */
@@ -117,6 +119,7 @@ export class Task implements TaskShared, UnitKeeper {
     this.now = start.progress.now;
     this.ended = start.progress.ended;
     this.successors = start.progress.successors;
+    this.watermarksSentAt = start.progress.watermarks?.sentAt ?? -Infinity;
     this.totals = { ...start.progress.totals };
     this.units = new Units(this.activity, this, plan.job.options.onUserError === "fail");
     this.chain = buildChain({
@@ -185,7 +188,8 @@ export class Task implements TaskShared, UnitKeeper {
     let writer = this.writers.get(channel);
     if (writer === undefined) {
       const next = this.start.sent.get(channel) ?? 0;
-      writer = new ChannelWriter({ job: job.name, generation, deployment, channel }, next, limits.frameBytesMax);
+      const waiting = this.start.watermarks?.waiting.get(channel);
+      writer = new ChannelWriter({ job: job.name, generation, deployment, channel }, next, limits.frameBytesMax, waiting);
       this.writers.set(channel, writer);
     }
     return writer;
@@ -220,6 +224,7 @@ export class Task implements TaskShared, UnitKeeper {
     this.now = Math.max(this.now, now);
     for (const store of this.chain.stores) store.turn++;
     if (!this.announced) this.announceTime();
+    if (this.watermarksWait && this.now >= this.watermarksDue) this.moved = true;
     for (const node of this.chain.nodes) {
       if (node.state !== undefined && node.state.store.earliestTimer("processingTime") <= this.now) {
         this.moved = true;
@@ -587,7 +592,12 @@ export class Task implements TaskShared, UnitKeeper {
 
   private takeEffects(end: CommitEnd): Effect[] {
     const effects: Effect[] = [];
+    const watermarksWait = this.now < this.watermarksDue;
     for (const [channel, writer] of this.writers) {
+      if (writer.mayWait) {
+        if (watermarksWait) continue;
+        this.watermarksSentAt = this.now;
+      }
       const frames = writer.take();
       if (frames.length > 0) effects.push({ effect: "send", channel, frames });
     }
@@ -605,6 +615,23 @@ export class Task implements TaskShared, UnitKeeper {
     return effects;
   }
 
+  /** Until then frames with nothing but watermarks wait. */
+  private get watermarksDue(): number {
+    return this.watermarksSentAt + this.plan.job.options.watermarkIntervalMs;
+  }
+
+  private get watermarksWait(): boolean {
+    for (const writer of this.writers.values()) if (writer.mayWait) return true;
+    return false;
+  }
+
+  private waitingWatermarks(): WaitingWatermarks | undefined {
+    if (this.watermarksSentAt === -Infinity) return undefined;
+    const waiting = new Map<ChannelId, Uint8Array>();
+    for (const [channel, writer] of this.writers) if (writer.mayWait) waiting.set(channel, writer.waiting);
+    return { sentAt: this.watermarksSentAt, waiting };
+  }
+
   private onRefusedRow(operator: string, value: unknown, error: unknown): void {
     const bytes = () => encodeRefused(value);
     this.addDeadLetter({ kind: "record", shard: "", position: () => "", bytes }, operator, messageOf(error));
@@ -614,6 +641,7 @@ export class Task implements TaskShared, UnitKeeper {
   nextWakeUp(): number {
     let at = Infinity;
     for (const store of this.chain.stores) at = Math.min(at, store.earliestTimer("processingTime"));
+    if (this.watermarksWait) at = Math.min(at, this.watermarksDue);
     for (const source of this.sources.values()) at = Math.min(at, source.nextIdleCheck() ?? Infinity);
     for (const node of this.chain.nodes) if (node instanceof AssignerNode) at = Math.min(at, node.nextIdleCheck() ?? Infinity);
     return at;
@@ -628,12 +656,14 @@ export class Task implements TaskShared, UnitKeeper {
       source.taken = 0;
     }
     this.totals.records += taken;
+    const watermarks = this.waitingWatermarks();
     const sent = new Map<ChannelId, Seq>();
     for (const [channel, writer] of this.writers) sent.set(channel, writer.next);
     return {
       sources,
       ...this.channels.progress(),
       sent,
+      ...(watermarks && { watermarks }),
       valves: valveProgress(this.chain),
       ...(this.sorting.length > 0 && { sorts: new Map(this.sorting.map((node) => [node.uid, node.progress()])) }),
       sinks: this.sinkStates(),
