@@ -66,6 +66,8 @@ export interface ExplainedWatermarks {
   readonly boundMs: number | null;
   readonly idleAfterMs: number | null;
   readonly advanceWhenIdle: boolean;
+  /** Null: waits for no other source. */
+  readonly alignment: { readonly group: string; readonly maxDriftMs: number } | null;
 }
 export interface ExplainedSink {
   readonly connector: string;
@@ -143,8 +145,14 @@ function explainSource({ source, watermarks }: OperatorSpec & { kind: "source" }
 }
 
 function explainWatermarks(spec: WatermarkSpec): ExplainedWatermarks {
-  const { kind, idleAfter, advanceWhenIdle } = spec;
-  return { kind, boundMs: spec.kind === "bounded" ? spec.boundMs : null, idleAfterMs: idleAfter ?? null, advanceWhenIdle };
+  const { kind, idleAfter, advanceWhenIdle, alignment } = spec;
+  return {
+    kind,
+    boundMs: spec.kind === "bounded" ? spec.boundMs : null,
+    idleAfterMs: idleAfter ?? null,
+    advanceWhenIdle,
+    alignment: alignment ? { group: alignment.group, maxDriftMs: alignment.maxDriftMs } : null,
+  };
 }
 
 function explainWindow({ assigner, trigger, allowedLateness, lateTag, contents, result }: WindowSpec): ExplainedWindow {

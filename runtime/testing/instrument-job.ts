@@ -95,14 +95,14 @@ interface SteeredState {
 
 /** The author's strategy on the job's grid, and the watermarks that the test asks for as they are. */
 function steered(spec: WatermarkSpec, stepMs: number): WatermarkSpec {
-  const { idleAfter, advanceWhenIdle } = spec;
+  const { idleAfter, advanceWhenIdle, alignment } = spec;
   const generator: WatermarkGenerator<unknown, SteeredState> = {
     create: () => ({ highest: undefined, own: spec.kind === "custom" ? spec.generator.create() : undefined }),
     onRecord: (state, value, timestamp) =>
       value instanceof SteeredWatermark ? value.at : floorToGrid(declared(spec, state, value, timestamp), stepMs),
   };
   const boundMs = spec.kind === "bounded" ? spec.boundMs : (spec.boundMs ?? 0);
-  return { kind: "custom", generator, idleAfter, advanceWhenIdle, boundMs, offGrid: true };
+  return { kind: "custom", generator, idleAfter, advanceWhenIdle, boundMs, offGrid: true, ...(alignment && { alignment }) };
 }
 
 /** As time/watermark-generator.ts. */
