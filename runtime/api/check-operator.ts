@@ -1,5 +1,6 @@
 /** What can be said of one operator alone, at the line of the author's that adds it. Throws `invalid`, naming the uid. */
-import type { LogicalNode, OperatorSpec, WindowSpec } from "./graph.ts";
+import { checkWindow, isDuration } from "./check-window.ts";
+import type { LogicalNode, OperatorSpec } from "./graph.ts";
 import { invalid } from "./invalid.ts";
 import type { AlignmentSpec, WatermarkSpec } from "./watermarks.ts";
 
@@ -42,32 +43,4 @@ function checkAlignment(operator: string, { group, maxDriftMs, updateIntervalMs 
     throw invalid("the drift that alignment allows must be whole ms, not negative", { operator, drift: maxDriftMs });
   if (!isDuration(updateIntervalMs, 0))
     throw invalid("alignment's update interval must be whole ms, not negative", { operator, interval: updateIntervalMs });
-}
-
-function checkWindow(operator: string, spec: WindowSpec): void {
-  checkAssigner(operator, spec.assigner);
-  if (!isDuration(spec.allowedLateness, 0))
-    throw invalid("allowed lateness must be whole ms, not negative", { operator, lateness: spec.allowedLateness });
-  if (spec.assigner.kind === "session" && !merges(spec))
-    throw invalid("session windows merge, and so must their contents: give the aggregator a merge function", { operator });
-}
-
-function checkAssigner(operator: string, assigner: WindowSpec["assigner"]): void {
-  if (assigner.kind === "session") {
-    if (typeof assigner.gap === "number" && !isDuration(assigner.gap, 1))
-      throw invalid("a session's gap must be whole ms, above 0", { operator, gap: assigner.gap });
-    return;
-  }
-  const { sizeMs: size, offsetMs: offset } = assigner;
-  if (!isDuration(size, 1)) throw invalid("a window's size must be whole ms, above 0", { operator, size });
-  if (!Number.isSafeInteger(offset) || Math.abs(offset) >= size)
-    throw invalid("a window's offset must be whole ms, and less than its size", { operator, offset, size });
-}
-
-function merges({ contents }: OperatorSpec & { kind: "window" }): boolean {
-  return contents.kind !== "aggregate" || contents.aggregator.merge !== undefined;
-}
-
-function isDuration(ms: number, least: number): boolean {
-  return Number.isSafeInteger(ms) && ms >= least;
 }

@@ -4,15 +4,21 @@ import type { OperatorOptions, OperatorSpec, Partitioning } from "./graph.ts";
 import type { GraphBuilder } from "./graph-builder.ts";
 import { invalid } from "./invalid.ts";
 import type { Key } from "./key.ts";
-import { KeyedStream } from "./keyed-stream.ts";
+import { KeyedStream, type None } from "./keyed-stream.ts";
+import type { OperatorStateSpec } from "./operator-scoped-state.ts";
 import { outputOf, type Origin } from "./origin.ts";
 import type { WatermarkStrategy } from "./watermarks.ts";
+import { WindowedStream, windowing } from "./windowed-stream.ts";
+import type { Window, WindowAssigner } from "./windows.ts";
 
 export interface TimestampOptions<T> {
   /** A record's event time, epoch ms. `before`: the timestamp it comes with; undefined when it has none. */
   timestamps: (value: T, before: number | undefined) => number;
   watermarks: WatermarkStrategy<T>;
 }
+
+/** What all records of a stream without keys have for a key where one is needed. */
+const onlyKey = (): Key => 0;
 
 /**
  * A stream of records to which operators are appended. It is a list of outputs, so a union of streams is no operator.
@@ -49,8 +55,11 @@ export class DataStream<out T> {
     return this.#append(uid, { kind: "flatMap", fn });
   }
 
-  /** A function that may look at time and write side outputs, but has no state: that needs `keyBy`. */
-  process<R>(uid: string, fn: ProcessFunction<T, R>): DataStream<R> {
+  /**
+   * A function that may look at time and write side outputs. Its state is that of its task (`operatorState`); state by key needs
+   * `keyBy`.
+   */
+  process<R, const S extends OperatorStateSpec = None>(uid: string, fn: ProcessFunction<T, R, S>): DataStream<R> {
     return this.#append(uid, { kind: "process", fn }, fn.sideOutputs);
   }
 
@@ -110,6 +119,12 @@ export class DataStream<out T> {
   /** Brings all records to one task: what comes next runs at parallelism 1. */
   global(): DataStream<T> {
     return new DataStream(this.#graph, this.#partitioned({ kind: "global" }));
+  }
+
+  /** Windows of the whole stream, whose key is null: they run in one task (Flink's windowAll). */
+  windowAll<W extends Window>(assigner: WindowAssigner<T, W>): WindowedStream<T, null, W> {
+    const origins = this.#partitioned({ kind: "global", key: onlyKey });
+    return new WindowedStream(this.#graph, origins, windowing(assigner.spec, false));
   }
 
   #append(uid: string, spec: OperatorSpec, sideOutputs: readonly OutputTag<any>[] = []): DataStream<any> {

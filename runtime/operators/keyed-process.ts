@@ -1,10 +1,11 @@
 /** process with keys, state and timers (Flink's KeyedProcessFunction, KeyedProcessOperator). */
 import type { KeyedProcessFunction, TimerContext, Timers } from "../api/functions.ts";
 import type { Key } from "../api/key.ts";
-import { MillraceError } from "../base/errors.ts";
-import { CurrentNamespace, type KeyedAccess, type StateHandle, stateHandles } from "../state/keyed-access.ts";
+import { CurrentNamespace, type KeyedAccess } from "../state/keyed-access.ts";
 import { voidNamespace } from "../state/namespace.ts";
+import { type StateHandle, stateHandles } from "../state/state-handles.ts";
 import type { Timer, TimerDomain } from "../state/timer.ts";
+import { checkedTime } from "./checked-time.ts";
 import { HandlerContext } from "./context.ts";
 import type { KeyedOperatorHost, Operator } from "./operator.ts";
 
@@ -58,9 +59,4 @@ function userTimers(access: KeyedAccess): Timers {
     cancelEventTime: cancel("eventTime"),
     cancelProcessingTime: cancel("processingTime"),
   };
-}
-
-function checkedTime(at: number): number {
-  if (typeof at === "number" && Number.isSafeInteger(at)) return at;
-  throw new MillraceError("user", `a timer's time must be whole epoch milliseconds: ${String(at)}`);
 }

@@ -4,8 +4,8 @@
  * Owns the current row; moves with every record and timer. A handle is made once per operator and allocates nothing per call.
  */
 import type { KeyPart } from "../api/key.ts";
-import type { ListState, MapState, StateDeclaration, ValueState } from "../api/state.ts";
-import { assert } from "../base/assert.ts";
+import type { Fold, FoldingState, ListState, MapState, ValueState } from "../api/state.ts";
+import { MillraceError } from "../base/errors.ts";
 import type { KeyedStore } from "./keyed-store.ts";
 import type { Cell } from "./cell.ts";
 import { type Namespace, sameNamespace, voidNamespace } from "./namespace.ts";
@@ -17,6 +17,8 @@ export class KeyedAccess {
   readonly store: KeyedStore;
   /** Batch mode, at the end of a key: timers that timers set are dropped. */
   dropsTimers = false;
+  /** Processing time, epoch ms; the task's. */
+  clock: { readonly now: number } = { now: 0 };
   private current: Row | undefined;
 
   constructor(store: KeyedStore) {
@@ -24,8 +26,11 @@ export class KeyedAccess {
   }
 
   get row(): Row {
-    assert(this.current !== undefined, `keyed state of ${this.store.operator} is used outside a record or timer`);
-    return this.current;
+    return this.current ?? this.noRow();
+  }
+
+  private noRow(): never {
+    throw new MillraceError("internal", `keyed state of ${this.store.operator} is used outside a record or timer`);
   }
 
   setRow(row: Row | undefined): void {
@@ -59,7 +64,7 @@ export class CurrentNamespace {
   namespace: Namespace = voidNamespace;
 }
 
-abstract class Handle {
+export abstract class Handle {
   protected readonly access: KeyedAccess;
   protected readonly state: number;
   protected readonly at: CurrentNamespace;
@@ -84,6 +89,28 @@ abstract class Handle {
     if (cell === undefined) return;
     this.access.row.remove(cell);
     this.access.store.markDirty(this.access.row);
+  }
+
+  /**
+   * The contents of windows that merge become one of `into`, by the state's own rule, in the order of `from` after what `into` has
+   * (Flink's InternalMergingState). Throws `invalid` for value and map state, which have no such rule.
+   */
+  merge(into: Namespace, from: readonly Namespace[]): void {
+    const { row, store } = this.access;
+    for (const namespace of from) {
+      const cell = row.find(this.state, namespace);
+      if (cell === undefined || sameNamespace(namespace, into)) continue;
+      const { value } = cell;
+      row.remove(cell);
+      store.markDirty(row);
+      this.mergeIn(into, value);
+    }
+  }
+
+  /** Adds what was kept under another namespace. */
+  protected mergeIn(_into: Namespace, _value: any): void {
+    const name = [...this.access.store.states.keys()][this.state];
+    throw new MillraceError("invalid", `state ${name} cannot be merged: list, reducing and aggregating (with merge) state can`);
   }
 }
 
@@ -162,8 +189,16 @@ export class ListHandle extends Handle implements ListState<any> {
     this.change(cell);
   }
 
-  private made(): Cell {
-    return this.cell() ?? this.access.row.make(this.state, this.at.namespace, "list", []);
+  protected made(at = this.at.namespace): Cell {
+    const { row } = this.access;
+    return row.find(this.state, at) ?? row.make(this.state, at, "list", []);
+  }
+
+  protected override mergeIn(into: Namespace, value: any): void {
+    const cell = this.made(into);
+    cell.value = [...cell.value, ...value];
+    cell.handedOut = false;
+    this.change(cell);
   }
 }
 
@@ -203,27 +238,37 @@ export class MapHandle extends Handle implements MapState<KeyPart, any> {
   }
 }
 
-export type StateHandle = ValueHandle | ListHandle | MapHandle;
+/** Reducing and aggregating state: what is kept is the accumulator. */
+export class FoldingHandle extends Handle implements FoldingState<any, any> {
+  protected readonly fold: Fold;
 
-/** The handle of the operator's state number `state`. */
-export function stateHandle(
-  declaration: StateDeclaration,
-  access: KeyedAccess,
-  state: number,
-  at: CurrentNamespace,
-): StateHandle {
-  if (declaration.kind === "list") return new ListHandle(access, state, at);
-  if (declaration.kind === "map") return new MapHandle(access, state, at);
-  return new ValueHandle(access, state, at);
-}
-
-/** An object with a handle for each state whose stored name opens with `prefix`, under the name after it. */
-export function stateHandles(access: KeyedAccess, at: CurrentNamespace, prefix = ""): Record<string, StateHandle> {
-  const handles: Record<string, StateHandle> = {};
-  let number = 0;
-  for (const [name, declaration] of access.store.states) {
-    if (name.startsWith(prefix)) handles[name.slice(prefix.length)] = stateHandle(declaration, access, number, at);
-    number++;
+  constructor(access: KeyedAccess, state: number, at: CurrentNamespace, fold: Fold) {
+    super(access, state, at);
+    this.fold = fold;
   }
-  return handles;
+
+  get(): any {
+    const cell = this.cell();
+    return cell === undefined ? undefined : this.fold.result(cell.value);
+  }
+
+  add(value: any): void {
+    const cell = this.cell();
+    if (cell === undefined) return this.make(this.at.namespace, this.fold.first(value));
+    cell.value = this.fold.add(cell.value, value);
+    this.change(cell);
+  }
+
+  protected make(at: Namespace, accumulator: any): void {
+    this.change(this.access.row.make(this.state, at, "value", accumulator));
+  }
+
+  protected override mergeIn(into: Namespace, accumulator: any): void {
+    const { merge } = this.fold;
+    if (merge === undefined) return super.mergeIn(into, accumulator);
+    const cell = this.access.row.find(this.state, into);
+    if (cell === undefined) return this.make(into, accumulator);
+    cell.value = merge(cell.value, accumulator);
+    this.change(cell);
+  }
 }

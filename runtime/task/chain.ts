@@ -1,5 +1,5 @@
 /** Builds the chain of a task: its nodes, their states, and the edges between them and into channels. */
-import { isKeyed, statesOf } from "../api/operator-states.ts";
+import { isKeyed, operatorStatesOf, statesOf } from "../api/operator-states.ts";
 import type { OperatorSpec } from "../api/graph.ts";
 import type { Key } from "../api/key.ts";
 import { MillraceError } from "../base/errors.ts";
@@ -9,6 +9,7 @@ import { SinkOperator } from "../operators/sink.ts";
 import type { OperatorPlan, OutputEdge } from "../plan/job-graph.ts";
 import { KeyedAccess } from "../state/keyed-access.ts";
 import { compareRows, KeyedStore } from "../state/keyed-store.ts";
+import { OperatorState, operatorStoreName } from "../state/operator-state.ts";
 import type { ProcessingRow, Row } from "../state/row.ts";
 import type { TaskIndex } from "../state/state-index.ts";
 import { hashKeyOf } from "../state/key.ts";
@@ -18,10 +19,11 @@ import { fullRange } from "../streaming/hash-range.ts";
 import { KeyRouter } from "../streaming/router.ts";
 import { TimerQueue } from "../time/timer-queue.ts";
 import { AssignerNode } from "./assigner-node.ts";
-import { ChainNode, type NodeState, type TaskShared } from "./chain-node.ts";
+import { ChainNode, type NodeState, type NodeStates, type TaskShared } from "./chain-node.ts";
 import { SortingNode } from "./sorting-node.ts";
 import { ChainedEdge, ExchangeEdge, NodeOutput } from "./node-output.ts";
 import type { TaskPlan } from "./task-plan.ts";
+import type { TaskStart } from "./task-start.ts";
 
 export interface Chain {
   /** In topological order; sources are not among them. */
@@ -38,8 +40,9 @@ export interface Chain {
 export interface ChainParts {
   readonly plan: TaskPlan;
   readonly index: TaskIndex;
-  /** States of an earlier instance of the same task, which stood at a commit. */
-  readonly states: ReadonlyMap<string, NodeState> | undefined;
+  readonly shares: TaskStart["shares"];
+  /** Of an earlier instance of the same task, which stood at a commit: its states go on. */
+  readonly earlier: Chain | undefined;
   readonly shared: TaskShared;
   readonly writer: (downstream: TaskId) => ChannelWriter;
   readonly seq: () => number;
@@ -77,7 +80,9 @@ class ChainBuilder {
     return {
       nodes,
       byUid: this.byUid,
-      stores: nodes.flatMap((node) => (node.state === undefined ? [] : [node.state.store])),
+      stores: nodes.flatMap(({ state, operatorState }) =>
+        [state?.store, operatorState?.store].filter((store) => store !== undefined),
+      ),
       sinks: this.sinks,
       sourceOutputs: new Map([...this.outputs].filter(([uid]) => !this.byUid.has(uid))),
       chainedInputs: this.chainedInputs,
@@ -94,7 +99,8 @@ class ChainBuilder {
     this.outputs.set(uid, output);
     if (spec.kind === "source") return;
     if (spec.kind === "assignTimestamps") return this.addAssigner(uid, output, spec);
-    const node = this.createNode(uid, output, isKeyed(spec) ? this.createState(uid, spec, operator) : undefined);
+    const keyed = isKeyed(spec) ? this.createState(uid, spec, operator) : undefined;
+    const node = this.createNode(uid, output, { keyed, operator: this.createOperatorState(uid, spec) });
     node.run(spec.kind === "sink" ? this.createSink(uid, spec) : createOperator(spec, node, this.batch));
     this.byUid.set(uid, node);
   }
@@ -103,11 +109,11 @@ class ChainBuilder {
     return this.parts.plan.job.options.mode === "batch";
   }
 
-  private createNode(uid: string, output: NodeOutput, state: NodeState | undefined): ChainNode {
+  private createNode(uid: string, output: NodeOutput, states: NodeStates): ChainNode {
     const { shared } = this.parts;
-    return this.batch && state !== undefined
-      ? new SortingNode(uid, output, state, shared)
-      : new ChainNode(uid, output, state, shared);
+    return this.batch && states.keyed !== undefined
+      ? new SortingNode(uid, output, states, shared)
+      : new ChainNode(uid, output, states, shared);
   }
 
   private addAssigner(uid: string, output: NodeOutput, spec: OperatorSpec & { kind: "assignTimestamps" }): void {
@@ -118,7 +124,7 @@ class ChainBuilder {
 
   private createState(uid: string, spec: OperatorSpec, operator: OperatorPlan): NodeState {
     const { plan, index, shared } = this.parts;
-    const known = this.parts.states?.get(uid);
+    const known = this.parts.earlier?.byUid.get(uid)?.state;
     if (known !== undefined) return known;
     const eventTimers = new TimerQueue<Row>(compareRows, hashOfRow);
     const processingTimers = new TimerQueue<ProcessingRow>(compareRows, hashOfRow);
@@ -129,6 +135,7 @@ class ChainBuilder {
         keyGroups: plan.job.options.keyGroups,
         hashing: operator.hash ?? "murmur3",
         range: plan.range,
+        since: plan.since,
         eventTimers,
         processingTimers,
         activity: shared.units.activity,
@@ -136,6 +143,18 @@ class ChainBuilder {
       index.operators.get(uid),
     );
     return { store, access: new KeyedAccess(store), eventTimers, processingTimers };
+  }
+
+  private createOperatorState(uid: string, spec: OperatorSpec): OperatorState | undefined {
+    const { earlier, index, shared, shares } = this.parts;
+    const known = earlier?.byUid.get(uid)?.operatorState;
+    const states = operatorStatesOf(spec);
+    if (known !== undefined || states.size === 0) return known;
+    const { activity } = shared.units;
+    return new OperatorState(
+      { operator: uid, states, share: shares?.get(uid), activity },
+      index.operators.get(operatorStoreName(uid)),
+    );
   }
 
   private createSink(uid: string, spec: OperatorSpec & { kind: "sink" }): SinkOperator {
@@ -162,7 +181,7 @@ class ChainBuilder {
     const name = inputName(from, edge);
     this.chainedInputs.set(edge.to, [...(this.chainedInputs.get(edge.to) ?? []), name]);
     const { partitioning } = edge;
-    let key = partitioning.kind === "keyed" ? partitioning.key : undefined;
+    let key = partitioning.kind === "keyed" || partitioning.kind === "global" ? partitioning.key : undefined;
     if (partitioning.kind === "assumeKeyed") key = this.assumedKey(partitioning.key);
     return new ChainedEdge(this.byUid.get(edge.to) as ChainNode, edge.input, name, key);
   }
@@ -196,7 +215,7 @@ class ChainBuilder {
       to: edge.to,
       writers: tasks.map(({ task }) => writer(task)),
       router: new KeyRouter(tasks.map(({ range }) => range)),
-      key: edge.partitioning.kind === "keyed" ? edge.partitioning.key : undefined,
+      key: edge.partitioning.kind === "keyed" || edge.partitioning.kind === "global" ? edge.partitioning.key : undefined,
       inTurn: edge.partitioning.kind === "rebalance",
       activity: shared.units.activity,
     });

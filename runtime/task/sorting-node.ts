@@ -20,7 +20,7 @@ import { SortBuffer, type SortMark } from "../state/sort-buffer.ts";
 import { type SortedRecord, type SortedRun, SortedRuns, type WantedRun } from "../state/sorted-runs.ts";
 import { maxWatermark, minWatermark } from "../time/watermark.ts";
 import { blame } from "./blame.ts";
-import { ChainNode, type NodeState, type TaskShared } from "./chain-node.ts";
+import { ChainNode, type NodeState, type NodeStates, type TaskShared } from "./chain-node.ts";
 import type { NodeOutput } from "./node-output.ts";
 import type { UnitOrigin } from "./units.ts";
 
@@ -60,9 +60,9 @@ export class SortingNode extends ChainNode {
   private record1: SortedRecord | undefined;
   private readonly work: () => void;
 
-  constructor(uid: string, output: NodeOutput, state: NodeState, shared: TaskShared) {
-    super(uid, output, state, shared);
-    state.store.dropsEmptyRows = true;
+  constructor(uid: string, output: NodeOutput, states: NodeStates, shared: TaskShared) {
+    super(uid, output, states, shared);
+    (states.keyed as NodeState).store.dropsEmptyRows = true;
     const shard = `sorted input of ${uid}`;
     const position = () => String(this.record1?.timestamp ?? "");
     this.origin = { kind: "record", shard, position, bytes: () => encodeValue(this.record1?.value) };

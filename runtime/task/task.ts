@@ -27,7 +27,9 @@ import type {
   WaitingWatermarks,
 } from "../state/commit.ts";
 import type { TaskIndex } from "../state/state-index.ts";
+import { RowWriter } from "../state/row-writer.ts";
 import type { KeyedStore, LoadedPart } from "../state/keyed-store.ts";
+import { ownerOf } from "../state/operator-state.ts";
 import { channelId } from "../streaming/channel.ts";
 import { ChannelWriter } from "../streaming/channel-writer.ts";
 import { type Barrier, type Element, readElement, type Successor } from "../streaming/element.ts";
@@ -41,7 +43,7 @@ import { SortingNode, type StepStatus } from "./sorting-node.ts";
 import { buildChain, type Chain } from "./chain.ts";
 import { blame } from "./blame.ts";
 import { ChannelInput, type FramesInput } from "./channel-input.ts";
-import type { ChainNode, NodeState, TaskShared } from "./chain-node.ts";
+import type { ChainNode, TaskShared } from "./chain-node.ts";
 import type { NodeOutput } from "./node-output.ts";
 import { type RecordsInput, SourceInput } from "./source-input.ts";
 import { createValves, restoreWatermarks, valveProgress } from "./task-time.ts";
@@ -118,7 +120,7 @@ export class Task implements TaskShared, UnitKeeper {
   private told: AlignmentTold | undefined;
   /** When frames with nothing but watermarks went out last. */
   private watermarksSentAt: number;
-  private readonly rowWriter = new ByteWriter(1 << 16);
+  private readonly rowWriter = new RowWriter(new ByteWriter(1 << 16));
 
   /** `earlier`: an instance of this task that stood at a commit before `head`; its state is taken over, and `replay` brings it up. */
   constructor(plan: TaskPlan, start: TaskStart, head: Seq, earlier?: Task) {
@@ -136,7 +138,8 @@ export class Task implements TaskShared, UnitKeeper {
     this.chain = buildChain({
       plan,
       index: start.index,
-      states: earlier?.states,
+      shares: start.shares,
+      earlier: earlier?.chain,
       shared: this,
       writer: (task) => this.writer(task),
       seq: () => this.head + 1,
@@ -159,12 +162,6 @@ export class Task implements TaskShared, UnitKeeper {
     this.told = start.progress.told;
     if (this.told !== undefined && this.told.at === undefined)
       for (const source of this.sources.values()) source.assumeCaughtUp();
-  }
-
-  private get states(): ReadonlyMap<string, NodeState> {
-    const states = new Map<string, NodeState>();
-    for (const { uid, state } of this.chain.nodes) if (state !== undefined) states.set(uid, state);
-    return states;
   }
 
   /** Lays the rows and held frames of a commit over the state; its progress is given to the constructor. */
@@ -598,10 +595,10 @@ export class Task implements TaskShared, UnitKeeper {
   private takeRows(seq: Seq): RowChanges[] {
     const rows: RowChanges[] = [];
     for (const store of this.chain.stores) {
-      if (store.dirtyRows.length === 0) continue;
-      this.rowWriter.clear();
+      if (!store.isDirty) continue;
+      this.rowWriter.out.clear();
       if (this.writeChanges(store, seq) > 0)
-        rows.push({ operator: store.operator, schema: store.schema, bytes: this.rowWriter.take() });
+        rows.push({ operator: store.operator, schema: store.schema, bytes: this.rowWriter.out.take() });
     }
     return rows;
   }
@@ -610,7 +607,7 @@ export class Task implements TaskShared, UnitKeeper {
     try {
       return store.writeChanges(this.rowWriter, seq);
     } catch (error) {
-      throw blame(error, store.operator);
+      throw blame(error, ownerOf(store.operator));
     }
   }
 
@@ -787,7 +784,7 @@ export class Task implements TaskShared, UnitKeeper {
       try {
         store.checkUnit();
       } catch (error) {
-        throw blame(error, store.operator);
+        throw blame(error, ownerOf(store.operator));
       }
     }
   }

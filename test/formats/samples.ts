@@ -135,7 +135,13 @@ const commit = {
 const segmentName = id<BlobName>("segments/g2.stage~0/000000000012-e1.12");
 
 function sampleIndex(range: { blob: BlobName; offset: number; length: number }, checksum: number): TaskIndex {
-  const entry = { version: 12, sizeBytes: range.length, earliestEventTimer: 5_000, earliestProcessingTimer: Infinity };
+  const entry = {
+    version: 12,
+    sizeBytes: range.length,
+    earliestEventTimer: 5_000,
+    earliestProcessingTimer: Infinity,
+    cleanAt: Infinity,
+  };
   return {
     operators: new Map([
       [
@@ -156,6 +162,7 @@ function sampleIndex(range: { blob: BlobName; offset: number; length: number }, 
               ...entry,
               earliestEventTimer: -Infinity,
               earliestProcessingTimer: -7,
+              cleanAt: 9_000,
               parts: [
                 { kind: "page" as const, schema: "count:value:0", rows: 1, writer: task("g1.stage~0") },
                 {
@@ -183,7 +190,7 @@ function sampleIndex(range: { blob: BlobName; offset: number; length: number }, 
 function segment() {
   const writer = new SegmentWriter(segmentName);
   const offset = writer.pageBytes;
-  writer.writer.raw(new Uint8Array([1, 2, 3, 4]));
+  writer.rows.out.raw(new Uint8Array([1, 2, 3, 4]));
   const index = sampleIndex({ blob: segmentName, offset, length: 4 }, writer.checksum(offset));
   return { index, ...writer.finish(index, { held: [new Uint8Array([5, 6])] }, "fingerprint") };
 }

@@ -6,7 +6,7 @@ import { boundedOutOfOrderness, customWatermarks } from "../../runtime/api/water
 import { session, tumbling } from "../../runtime/api/windows.ts";
 import { explain } from "../../runtime/plan/explain.ts";
 import { explainJson } from "../../runtime/plan/explain-json.ts";
-import { formatBytes, formatMs } from "../../runtime/plan/explain-words.ts";
+import { formatBytes, formatMs } from "../../runtime/plan/units.ts";
 import type { JobGraph } from "../../runtime/plan/job-graph.ts";
 import { planJob } from "../../runtime/plan/plan-job.ts";
 import { testSink, testSource } from "../api/connectors.ts";
@@ -219,7 +219,7 @@ describe("explainJson", () => {
       name: "page-views",
       bounded: false,
       options: { stream: "page-views" },
-      watermarks: { kind: "bounded", boundMs: 5_000, idleAfterMs: 60_000, advanceWhenIdle: false },
+      watermarks: { kind: "bounded", boundMs: 5_000, idleAfterMs: 60_000, advanceWhenIdle: false, alignment: null },
     });
     const sinks = job.stages.flatMap(({ operators }) => operators.flatMap(({ uid, sink }) => (sink ? [[uid, sink]] : [])));
     assert.deepEqual(Object.fromEntries(sinks), {

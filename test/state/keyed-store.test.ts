@@ -7,9 +7,10 @@ import type { ListState, MapState, StateDeclaration, ValueState } from "../../ru
 import { ByteWriter } from "../../runtime/base/byte-writer.ts";
 import { MillraceError } from "../../runtime/base/errors.ts";
 import { Activity } from "../../runtime/state/activity.ts";
-import { CurrentNamespace, KeyedAccess, stateHandles } from "../../runtime/state/keyed-access.ts";
+import { CurrentNamespace, KeyedAccess } from "../../runtime/state/keyed-access.ts";
+import { stateHandles } from "../../runtime/state/state-handles.ts";
 import { compareRows, KeyedStore } from "../../runtime/state/keyed-store.ts";
-import { writeRow } from "../../runtime/state/row-codec.ts";
+import { RowWriter } from "../../runtime/state/row-writer.ts";
 import { voidNamespace } from "../../runtime/state/namespace.ts";
 import { fullRange } from "../../runtime/streaming/hash-range.ts";
 import { TimerQueue } from "../../runtime/time/timer-queue.ts";
@@ -64,13 +65,14 @@ class Stand {
   /** Ends a commit; answers its bytes. */
   commit(seq: number): Uint8Array {
     const writer = new ByteWriter();
-    this.store.writeChanges(writer, seq);
+    this.store.writeChanges(new RowWriter(writer), seq);
     return writer.take();
   }
 
   page(): Uint8Array {
     const writer = new ByteWriter();
-    for (const row of this.store.group(0)?.rows ?? []) writeRow(writer, row);
+    const rows = new RowWriter(writer);
+    for (const row of this.store.group(0)?.rows ?? []) rows.writeRow(row);
     return writer.take();
   }
 
@@ -147,7 +149,15 @@ const commits = fc.array(fc.array(step, { maxLength: 8 }), { maxLength: 8 });
 /** An entry that says: the group is stored, complete up to `version`. */
 function entry(version: number): IndexEntry {
   const parts = [{ kind: "page", schema: "", rows: 1, writer: "t" as never }] as const;
-  return { keyGroup: 0, version, sizeBytes: 1, earliestEventTimer: Infinity, earliestProcessingTimer: Infinity, parts };
+  return {
+    keyGroup: 0,
+    version,
+    sizeBytes: 1,
+    earliestEventTimer: Infinity,
+    earliestProcessingTimer: Infinity,
+    cleanAt: Infinity,
+    parts,
+  };
 }
 
 describe("a store that reads", () => {
