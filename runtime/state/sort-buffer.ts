@@ -3,12 +3,16 @@
  *
  * B1 Within a key, records of one timestamp keep the order in which they came. A record without a timestamp comes before all others.
  * B2 Keys stand in the order of their canonical encodings, so that runs written at different times merge.
- * B3 A run is a list of records, each after its length: it can be read from any record on.
+ * B3 A run is a list of records, each after its length and checksum: it can be read from any record on, and what is damaged is told.
  */
 import type { Key } from "../api/key.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
 import { writeValue } from "../base/message-pack.ts";
 import { canonicalKey, tupleIdentity } from "./key.ts";
+import { murmur3 } from "./murmur3.ts";
+
+/** Length and checksum. */
+export const recordHeaderBytes = 8;
 
 /** How far a buffer was filled, for `rollback`. */
 export interface SortMark {
@@ -102,9 +106,12 @@ export class SortBuffer {
     const body = this.bodies.buffer.subarray(from, this.ends[record]);
     const start = writer.length;
     writer.u32(0);
+    writer.u32(0);
     writer.bytes(key);
     writer.f64(this.times[record] as number);
     writer.raw(body);
-    writer.buffer.writeUInt32LE(writer.length - start - 4, start);
+    const length = writer.length - start - recordHeaderBytes;
+    writer.buffer.writeUInt32LE(length, start);
+    writer.buffer.writeUInt32LE(murmur3(writer.buffer, start + recordHeaderBytes, length), start + 4);
   }
 }

@@ -9,6 +9,8 @@ import { assert } from "../base/assert.ts";
 import { ByteReader, corrupt } from "../base/byte-reader.ts";
 import { readValue } from "../base/message-pack.ts";
 import { readCanonicalKey } from "./key.ts";
+import { murmur3 } from "./murmur3.ts";
+import { recordHeaderBytes } from "./sort-buffer.ts";
 import type { BlobRange } from "./state-index.ts";
 
 /** What is left of a run: a plain range, which shrinks as its records are taken. */
@@ -28,7 +30,6 @@ export interface SortedRecord {
 const memoryBytes = 32 << 20;
 const chunkBytesMin = 64 << 10;
 const chunkBytesMax = 4 << 20;
-const lengthBytes = 4;
 
 /** One run at its next record. */
 class RunHead {
@@ -64,14 +65,17 @@ class RunHead {
   look(): number {
     const start = this.at - this.from;
     const there = this.bytes.length - start;
-    if (there < lengthBytes) return lengthBytes - there;
+    if (there < recordHeaderBytes) return recordHeaderBytes - there;
     const length = this.bytes.readUInt32LE(start);
-    if (there < lengthBytes + length) return lengthBytes + length - there;
-    const reader = new ByteReader(this.bytes, start + lengthBytes, start + lengthBytes + length);
+    if (there < recordHeaderBytes + length) return recordHeaderBytes + length - there;
+    const from = start + recordHeaderBytes;
+    if (murmur3(this.bytes, from, length) !== this.bytes.readUInt32LE(start + 4))
+      throw corrupt(`a sorted record does not match its checksum: ${this.run.blob} at ${this.at}`);
+    const reader = new ByteReader(this.bytes, from, from + length);
     this.keyBytes = reader.bytes();
     this.time = reader.f64();
     this.body = reader;
-    this.next = this.at + lengthBytes + length;
+    this.next = this.at + recordHeaderBytes + length;
     return 0;
   }
 

@@ -3,18 +3,26 @@ import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import {
+  boundedOutOfOrderness,
+  calendarDays,
   count,
+  cumulating,
   defineJob,
+  hours,
   isKind,
   list,
   millis,
   planJob,
   seconds,
   session,
+  sliding,
   tumbling,
   type,
   value,
+  type Job,
   type JobOptions,
+  type TimeWindow,
+  type WindowAssigner,
 } from "../../runtime/index.ts";
 import { harness, type HarnessOptions, type JobHarness } from "../../runtime/testing/index.ts";
 import type { RunningHarness } from "../../runtime/testing/harness.ts";
@@ -209,7 +217,57 @@ function recompute(all: readonly Event[]): unknown[] {
   return rows;
 }
 
+const minDate = Date.UTC(2026, 2, 28);
+
+/** Windows in event time of every kind, whose results do not depend on the order in which records come. */
+const kinds: Readonly<Record<string, (options: JobOptions) => Job>> = {
+  tumbling: windowed(tumbling(seconds(1), { offset: millis(300) })),
+  sliding: windowed(sliding(seconds(3), seconds(1))),
+  "sliding, by slices": (options) =>
+    pipeline(
+      (events) =>
+        events
+          .keyBy(keyOf)
+          .window(sliding(seconds(3), seconds(1)))
+          .aggregate("n", count(), (key, { start }, n) => [key, start, n]),
+      options,
+    ),
+  cumulating: windowed(cumulating(seconds(1), seconds(4))),
+  session: windowed(session((event: Event) => millis(500 + (event.n ?? 0)))),
+  days: windowed(calendarDays({ timeZone: "Europe/Berlin" }), (at) => minDate + at * 3_600),
+};
+
+function windowed(
+  assigner: WindowAssigner<Event, any>,
+  shift: (at: number) => number = (at) => at,
+): (options: JobOptions) => Job {
+  return (options) =>
+    pipeline(
+      (events) =>
+        events
+          .map("shift", (one) => ({ ...one, at: shift(one.at) }))
+          .assignTimestamps("time", { timestamps: ({ at }) => at, watermarks: boundedOutOfOrderness(hours(48)) })
+          .keyBy(keyOf)
+          .window(assigner)
+          .allowedLateness(seconds(1))
+          .apply("list", (key, { start, end }: TimeWindow, values) => [[key, start, end, values.map(({ n }) => n).sort()]]),
+      options,
+    );
+}
+
 describe("batch and streaming", () => {
+  for (const [kind, job] of Object.entries(kinds))
+    test(`give the same ${kind} windows`, async () => {
+      await fc.assert(
+        fc.asyncProperty(events, fc.constantFrom(1, 2), async (all, parallelism) => {
+          const streaming = sorted(await outputOf(job({}), all, { parallelism }));
+          assert.deepEqual(sorted(await outputOf(job(batch), all, { parallelism, recordsPerTurn: 5 })), streaming);
+          assert.equal(all.length === 0, streaming.length === 0);
+        }),
+        { numRuns: 20 },
+      );
+    });
+
   test("give the same results of windows, however input is cut, at every parallelism", async () => {
     await fc.assert(
       fc.asyncProperty(

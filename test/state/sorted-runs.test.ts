@@ -99,6 +99,24 @@ describe("sorted runs", () => {
     assert.throws(() => feed(merged, new Map([[blob, writer.take()]])) ?? merged.wanted, { kind: "corrupt" });
   });
 
+  test("one that is damaged is corrupt", () => {
+    const buffer = new SortBuffer();
+    buffer.add("a", 1, 0, "value");
+    const writer = new ByteWriter();
+    buffer.takeInto(writer);
+    const blob = id<BlobName>("damaged");
+    for (let at = 0; at < writer.length; at++) {
+      const bytes = writer.take();
+      bytes[at] = (bytes[at] as number) ^ 0x40;
+      const merged = new SortedRuns([{ blob, offset: 0, length: bytes.length }]);
+      const read = () => {
+        feed(merged, new Map([[blob, bytes]]));
+        return [merged.wanted, merged.take()];
+      };
+      assert.throws(read, { kind: "corrupt" }, `byte ${at}`);
+    }
+  });
+
   test("a value that cannot be stored leaves the buffer as it was; a mark takes back what came after it", () => {
     const buffer = new SortBuffer();
     buffer.add("a", 1, 0, "kept");
