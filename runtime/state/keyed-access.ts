@@ -225,6 +225,19 @@ export class MapHandle extends Handle implements MapState<KeyPart, any> {
     this.changeEntry(cell, key);
   }
 
+  /** Folds a value into an entry; returns true when there was none before. */
+  fold(key: KeyPart, value: any, fold: { first(value: any): any; add(accumulator: any, value: any): any }): boolean {
+    const cell = this.cell();
+    const known = cell?.value.get(key);
+    if (cell === undefined || known === undefined) {
+      this.set(key, fold.first(value));
+      return true;
+    }
+    cell.value.set(key, fold.add(known, value));
+    this.changeEntry(cell, key);
+    return false;
+  }
+
   delete(key: KeyPart): void {
     const cell = this.cell();
     if (!cell?.value.delete(key)) return;
