@@ -38,7 +38,11 @@ export class KeyedAccess {
   }
 
   setTimer(domain: TimerDomain, at: number, namespace: Namespace): void {
-    if (this.dropsTimers) return;
+    if (!this.dropsTimers) this.setOwnTimer(domain, at, namespace);
+  }
+
+  /** A timer by which the operator itself goes on: it is never dropped. */
+  setOwnTimer(domain: TimerDomain, at: number, namespace: Namespace): void {
     const { row, store } = this;
     if (!row.setTimer(domain, at, namespace)) return;
     store.markDirty(row);
