@@ -145,6 +145,11 @@ export interface JobOptions {
   onUserError?: "fail" | "deadLetter";
   /** Event-time grid on which watermarks advance, the same at every parallelism; default 1 s. */
   watermarkStep?: Duration;
+  /**
+   * Lets the job go on from a checkpoint with operators or states that it no longer declares: what they stored is left behind (Flink's
+   * allowNonRestoredState). Default false: such a job is refused. To be taken away again once the job has gone on.
+   */
+  allowSkippedState?: boolean;
   /** Where cold key groups go; default "cooling". */
   statePlacement?: "cooling" | "table" | "segments";
 }

@@ -19,6 +19,7 @@ export function resolveOptions(options: JobOptions): ResolvedJobOptions {
     tolerableCheckpointFailures: checkpoints.tolerableFailures ?? Number.MAX_SAFE_INTEGER,
     onUserError: options.onUserError ?? "deadLetter",
     watermarkStepMs: options.watermarkStep ?? seconds(1),
+    allowSkippedState: options.allowSkippedState ?? false,
     statePlacement: options.statePlacement ?? "cooling",
   };
   checkOptions(resolved);

@@ -270,6 +270,7 @@ describe("options", () => {
       tolerableCheckpointFailures: Number.MAX_SAFE_INTEGER,
       onUserError: "deadLetter",
       watermarkStepMs: 1_000,
+      allowSkippedState: false,
       statePlacement: "cooling",
     });
   });
