@@ -1,4 +1,7 @@
 import type { Sink } from "./connector.ts";
+import { BroadcastStream } from "./broadcast-stream.ts";
+import type { BroadcastSpec } from "./co-functions.ts";
+import { ConnectedStreams } from "./connected-streams.ts";
 import type { OutputTag, ProcessFunction } from "./functions.ts";
 import type { OperatorOptions, OperatorSpec, Partitioning } from "./graph.ts";
 import type { GraphBuilder } from "./graph-builder.ts";
@@ -57,6 +60,17 @@ export class DataStream<out T> {
   /** Records with equal keys go to the same task, in order. */
   keyBy<const K extends Key>(key: (value: T) => K): KeyedStream<T, K> {
     return new KeyedStream(this.#graph, this.#partitioned({ kind: "keyed", key }));
+  }
+
+  /** This stream as the left side and `other` as the right side of one operator. */
+  connect<B>(other: DataStream<B>): ConnectedStreams<T, B> {
+    if (other.#graph !== this.#graph) throw invalid("streams of two jobs cannot be connected", this.#names());
+    return new ConnectedStreams<T, B>(this.#graph, { left: this.#origins, right: other.#origins });
+  }
+
+  /** For `KeyedStream.connect`: every task is given every record, and keeps of them what it wants in these states. */
+  broadcast<const G extends BroadcastSpec>(uid: string, states: G): BroadcastStream<T, G> {
+    return new BroadcastStream<T, G>(this.#graph, this.#origins, uid, states);
   }
 
   /** What the operator just added writes under `tag`. Throws `invalid` when it does not declare the tag. */

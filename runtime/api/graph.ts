@@ -8,6 +8,7 @@ import type { Mode, Sink, Source } from "./connector.ts";
 import type { Duration } from "./duration.ts";
 import type { Key, KeyPart } from "./key.ts";
 import type { StateDeclaration } from "./state.ts";
+import type { BroadcastSpec, CoProcessFunction, KeyedBroadcastProcessFunction, KeyedCoProcessFunction } from "./co-functions.ts";
 import type { Aggregator, KeyedProcessFunction, ProcessFunction, WindowFunction } from "./functions.ts";
 import type { TriggerSpec, WindowAssignerSpec } from "./windows.ts";
 import type { WatermarkSpec } from "./watermarks.ts";
@@ -19,14 +20,16 @@ export type Partitioning =
   /** The records are partitioned by this key already: by the source's own hash of its partition key. */
   | { readonly kind: "assumeKeyed"; readonly key: (value: any) => Key }
   | { readonly kind: "rebalance" }
-  | { readonly kind: "global" };
+  | { readonly kind: "global" }
+  /** Every task is given every record. */
+  | { readonly kind: "broadcast" };
 
 export interface LogicalEdge {
   readonly from: string;
   /** The side output's id; undefined is the main output. */
   readonly tag: string | undefined;
   /** Which input of the receiving operator: 0, or 1 for the right side of a two-input operator. */
-  readonly input: number;
+  readonly input: Side;
   readonly partitioning: Partitioning;
 }
 
@@ -65,6 +68,17 @@ export type OperatorSpec =
   | { readonly kind: "flatMap"; readonly fn: (value: any) => Iterable<any> }
   | { readonly kind: "process"; readonly fn: ProcessFunction<any, any> }
   | { readonly kind: "keyedProcess"; readonly fn: KeyedProcessFunction<any, any, any, any> }
+  | { readonly kind: "coMap"; readonly left: (value: any) => any; readonly right: (value: any) => any }
+  | { readonly kind: "coFlatMap"; readonly left: (value: any) => Iterable<any>; readonly right: (value: any) => Iterable<any> }
+  | { readonly kind: "coProcess"; readonly fn: CoProcessFunction<any, any, any> }
+  | { readonly kind: "keyedCoProcess"; readonly fn: KeyedCoProcessFunction<any, any, any, any, any> }
+  | {
+      readonly kind: "keyedBroadcastProcess";
+      readonly fn: KeyedBroadcastProcessFunction<any, any, any, any, any, any>;
+      /** The uid of the broadcast stream. */
+      readonly broadcast: string;
+      readonly broadcastStates: BroadcastSpec;
+    }
   | { readonly kind: "reduce"; readonly reduce: (a: any, b: any) => any; readonly state: StateDeclaration }
   | {
       readonly kind: "aggregate";
@@ -79,6 +93,22 @@ export type OperatorSpec =
       /** Its input is a stream of changes ({kind, value}) of this mode. */
       readonly changelog?: Mode;
     };
+
+/** The sides of a two-input operator, by the number of its input. */
+export const sides = ["left", "right"] as const;
+export type Side = 0 | 1;
+
+/** True for operators that keep two inputs apart. */
+export function hasTwoInputs({ kind }: Pick<OperatorSpec, "kind">): boolean {
+  return twoInputKinds.has(kind);
+}
+const twoInputKinds: ReadonlySet<OperatorSpec["kind"]> = new Set([
+  "coMap",
+  "coFlatMap",
+  "coProcess",
+  "keyedCoProcess",
+  "keyedBroadcastProcess",
+]);
 
 export interface LogicalNode {
   readonly uid: string;

@@ -11,6 +11,8 @@ export const aggregateState = "accumulator";
 export function statesOf(spec: OperatorSpec): ReadonlyMap<string, StateDeclaration> {
   switch (spec.kind) {
     case "keyedProcess":
+    case "keyedCoProcess":
+    case "keyedBroadcastProcess":
       return new Map(Object.entries((spec.fn.state ?? {}) as Record<string, StateDeclaration>));
     case "reduce":
       return new Map([[reduceState, spec.state]]);
@@ -43,5 +45,14 @@ function contentsState({ contents }: OperatorSpec & { kind: "window" }): StateDe
 
 /** True when the operator keeps state or timers by key. */
 export function isKeyed(spec: OperatorSpec): boolean {
-  return spec.kind === "keyedProcess" || spec.kind === "reduce" || spec.kind === "aggregate" || spec.kind === "window";
+  return keyedKinds.has(spec.kind);
 }
+
+const keyedKinds: ReadonlySet<OperatorSpec["kind"]> = new Set([
+  "keyedProcess",
+  "keyedCoProcess",
+  "keyedBroadcastProcess",
+  "reduce",
+  "aggregate",
+  "window",
+]);

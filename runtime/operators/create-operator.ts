@@ -2,6 +2,9 @@
 import type { OperatorSpec } from "../api/graph.ts";
 import { MillraceError } from "../base/errors.ts";
 import { AggregateOperator } from "./aggregate.ts";
+import { CoProcessOperator } from "./co-process.ts";
+import { CoFlatMapOperator, CoMapOperator } from "./co-stateless.ts";
+import { KeyedCoProcessOperator } from "./keyed-co-process.ts";
 import { KeyedProcessOperator } from "./keyed-process.ts";
 import type { KeyedOperatorHost, Operator } from "./operator.ts";
 import { ProcessOperator } from "./process.ts";
@@ -21,6 +24,14 @@ export function createOperator(spec: OperatorSpec, host: KeyedOperatorHost): Ope
       return new ProcessOperator(host, spec.fn);
     case "keyedProcess":
       return new KeyedProcessOperator(host, spec.fn);
+    case "coMap":
+      return new CoMapOperator(host, spec.left, spec.right);
+    case "coFlatMap":
+      return new CoFlatMapOperator(host, spec.left, spec.right);
+    case "coProcess":
+      return new CoProcessOperator(host, spec.fn);
+    case "keyedCoProcess":
+      return new KeyedCoProcessOperator(host, spec.fn);
     case "reduce":
       return new ReduceOperator(host, spec.reduce);
     case "aggregate":

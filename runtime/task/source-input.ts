@@ -14,6 +14,7 @@ import { messageOf, MillraceError } from "../base/errors.ts";
 import type { Position, ShardId } from "../base/ids.ts";
 import type { ShardProgress, SourceProgress } from "../state/commit.ts";
 import { comparePositions } from "../streaming/position.ts";
+import { isTimestamp } from "../time/timestamp.ts";
 import { type ShardWatermarks, SourceWatermarks, type StoredSourceWatermarks } from "../time/source-watermarks.ts";
 import type { ValveChange } from "../time/watermark-valve.ts";
 import { maxWatermark, minWatermark } from "../time/watermark.ts";
@@ -28,9 +29,6 @@ export interface RecordsInput {
   readonly records: readonly SourceRecord[];
   at: number;
 }
-
-/** The furthest a date can be from the epoch, ms: what lies beyond is no timestamp. */
-const timestampMax = 8.64e15;
 
 interface OpenShard {
   position: Position | "horizon";
@@ -236,8 +234,7 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
     } catch (error) {
       throw new MillraceError("invalid", `no timestamp: ${messageOf(error)}`, { cause: error, context: { operator: this.uid } });
     }
-    if (typeof timestamp === "number" && Number.isInteger(timestamp) && timestamp <= timestampMax && timestamp >= -timestampMax)
-      return timestamp;
+    if (isTimestamp(timestamp)) return timestamp;
     const shown = typeof timestamp === "object" && timestamp !== null ? "an object" : String(timestamp);
     throw new MillraceError("invalid", `no valid timestamp (whole epoch milliseconds within ±8.64e15): ${shown}`, {
       context: { operator: this.uid },

@@ -330,13 +330,29 @@ describe("timers", () => {
     ]);
   });
 
-  test("at times that are not whole milliseconds are the author's error", async () => {
-    const run = await harness(keyed({ output: type<unknown>(), onRecord: ({ n }, ctx) => ctx.timers.eventTime(n as number) }));
-    await run.push("in", { value: event("a", 0, NaN) }, { value: event("a", 0, 0.5) }, { value: event("a", 0, 2 ** 60) });
-    assert.deepEqual(
-      run.deadLetters().map(({ reason }) => /whole epoch milliseconds: (.*) \(operator fn\)/.exec(reason)?.[1]),
-      ["NaN", "0.5", "1152921504606847000"],
-    );
+  test("at times that are none are the author's error, with operator and key; the state is as before", async () => {
+    for (const set of ["eventTime", "processingTime", "cancelEventTime", "cancelProcessingTime"] as const) {
+      const job = keyed({
+        state: { seen: list<number>() },
+        output: type<unknown>(),
+        onRecord({ n }, ctx) {
+          ctx.state.seen.add(n as number);
+          ctx.timers[set](n as number);
+          ctx.emit([...ctx.state.seen.get()]);
+        },
+      });
+      const run = await harness(job);
+      const times = [NaN, 0.5, 8.64e15 + 1, -8.64e15 - 1, Infinity, -Infinity];
+      await run.push("in", ...times.map((n) => ({ value: event(["a", 1n], 0, n) })), { value: event(["a", 1n], 0, 8.64e15) });
+      assert.deepEqual(
+        run.deadLetters().map(({ operator, reason }) => [operator, /whole epoch milliseconds .*: (.*) \(operator fn\)/.exec(reason)?.[1]]),
+        ["NaN", "0.5", "8640000000000001", "-8640000000000001", "Infinity", "-Infinity (before the first watermark?)"].map((shown) => [
+          "fn",
+          `${shown}, key ["a","1n"]`,
+        ]),
+      );
+      assert.deepEqual(run.output("out"), [[8.64e15]]);
+    }
   });
 
   test("may write side outputs", async () => {

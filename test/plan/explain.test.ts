@@ -181,8 +181,8 @@ describe("explainJson", () => {
       states: [{ name: "contents", kind: "value", version: 0 }],
       sideOutputs: ["late"],
       outputs: [
-        { to: "table", input: 0, tag: null, partitioning: "keyed", exchange: 1 },
-        { to: "late", input: 0, tag: "late", partitioning: "forward", exchange: null },
+        { to: "table", side: null, tag: null, partitioning: "keyed", exchange: 1 },
+        { to: "late", side: null, tag: "late", partitioning: "forward", exchange: null },
       ],
       window: {
         assigner: "tumbling",
@@ -206,7 +206,7 @@ describe("explainJson", () => {
       fromStage: "per-minute",
       to: "table",
       toStage: "table",
-      input: 0,
+      side: null,
       tag: null,
       partitioning: "keyed",
     });
