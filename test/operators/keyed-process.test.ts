@@ -345,11 +345,12 @@ describe("timers", () => {
       const times = [NaN, 0.5, 8.64e15 + 1, -8.64e15 - 1, Infinity, -Infinity];
       await run.push("in", ...times.map((n) => ({ value: event(["a", 1n], 0, n) })), { value: event(["a", 1n], 0, 8.64e15) });
       assert.deepEqual(
-        run.deadLetters().map(({ operator, reason }) => [operator, /whole epoch milliseconds .*: (.*) \(operator fn\)/.exec(reason)?.[1]]),
-        ["NaN", "0.5", "8640000000000001", "-8640000000000001", "Infinity", "-Infinity (before the first watermark?)"].map((shown) => [
-          "fn",
-          `${shown}, key ["a","1n"]`,
-        ]),
+        run
+          .deadLetters()
+          .map(({ operator, reason }) => [operator, /whole epoch milliseconds .*: (.*) \(operator fn\)/.exec(reason)?.[1]]),
+        ["NaN", "0.5", "8640000000000001", "-8640000000000001", "Infinity", "-Infinity (before the first watermark?)"].map(
+          (shown) => ["fn", `${shown}, key ["a","1n"]`],
+        ),
       );
       assert.deepEqual(run.output("out"), [[8.64e15]]);
     }
