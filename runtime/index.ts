@@ -12,7 +12,7 @@ export type { CheckpointOptions, JobOptions, OperatorOptions, RecordMeta } from 
 export type { ParameterValues } from "./api/parameters.ts";
 
 // Streams
-export type { DataStream } from "./api/data-stream.ts";
+export type { DataStream, TimestampOptions } from "./api/data-stream.ts";
 export type { SourceStream } from "./api/source-stream.ts";
 export type { Change, ChangelogStream } from "./api/changelog-stream.ts";
 export type { KeyedStream } from "./api/keyed-stream.ts";

@@ -25,7 +25,8 @@ function sourcesWithoutWatermarks(nodes: readonly LogicalNode[]): ReadonlyMap<st
   const silent = new Map<string, ReadonlySet<string>>();
   for (const { uid, spec, inputs } of nodes) {
     const own = spec.kind === "source" && !spec.watermarks ? [uid] : [];
-    silent.set(uid, new Set([...own, ...inputs.flatMap(({ from }) => [...(silent.get(from) ?? [])])]));
+    const before = spec.kind === "assignTimestamps" ? [] : inputs;
+    silent.set(uid, new Set([...own, ...before.flatMap(({ from }) => [...(silent.get(from) ?? [])])]));
   }
   return silent;
 }

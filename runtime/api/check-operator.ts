@@ -6,6 +6,7 @@ import type { WatermarkSpec } from "./watermarks.ts";
 /** Throws `invalid` for an operator that cannot work whatever stands around it. */
 export function checkOperator({ uid, spec }: Pick<LogicalNode, "uid" | "spec">): void {
   if (spec.kind === "source" && spec.watermarks) checkWatermarks(uid, spec.watermarks);
+  if (spec.kind === "assignTimestamps") checkWatermarks(uid, spec.watermarks);
   if (spec.kind === "window") checkWindow(uid, spec);
   if (spec.kind === "sink") checkSink(uid, spec);
 }

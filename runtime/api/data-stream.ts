@@ -9,6 +9,13 @@ import { invalid } from "./invalid.ts";
 import type { Key } from "./key.ts";
 import { KeyedStream } from "./keyed-stream.ts";
 import { outputOf, type Origin } from "./origin.ts";
+import type { WatermarkStrategy } from "./watermarks.ts";
+
+export interface TimestampOptions<T> {
+  /** A record's event time, epoch ms. `before`: the timestamp it comes with; undefined when it has none. */
+  timestamps: (value: T, before: number | undefined) => number;
+  watermarks: WatermarkStrategy<T>;
+}
 
 /**
  * A stream of records to which operators are appended. It is a list of outputs, so a union of streams is no operator.
@@ -48,6 +55,15 @@ export class DataStream<out T> {
   /** A function that may look at time and write side outputs, but has no state: that needs `keyBy`. */
   process<R>(uid: string, fn: ProcessFunction<T, R>): DataStream<R> {
     return this.#append(uid, { kind: "process", fn }, fn.sideOutputs);
+  }
+
+  /**
+   * Gives records a timestamp and the stream a watermark of its own; those it had so far end here (Flink's
+   * assignTimestampsAndWatermarks on a stream). One generator per task, over all that comes in.
+   */
+  assignTimestamps(uid: string, options: TimestampOptions<T>): DataStream<T> {
+    const { timestamps, watermarks } = options;
+    return this.#append(uid, { kind: "assignTimestamps", timestamps, watermarks: watermarks.spec });
   }
 
   /** All records of these streams, in no promised order among them. No operator. */

@@ -66,6 +66,11 @@ export type OperatorSpec =
   | { readonly kind: "map"; readonly fn: (value: any) => any }
   | { readonly kind: "filter"; readonly keep: (value: any) => boolean }
   | { readonly kind: "flatMap"; readonly fn: (value: any) => Iterable<any> }
+  | {
+      readonly kind: "assignTimestamps";
+      readonly timestamps: (value: any, timestamp: number | undefined) => number;
+      readonly watermarks: WatermarkSpec;
+    }
   | { readonly kind: "process"; readonly fn: ProcessFunction<any, any> }
   | { readonly kind: "keyedProcess"; readonly fn: KeyedProcessFunction<any, any, any, any> }
   | { readonly kind: "coMap"; readonly left: (value: any) => any; readonly right: (value: any) => any }

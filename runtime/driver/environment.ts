@@ -256,8 +256,10 @@ export class Environment {
     if (!task.ended) {
       task.begin(this.ports.clock.now(), guarded);
       await this.drain(opened);
+      const before = task.taken;
       const status = bell.kind === "poke" ? await this.readInputs(opened) : await this.feedBell(opened, bell);
       if (status === "newer") return this.again();
+      if (bell.kind === "poke" && task.taken === before) await this.decideIdleOperators(opened);
       await this.answerRequests(opened);
       await this.settle(opened);
       await Promise.all(opened.unfinished);
@@ -499,6 +501,12 @@ export class Environment {
     const barrier: Barrier = { checkpoint: request.version, savepoint, declined: false };
     task.trigger(barrier);
     await this.commit(opened);
+  }
+
+  /** A poke found nothing to read (L13). */
+  private async decideIdleOperators(opened: Cached): Promise<void> {
+    opened.task.decideIdleOperators();
+    await this.drain(opened);
   }
 
   /** Ends the turn: what was gathered is committed; a task whose inputs have ended ends. */

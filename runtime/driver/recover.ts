@@ -203,15 +203,22 @@ async function withChildren(sources: Progress["sources"], plan: TaskPlan, ports:
 }
 
 /** Where operators' time stood: the lowest over the tasks that had them; their channels are new. */
-function valvesOf(acks: readonly Acknowledgement[]): Map<string, StoredValve> {
+function valvesOf(acks: readonly Pick<Acknowledgement, "valves">[]): Map<string, StoredValve> {
   const valves = new Map<string, StoredValve>();
   for (const ack of acks)
     for (const [uid, valve] of ack.valves as ReadonlyMap<string, StoredValve>) {
       const known = valves.get(uid);
       const at = Math.min(loadWatermark(valve.watermark), known === undefined ? Infinity : loadWatermark(known.watermark));
-      valves.set(uid, { watermark: storeWatermark(at), inputs: undefined });
+      const assigner = slowest(known?.assigner, valve.assigner);
+      valves.set(uid, { watermark: storeWatermark(at), inputs: undefined, ...(assigner && { assigner }) });
     }
   return valves;
+}
+
+/** Event time that was made in several tasks goes on where the slowest of them stood. */
+function slowest(a: StoredValve["assigner"], b: StoredValve["assigner"]): StoredValve["assigner"] {
+  if (a === undefined || b === undefined) return a ?? b;
+  return loadWatermark(b.watermark) < loadWatermark(a.watermark) ? b : a;
 }
 
 /** The parts of several indexes that a task takes over. Versions start anew: no entry of its own journal is older. */
@@ -289,6 +296,7 @@ function childProgress(plan: TaskPlan, heads: readonly Commit[]): Progress {
   const watermarks = times.length === 0 ? undefined : childWatermarks(shard, Math.min(...times), now);
   const progress = emptyProgress({
     sources: new Map([[source, { shards: new Map([[shard, { position: "horizon", ended: false, parents }]]), watermarks }]]),
+    valves: valvesOf(heads.map((head) => head.progress)),
     lastCheckpoint: Math.max(0, ...heads.map((head) => head.progress.alignment.last)),
     now,
     versionOffset: plan.safeguards.holds("L5") ? Math.max(0, ...heads.map((head) => head.progress.versionOffset + head.seq)) : 0,

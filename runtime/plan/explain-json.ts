@@ -35,6 +35,8 @@ export interface ExplainedOperator {
   readonly source?: ExplainedSource;
   readonly sink?: ExplainedSink;
   readonly window?: ExplainedWindow;
+  /** Of `assignTimestamps`. */
+  readonly watermarks?: ExplainedWatermarks;
 }
 export interface ExplainedEdge {
   readonly to: string;
@@ -132,7 +134,7 @@ function explainOperator({ node, states, outputs }: OperatorPlan, graph: JobGrap
   return { uid, kind: spec.kind, states, sideOutputs, outputs: edges, ...particularsOf(spec) };
 }
 
-function particularsOf(spec: OperatorSpec): Pick<ExplainedOperator, "source" | "sink" | "window"> {
+function particularsOf(spec: OperatorSpec): Pick<ExplainedOperator, "source" | "sink" | "window" | "watermarks"> {
   switch (spec.kind) {
     case "source":
       return { source: explainSource(spec) };
@@ -142,6 +144,8 @@ function particularsOf(spec: OperatorSpec): Pick<ExplainedOperator, "source" | "
     }
     case "window":
       return { window: explainWindow(spec) };
+    case "assignTimestamps":
+      return { watermarks: explainWatermarks(spec.watermarks) };
     default:
       return {};
   }

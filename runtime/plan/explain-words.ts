@@ -4,7 +4,7 @@ import type { ExplainedOperator, ExplainedSink, ExplainedSource, ExplainedWaterm
 
 /** What stands beside the operator, and on the lines below it. */
 export function describeOperator(operator: ExplainedOperator): { readonly words: string; readonly more: readonly string[] } {
-  const { source, sink, window, states } = operator;
+  const { source, sink, window, states, watermarks } = operator;
   const kept = states.map(({ name, kind, version }) => `${name} (${kind}${version === 0 ? "" : ` v${version}`})`);
   const more = kept.length === 0 ? [] : [`keeps ${kept.join(", ")}`];
   if (source)
@@ -14,7 +14,7 @@ export function describeOperator(operator: ExplainedOperator): { readonly words:
     };
   if (sink) return { words: describeSink(sink), more: [...describeOptions(sink), ...more] };
   if (window) return { words: describeWindow(window), more: [...describeLateness(window), ...more] };
-  return { words: "", more };
+  return { words: watermarks ? describeWatermarks(watermarks) : "", more };
 }
 
 /** Where the method is not called as the kind. */

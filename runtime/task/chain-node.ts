@@ -61,7 +61,7 @@ export class ChainNode implements KeyedOperatorHost {
   valve: WatermarkValve | TwoInputValve | undefined;
   current = minWatermark;
   private operator: Operator | undefined;
-  private readonly shared: TaskShared;
+  protected readonly shared: TaskShared;
   private waiting: Waiting[] = [];
 
   constructor(uid: string, output: NodeOutput, state: NodeState | undefined, shared: TaskShared) {
@@ -142,7 +142,7 @@ export class ChainNode implements KeyedOperatorHost {
     if (status === "idle") this.passStatus(false);
   }
 
-  private passStatus(active: boolean): void {
+  protected passStatus(active: boolean): void {
     if (this.waiting.length > 0) this.waiting.push({ kind: "status", active });
     else this.output.status(active);
   }

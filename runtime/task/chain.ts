@@ -16,6 +16,7 @@ import type { ChannelWriter } from "../streaming/channel-writer.ts";
 import { fullRange } from "../streaming/hash-range.ts";
 import { KeyRouter } from "../streaming/router.ts";
 import { TimerQueue } from "../time/timer-queue.ts";
+import { AssignerNode } from "./assigner-node.ts";
 import { ChainNode, type NodeState, type TaskShared } from "./chain-node.ts";
 import { ChainedEdge, ExchangeEdge, NodeOutput, type Spread } from "./node-output.ts";
 import type { TaskPlan } from "./task-plan.ts";
@@ -101,9 +102,15 @@ class ChainBuilder {
     const output = new NodeOutput();
     this.outputs.set(uid, output);
     if (spec.kind === "source") return;
+    if (spec.kind === "assignTimestamps") return this.addAssigner(uid, output, spec);
     const node = new ChainNode(uid, output, isKeyed(spec) ? this.createState(uid, spec, operator) : undefined, this.parts.shared);
     node.run(spec.kind === "sink" ? this.createSink(uid, spec) : createOperator(spec, node));
     this.byUid.set(uid, node);
+  }
+
+  private addAssigner(uid: string, output: NodeOutput, spec: OperatorSpec & { kind: "assignTimestamps" }): void {
+    const { plan, shared } = this.parts;
+    this.byUid.set(uid, new AssignerNode(uid, output, shared, spec, plan.job.options.watermarkStepMs));
   }
 
   private createState(uid: string, spec: OperatorSpec, operator: OperatorPlan): NodeState {

@@ -14,8 +14,8 @@ import { messageOf, MillraceError } from "../base/errors.ts";
 import type { Position, ShardId } from "../base/ids.ts";
 import type { ShardProgress, SourceProgress } from "../state/commit.ts";
 import { comparePositions } from "../streaming/position.ts";
-import { isTimestamp } from "../time/timestamp.ts";
 import { type ShardWatermarks, SourceWatermarks, type StoredSourceWatermarks } from "../time/source-watermarks.ts";
+import { isTimestamp, notATimestamp } from "../time/timestamp.ts";
 import type { ValveChange } from "../time/watermark-valve.ts";
 import { maxWatermark, minWatermark } from "../time/watermark.ts";
 import { blame } from "./blame.ts";
@@ -235,10 +235,7 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
       throw new MillraceError("invalid", `no timestamp: ${messageOf(error)}`, { cause: error, context: { operator: this.uid } });
     }
     if (isTimestamp(timestamp)) return timestamp;
-    const shown = typeof timestamp === "object" && timestamp !== null ? "an object" : String(timestamp);
-    throw new MillraceError("invalid", `no valid timestamp (whole epoch milliseconds within ±8.64e15): ${shown}`, {
-      context: { operator: this.uid },
-    });
+    throw notATimestamp(timestamp, this.uid);
   }
 
   private get current(): SourceRecord {

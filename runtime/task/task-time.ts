@@ -7,6 +7,8 @@ import { stageOf, upstreamOf } from "../streaming/channel.ts";
 import { loadWatermark, minWatermark, storeWatermark, type StoredWatermark } from "../time/watermark.ts";
 import { type SideStatus, TwoInputValve } from "../time/two-input-valve.ts";
 import { type InputStatus, WatermarkValve } from "../time/watermark-valve.ts";
+import type { StoredSourceWatermarks } from "../time/source-watermarks.ts";
+import { AssignerNode } from "./assigner-node.ts";
 import type { Chain, NodeInput } from "./chain.ts";
 import type { ChainNode } from "./chain-node.ts";
 import type { ChannelInput } from "./channel-input.ts";
@@ -28,6 +30,8 @@ export interface StoredValve {
   readonly inputs: StoredInputs | undefined;
   /** In the place of `inputs`, of an operator that keeps two inputs apart. */
   readonly sides?: readonly [StoredSide, StoredSide];
+  /** Of an operator that makes event time: where its own stands. */
+  readonly assigner?: StoredSourceWatermarks;
 }
 
 interface Timed {
@@ -42,11 +46,12 @@ export function createValves(task: Timed, progress: Progress): void {
   for (const node of task.chain.nodes) {
     const inputs = [...(task.chain.chainedInputs.get(node.uid) ?? []), ...channelInputs(task, node, progress.channels.keys())];
     const stored = progress.valves.get(node.uid) as StoredValve | undefined;
+    if (node instanceof AssignerNode) node.begin(stored?.assigner);
     const fromChannels = task.plan.job.exchanges.some((exchange) => exchange.to === node.uid);
     if (inputs.length < 2 && !fromChannels) continue;
     const { spec } = task.plan.job.operators.get(node.uid)!.node;
     node.valve = hasTwoInputs(spec) ? restoreTwoInputValve(stored, inputs) : restoreValve(stored, inputs);
-    node.current = node.valve.watermark;
+    if (!(node instanceof AssignerNode)) node.current = node.valve.watermark;
   }
 }
 
@@ -104,7 +109,8 @@ export function restoreWatermarks(task: Timed, progress: Progress): void {
     const upstream = task.plan.job.operators.get(node.uid)?.node.inputs.find(({ from }) => at.has(from))?.from;
     const stored = progress.valves.get(node.uid) as StoredValve | undefined;
     const floor = stored === undefined ? minWatermark : loadWatermark(stored.watermark);
-    if (node.valve === undefined && upstream !== undefined) node.current = Math.max(floor, at.get(upstream) ?? minWatermark);
+    if (node.valve === undefined && upstream !== undefined && !(node instanceof AssignerNode))
+      node.current = Math.max(floor, at.get(upstream) ?? minWatermark);
     at.set(node.uid, node.current);
   }
 }
@@ -115,11 +121,19 @@ export function restoreWatermarks(task: Timed, progress: Progress): void {
  */
 export function valveProgress(chain: Chain): Map<string, StoredValve> {
   const valves = new Map<string, StoredValve>();
-  for (const { uid, valve, state, current } of chain.nodes) {
-    if (valve !== undefined) valves.set(uid, storedValve(valve));
+  for (const node of chain.nodes) {
+    const { uid, valve, state, current } = node;
+    if (node instanceof AssignerNode) valves.set(uid, assignerProgress(node));
+    else if (valve !== undefined) valves.set(uid, storedValve(valve));
     else if (state !== undefined) valves.set(uid, { watermark: storeWatermark(current), inputs: undefined });
   }
   return valves;
+}
+
+function assignerProgress(node: AssignerNode): StoredValve {
+  const { valve } = node;
+  const before = valve === undefined ? { watermark: storeWatermark(minWatermark), inputs: undefined } : storedValve(valve);
+  return { ...before, assigner: node.snapshotTime() };
 }
 
 function storedValve(valve: WatermarkValve | TwoInputValve): StoredValve {

@@ -25,6 +25,7 @@ import { type Barrier, type Element, readElement, type Successor } from "../stre
 import type { Frame } from "../streaming/frame.ts";
 import type { ValveChange } from "../time/watermark-valve.ts";
 import { maxWatermark, minWatermark } from "../time/watermark.ts";
+import { AssignerNode } from "./assigner-node.ts";
 import { buildChain, type Chain } from "./chain.ts";
 import { blame } from "./blame.ts";
 import { ChannelInput, type FramesInput } from "./channel-input.ts";
@@ -183,7 +184,11 @@ export class Task implements TaskShared, UnitKeeper {
    */
   private announceTime(): void {
     this.announced = true;
-    for (const { output, valve, current } of this.chain.nodes) if (valve !== undefined) this.announce(output, current, false);
+    for (const node of this.chain.nodes) {
+      const { output, valve, current } = node;
+      if (node instanceof AssignerNode) this.announce(output, current, node.idle);
+      else if (valve !== undefined) this.announce(output, current, false);
+    }
     for (const [uid, source] of this.sources)
       this.announce(this.chain.sourceOutputs.get(uid) as NodeOutput, source.time, source.idle);
   }
@@ -428,6 +433,11 @@ export class Task implements TaskShared, UnitKeeper {
     this.applyChange(change, this.chain.sourceOutputs.get(source) as NodeOutput);
   }
 
+  /** There was nothing to read: operators that make event time may be idle. */
+  decideIdleOperators(): void {
+    for (const node of this.chain.nodes) if (node instanceof AssignerNode && node.decideIdle()) this.moved = true;
+  }
+
   private applyChange(change: ValveChange | undefined, output: NodeOutput): void {
     if (change === undefined) return;
     if (change.status === "active") output.status(true);
@@ -547,6 +557,7 @@ export class Task implements TaskShared, UnitKeeper {
     let at = Infinity;
     for (const store of this.chain.stores) at = Math.min(at, store.earliestTimer("processingTime"));
     for (const source of this.sources.values()) at = Math.min(at, source.nextIdleCheck() ?? Infinity);
+    for (const node of this.chain.nodes) if (node instanceof AssignerNode) at = Math.min(at, node.nextIdleCheck() ?? Infinity);
     return at;
   }
 

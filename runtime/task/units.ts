@@ -37,6 +37,7 @@ export class Units {
   private readonly keeper: UnitKeeper;
   private readonly failOnUserError: boolean;
   private open: UnitOrigin | undefined;
+  private readonly following: (() => void)[] = [];
 
   constructor(activity: Activity, keeper: UnitKeeper, failOnUserError: boolean) {
     this.activity = activity;
@@ -52,6 +53,16 @@ export class Units {
   timer(timer: Omit<UnitOrigin & { kind: "timer" }, "kind">, work: () => void): void {
     if (!this.guarded || this.open !== undefined) return work();
     this.guard({ kind: "timer", ...timer }, work);
+  }
+
+  /** Does this once the open unit is closed, whatever becomes of it; at once when none is open. */
+  afterwards(work: () => void): void {
+    if (this.open === undefined) work();
+    else this.following.push(work);
+  }
+
+  private follow(): void {
+    for (let next = this.following.shift(); next !== undefined; next = this.following.shift()) next();
   }
 
   /** Runs the work of one input record. */
@@ -90,11 +101,12 @@ export class Units {
       this.open = undefined;
       this.keeper.takeBack();
       this.keeper.deadLetter(origin, error);
-      return;
+      return this.follow();
     }
     if (waiting) return;
     this.open = undefined;
     this.keeper.forget();
+    this.follow();
   }
 
   private mayDrop(error: unknown): error is MillraceError {

@@ -58,7 +58,7 @@ function readNode(node: LogicalNode, spec: SourceSpec, source: HarnessSource, st
   const read: SourceSpec = {
     kind: "source",
     source: { ...spec.source, bounded: false, decode: (record, target) => target.accept((record as HarnessRecord).value()) },
-    timestamps: (value, meta) => timestampOf(spec, source, value, meta),
+    timestamps: (value: unknown, meta: RecordMeta) => timestampOf(spec, source, value, meta),
     watermarks: spec.watermarks && steered(spec.watermarks, stepMs),
   };
   const keep = (value: unknown) => !(value instanceof SteeredWatermark);

@@ -8,7 +8,8 @@
  * The grid, idleness and the rule that watermarks never go back are the caller's (source-watermarks.ts).
  */
 import type { WatermarkGenerator, WatermarkSpec } from "../api/watermarks.ts";
-import { loadWatermark, minWatermark, storeWatermark, type StoredWatermark } from "./watermark.ts";
+import { MillraceError } from "../base/errors.ts";
+import { loadWatermark, maxWatermark, minWatermark, storeWatermark, type StoredWatermark } from "./watermark.ts";
 
 /** The generator of one shard. */
 export interface ShardGenerator {
@@ -60,7 +61,10 @@ class CustomGenerator implements ShardGenerator {
   }
 
   onRecord(value: unknown, timestamp: number): number {
-    return this.#generator.onRecord(this.#state, value, timestamp) ?? minWatermark;
+    const watermark: unknown = this.#generator.onRecord(this.#state, value, timestamp);
+    if (watermark === undefined) return minWatermark;
+    if (typeof watermark === "number" && watermark < maxWatermark) return watermark;
+    throw new MillraceError("user", `a watermark generator answers epoch milliseconds or undefined: ${String(watermark)}`);
   }
 
   snapshot(): unknown {

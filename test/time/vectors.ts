@@ -10,7 +10,7 @@ export interface Vector {
 
 /** The vectors of one driver in test/vectors/<file>.json; throws when there are none, so that none is passed over in silence. */
 export function vectorsOf(file: "watermarks" | "windows", driver: string): Vector[] {
-  const { vectors } = JSON.parse(readFileSync(new URL(`../vectors/${file}.json`, import.meta.url), "utf8")) as {
+  const { vectors } = JSON.parse(readFileSync(new URL(`../vectors/data/${file}.json`, import.meta.url), "utf8")) as {
     vectors: Vector[];
   };
   const found = vectors.filter((vector) => vector.config.driver === driver);
