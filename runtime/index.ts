@@ -38,6 +38,7 @@ export type {
   KeyedContext,
   KeyedProcessFunction,
   OutputTag,
+  ProcessContext,
   ProcessFunction,
   Receives,
   Schema,
@@ -57,8 +58,16 @@ export type {
 export { average, combine, count, max, min, sum } from "./api/aggregators.ts";
 
 // State
-export { list, map, value } from "./api/state.ts";
+export { aggregating, list, map, reducing, value } from "./api/state.ts";
+export { evenSplitList, unionList } from "./api/operator-scoped-state.ts";
 export type {
+  OperatorStateDescriptor,
+  OperatorStateOptions,
+  OperatorStates,
+  OperatorStateSpec,
+} from "./api/operator-scoped-state.ts";
+export type {
+  FoldingState,
   ListState,
   MapState,
   ReadonlyMapState,

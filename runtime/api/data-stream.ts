@@ -7,7 +7,8 @@ import type { OperatorOptions, OperatorSpec, Partitioning } from "./graph.ts";
 import type { GraphBuilder } from "./graph-builder.ts";
 import { invalid } from "./invalid.ts";
 import type { Key } from "./key.ts";
-import { KeyedStream } from "./keyed-stream.ts";
+import { KeyedStream, type None } from "./keyed-stream.ts";
+import type { OperatorStateSpec } from "./operator-scoped-state.ts";
 import { outputOf, type Origin } from "./origin.ts";
 import type { WatermarkStrategy } from "./watermarks.ts";
 
@@ -52,8 +53,11 @@ export class DataStream<out T> {
     return this.#append(uid, { kind: "flatMap", fn });
   }
 
-  /** A function that may look at time and write side outputs, but has no state: that needs `keyBy`. */
-  process<R>(uid: string, fn: ProcessFunction<T, R>): DataStream<R> {
+  /**
+   * A function that may look at time and write side outputs. Its state is that of its task (`operatorState`); state by key needs
+   * `keyBy`.
+   */
+  process<R, const S extends OperatorStateSpec = None>(uid: string, fn: ProcessFunction<T, R, S>): DataStream<R> {
     return this.#append(uid, { kind: "process", fn }, fn.sideOutputs);
   }
 

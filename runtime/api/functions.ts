@@ -1,4 +1,5 @@
 /** The functions an author hands over, and what their handlers are given. */
+import type { OperatorStates, OperatorStateSpec } from "./operator-scoped-state.ts";
 import type { States, StateSpec } from "./state.ts";
 import type { Window } from "./windows.ts";
 
@@ -81,8 +82,14 @@ export interface Declares<R> {
   readonly output: Type<R>;
   readonly sideOutputs?: readonly OutputTag<any>[];
 }
-export interface ProcessFunction<T, R> extends Declares<R> {
-  onRecord(value: T, ctx: Context<R>): void;
+/** What a process function without keys is given: state of its task. */
+export interface ProcessContext<R, S extends OperatorStateSpec> extends Context<R> {
+  readonly operatorState: OperatorStates<S>;
+}
+export interface ProcessFunction<T, R, S extends OperatorStateSpec = {}> extends Declares<R> {
+  /** Kept by each task, and dealt out anew at another number of tasks: `evenSplitList`, `unionList`. */
+  readonly operatorState?: S;
+  onRecord(value: T, ctx: ProcessContext<R, S>): void;
 }
 export interface KeyedProcessFunction<K, T, R, S extends StateSpec> extends Declares<R> {
   /** Named when the function is written apart from its stream. */

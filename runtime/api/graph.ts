@@ -71,7 +71,7 @@ export type OperatorSpec =
       readonly timestamps: (value: any, timestamp: number | undefined) => number;
       readonly watermarks: WatermarkSpec;
     }
-  | { readonly kind: "process"; readonly fn: ProcessFunction<any, any> }
+  | { readonly kind: "process"; readonly fn: ProcessFunction<any, any, any> }
   | { readonly kind: "keyedProcess"; readonly fn: KeyedProcessFunction<any, any, any, any> }
   | { readonly kind: "coMap"; readonly left: (value: any) => any; readonly right: (value: any) => any }
   | { readonly kind: "coFlatMap"; readonly left: (value: any) => Iterable<any>; readonly right: (value: any) => Iterable<any> }

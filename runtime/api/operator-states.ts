@@ -1,5 +1,6 @@
 /** Which states each kind of operator keeps, by stored name: read by the plan (schemas) and by the operators (slots). */
 import type { OperatorSpec } from "./graph.ts";
+import { broadcastStates } from "./operator-scoped-state.ts";
 import type { StateDeclaration } from "./state.ts";
 
 /** Names that the window operator stores beside the author's own, which carry a prefix. */
@@ -23,6 +24,23 @@ export function statesOf(spec: OperatorSpec): ReadonlyMap<string, StateDeclarati
     default:
       return new Map();
   }
+}
+
+/** The declared states of an operator that belong to its tasks, not to keys; in a fixed order as well. */
+export function operatorStatesOf(spec: OperatorSpec): ReadonlyMap<string, StateDeclaration> {
+  if (spec.kind === "keyedBroadcastProcess") return broadcastStates(spec.broadcastStates, broadcastPrefix(spec));
+  if (spec.kind === "process") return new Map(Object.entries((spec.fn.operatorState ?? {}) as Record<string, StateDeclaration>));
+  return new Map();
+}
+
+/** The states of a broadcast are stored under its uid. */
+export function broadcastPrefix({ broadcast }: OperatorSpec & { kind: "keyedBroadcastProcess" }): string {
+  return `${broadcast}.`;
+}
+
+/** All that an operator stores: keyed state, then what belongs to its tasks. Names of the two may be the same, kinds are not. */
+export function allStatesOf(spec: OperatorSpec): readonly (readonly [name: string, declaration: StateDeclaration])[] {
+  return [...statesOf(spec), ...operatorStatesOf(spec)];
 }
 
 function windowStatesOf(spec: OperatorSpec & { kind: "window" }): Map<string, StateDeclaration> {

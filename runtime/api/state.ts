@@ -1,7 +1,9 @@
 /**
  * Keyed state as an author declares and uses it: declared as data beside the handlers, always that of the current key.
  */
+import type { Aggregator } from "./functions.ts";
 import type { KeyPart } from "./key.ts";
+import type { Redistribution } from "./operator-scoped-state.ts";
 
 declare const brand: unique symbol;
 
@@ -12,16 +14,28 @@ export interface StateOptions<T> {
   migrate?: (old: unknown, from: number) => T;
 }
 
-export type StateKind = "value" | "list" | "map";
+export type StateKind = "value" | "list" | "map" | "reducing" | "aggregating" | Redistribution;
+
+/** How values become one: what reducing and aggregating state keep is the accumulator. */
+export interface Fold {
+  first(value: any): any;
+  add(accumulator: any, value: any): any;
+  result(accumulator: any): any;
+  /** Two accumulators become one, as windows merge; undefined where an aggregator does not say how. */
+  readonly merge?: ((a: any, b: any) => any) | undefined;
+}
 
 /** What the engine knows of a declared state. */
 export interface StateDeclaration {
   readonly kind: StateKind;
   readonly version: number;
   readonly migrate?: ((old: any, from: number) => any) | undefined;
+  /** Of reducing and aggregating state. */
+  readonly fold?: Fold | undefined;
 }
 
 export interface StateDescriptor<out H> extends StateDeclaration {
+  readonly kind: Exclude<StateKind, Redistribution>;
   readonly [brand]?: () => H;
 }
 export type StateSpec = Readonly<Record<string, StateDescriptor<unknown>>>;
@@ -52,8 +66,14 @@ export interface MapState<K, V> extends ReadonlyMapState<K, V> {
   delete(key: K): void;
   clear(): void;
 }
+/** Values go in one by one, one result comes out; undefined before the first (Flink's ReducingState and AggregatingState). */
+export interface FoldingState<I, O> {
+  get(): O | undefined;
+  add(value: I): void;
+  clear(): void;
+}
 
-function declare(kind: StateKind, options: StateOptions<any> | undefined): StateDeclaration {
+function declare(kind: StateDescriptor<any>["kind"], options: StateOptions<any> | undefined): StateDescriptor<any> {
   return { kind, version: options?.version ?? 0, migrate: options?.migrate };
 }
 
@@ -68,4 +88,39 @@ export function list<T>(options?: StateOptions<T>): StateDescriptor<ListState<T>
 /** A map per key; a change costs its entry. `version` and `migrate` are of the values. */
 export function map<K extends KeyPart, V>(options?: StateOptions<V>): StateDescriptor<MapState<K, V>> {
   return declare("map", options);
+}
+/** All values that were added, reduced to one. */
+export function reducing<T>(reduce: (a: T, b: T) => T, options?: StateOptions<T>): StateDescriptor<FoldingState<T, T>> {
+  return { ...declare("reducing", options), fold: reduceFold(reduce) };
+}
+/**
+ * All values that were added, aggregated; what is kept is the accumulator. `version` and `migrate` are of its shape: the aggregator's
+ * own unless the options say otherwise.
+ */
+export function aggregating<T, A, R>(
+  aggregator: Aggregator<T, A, R>,
+  options?: StateOptions<A>,
+): StateDescriptor<FoldingState<T, R>> {
+  const { version, migrate } = aggregator;
+  const shape = options?.version === undefined && options?.migrate === undefined ? { version, migrate } : options;
+  const own = { ...options, version: shape.version ?? 0, migrate: shape.migrate?.bind(aggregator) } as StateOptions<A>;
+  return { ...declare("aggregating", own), fold: aggregateFold(aggregator) };
+}
+
+/** Whether two contents of the state can become one, as merging windows need it: Flink's list, reducing and aggregating state can. */
+export function isMergeable({ kind, fold }: StateDeclaration): boolean {
+  return kind === "list" || fold?.merge !== undefined;
+}
+
+export function reduceFold(reduce: (a: any, b: any) => any): Fold {
+  return { first: (value) => value, add: reduce, merge: reduce, result: (value) => value };
+}
+
+export function aggregateFold(aggregator: Aggregator<any, any, any>): Fold {
+  return {
+    first: (value) => aggregator.add(aggregator.create(), value),
+    add: (accumulator, value) => aggregator.add(accumulator, value),
+    result: (accumulator) => aggregator.result(accumulator),
+    merge: aggregator.merge?.bind(aggregator),
+  };
 }

@@ -23,8 +23,9 @@ import type { JobRecord } from "../snapshots/job-record.ts";
 import { missingObject, loadCommit } from "./journal-entry.ts";
 import { beginSources } from "./restored-sources.ts";
 import { isPast } from "./shard-lineage.ts";
-import { rootChannels } from "./topology.ts";
-import { shardOf } from "../task/source-task.ts";
+import { rootChannels, rootTasks } from "./topology.ts";
+import { shardOf, stageOfTask } from "../task/source-task.ts";
+import { operatorStatesIn, takeOperatorState } from "./take-operator-state.ts";
 
 /** A task at the head of its journal. */
 export interface Recovered {
@@ -174,8 +175,12 @@ function freshProgress(plan: TaskPlan, record: JobRecord): Progress {
 }
 
 async function startFromManifest(plan: TaskPlan, record: JobRecord, manifest: Manifest, ports: Ports): Promise<TaskStart> {
-  const acks = manifest.tasks.filter((ack) => ack.index !== undefined && rangesOverlap(ack.range, plan.range));
-  const indexes = await Promise.all(acks.map(async (ack) => readIndex(await readRange(ack.index as BlobRange, ports))));
+  const stored = await readIndexes(plan, manifest.tasks, ports);
+  const keyed = stored.filter(({ ack }) => rangesOverlap(ack.range, plan.range));
+  const index = joinIndexes(
+    plan,
+    keyed.map((part) => part.index),
+  );
   const sources = beginSources(plan, record, manifest.tasks);
   const progress = emptyProgress({
     channels: rootChannels(plan.job, record, plan.task),
@@ -184,7 +189,33 @@ async function startFromManifest(plan: TaskPlan, record: JobRecord, manifest: Ma
     valves: valvesOf(manifest.tasks),
     now: Math.max(0, ...manifest.tasks.map((ack) => ack.now)),
   });
-  return { index: joinIndexes(plan, indexes), held: [], progress };
+  const before = stored.map((part) => ({ task: part.ack.task, index: part.index }));
+  const shares = takeOperatorState(
+    plan,
+    before,
+    (uid) => ({
+      before: manifest.tasks.filter(({ stage }) => stage === plan.stage.id).map(({ task }) => task),
+      now: tasksOf(plan, record, uid),
+    }),
+    index,
+  );
+  return { index, held: [], progress, shares };
+}
+
+/** The indexes that the task takes something over of: of state outside keys, all tasks' that have any. */
+async function readIndexes(plan: TaskPlan, acks: readonly Acknowledgement[], ports: Ports) {
+  const all = plan.stage.operators.some((uid) => operatorStatesIn(plan, uid).size > 0);
+  const wanted = acks.filter((ack) => ack.index !== undefined && (all || rangesOverlap(ack.range, plan.range)));
+  return Promise.all(
+    wanted.map(async (ack) => ({ ack, index: await readIndex(await readRange(ack.index as BlobRange, ports)) })),
+  );
+}
+
+/** The tasks with which the generation begins and in which the operator runs. */
+function tasksOf(plan: TaskPlan, record: JobRecord, uid: string): TaskId[] {
+  const topology = record.topology.find(({ stage }) => stage === plan.stage.id);
+  const tasks = topology === undefined ? [] : rootTasks(topology).map(({ task }) => task);
+  return tasks.filter((task) => stageOfTask(plan.job, task).operators.includes(uid));
 }
 
 /** Adds to the single task's shards those that follow them: a parent that had ended in the checkpoint names them no more. */
@@ -273,16 +304,18 @@ async function startOfChild(plan: TaskPlan, parents: readonly TaskId[], ports: P
     heads.push(head);
   }
   const bases = await Promise.all(
-    heads.map((head) => (head.base === undefined ? { index: emptyIndex() } : readBase(head.base, ports))),
+    heads.map(async (head) => ({
+      task: head.task,
+      index: head.base === undefined ? emptyIndex() : (await readBase(head.base, ports)).index,
+    })),
   );
-  return {
-    index: joinIndexes(
-      plan,
-      bases.map(({ index }) => index),
-    ),
-    held: [],
-    progress: childProgress(plan, heads),
-  };
+  const index = joinIndexes(
+    plan,
+    bases.map((base) => base.index),
+  );
+  const successors = heads[0]?.progress.successors.map(({ task }) => task) ?? [];
+  const shares = takeOperatorState(plan, bases, () => ({ before: parents, now: successors }), index);
+  return { index, held: [], progress: childProgress(plan, heads), shares };
 }
 
 function childProgress(plan: TaskPlan, heads: readonly Commit[]): Progress {

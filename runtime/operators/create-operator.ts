@@ -4,6 +4,7 @@ import { MillraceError } from "../base/errors.ts";
 import { AggregateOperator } from "./aggregate.ts";
 import { CoProcessOperator } from "./co-process.ts";
 import { CoFlatMapOperator, CoMapOperator } from "./co-stateless.ts";
+import { KeyedBroadcastProcessOperator } from "./keyed-broadcast-process.ts";
 import { KeyedCoProcessOperator } from "./keyed-co-process.ts";
 import { KeyedProcessOperator } from "./keyed-process.ts";
 import type { KeyedOperatorHost, Operator } from "./operator.ts";
@@ -32,6 +33,8 @@ export function createOperator(spec: OperatorSpec, host: KeyedOperatorHost): Ope
       return new CoProcessOperator(host, spec.fn);
     case "keyedCoProcess":
       return new KeyedCoProcessOperator(host, spec.fn);
+    case "keyedBroadcastProcess":
+      return new KeyedBroadcastProcessOperator(host, spec);
     case "reduce":
       return new ReduceOperator(host, spec.reduce);
     case "aggregate":

@@ -6,6 +6,7 @@
  * O3 The host has set the current key before `onRecord` and `onTimer` of a keyed operator.
  */
 import type { KeyedAccess } from "../state/keyed-access.ts";
+import type { OperatorState } from "../state/operator-state.ts";
 import type { Timer } from "../state/timer.ts";
 
 /** Where results go. */
@@ -23,6 +24,8 @@ export interface OperatorHost {
   /** The turn's processing time, epoch ms. */
   processingTime(): number;
   count(name: string, n: number): void;
+  /** Of an operator that declares state outside keys. The host has opened it before any handler runs. */
+  readonly operatorState: OperatorState | undefined;
 }
 
 /** What a keyed operator has beside it. */

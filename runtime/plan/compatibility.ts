@@ -5,7 +5,8 @@
  * K2 Nothing that is stored is dropped unless the author allows it (`allowSkippedState`, Flink's allowNonRestoredState).
  */
 import type { LogicalGraph, OperatorSpec } from "../api/graph.ts";
-import { isKeyed, statesOf } from "../api/operator-states.ts";
+import { allStatesOf, isKeyed, operatorStatesOf } from "../api/operator-states.ts";
+import { isOperatorScoped } from "../api/operator-scoped-state.ts";
 import { hashOf } from "./plan-stages.ts";
 import type { KeyHash, StateSchema } from "./job-graph.ts";
 
@@ -44,12 +45,12 @@ export type SchemaDifference = {
 /** What a job's operators store, in the order of the graph. */
 export function schemasOf({ nodes }: LogicalGraph): readonly PlannedOperatorSchema[] {
   return nodes
-    .filter(({ spec }) => spec.kind === "source" || isKeyed(spec))
+    .filter(({ spec }) => spec.kind === "source" || isKeyed(spec) || operatorStatesOf(spec).size > 0)
     .map((node) => ({
       uid: node.uid,
       kind: kindOf(node.spec),
       hash: hashOf(node),
-      states: [...statesOf(node.spec)].map(([name, { kind, version, migrate }]) => ({
+      states: allStatesOf(node.spec).map(([name, { kind, version, migrate }]) => ({
         name,
         kind,
         version,
@@ -87,8 +88,13 @@ function compareOperator(old: OperatorSchema, now: PlannedOperatorSchema, skippi
     return [{ operator, fatal: true, difference: "operatorKindChanged", stored: old.kind, planned: now.kind }];
   if (old.hash !== now.hash)
     return [{ operator, fatal: true, difference: "keyHashChanged", stored: old.hash ?? "none", planned: now.hash ?? "none" }];
-  const byName = new Map(now.states.map((state) => [state.name, state]));
-  return old.states.flatMap((state) => compareState(operator, state, byName.get(state.name), skippingIsFatal));
+  const byName = new Map(now.states.map((state) => [nameOf(state), state]));
+  return old.states.flatMap((state) => compareState(operator, state, byName.get(nameOf(state)), skippingIsFatal));
+}
+
+/** Keyed state and state outside keys may be of the same name. */
+function nameOf({ kind, name }: StateSchema): string {
+  return isOperatorScoped(kind) ? `${name}:operator` : name;
 }
 
 function compareState(

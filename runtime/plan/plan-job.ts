@@ -1,6 +1,6 @@
 import type { Job } from "../api/job.ts";
 import type { LogicalEdge, LogicalGraph, LogicalNode } from "../api/graph.ts";
-import { statesOf } from "../api/operator-states.ts";
+import { allStatesOf } from "../api/operator-states.ts";
 import { cutStages } from "./cut-stages.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import type { ExchangePlan, JobGraph, OperatorPlan, OutputEdge, StateSchema } from "./job-graph.ts";
@@ -51,6 +51,6 @@ function operatorPlan(node: LogicalNode, stage: string, routes: readonly Route[]
   const outputs = routes
     .filter(({ from }) => from === node.uid)
     .map(({ tag, to, input, partitioning, exchange }): OutputEdge => ({ tag, to, input, partitioning, exchange }));
-  const states = [...statesOf(node.spec)].map(([name, { kind, version }]): StateSchema => ({ name, kind, version }));
+  const states = allStatesOf(node.spec).map(([name, { kind, version }]): StateSchema => ({ name, kind, version }));
   return { node, stage, states, hash: hashOf(node), outputs };
 }

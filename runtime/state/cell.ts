@@ -4,8 +4,10 @@
  * C1 The event-time timer at a window's last millisecond is a flag of a cell of that window, where the row has one: nearly every
  *    window has that timer and no other, and a session's moves with each record. See `Row.setTimer`.
  */
-import type { StateKind } from "../api/state.ts";
 import { type Namespace, voidNamespace } from "./namespace.ts";
+
+/** How contents are kept: one value, elements in their order, or entries. Folded state keeps one value. */
+export type CellKind = "value" | "list" | "map";
 
 /** A cell's yes-or-no's in one number: as fields of their own they would make a row of one cell half as large again. */
 const bit = {
@@ -23,7 +25,7 @@ export class Cell {
   namespace: Namespace;
   /** The value, a T[], or a Map: as `kind` says. */
   value: any;
-  kind: StateKind;
+  kind: CellKind;
   /** Lists: the array was handed out, so it is not changed any more: what is added goes to a copy. */
   handedOut = false;
   /** The namespace under which the durable state has the cell, where it has another since. */
@@ -33,7 +35,7 @@ export class Cell {
   /** Maps: entries changed since the last commit. */
   changed: Set<unknown> | undefined = undefined;
 
-  constructor(state = 0, namespace: Namespace = voidNamespace, kind: StateKind = "value", value: any = undefined) {
+  constructor(state = 0, namespace: Namespace = voidNamespace, kind: CellKind = "value", value: any = undefined) {
     this.state = state;
     this.namespace = namespace;
     this.value = value;

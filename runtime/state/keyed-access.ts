@@ -4,8 +4,9 @@
  * Owns the current row; moves with every record and timer. A handle is made once per operator and allocates nothing per call.
  */
 import type { KeyPart } from "../api/key.ts";
-import type { ListState, MapState, StateDeclaration, ValueState } from "../api/state.ts";
+import type { Fold, FoldingState, ListState, MapState, StateDeclaration, ValueState } from "../api/state.ts";
 import { assert } from "../base/assert.ts";
+import { MillraceError } from "../base/errors.ts";
 import type { KeyedStore } from "./keyed-store.ts";
 import type { Cell } from "./cell.ts";
 import { type Namespace, sameNamespace, voidNamespace } from "./namespace.ts";
@@ -56,7 +57,7 @@ export class CurrentNamespace {
   namespace: Namespace = voidNamespace;
 }
 
-abstract class Handle {
+export abstract class Handle {
   protected readonly access: KeyedAccess;
   protected readonly state: number;
   protected readonly at: CurrentNamespace;
@@ -81,6 +82,28 @@ abstract class Handle {
     if (cell === undefined) return;
     this.access.row.remove(cell);
     this.access.store.markDirty(this.access.row);
+  }
+
+  /**
+   * The contents of windows that merge become one of `into`, by the state's own rule, in the order of `from` after what `into` has
+   * (Flink's InternalMergingState). Throws `invalid` for value and map state, which have no such rule.
+   */
+  merge(into: Namespace, from: readonly Namespace[]): void {
+    const { row, store } = this.access;
+    for (const namespace of from) {
+      const cell = row.find(this.state, namespace);
+      if (cell === undefined || sameNamespace(namespace, into)) continue;
+      const { value } = cell;
+      row.remove(cell);
+      store.markDirty(row);
+      this.mergeIn(into, value);
+    }
+  }
+
+  /** Adds what was kept under another namespace. */
+  protected mergeIn(_into: Namespace, _value: any): void {
+    const name = [...this.access.store.states.keys()][this.state];
+    throw new MillraceError("invalid", `state ${name} cannot be merged: list, reducing and aggregating (with merge) state can`);
   }
 }
 
@@ -159,8 +182,16 @@ export class ListHandle extends Handle implements ListState<any> {
     this.change(cell);
   }
 
-  private made(): Cell {
-    return this.cell() ?? this.access.row.make(this.state, this.at.namespace, "list", []);
+  protected made(at = this.at.namespace): Cell {
+    const { row } = this.access;
+    return row.find(this.state, at) ?? row.make(this.state, at, "list", []);
+  }
+
+  protected override mergeIn(into: Namespace, value: any): void {
+    const cell = this.made(into);
+    cell.value = [...cell.value, ...value];
+    cell.handedOut = false;
+    this.change(cell);
   }
 }
 
@@ -200,7 +231,42 @@ export class MapHandle extends Handle implements MapState<KeyPart, any> {
   }
 }
 
-export type StateHandle = ValueHandle | ListHandle | MapHandle;
+/** Reducing and aggregating state: what is kept is the accumulator. */
+export class FoldingHandle extends Handle implements FoldingState<any, any> {
+  protected readonly fold: Fold;
+
+  constructor(access: KeyedAccess, state: number, at: CurrentNamespace, fold: Fold) {
+    super(access, state, at);
+    this.fold = fold;
+  }
+
+  get(): any {
+    const cell = this.cell();
+    return cell === undefined ? undefined : this.fold.result(cell.value);
+  }
+
+  add(value: any): void {
+    const cell = this.cell();
+    if (cell === undefined) return this.make(this.at.namespace, this.fold.first(value));
+    cell.value = this.fold.add(cell.value, value);
+    this.change(cell);
+  }
+
+  protected make(at: Namespace, accumulator: any): void {
+    this.change(this.access.row.make(this.state, at, "value", accumulator));
+  }
+
+  protected override mergeIn(into: Namespace, accumulator: any): void {
+    const { merge } = this.fold;
+    if (merge === undefined) return super.mergeIn(into, accumulator);
+    const cell = this.access.row.find(this.state, into);
+    if (cell === undefined) return this.make(into, accumulator);
+    cell.value = merge(cell.value, accumulator);
+    this.change(cell);
+  }
+}
+
+export type StateHandle = ValueHandle | ListHandle | MapHandle | FoldingHandle;
 
 /** The handle of the operator's state number `state`. */
 export function stateHandle(
@@ -211,6 +277,7 @@ export function stateHandle(
 ): StateHandle {
   if (declaration.kind === "list") return new ListHandle(access, state, at);
   if (declaration.kind === "map") return new MapHandle(access, state, at);
+  if (declaration.fold !== undefined) return new FoldingHandle(access, state, at, declaration.fold);
   return new ValueHandle(access, state, at);
 }
 

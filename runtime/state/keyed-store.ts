@@ -42,6 +42,11 @@ export interface StoreOptions {
   readonly processingTimers: TimerSchedule<ProcessingRow>;
   /** Counts rows handed out. */
   readonly activity: Activity;
+  /**
+   * Of state outside keys: makes the task's row of those that tasks before it kept. Such rows are of no key, and there is nothing
+   * else in the store.
+   */
+  readonly takeOver?: (parts: readonly Row[], row: Row) => void;
 }
 
 /** So many commits are a round after which empty rows may go. */
@@ -104,6 +109,7 @@ export class KeyedStore {
   private readonly range: HashRange;
   private readonly shift: number;
   private readonly oneGroup: boolean;
+  private readonly takeOver: StoreOptions["takeOver"];
   private readonly scalars = new Map<unknown, Row>();
   private readonly tuples = new Map<string, Row>();
   private readonly groups = new Map<KeyGroup, KeyGroupState>();
@@ -125,6 +131,7 @@ export class KeyedStore {
     this.hashing = options.hashing;
     this.range = options.range;
     this.oneGroup = options.keyGroups === 1;
+    this.takeOver = options.takeOver;
     this.shift = 32 - Math.log2(options.keyGroups);
     this.index = index;
     this.eventTimers = options.eventTimers;
@@ -234,7 +241,8 @@ export class KeyedStore {
     this.missing.delete(id);
     this.coldest = undefined;
     const target: RowTarget = { row: (key) => this.rowFor(key, group) };
-    for (const part of parts) this.readPage(part, target);
+    if (this.takeOver !== undefined && this.index.get(id)?.version === 0) this.takeOverParts(parts, this.takeOver, group);
+    else for (const part of parts) this.readPage(part, target);
     const version = Math.max(this.index.get(id)?.version ?? 0, ...parts.map((part) => part.version ?? 0));
     group.completeTo = version;
     for (const delta of this.pending.get(id) ?? []) {
@@ -245,6 +253,19 @@ export class KeyedStore {
     this.forgetPending(id);
     group.sizeBytes = parts.reduce((sum, part) => sum + part.bytes.length, 0);
     for (const row of group.rows) this.settleLoaded(row);
+  }
+
+  private takeOverParts(
+    parts: readonly LoadedPart[],
+    takeOver: (parts: readonly Row[], row: Row) => void,
+    group: KeyGroupState,
+  ): void {
+    const rows = parts.map((part) => {
+      const row = new Row(0, 0, new KeyGroupState(0));
+      this.readPage(part, { row: () => row });
+      return row;
+    });
+    takeOver(rows, this.rowFor(0, group));
   }
 
   private readPage(part: LoadedPart, target: RowTarget): void {
@@ -275,6 +296,7 @@ export class KeyedStore {
   }
 
   private owns(row: Row): boolean {
+    if (this.takeOver !== undefined) return true;
     const from = this.range.from >> 96n;
     const to = this.range.to >> 96n;
     const hash = BigInt(row.hash);
@@ -418,6 +440,7 @@ export class KeyedStore {
    */
   private isShared({ keyGroup, version }: IndexEntry): boolean {
     if (version > 0) return false;
+    if (this.takeOver !== undefined) return true;
     const width = 1n << BigInt(96 + this.shift);
     const from = BigInt(keyGroup) * width;
     return from < this.range.from || from + width - 1n > this.range.to;

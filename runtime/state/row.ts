@@ -11,9 +11,8 @@
  * W3 A row without its own cell has no others.
  */
 import type { Key } from "../api/key.ts";
-import type { StateKind } from "../api/state.ts";
 import type { Seq } from "../base/ids.ts";
-import { Cell } from "./cell.ts";
+import { Cell, type CellKind } from "./cell.ts";
 import type { KeyGroupState } from "./key-group.ts";
 import { type Namespace, sameNamespace } from "./namespace.ts";
 import { isEndTimer, Timer, type TimerDomain } from "./timer.ts";
@@ -170,7 +169,7 @@ export class Row extends Cell {
   }
 
   /** A new cell; there must be none of this state and namespace. */
-  make(state: number, namespace: Namespace, kind: StateKind, value: unknown): Cell {
+  make(state: number, namespace: Namespace, kind: CellKind, value: unknown): Cell {
     if (this.present) return this.makeOther(new Cell(state, namespace, kind, value));
     if (this.stored) {
       this.rememberDeleted(this);

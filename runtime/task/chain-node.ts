@@ -16,6 +16,7 @@ import type { TimerQueue } from "../time/timer-queue.ts";
 import type { Operator, KeyedOperatorHost } from "../operators/operator.ts";
 import type { KeyedAccess } from "../state/keyed-access.ts";
 import type { KeyedStore } from "../state/keyed-store.ts";
+import type { OperatorState } from "../state/operator-state.ts";
 import { type ProcessingRow, Row } from "../state/row.ts";
 import type { Timer, TimerDomain } from "../state/timer.ts";
 import { blame } from "./blame.ts";
@@ -57,6 +58,7 @@ export class ChainNode implements KeyedOperatorHost {
   readonly uid: string;
   readonly output: NodeOutput;
   readonly state: NodeState | undefined;
+  readonly operatorState: OperatorState | undefined;
   /** Set when the node has more than one input. */
   valve: WatermarkValve | TwoInputValve | undefined;
   current = minWatermark;
@@ -64,10 +66,16 @@ export class ChainNode implements KeyedOperatorHost {
   protected readonly shared: TaskShared;
   private waiting: Waiting[] = [];
 
-  constructor(uid: string, output: NodeOutput, state: NodeState | undefined, shared: TaskShared) {
+  constructor(
+    uid: string,
+    output: NodeOutput,
+    states: { readonly keyed: NodeState | undefined; readonly operator: OperatorState | undefined },
+    shared: TaskShared,
+  ) {
     this.uid = uid;
     this.output = output;
-    this.state = state;
+    this.state = states.keyed;
+    this.operatorState = states.operator;
     this.shared = shared;
   }
 
@@ -113,6 +121,7 @@ export class ChainNode implements KeyedOperatorHost {
       if (row === undefined && key !== undefined) return false;
       this.state.access.setRow(row);
     }
+    if (this.operatorState?.open() === false) return false;
     try {
       (this.operator as Operator).onRecord(value, timestamp, input);
     } catch (error) {
@@ -155,7 +164,7 @@ export class ChainNode implements KeyedOperatorHost {
   private tryAdvance(at: number): boolean {
     if (this.state !== undefined) {
       const { store, eventTimers } = this.state;
-      if (store.wantDue("eventTime", at)) return false;
+      if (store.wantDue("eventTime", at) || this.operatorState?.open() === false) return false;
       this.current = Math.max(this.current, at);
       if (!this.fire("eventTime", eventTimers, at)) return false;
     }
@@ -172,7 +181,7 @@ export class ChainNode implements KeyedOperatorHost {
 
   private tryTime(): boolean {
     const { store, processingTimers } = this.state as NodeState;
-    if (store.wantDue("processingTime", this.shared.now)) return false;
+    if (store.wantDue("processingTime", this.shared.now) || this.operatorState?.open() === false) return false;
     return this.fire("processingTime", processingTimers, this.shared.now);
   }
 

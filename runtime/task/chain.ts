@@ -1,5 +1,5 @@
 /** Builds the chain of a task: its nodes, their states, and the edges between them and into channels. */
-import { isKeyed, statesOf } from "../api/operator-states.ts";
+import { isKeyed, operatorStatesOf, statesOf } from "../api/operator-states.ts";
 import type { OperatorSpec, Partitioning, Side } from "../api/graph.ts";
 import type { Key } from "../api/key.ts";
 import { MillraceError } from "../base/errors.ts";
@@ -9,6 +9,7 @@ import { SinkOperator } from "../operators/sink.ts";
 import type { OperatorPlan, OutputEdge } from "../plan/job-graph.ts";
 import { KeyedAccess } from "../state/keyed-access.ts";
 import { compareRows, KeyedStore } from "../state/keyed-store.ts";
+import { OperatorState, operatorStoreName } from "../state/operator-state.ts";
 import type { ProcessingRow, Row } from "../state/row.ts";
 import type { TaskIndex } from "../state/state-index.ts";
 import { hashKeyOf } from "../state/key.ts";
@@ -20,6 +21,7 @@ import { AssignerNode } from "./assigner-node.ts";
 import { ChainNode, type NodeState, type TaskShared } from "./chain-node.ts";
 import { ChainedEdge, ExchangeEdge, NodeOutput, type Spread } from "./node-output.ts";
 import type { TaskPlan } from "./task-plan.ts";
+import type { TaskStart } from "./task-start.ts";
 
 /** An input of a node, by the name under which its valve knows it. */
 export interface NodeInput {
@@ -42,8 +44,9 @@ export interface Chain {
 export interface ChainParts {
   readonly plan: TaskPlan;
   readonly index: TaskIndex;
-  /** States of an earlier instance of the same task, which stood at a commit. */
-  readonly states: ReadonlyMap<string, NodeState> | undefined;
+  readonly shares: TaskStart["shares"];
+  /** Of an earlier instance of the same task, which stood at a commit: its states go on. */
+  readonly earlier: Chain | undefined;
   readonly shared: TaskShared;
   readonly writer: (downstream: TaskId) => ChannelWriter;
   readonly seq: () => number;
@@ -86,7 +89,9 @@ class ChainBuilder {
     return {
       nodes,
       byUid: this.byUid,
-      stores: nodes.flatMap((node) => (node.state === undefined ? [] : [node.state.store])),
+      stores: nodes.flatMap(({ state, operatorState }) =>
+        [state?.store, operatorState?.store].filter((store) => store !== undefined),
+      ),
       sinks: this.sinks,
       sourceOutputs: new Map([...this.outputs].filter(([uid]) => !this.byUid.has(uid))),
       chainedInputs: this.chainedInputs,
@@ -103,7 +108,8 @@ class ChainBuilder {
     this.outputs.set(uid, output);
     if (spec.kind === "source") return;
     if (spec.kind === "assignTimestamps") return this.addAssigner(uid, output, spec);
-    const node = new ChainNode(uid, output, isKeyed(spec) ? this.createState(uid, spec, operator) : undefined, this.parts.shared);
+    const keyed = isKeyed(spec) ? this.createState(uid, spec, operator) : undefined;
+    const node = new ChainNode(uid, output, { keyed, operator: this.createOperatorState(uid, spec) }, this.parts.shared);
     node.run(spec.kind === "sink" ? this.createSink(uid, spec) : createOperator(spec, node));
     this.byUid.set(uid, node);
   }
@@ -115,7 +121,7 @@ class ChainBuilder {
 
   private createState(uid: string, spec: OperatorSpec, operator: OperatorPlan): NodeState {
     const { plan, index, shared } = this.parts;
-    const known = this.parts.states?.get(uid);
+    const known = this.parts.earlier?.byUid.get(uid)?.state;
     if (known !== undefined) return known;
     const eventTimers = new TimerQueue<Row>(compareRows, hashOfRow);
     const processingTimers = new TimerQueue<ProcessingRow>(compareRows, hashOfRow);
@@ -133,6 +139,18 @@ class ChainBuilder {
       index.operators.get(uid),
     );
     return { store, access: new KeyedAccess(store), eventTimers, processingTimers };
+  }
+
+  private createOperatorState(uid: string, spec: OperatorSpec): OperatorState | undefined {
+    const { earlier, index, shared, shares } = this.parts;
+    const known = earlier?.byUid.get(uid)?.operatorState;
+    const states = operatorStatesOf(spec);
+    if (known !== undefined || states.size === 0) return known;
+    const { activity } = shared.units;
+    return new OperatorState(
+      { operator: uid, states, share: shares?.get(uid), activity },
+      index.operators.get(operatorStoreName(uid)),
+    );
   }
 
   private createSink(uid: string, spec: OperatorSpec & { kind: "sink" }): SinkOperator {

@@ -1,12 +1,15 @@
 /** What a task stands on before its first commit: nothing, a restored checkpoint, or what its parents left. */
 import type { ChannelId, Checkpoint, Position } from "../base/ids.ts";
 import type { ChannelProgress, Progress } from "../state/commit.ts";
+import type { Share } from "../state/operator-state.ts";
 import type { TaskIndex } from "../state/state-index.ts";
 
 export interface TaskStart {
   readonly index: TaskIndex;
   readonly held: readonly Uint8Array[];
   readonly progress: Progress;
+  /** By operator uid: what it takes over of state outside keys. Of a task that has written a base, nothing any more. */
+  readonly shares?: ReadonlyMap<string, Share> | undefined;
 }
 
 /** The progress of a task that has done nothing. */

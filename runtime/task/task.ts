@@ -19,6 +19,7 @@ import { Activity } from "../state/activity.ts";
 import type { Commit, Effect, Progress, RowChanges, SourceProgress } from "../state/commit.ts";
 import type { TaskIndex } from "../state/state-index.ts";
 import type { KeyedStore, LoadedPart } from "../state/keyed-store.ts";
+import { ownerOf } from "../state/operator-state.ts";
 import { channelId } from "../streaming/channel.ts";
 import { ChannelWriter } from "../streaming/channel-writer.ts";
 import { type Barrier, type Element, readElement, type Successor } from "../streaming/element.ts";
@@ -29,7 +30,7 @@ import { AssignerNode } from "./assigner-node.ts";
 import { buildChain, type Chain } from "./chain.ts";
 import { blame } from "./blame.ts";
 import { ChannelInput, type FramesInput } from "./channel-input.ts";
-import type { ChainNode, NodeState, TaskShared } from "./chain-node.ts";
+import type { ChainNode, TaskShared } from "./chain-node.ts";
 import type { NodeOutput } from "./node-output.ts";
 import { type RecordsInput, SourceInput } from "./source-input.ts";
 import { createValves, restoreWatermarks, valveProgress } from "./task-time.ts";
@@ -111,7 +112,8 @@ export class Task implements TaskShared, UnitKeeper {
     this.chain = buildChain({
       plan,
       index: start.index,
-      states: earlier?.states,
+      shares: start.shares,
+      earlier: earlier?.chain,
       shared: this,
       writer: (task) => this.writer(task),
       seq: () => this.head + 1,
@@ -130,12 +132,6 @@ export class Task implements TaskShared, UnitKeeper {
       bytes: () => encodeValue((this.element as Element & { kind: "record" }).value),
     };
     this.announced = head > 0;
-  }
-
-  private get states(): ReadonlyMap<string, NodeState> {
-    const states = new Map<string, NodeState>();
-    for (const { uid, state } of this.chain.nodes) if (state !== undefined) states.set(uid, state);
-    return states;
   }
 
   /** Lays the rows and held frames of a commit over the state; its progress is given to the constructor. */
@@ -523,7 +519,7 @@ export class Task implements TaskShared, UnitKeeper {
     try {
       return store.writeChanges(this.rowWriter, seq);
     } catch (error) {
-      throw blame(error, store.operator);
+      throw blame(error, ownerOf(store.operator));
     }
   }
 
@@ -635,7 +631,7 @@ export class Task implements TaskShared, UnitKeeper {
       try {
         store.checkUnit();
       } catch (error) {
-        throw blame(error, store.operator);
+        throw blame(error, ownerOf(store.operator));
       }
     }
   }

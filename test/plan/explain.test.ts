@@ -91,6 +91,7 @@ describe("explain", () => {
       "│  └─▶ both                     exchange 2 · right side · evenly",
       "┌─ Stage ruled · 4 tasks · fed by views, rules",
       "│  ruled       connect process",
+      "│  │                            keeps rules.rules (broadcast)",
       "│  └── both    connect map      left side",
       "│     └── out  sink             test output, exactly once",
     ]);

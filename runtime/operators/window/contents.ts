@@ -1,5 +1,6 @@
 /** What a window holds: one value folded from its records, or the records themselves. */
 import type { WindowContents } from "../../api/graph.ts";
+import { aggregateFold, type Fold, reduceFold } from "../../api/state.ts";
 import { type CurrentNamespace, type KeyedAccess, ListHandle, ValueHandle } from "../../state/keyed-access.ts";
 
 /** Contents of the window that the namespace stands at. */
@@ -20,24 +21,7 @@ export interface Contents {
 export function contentsOf(spec: WindowContents, access: KeyedAccess, state: number, at: CurrentNamespace): Contents {
   if (spec.kind === "list") return new CollectedContents(new ListHandle(access, state, at));
   const value = new ValueHandle(access, state, at);
-  if (spec.kind === "reduce") {
-    const { reduce } = spec;
-    return new FoldedContents(value, { first: (v) => v, add: reduce, merge: reduce, result: (v) => v });
-  }
-  const { aggregator } = spec;
-  return new FoldedContents(value, {
-    first: (v) => aggregator.add(aggregator.create(), v),
-    add: (a, v) => aggregator.add(a, v),
-    merge: (a, b) => aggregator.merge?.(a, b),
-    result: (a) => aggregator.result(a),
-  });
-}
-
-interface Fold {
-  first(value: unknown): unknown;
-  add(accumulator: any, value: unknown): unknown;
-  merge(a: any, b: any): unknown;
-  result(accumulator: any): unknown;
+  return new FoldedContents(value, spec.kind === "reduce" ? reduceFold(spec.reduce) : aggregateFold(spec.aggregator));
 }
 
 class FoldedContents implements Contents {
@@ -67,7 +51,7 @@ class FoldedContents implements Contents {
 
   merge(other: unknown): void {
     const own = this.state.get();
-    this.state.set(own === undefined ? other : this.fold.merge(own, other));
+    this.state.set(own === undefined ? other : this.fold.merge?.(own, other));
   }
 
   purge(): void {

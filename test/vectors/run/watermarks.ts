@@ -269,6 +269,7 @@ function runAssigner(vector: Vector, { timestamps, onRecord, sent }: Assigner): 
     watermark: () => last,
     processingTime: () => now,
     count: () => undefined,
+    operatorState: undefined,
   };
   const { spec: watermarks } = customWatermarks({ create: () => ({}), onRecord: (_state, value, at) => onRecord(value, at) });
   const operator = new AssignTimestampsOperator(host, { kind: "assignTimestamps", timestamps, watermarks }, 1, now);
