@@ -1,11 +1,13 @@
 /** The functions of two inputs: what an author hands over where streams are connected. */
-import type { Context, Declares, KeyedContext, TimerContext } from "./functions.ts";
+import type { Context, Declares, KeyedContext, ProcessContext, TimerContext } from "./functions.ts";
+import type { OperatorStateSpec } from "./operator-scoped-state.ts";
 import type { MapState, ReadonlyMapState, StateDescriptor, States, StateSpec } from "./state.ts";
 
 /** Without keys (Flink's CoProcessFunction). */
-export interface CoProcessFunction<A, B, R> extends Declares<R> {
-  onLeft(value: A, ctx: Context<R>): void;
-  onRight(value: B, ctx: Context<R>): void;
+export interface CoProcessFunction<A, B, R, S extends OperatorStateSpec = Record<never, never>> extends Declares<R> {
+  readonly operatorState?: S;
+  onLeft(value: A, ctx: ProcessContext<R, S>): void;
+  onRight(value: B, ctx: ProcessContext<R, S>): void;
 }
 
 /** State and timers are the key's, whichever side its record came from (Flink's KeyedCoProcessFunction). */

@@ -10,6 +10,7 @@ import { tagsOf } from "./functions.ts";
 import type { GraphBuilder } from "./graph-builder.ts";
 import type { Key } from "./key.ts";
 import type { None } from "./keyed-stream.ts";
+import type { OperatorStateSpec } from "./operator-scoped-state.ts";
 import type { Origin } from "./origin.ts";
 import type { StateSpec } from "./state.ts";
 
@@ -39,8 +40,11 @@ export class ConnectedStreams<out A, out B> {
     return this.#graph.addTwoInputOperator(uid, { kind: "coFlatMap", left, right }, this.#sides);
   }
 
-  /** A function that may look at time and write side outputs, but has no state: that needs keys on both sides. */
-  process<R>(uid: string, fn: CoProcessFunction<A, B, R>): DataStream<R> {
+  /**
+   * A function that may look at time and write side outputs. Its state is that of its task (`operatorState`); state by key needs keys on
+   * both sides.
+   */
+  process<R, const S extends OperatorStateSpec = None>(uid: string, fn: CoProcessFunction<A, B, R, S>): DataStream<R> {
     return this.#graph.addTwoInputOperator(uid, { kind: "coProcess", fn }, this.#sides, tagsOf(fn));
   }
 }

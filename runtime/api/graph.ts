@@ -75,7 +75,7 @@ export type OperatorSpec =
   | { readonly kind: "keyedProcess"; readonly fn: KeyedProcessFunction<any, any, any, any> }
   | { readonly kind: "coMap"; readonly left: (value: any) => any; readonly right: (value: any) => any }
   | { readonly kind: "coFlatMap"; readonly left: (value: any) => Iterable<any>; readonly right: (value: any) => Iterable<any> }
-  | { readonly kind: "coProcess"; readonly fn: CoProcessFunction<any, any, any> }
+  | { readonly kind: "coProcess"; readonly fn: CoProcessFunction<any, any, any, any> }
   | { readonly kind: "keyedCoProcess"; readonly fn: KeyedCoProcessFunction<any, any, any, any, any> }
   | {
       readonly kind: "keyedBroadcastProcess";

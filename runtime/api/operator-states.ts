@@ -29,7 +29,8 @@ export function statesOf(spec: OperatorSpec): ReadonlyMap<string, StateDeclarati
 /** The declared states of an operator that belong to its tasks, not to keys; in a fixed order as well. */
 export function operatorStatesOf(spec: OperatorSpec): ReadonlyMap<string, StateDeclaration> {
   if (spec.kind === "keyedBroadcastProcess") return broadcastStates(spec.broadcastStates, broadcastPrefix(spec));
-  if (spec.kind === "process") return new Map(Object.entries((spec.fn.operatorState ?? {}) as Record<string, StateDeclaration>));
+  if (spec.kind === "process" || spec.kind === "coProcess")
+    return new Map(Object.entries((spec.fn.operatorState ?? {}) as Record<string, StateDeclaration>));
   return new Map();
 }
 

@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import {
   boundedOutOfOrderness,
+  evenSplitList,
   list,
   map,
   millis,
@@ -101,6 +102,22 @@ describe("connected streams without keys", () => {
         odd: ["left 1", "right 3"],
       },
       sideOutputs: [odd],
+    });
+  });
+
+  test("process keeps state of its task, which both sides share", async () => {
+    const job = twoSources((left, right) =>
+      left.connect(right).process("both", {
+        operatorState: { seen: evenSplitList<number>() },
+        output: type<unknown>(),
+        onLeft: ({ n = 0 }, ctx) => ctx.operatorState.seen.add(n),
+        onRight: (_event, ctx) => ctx.emit(ctx.operatorState.seen.get().toSorted()),
+      }),
+    );
+    // Rescaled to two tasks after the second step, to one after the fourth: between them nobody is asked.
+    await verifyOperator(job, {
+      steps: [a(event("x", 1, 1)), b(event("x", 1)), ...[2, 3, 4].map((n) => a(event("x", 1, n))), b(event("x", 1))],
+      expected: { out: [[1], [1, 2, 3, 4]] },
     });
   });
 
