@@ -263,7 +263,13 @@ export class Coordinator {
   private lastTriggerAt = -Infinity;
   private lastEndAt = -Infinity;
 
+  /** A job in batch mode takes none (as Flink's): its tasks go on from their journals. */
+  private get takesCheckpoints(): boolean {
+    return this.job.options.mode === "streaming";
+  }
+
   private isDue(record: JobRecord): boolean {
+    if (!this.takesCheckpoints) return false;
     const now = this.ports.clock.now();
     const { checkpointIntervalMs, checkpointMinPauseMs } = this.job.options;
     return (
@@ -281,6 +287,7 @@ export class Coordinator {
 
   /** Asks for a checkpoint now. Undefined when one is pending, or another coordinator was faster. */
   async triggerNow(savepoint: boolean): Promise<Checkpoint | undefined> {
+    if (!this.takesCheckpoints) return undefined;
     const ring = await readJobRing(this.ports, this.job.name);
     if (ring.record === undefined || ring.record.phase !== "running" || ring.record.pending !== undefined) return undefined;
     return (await this.trigger(ring, ring.record, savepoint)).record.pending?.checkpoint;

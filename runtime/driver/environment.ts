@@ -13,7 +13,7 @@
  */
 import type { SourceRecord } from "../api/connector.ts";
 import { isKind, MillraceError } from "../base/errors.ts";
-import { type AttemptId, id, type Position, type Seq, type ShardId, type TaskId } from "../base/ids.ts";
+import { type AttemptId, type BlobName, id, type Position, type Seq, type ShardId, type TaskId } from "../base/ids.ts";
 import { decodeValue } from "../base/message-pack.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
 import type { ReadLimit, Shard } from "../ports/log.ts";
@@ -36,6 +36,7 @@ import { evictCold } from "./evict.ts";
 import { type PayloadOptions, storeCommit } from "./journal-entry.ts";
 import { readJobRecord } from "./job-ring.ts";
 import { loadMissing } from "./load-groups.ts";
+import { loadRuns } from "./load-runs.ts";
 import { type Recovered, recoverTask } from "./recover.ts";
 import { isPast } from "./shard-lineage.ts";
 import { isPlannedBy, planTask, taskOfShard } from "./topology.ts";
@@ -90,6 +91,12 @@ interface Cached extends Recovered {
 class LostRace extends Error {}
 
 const attemptsMax = 50;
+
+/** Batch mode: after so many commits over sorted input a turn ends, so that others get theirs and a stop is heard. */
+const sortedCommitsPerTurn = 16;
+
+/** Batch mode reads and sorts more at once: a turn's records become one run. */
+const batchReadFactor = 8;
 
 export class Environment {
   readonly job: JobGraph;
@@ -273,7 +280,7 @@ export class Environment {
       commits: opened.commits,
       records: summary.records - recordsBefore,
       ended: task.ended,
-      wakeAt: task.nextWakeUp(),
+      wakeAt: task.sorts ? this.ports.clock.now() : task.nextWakeUp(),
     };
   }
 
@@ -344,7 +351,8 @@ export class Environment {
   }
 
   private get readLimit(): ReadLimit {
-    return { records: this.options.recordsPerTurn, bytes: this.options.bytesPerTurn };
+    const factor = this.job.options.mode === "batch" ? batchReadFactor : 1;
+    return { records: this.options.recordsPerTurn * factor, bytes: this.options.bytesPerTurn * factor };
   }
 
   /** L3: what lies between the position and the batch is read and fed first. */
@@ -400,11 +408,11 @@ export class Environment {
     const recordsBefore = task.taken;
     this.turns++;
     for (let n = 0; n < shards.length; n++) {
-      const left = this.options.recordsPerTurn - (task.taken - recordsBefore);
+      const left = this.readLimit.records - (task.taken - recordsBefore);
       if (left <= 0) break;
       const { source, shard } = shards[(this.turns + n) % shards.length]!;
       const share = Math.ceil(left / (shards.length - n));
-      const status = await this.readShard(opened, source, shard, { records: share, bytes: this.options.bytesPerTurn });
+      const status = await this.readShard(opened, source, shard, { records: share, bytes: this.readLimit.bytes });
       if (status !== "done") return status;
     }
     if (task.plan.stage.kind !== "keyed") return "done";
@@ -513,12 +521,29 @@ export class Environment {
   private async settle(opened: Cached): Promise<void> {
     const { task } = opened;
     if (task.changed) await this.commit(opened);
-    if (!task.inputEnded || task.ended) return;
+    await this.processSorted(opened);
+    if (!task.inputEnded || task.ended || task.sorts) return;
     await this.nameSuccessors(task);
     task.endTime();
     await this.drain(opened);
+    await this.processSorted(opened);
+    if (task.sorts) return;
     task.end();
     await this.commit(opened);
+  }
+
+  /** Batch mode: gives sorted input to operators, for so many commits of a turn. */
+  private async processSorted(opened: Cached): Promise<void> {
+    const { task } = opened;
+    for (let commits = 0; task.sorts && commits < sortedCommitsPerTurn;) {
+      const status = task.feedSorted();
+      if (status === "reads") await loadRuns(task, this.ports.blobs);
+      if (task.missing.length > 0) await loadMissing(task, this.ports.blobs, this.ports.pages);
+      await this.drain(opened);
+      if (status === "reads" || status === "waits") continue;
+      await this.commit(opened);
+      commits++;
+    }
   }
 
   // ---- committing ----
@@ -528,6 +553,8 @@ export class Environment {
     const { barrier } = task;
     const attempt = id<AttemptId>(`${this.options.id}.${++this.attempts}`);
     const groups = this.needsBase(opened) ? await this.loadForBase(opened, barrier !== undefined || task.ended) : undefined;
+    const runsBefore = task.runBlobs;
+    await this.spill(task, objectName("runs", task.plan.task, task.head + 1, attempt));
     const draft = task.finish();
     const base = groups === undefined ? opened.base : await this.writeBase(opened, groups, draft.seq, attempt);
     const effects: Effect[] = [...draft.effects];
@@ -547,6 +574,14 @@ export class Environment {
     if (this.options.safeguards.holds("R3")) await effectsCarriedOut;
     else this.leave(opened, effectsCarriedOut);
     opened.effectsDone = true;
+    const runs = task.runBlobs;
+    const spent = [...runsBefore].filter((blob) => !runs.has(blob));
+    if (spent.length > 0) await this.ports.blobs.delete(spent);
+  }
+
+  private async spill(task: Task, name: BlobName): Promise<void> {
+    const bytes = task.spill(name);
+    if (bytes !== undefined) await this.ports.blobs.put(name, bytes);
   }
 
   /** Without R3: the next entry does not wait, only the turn's end does. */

@@ -139,8 +139,9 @@ export class JobRunner {
     return "stopped";
   }
 
-  /** Takes a checkpoint now and waits for it. Returns its number, or undefined when it was not completed. */
+  /** Takes a checkpoint now and waits for it. Returns its number, or undefined when it was not completed; in batch mode there are none. */
   async checkpoint(savepoint = false): Promise<Checkpoint | undefined> {
+    if (this.job.options.mode === "batch") return undefined;
     const before = this.record?.lastCheckpoint ?? 0;
     for (let steps = 0; steps < 1_000; steps++) {
       if (this.record?.pending === undefined && (this.record?.lastCheckpoint ?? 0) <= before)

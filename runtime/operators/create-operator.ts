@@ -13,7 +13,8 @@ import { ReduceOperator } from "./reduce.ts";
 import { FilterOperator, FlatMapOperator, MapOperator } from "./stateless.ts";
 import { WindowOperator } from "./window/window-operator.ts";
 
-export function createOperator(spec: OperatorSpec, host: KeyedOperatorHost): Operator {
+/** `batch`: each key's records come together, so that what rolls on gives only its last result. */
+export function createOperator(spec: OperatorSpec, host: KeyedOperatorHost, batch = false): Operator {
   switch (spec.kind) {
     case "map":
       return new MapOperator(host, spec.fn);
@@ -36,9 +37,9 @@ export function createOperator(spec: OperatorSpec, host: KeyedOperatorHost): Ope
     case "keyedBroadcastProcess":
       return new KeyedBroadcastProcessOperator(host, spec);
     case "reduce":
-      return new ReduceOperator(host, spec.reduce);
+      return new ReduceOperator(host, spec.reduce, batch);
     case "aggregate":
-      return new AggregateOperator(host, spec.aggregator, spec.result);
+      return new AggregateOperator(host, spec.aggregator, spec.result, batch);
     case "window":
       return new WindowOperator(host, spec);
     default:

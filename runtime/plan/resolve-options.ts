@@ -19,6 +19,7 @@ export function resolveOptions(options: JobOptions): ResolvedJobOptions {
     tolerableCheckpointFailures: checkpoints.tolerableFailures ?? Number.MAX_SAFE_INTEGER,
     onUserError: options.onUserError ?? "deadLetter",
     watermarkStepMs: options.watermarkStep ?? seconds(1),
+    mode: options.mode ?? "streaming",
     statePlacement: options.statePlacement ?? "cooling",
   };
   checkOptions(resolved);
@@ -36,6 +37,8 @@ function checkOptions(options: ResolvedJobOptions): void {
   if (!(Number.isInteger(Math.log2(keyGroups)) && keyGroups >= 1 && keyGroups <= keyGroupsMax))
     throw invalid(`keyGroups must be a power of two from 1 to ${keyGroupsMax}`, { keyGroups });
   checkParallelism(options.parallelism, keyGroups);
+  if (options.mode !== "streaming" && options.mode !== "batch")
+    throw invalid('a job\'s mode is "streaming" or "batch"', { mode: options.mode });
   atLeast(1, options, ["checkpointIntervalMs", "checkpointTimeoutMs", "checkpointsRetained", "watermarkStepMs"]);
   atLeast(0, options, ["checkpointMinPauseMs", "tolerableCheckpointFailures"]);
 }

@@ -4,7 +4,8 @@
  */
 import { type AttemptId, type BlobName, type Checkpoint, type Generation, id, type Seq, type TaskId } from "../base/ids.ts";
 
-export type ObjectKind = "segments" | "payloads";
+/** "runs": sorted input of operators in batch mode. */
+export type ObjectKind = "segments" | "payloads" | "runs";
 
 /** An object written for entry `seq` of a task by one attempt. */
 export function objectName(kind: ObjectKind, task: TaskId, seq: Seq, attempt: AttemptId): BlobName {

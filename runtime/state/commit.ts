@@ -53,6 +53,8 @@ export interface Progress {
   /** Valves of operators with several inputs, by uid, as the time layer stores them. */
   readonly valves: ReadonlyMap<string, unknown>;
   readonly alignment: AlignmentProgress;
+  /** Where operators in batch mode stand in their sorted input, by uid; not there in streaming mode. */
+  readonly sorts?: ReadonlyMap<string, unknown>;
   /** Open objects of sinks, by uid. */
   readonly sinks: ReadonlyMap<string, unknown>;
   /** Highest processing time seen; never goes back (L12). */

@@ -16,6 +16,8 @@ import type { TimerDomain } from "./timer.ts";
 /** The row, and the window, that the handles of one operator refer to now. */
 export class KeyedAccess {
   readonly store: KeyedStore;
+  /** Batch mode, at the end of a key: timers that timers set are dropped. */
+  dropsTimers = false;
   private current: Row | undefined;
 
   constructor(store: KeyedStore) {
@@ -32,6 +34,7 @@ export class KeyedAccess {
   }
 
   setTimer(domain: TimerDomain, at: number, namespace: Namespace): void {
+    if (this.dropsTimers) return;
     const { row, store } = this;
     if (!row.setTimer(domain, at, namespace)) return;
     store.markDirty(row);

@@ -9,7 +9,7 @@
  * N3 At a commit nothing waits.
  */
 import type { Key } from "../api/key.ts";
-import { minWatermark } from "../time/watermark.ts";
+import { maxWatermark, minWatermark } from "../time/watermark.ts";
 import type { TwoInputChange, TwoInputValve } from "../time/two-input-valve.ts";
 import type { WatermarkValve } from "../time/watermark-valve.ts";
 import type { TimerQueue } from "../time/timer-queue.ts";
@@ -43,6 +43,12 @@ export interface NodeState {
   readonly processingTimers: TimerQueue<ProcessingRow>;
 }
 
+/** What an operator keeps: by key, and for its task. */
+export interface NodeStates {
+  readonly keyed: NodeState | undefined;
+  readonly operator: OperatorState | undefined;
+}
+
 /** What a node shares with its task. */
 export interface TaskShared {
   readonly units: Units;
@@ -66,12 +72,7 @@ export class ChainNode implements KeyedOperatorHost {
   protected readonly shared: TaskShared;
   private waiting: Waiting[] = [];
 
-  constructor(
-    uid: string,
-    output: NodeOutput,
-    states: { readonly keyed: NodeState | undefined; readonly operator: OperatorState | undefined },
-    shared: TaskShared,
-  ) {
+  constructor(uid: string, output: NodeOutput, states: NodeStates, shared: TaskShared) {
     this.uid = uid;
     this.output = output;
     this.state = states.keyed;
@@ -186,7 +187,7 @@ export class ChainNode implements KeyedOperatorHost {
   }
 
   /** Fires all timers up to `upTo`, also those set meanwhile. False: it must go on after a load (only when units are guarded). */
-  private fire(domain: TimerDomain, queue: TimerQueue<Row> | TimerQueue<ProcessingRow>, upTo: number): boolean {
+  protected fire(domain: TimerDomain, queue: TimerQueue<Row> | TimerQueue<ProcessingRow>, upTo: number): boolean {
     for (let due = queue.popDue(upTo); due !== undefined; due = queue.popDue(upTo)) {
       const rows = due.rows.map((queued) => (queued instanceof Row ? queued : queued.row));
       for (let i = 0; i < rows.length; i++) {
@@ -229,6 +230,23 @@ export class ChainNode implements KeyedOperatorHost {
     } catch (error) {
       throw blame(error, this.uid);
     }
+  }
+
+  /** The key of the row has ended (batch mode). */
+  protected fireKeyEnd(row: Row): void {
+    const { operator } = this;
+    if (operator?.onKeyEnd === undefined) return;
+    const { access, store } = this.state as NodeState;
+    const origin = { operator: this.uid, key: row.key, at: maxWatermark, domain: "eventTime" };
+    this.shared.units.timer(origin, () => {
+      store.use(row);
+      access.setRow(row);
+      try {
+        operator.onKeyEnd?.();
+      } catch (error) {
+        throw blame(error, this.uid);
+      }
+    });
   }
 
   /** Goes on with what waits, after a load. False: something waits again. */

@@ -13,12 +13,14 @@ import { OperatorState, operatorStoreName } from "../state/operator-state.ts";
 import type { ProcessingRow, Row } from "../state/row.ts";
 import type { TaskIndex } from "../state/state-index.ts";
 import { hashKeyOf } from "../state/key.ts";
+import { noWatermarks } from "../time/watermark-generator.ts";
 import type { ChannelWriter } from "../streaming/channel-writer.ts";
 import { fullRange } from "../streaming/hash-range.ts";
 import { KeyRouter } from "../streaming/router.ts";
 import { TimerQueue } from "../time/timer-queue.ts";
 import { AssignerNode } from "./assigner-node.ts";
-import { ChainNode, type NodeState, type TaskShared } from "./chain-node.ts";
+import { ChainNode, type NodeState, type NodeStates, type TaskShared } from "./chain-node.ts";
+import { SortingNode } from "./sorting-node.ts";
 import { ChainedEdge, ExchangeEdge, NodeOutput, type Spread } from "./node-output.ts";
 import type { TaskPlan } from "./task-plan.ts";
 import type { TaskStart } from "./task-start.ts";
@@ -109,14 +111,26 @@ class ChainBuilder {
     if (spec.kind === "source") return;
     if (spec.kind === "assignTimestamps") return this.addAssigner(uid, output, spec);
     const keyed = isKeyed(spec) ? this.createState(uid, spec, operator) : undefined;
-    const node = new ChainNode(uid, output, { keyed, operator: this.createOperatorState(uid, spec) }, this.parts.shared);
-    node.run(spec.kind === "sink" ? this.createSink(uid, spec) : createOperator(spec, node));
+    const node = this.createNode(uid, output, { keyed, operator: this.createOperatorState(uid, spec) });
+    node.run(spec.kind === "sink" ? this.createSink(uid, spec) : createOperator(spec, node, this.batch));
     this.byUid.set(uid, node);
+  }
+
+  private get batch(): boolean {
+    return this.parts.plan.job.options.mode === "batch";
+  }
+
+  private createNode(uid: string, output: NodeOutput, states: NodeStates): ChainNode {
+    const { shared } = this.parts;
+    return this.batch && states.keyed !== undefined
+      ? new SortingNode(uid, output, states, shared)
+      : new ChainNode(uid, output, states, shared);
   }
 
   private addAssigner(uid: string, output: NodeOutput, spec: OperatorSpec & { kind: "assignTimestamps" }): void {
     const { plan, shared } = this.parts;
-    this.byUid.set(uid, new AssignerNode(uid, output, shared, spec, plan.job.options.watermarkStepMs));
+    const watermarks = this.batch ? noWatermarks : spec.watermarks;
+    this.byUid.set(uid, new AssignerNode(uid, output, shared, { ...spec, watermarks }, plan.job.options.watermarkStepMs));
   }
 
   private createState(uid: string, spec: OperatorSpec, operator: OperatorPlan): NodeState {

@@ -41,6 +41,8 @@ export interface SourceInputOptions {
   readonly uid: string;
   readonly spec: OperatorSpec & { kind: "source" };
   readonly stepMs: number;
+  /** Time only ends. */
+  readonly batch: boolean;
   readonly progress: SourceProgress | undefined;
   /** Whether the task reads all shards of the source: the end of the last is the end of event time. */
   readonly whole: boolean;
@@ -81,7 +83,7 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
     this.output = options.output;
     this.units = options.units;
     this.rejected = options.reject;
-    if (spec.watermarks !== undefined)
+    if (spec.watermarks !== undefined && !options.batch)
       this.watermarks = new SourceWatermarks(
         spec.watermarks,
         options.stepMs,

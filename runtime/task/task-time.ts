@@ -12,6 +12,7 @@ import { AssignerNode } from "./assigner-node.ts";
 import type { Chain, NodeInput } from "./chain.ts";
 import type { ChainNode } from "./chain-node.ts";
 import type { ChannelInput } from "./channel-input.ts";
+import { SortingNode, type SortProgress } from "./sorting-node.ts";
 import type { SourceInput } from "./source-input.ts";
 import { stageOfTask } from "./source-task.ts";
 import type { TaskPlan } from "./task-plan.ts";
@@ -47,12 +48,18 @@ export function createValves(task: Timed, progress: Progress): void {
     const inputs = [...(task.chain.chainedInputs.get(node.uid) ?? []), ...channelInputs(task, node, progress.channels.keys())];
     const stored = progress.valves.get(node.uid) as StoredValve | undefined;
     if (node instanceof AssignerNode) node.begin(stored?.assigner);
+    if (node instanceof SortingNode) node.begin(progress.sorts?.get(node.uid) as SortProgress | undefined);
     const fromChannels = task.plan.job.exchanges.some((exchange) => exchange.to === node.uid);
     if (inputs.length < 2 && !fromChannels) continue;
     const { spec } = task.plan.job.operators.get(node.uid)!.node;
     node.valve = hasTwoInputs(spec) ? restoreTwoInputValve(stored, inputs) : restoreValve(stored, inputs);
-    if (!(node instanceof AssignerNode)) node.current = node.valve.watermark;
+    if (!ownsTime(node)) node.current = node.valve.watermark;
   }
+}
+
+/** Its watermark is not that of its input. */
+function ownsTime(node: ChainNode): boolean {
+  return node instanceof AssignerNode || node instanceof SortingNode;
 }
 
 function channelInputs(task: Timed, node: ChainNode, channels: Iterable<ChannelId>): NodeInput[] {
@@ -109,7 +116,7 @@ export function restoreWatermarks(task: Timed, progress: Progress): void {
     const upstream = task.plan.job.operators.get(node.uid)?.node.inputs.find(({ from }) => at.has(from))?.from;
     const stored = progress.valves.get(node.uid) as StoredValve | undefined;
     const floor = stored === undefined ? minWatermark : loadWatermark(stored.watermark);
-    if (node.valve === undefined && upstream !== undefined && !(node instanceof AssignerNode))
+    if (node.valve === undefined && upstream !== undefined && !ownsTime(node))
       node.current = Math.max(floor, at.get(upstream) ?? minWatermark);
     at.set(node.uid, node.current);
   }

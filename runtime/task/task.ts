@@ -26,7 +26,10 @@ import { type Barrier, type Element, readElement, type Successor } from "../stre
 import type { Frame } from "../streaming/frame.ts";
 import type { ValveChange } from "../time/watermark-valve.ts";
 import { maxWatermark, minWatermark } from "../time/watermark.ts";
+import type { SortMark } from "../state/sort-buffer.ts";
+import type { WantedRun } from "../state/sorted-runs.ts";
 import { AssignerNode } from "./assigner-node.ts";
+import { SortingNode, type StepStatus } from "./sorting-node.ts";
 import { buildChain, type Chain } from "./chain.ts";
 import { blame } from "./blame.ts";
 import { ChannelInput, type FramesInput } from "./channel-input.ts";
@@ -73,6 +76,8 @@ export class Task implements TaskShared, UnitKeeper {
   private readonly start: Progress;
   private readonly writers = new Map<ChannelId, ChannelWriter>();
   private readonly nodesDownstreamFirst: readonly ChainNode[];
+  /** Operators in batch mode, upstream first. */
+  private readonly sorting: readonly SortingNode[];
   private readonly activity: Activity;
   /** The bytes of pages in each segment that the index refers to. */
   readonly segments: Map<BlobName, number>;
@@ -81,7 +86,13 @@ export class Task implements TaskShared, UnitKeeper {
   private deadLetters: DeadLetterEffect[] = [];
   private readonly totals: Counters;
   private outputMark:
-    { writers: Map<ChannelWriter, ReturnType<ChannelWriter["mark"]>>; sinks: Map<string, number>; letters: number } | undefined;
+    | {
+        writers: Map<ChannelWriter, ReturnType<ChannelWriter["mark"]>>;
+        sinks: Map<string, number>;
+        gathered: Map<SortingNode, SortMark>;
+        letters: number;
+      }
+    | undefined;
   /** The frame that is being taken in. */
   private frame: Frame | undefined;
   private frameShard = "";
@@ -119,6 +130,7 @@ export class Task implements TaskShared, UnitKeeper {
       seq: () => this.head + 1,
     });
     this.nodesDownstreamFirst = [...this.chain.nodes].reverse();
+    this.sorting = this.chain.nodes.filter((node): node is SortingNode => node instanceof SortingNode);
     const { job, generation, deployment, task, safeguards } = plan;
     this.channels = new ChannelInput({ job: job.name, generation, deployment, task, safeguards }, start.progress, start.held);
     for (const uid of plan.stage.sources) this.sources.set(uid, this.createSource(uid, start.progress.sources.get(uid)));
@@ -153,6 +165,7 @@ export class Task implements TaskShared, UnitKeeper {
       uid,
       spec,
       stepMs: this.plan.job.options.watermarkStepMs,
+      batch: this.plan.job.options.mode === "batch",
       progress,
       whole: this.plan.stage.kind === "single",
       now: this.now,
@@ -222,7 +235,6 @@ export class Task implements TaskShared, UnitKeeper {
     this.moved = true;
     this.applyChange(source.begin(input, this.now), this.chain.sourceOutputs.get(input.source) as NodeOutput);
     const { records } = input;
-    const bytesMax = this.plan.limits.outputBytesMax;
     let status: FeedStatus = "done";
     while (input.at < records.length) {
       if (this.units.guarded && this.blocked) {
@@ -230,7 +242,7 @@ export class Task implements TaskShared, UnitKeeper {
         break;
       }
       source.feedOne(input);
-      if ((input.at & 255) === 0 && this.outputBytes() > bytesMax) {
+      if ((input.at & 255) === 0 && this.isFull) {
         status = "full";
         break;
       }
@@ -244,6 +256,15 @@ export class Task implements TaskShared, UnitKeeper {
     let bytes = 0;
     for (const writer of this.writers.values()) bytes += writer.sizeBytes;
     return bytes;
+  }
+
+  /** Enough for one commit: of frames, or of records gathered to be sorted. */
+  private get isFull(): boolean {
+    const { outputBytesMax, gatheredBytesMax } = this.plan.limits;
+    if (this.outputBytes() > outputBytesMax) return true;
+    let gathered = 0;
+    for (const node of this.sorting) gathered += node.gatheredBytes;
+    return gathered > gatheredBytesMax;
   }
 
   /** Feeds frames of the inbox. Held frames that need wait no longer come first. */
@@ -267,7 +288,7 @@ export class Task implements TaskShared, UnitKeeper {
       this.declineWhenTooMuchIsHeld();
       const held = this.feedHeld();
       if (held !== "done") return held;
-      if (this.outputBytes() > this.plan.limits.outputBytesMax) return "full";
+      if (this.isFull) return "full";
     }
     return "done";
   }
@@ -341,6 +362,43 @@ export class Task implements TaskShared, UnitKeeper {
 
   load(store: KeyedStore, group: KeyGroup, parts: readonly LoadedPart[]): void {
     store.load(group, parts);
+  }
+
+  // ---- sorted input (batch mode) ----
+
+  /** Some operator's input is there and sorted, and not all of it has been processed. */
+  get sorts(): boolean {
+    return this.sorting.some((node) => node.isSorted);
+  }
+
+  /** Writes what operators have gathered since the last commit as runs of one object; undefined when they have nothing. */
+  spill(blob: BlobName): Uint8Array | undefined {
+    if (this.sorting.every((node) => node.gatheredBytes === 0)) return undefined;
+    const writer = new ByteWriter(1 << 16);
+    for (const node of this.sorting) node.spill(writer, blob);
+    return writer.take();
+  }
+
+  /** Goes on with sorted input. */
+  feedSorted(): StepStatus {
+    for (const node of this.sorting) {
+      if (!node.isSorted) continue;
+      this.moved = true;
+      if (node.gatheredBytes > 0) return "full";
+      const status = node.step(() => this.isFull);
+      if (status !== "done") return status;
+    }
+    return "done";
+  }
+
+  /** Parts of sorted runs that must be read before `feedSorted` can go on. */
+  get wantedRuns(): readonly WantedRun[] {
+    return this.sorting.flatMap((node) => node.wanted);
+  }
+
+  /** Objects in which runs lie that are not processed to their ends. */
+  get runBlobs(): ReadonlySet<BlobName> {
+    return new Set(this.sorting.flatMap((node) => node.progress().runs.map(({ blob }) => blob)));
   }
 
   // ---- barriers ----
@@ -573,6 +631,7 @@ export class Task implements TaskShared, UnitKeeper {
       ...this.channels.progress(),
       sent,
       valves: valveProgress(this.chain),
+      ...(this.sorting.length > 0 && { sorts: new Map(this.sorting.map((node) => [node.uid, node.progress()])) }),
       sinks: this.sinkStates(),
       now: this.now,
       ended: this.ended,
@@ -612,6 +671,7 @@ export class Task implements TaskShared, UnitKeeper {
     this.outputMark = {
       writers: new Map([...this.writers.values()].map((writer) => [writer, writer.mark()])),
       sinks: new Map([...this.chain.sinks].map(([uid, sink]) => [uid, sink.length])),
+      gathered: new Map(this.sorting.map((node) => [node, node.markGathered()])),
       letters: this.deadLetters.length,
     };
   }
@@ -621,6 +681,7 @@ export class Task implements TaskShared, UnitKeeper {
     for (const node of this.chain.nodes) node.dropWaitingRecords();
     for (const store of this.chain.stores) store.undoUnit();
     for (const [writer, at] of mark.writers) writer.rollback(at);
+    for (const [node, at] of mark.gathered) node.takeBackGathered(at);
     for (const [uid, length] of mark.sinks) this.chain.sinks.get(uid)?.truncate(length);
     this.deadLetters.length = mark.letters;
     this.outputMark = undefined;

@@ -37,11 +37,13 @@ export function instrumentJob(
   sources: ReadonlyMap<string, HarnessSource>,
   parallelism: number | undefined,
 ): Pick<Job, "name" | "options" | "graph"> {
+  // In batch mode only what is bounded may be read; `endInput` ends it.
+  const bounded = options.mode === "batch" && graph.nodes.every(({ spec }) => spec.kind !== "source" || spec.source.bounded);
   const stepMs = resolveOptions(options).watermarkStepMs;
   const nodes = graph.nodes.flatMap((node) => {
     const { spec } = node;
     const inputs = node.inputs.map((edge) => (sources.has(edge.from) ? { ...edge, from: filterOf(edge.from) } : edge));
-    if (spec.kind === "source") return readNode(node, spec, sources.get(node.uid) as HarnessSource, stepMs);
+    if (spec.kind === "source") return readNode(node, spec, sources.get(node.uid) as HarnessSource, stepMs, bounded);
     if (spec.kind === "sink") return [{ ...node, inputs, spec: writtenToMemory(spec) }];
     return [{ ...node, inputs }, ...node.sideOutputs.map((tag) => sideSinkNode(node.uid, tag))];
   });
@@ -54,10 +56,16 @@ export function instrumentJob(
 }
 
 /** The source, and the filter behind it. */
-function readNode(node: LogicalNode, spec: SourceSpec, source: HarnessSource, stepMs: number): readonly LogicalNode[] {
+function readNode(
+  node: LogicalNode,
+  spec: SourceSpec,
+  source: HarnessSource,
+  stepMs: number,
+  bounded: boolean,
+): readonly LogicalNode[] {
   const read: SourceSpec = {
     kind: "source",
-    source: { ...spec.source, bounded: false, decode: (record, target) => target.accept((record as HarnessRecord).value()) },
+    source: { ...spec.source, bounded, decode: (record, target) => target.accept((record as HarnessRecord).value()) },
     timestamps: (value: unknown, meta: RecordMeta) => timestampOf(spec, source, value, meta),
     watermarks: spec.watermarks && steered(spec.watermarks, stepMs),
   };

@@ -25,7 +25,8 @@ import { harness, type JobHarness } from "../../../runtime/testing/index.ts";
 import { anySink, anySource } from "../../operators/pipeline.ts";
 import { compare } from "../compare.ts";
 import { noDriver } from "../run-vector.ts";
-import { isInternal, timeOf, type Failure, type Vector } from "../vector.ts";
+import { isInternal, timeOf, type Failure, type RunVector, type Vector } from "../vector.ts";
+import { runBatchTimerService, runSortingInput } from "./batch.ts";
 import { checkProgram, handlerOf, sideOutputsOf, type Seen } from "./process-program.ts";
 import { runTimerService } from "./timer-service.ts";
 
@@ -39,10 +40,19 @@ type Streams = readonly [DataStream<Element>, DataStream<Element>];
 const seenTag = outputTag<Seen>("seen");
 
 export async function run(vector: Vector): Promise<Failure | undefined> {
-  if (vector.config.driver === "timerService") return runTimerService(vector);
+  const elsewhere = modules[vector.config.driver];
+  if (elsewhere !== undefined) return elsewhere(vector);
+
   const build = operators[vector.config.driver];
   return build === undefined ? noDriver(vector) : runJob(vector, build);
 }
+
+/** Drivers of their own. */
+const modules: Readonly<Record<string, RunVector | undefined>> = {
+  timerService: runTimerService,
+  batchTimerService: runBatchTimerService,
+  sortingInput: runSortingInput,
+};
 
 /** The operator under test, by driver. */
 const operators: Readonly<Record<string, ((streams: Streams, vector: Vector) => DataStream<unknown>) | undefined>> = {

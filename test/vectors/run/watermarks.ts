@@ -246,8 +246,9 @@ const sqlAssigner: Assigner = {
 };
 
 function assignerOf({ config, features }: Vector): Assigner {
-  if (config.mode !== "stream") throw new Error(`no mode ${config.mode}`);
   const timeOfEvent = (value: any) => value.time ?? value;
+  // In batch mode the task gives the operator no generator.
+  if (config.mode === "batch") return { timestamps: timeOfEvent, onRecord: () => undefined, sent: "atOnce" };
   return features.includes("punctuated")
     ? { timestamps: timeOfEvent, onRecord: ({ flag }, timestamp) => (flag ? timestamp : undefined), sent: "atOnce" }
     : { timestamps: timeOfEvent, onRecord: (_value, timestamp) => timestamp - 1, sent: "periodically" };
