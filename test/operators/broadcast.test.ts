@@ -216,4 +216,28 @@ describe("a broadcast", () => {
       { numRuns: 80 },
     );
   });
+
+  test("is known before the first key in batch mode", async () => {
+    const job = twoSources((a, b) => a.keyBy(keyOf).connect(b.broadcast("rules", states)).process("ruled", ruled), {
+      mode: "batch",
+    });
+    for (const parallelism of [1, 3]) {
+      const run = await harness(job, { parallelism });
+      await run.push("a", { value: event("x", 10, 1) }, { value: event("y", 0, 2) });
+      await run.push("b", { value: event("x", 0, 7) }, { value: event("y", 0, 8) });
+      await run.endInput();
+      const rules = [
+        ["x", 7],
+        ["y", 8],
+      ];
+      assert.deepEqual(
+        sorted(run.output("out")),
+        sorted([
+          ["x", 1, 7, 10],
+          ["timer", "x", 10, [1], rules, 2],
+          ["y", 2, 8, 0],
+        ]),
+      );
+    }
+  });
 });

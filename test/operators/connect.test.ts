@@ -451,4 +451,37 @@ describe("records in time's order from both sides", () => {
         { numRuns: 80 },
       );
     });
+
+  test("come by key in batch mode, both sides sorted as one", async () => {
+    const job = twoSources((left, right) => left.keyBy(keyOf).connect(right.keyBy(keyOf)).process("merge", merge), {
+      mode: "batch",
+    });
+    const sided = twoSources(
+      (left, right) =>
+        left
+          .keyBy(keyOf)
+          .connect(right.keyBy(keyOf))
+          .process("sides", {
+            output: type<unknown>(),
+            onLeft: ({ at }, ctx) => ctx.emit(["left", ctx.key, at]),
+            onRight: ({ at }, ctx) => ctx.emit(["right", ctx.key, at]),
+          }),
+      { mode: "batch" },
+    );
+    const input = ["b", "a", "b", "a", "c", "a"].map((key, n) => event(key, 60 - n * 7, n));
+    for (const parallelism of [1, 2]) {
+      const run = await harness(job, { parallelism });
+      const order = await harness(sided, { parallelism: 1 });
+      for (const e of input) for (const each of [run, order]) await each.push(isLeft(e) ? "a" : "b", { value: e });
+      assert.deepEqual(run.output("out"), [], "not before the end");
+      await run.endInput();
+      await order.endInput();
+      assert.deepEqual(sorted(run.output("out")), sorted(expected(input, 1)));
+      const byKey = input.toSorted((x, y) => (x.key === y.key ? x.at - y.at : x.key < y.key ? -1 : 1));
+      assert.deepEqual(
+        order.output("out"),
+        byKey.map((e) => [isLeft(e) ? "left" : "right", e.key, e.at]),
+      );
+    }
+  });
 });
