@@ -8,7 +8,7 @@
  */
 import type { Key } from "../api/key.ts";
 import { ByteReader, corrupt } from "../base/byte-reader.ts";
-import type { ByteWriter } from "../base/byte-writer.ts";
+import { type ByteWriter, fitsInt } from "../base/byte-writer.ts";
 import { readValue, writeValue } from "../base/message-pack.ts";
 import { keyProblem } from "./key.ts";
 import type { Cell } from "./cell.ts";
@@ -85,7 +85,7 @@ function writeCellHead(writer: ByteWriter, code: number, cell: Cell): void {
 function writeNamespace(writer: ByteWriter, namespace: Namespace): void {
   if (namespace === voidNamespace) return writer.u8(0);
   const { start, end } = namespace;
-  if (Number.isSafeInteger(start) && Number.isSafeInteger(end)) {
+  if (fitsInt(start) && fitsInt(end - start)) {
     writer.u8(1);
     writer.int(start);
     return writer.int(end - start);
@@ -159,7 +159,7 @@ function writeTimer(writer: ByteWriter, timer: Timer, set: boolean): void {
   writer.reserve(24);
   writer.u8(set ? (event ? op.setEvent : op.setProcessing) : event ? op.cancelEvent : op.cancelProcessing);
   if (timer.at === timer.namespace.end - 1) writer.u8(0);
-  else if (Number.isSafeInteger(timer.at)) {
+  else if (fitsInt(timer.at)) {
     writer.u8(1);
     writer.int(timer.at);
   } else {

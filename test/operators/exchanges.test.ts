@@ -99,3 +99,13 @@ test("no exchange loses a record or gives it twice, however the input is cut up"
     { numRuns: 60 },
   );
 });
+
+test("an exchange carries the times that a date can hold, to the edges", async () => {
+  const times = [-8.64e15, -4_503_599_627_370_497, -4_503_599_627_370_496, -1, 0, 4_503_599_627_370_497, 8.64e15];
+  const job = pipeline((events) =>
+    events.rebalance().process("fn", { output: type<unknown>(), onRecord: (_e, ctx) => ctx.emit(ctx.timestamp) }),
+  );
+  const run = await harness(job, { parallelism: 2 });
+  await run.push("in", ...times.map((timestamp) => ({ value: event("k", 0), timestamp })));
+  assert.deepEqual(sorted(run.output("out")), sorted(times));
+});

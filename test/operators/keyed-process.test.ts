@@ -356,6 +356,82 @@ describe("timers", () => {
     }
   });
 
+  test("at the edges of time, and just before the epoch, are as others; clearing state leaves them", async () => {
+    const job = keyed({
+      state: { n: value<number>() },
+      output: type<unknown>(),
+      onRecord({ n = 0 }, ctx) {
+        ctx.state.n.set(n);
+        ctx.timers.eventTime(n);
+        if (n < 0) ctx.state.n.clear();
+      },
+      onTimer: (at, ctx) => ctx.emit([at, ctx.state.n.get()]),
+    });
+    await verifyOperator(job, {
+      steps: steps(event("a", 0, -1), event("b", 0, -8.64e15), event("a", 0, 8.64e15), event("b", 0, -1), 5, { endInput: true }),
+      expected: {
+        out: [
+          [-8.64e15, undefined],
+          [-1, undefined],
+          [-1, 8.64e15],
+          [8.64e15, 8.64e15],
+        ],
+      },
+      order: "any",
+    });
+  });
+
+  test("of processing time that have come already fire at once, in the order of their times, and those they set", async () => {
+    const job = keyed({
+      output: type<unknown>(),
+      onRecord({ n = 0 }, ctx) {
+        ctx.timers.processingTime(ctx.processingTime + n);
+        ctx.timers.processingTime(ctx.processingTime);
+        ctx.timers.processingTime(-5);
+      },
+      onTimer(at, ctx) {
+        ctx.emit([at, ctx.processingTime]);
+        if (at === -5) ctx.timers.processingTime(ctx.processingTime - 1);
+      },
+    });
+    await verifyOperator(job, {
+      steps: steps({ processingTime: 100 }, event("a", 0, 7), { processingTime: 107 }),
+      expected: {
+        out: [
+          [-5, 100],
+          [99, 100],
+          [100, 100],
+          [107, 107],
+        ],
+      },
+    });
+  });
+
+  test("set in timers of the other domain wait for their own time", async () => {
+    const job = keyed({
+      output: type<unknown>(),
+      onRecord: ({ at }, ctx) => ctx.timers.eventTime(at),
+      onTimer(at, ctx) {
+        ctx.emit([ctx.domain, at]);
+        if (ctx.domain === "eventTime") ctx.timers.processingTime(50);
+        else ctx.timers.eventTime(at + 25);
+      },
+    });
+    await verifyOperator(job, {
+      steps: steps({ source: "in", value: event("a", 10), timestamp: 0 }, 10, { processingTime: 50 }, 74, 75, {
+        processingTime: 60,
+      }),
+      expected: {
+        out: [
+          ["eventTime", 10],
+          ["processingTime", 50],
+          ["eventTime", 75],
+          ["processingTime", 50],
+        ],
+      },
+    });
+  });
+
   test("may write side outputs", async () => {
     const late = outputTag<number>("woken");
     const job = keyed({
