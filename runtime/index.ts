@@ -27,8 +27,12 @@ export { days, hours, millis, minutes, seconds, type Duration } from "./api/dura
 // Time and windows
 export { boundedOutOfOrderness, customWatermarks, monotonous } from "./api/watermarks.ts";
 export type { WatermarkGenerator, WatermarkStrategy } from "./api/watermarks.ts";
-export { session, tumbling } from "./api/windows.ts";
-export type { TimeWindow, Window, WindowAssigner, WindowOptions } from "./api/windows.ts";
+export { calendarDays, calendarWeeks, countWindow, cumulating, globalWindow, session, sliding, tumbling } from "./api/windows.ts";
+export type { CalendarOptions, TimeWindow, WeekStart, Window, WindowAssigner, WindowOptions, WindowTime } from "./api/windows.ts";
+export { triggers } from "./api/triggers.ts";
+export type { CustomTrigger, TimeOutOptions, Trigger, TriggerContext, TriggerResult } from "./api/triggers.ts";
+export { evictors } from "./api/evictors.ts";
+export type { Evictor, EvictorOptions } from "./api/evictors.ts";
 
 // Functions
 export { keyedProcess, outputTag, type } from "./api/functions.ts";
@@ -75,6 +79,7 @@ export type {
   StateOptions,
   States,
   StateSpec,
+  Ttl,
   ValueState,
 } from "./api/state.ts";
 

@@ -1,6 +1,7 @@
 /** What can be said of a job only when all of it is there. Throws `invalid`, naming the uids. */
 import type { LogicalGraph, LogicalNode } from "./graph.ts";
 import { invalid } from "./invalid.ts";
+import { needsWatermarks } from "./triggers.ts";
 
 /**
  * Throws `invalid` for a job that reads or writes nothing, and for event time without watermarks, which a job in batch mode does
@@ -17,9 +18,12 @@ function checkEventTime(nodes: readonly LogicalNode[]): void {
   const silent = sourcesWithoutWatermarks(nodes);
   for (const { uid, spec } of nodes) {
     const [source] = silent.get(uid) ?? [];
-    if (spec.kind !== "window" || spec.assigner.time !== "event" || source === undefined) continue;
-    const remedy = 'give the source { timestamps, watermarks }, or the window { time: "processing" }';
-    throw invalid(`an event-time window below a source without watermarks never fires: ${remedy}`, { operator: uid, source });
+    if (spec.kind !== "window" || source === undefined) continue;
+    const what = spec.assigner.time === "event" ? "window" : needsWatermarks(spec.trigger) ? "trigger" : undefined;
+    if (what === undefined) continue;
+    const other = what === "window" ? 'the window { time: "processing" }' : "the window another trigger";
+    const remedy = `give the source { timestamps, watermarks }, or ${other}`;
+    throw invalid(`an event-time ${what} below a source without watermarks never fires: ${remedy}`, { operator: uid, source });
   }
 }
 

@@ -1,5 +1,6 @@
 /** What can be said of one operator alone, at the line of the author's that adds it. Throws `invalid`, naming the uid. */
-import type { LogicalNode, OperatorSpec, WindowSpec } from "./graph.ts";
+import { checkWindow, isDuration } from "./check-window.ts";
+import type { LogicalNode, OperatorSpec } from "./graph.ts";
 import { invalid } from "./invalid.ts";
 import type { WatermarkSpec } from "./watermarks.ts";
 
@@ -29,32 +30,4 @@ function checkWatermarks(operator: string, spec: WatermarkSpec): void {
     throw invalid("the time after which a shard is idle must be whole ms, above 0", { operator, idleness: idleAfter });
   if (advanceWhenIdle && idleAfter === undefined)
     throw invalid("advanceWhenIdle() must be told what idle is: add withIdleness()", { operator });
-}
-
-function checkWindow(operator: string, spec: WindowSpec): void {
-  checkAssigner(operator, spec.assigner);
-  if (!isDuration(spec.allowedLateness, 0))
-    throw invalid("allowed lateness must be whole ms, not negative", { operator, lateness: spec.allowedLateness });
-  if (spec.assigner.kind === "session" && !merges(spec))
-    throw invalid("session windows merge, and so must their contents: give the aggregator a merge function", { operator });
-}
-
-function checkAssigner(operator: string, assigner: WindowSpec["assigner"]): void {
-  if (assigner.kind === "session") {
-    if (typeof assigner.gap === "number" && !isDuration(assigner.gap, 1))
-      throw invalid("a session's gap must be whole ms, above 0", { operator, gap: assigner.gap });
-    return;
-  }
-  const { sizeMs: size, offsetMs: offset } = assigner;
-  if (!isDuration(size, 1)) throw invalid("a window's size must be whole ms, above 0", { operator, size });
-  if (!Number.isSafeInteger(offset) || Math.abs(offset) >= size)
-    throw invalid("a window's offset must be whole ms, and less than its size", { operator, offset, size });
-}
-
-function merges({ contents }: OperatorSpec & { kind: "window" }): boolean {
-  return contents.kind !== "aggregate" || contents.aggregator.merge !== undefined;
-}
-
-function isDuration(ms: number, least: number): boolean {
-  return Number.isSafeInteger(ms) && ms >= least;
 }

@@ -11,12 +11,17 @@ import { KeyedStream, type None } from "./keyed-stream.ts";
 import type { OperatorStateSpec } from "./operator-scoped-state.ts";
 import { outputOf, type Origin } from "./origin.ts";
 import type { WatermarkStrategy } from "./watermarks.ts";
+import { WindowedStream, windowing } from "./windowed-stream.ts";
+import type { Window, WindowAssigner } from "./windows.ts";
 
 export interface TimestampOptions<T> {
   /** A record's event time, epoch ms. `before`: the timestamp it comes with; undefined when it has none. */
   timestamps: (value: T, before: number | undefined) => number;
   watermarks: WatermarkStrategy<T>;
 }
+
+/** What all records of a stream without keys have for a key where one is needed. */
+const onlyKey = (): Key => 0;
 
 /**
  * A stream of records to which operators are appended. It is a list of outputs, so a union of streams is no operator.
@@ -128,6 +133,12 @@ export class DataStream<out T> {
   /** Brings all records to one task: what comes next runs at parallelism 1. */
   global(): DataStream<T> {
     return new DataStream(this.#graph, this.#partitioned({ kind: "global" }));
+  }
+
+  /** Windows of the whole stream, whose key is null: they run in one task (Flink's windowAll). */
+  windowAll<W extends Window>(assigner: WindowAssigner<T, W>): WindowedStream<T, null, W> {
+    const origins = this.#partitioned({ kind: "global", key: onlyKey });
+    return new WindowedStream(this.#graph, origins, windowing(assigner.spec, false));
   }
 
   #append(uid: string, spec: OperatorSpec, sideOutputs: readonly OutputTag<any>[] = []): DataStream<any> {

@@ -10,7 +10,9 @@ import type { Key, KeyPart } from "./key.ts";
 import type { StateDeclaration } from "./state.ts";
 import type { BroadcastSpec, CoProcessFunction, KeyedBroadcastProcessFunction, KeyedCoProcessFunction } from "./co-functions.ts";
 import type { Aggregator, KeyedProcessFunction, ProcessFunction, WindowFunction } from "./functions.ts";
-import type { TriggerSpec, WindowAssignerSpec } from "./windows.ts";
+import type { EvictorSpec } from "./evictors.ts";
+import type { TriggerSpec } from "./triggers.ts";
+import type { WindowAssignerSpec } from "./windows.ts";
 import type { WatermarkSpec } from "./watermarks.ts";
 
 /** How records go from one operator to the next. Only `forward` never needs an exchange. */
@@ -20,7 +22,8 @@ export type Partitioning =
   /** The records are partitioned by this key already: by the source's own hash of its partition key. */
   | { readonly kind: "assumeKeyed"; readonly key: (value: any) => Key }
   | { readonly kind: "rebalance" }
-  | { readonly kind: "global" }
+  /** All to one task; with `key`, an operator with keyed state follows, whose records all have this one key. */
+  | { readonly kind: "global"; readonly key?: (value: any) => Key }
   /** Every task is given every record. */
   | { readonly kind: "broadcast" };
 
@@ -48,8 +51,11 @@ export type WindowResult =
 
 export interface WindowSpec {
   readonly kind: "window";
+  /** False: the windows are of the whole stream, whose key is null to the author. */
+  readonly keyed: boolean;
   readonly assigner: WindowAssignerSpec;
   readonly trigger: TriggerSpec;
+  readonly evictor: EvictorSpec | undefined;
   readonly allowedLateness: number;
   readonly lateTag: string | undefined;
   readonly contents: WindowContents;

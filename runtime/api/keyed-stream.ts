@@ -3,13 +3,14 @@ import type { BroadcastSpec } from "./co-functions.ts";
 import { BroadcastConnectedStream, KeyedConnectedStreams } from "./connected-streams.ts";
 import { ChangelogStream } from "./changelog-stream.ts";
 import type { DataStream } from "./data-stream.ts";
+import type { Duration } from "./duration.ts";
 import { tagsOf, type Aggregator, type KeyedProcessFunction } from "./functions.ts";
 import type { GraphBuilder } from "./graph-builder.ts";
 import { invalid } from "./invalid.ts";
 import type { Key } from "./key.ts";
 import type { Origin } from "./origin.ts";
-import { value, type StateOptions, type StateSpec } from "./state.ts";
-import { WindowedStream } from "./windowed-stream.ts";
+import { ttlOf, value, type StateOptions, type StateSpec, type Ttl } from "./state.ts";
+import { WindowedStream, windowing } from "./windowed-stream.ts";
 import type { Window, WindowAssigner } from "./windows.ts";
 
 /** No state. */
@@ -35,21 +36,26 @@ export class KeyedStream<out T, K extends Key> {
     return this.#graph.addOperator(uid, { kind: "reduce", reduce, state: value(options) }, this.#origins);
   }
 
-  /** Rolls the key's values into one result and gives its change after each (Flink's group aggregate). */
+  /**
+   * Rolls the key's values into one result and gives its change after each (Flink's group aggregate). With `ttl`, a key that nothing
+   * was added to for so long begins anew; what it gave is not taken back.
+   */
   aggregate<A, R, O>(
     uid: string,
     aggregator: Aggregator<T, A, R>,
     result: (key: K, value: R) => O,
+    options: { ttl?: Duration | Ttl } = {},
   ): ChangelogStream<O, "retract"> {
     const { version, migrate } = aggregator;
-    const state = { kind: "value", version: version ?? 0, migrate: migrate?.bind(aggregator) } as const;
+    const ttl = ttlOf(options.ttl);
+    const state = { kind: "value", version: version ?? 0, migrate: migrate?.bind(aggregator), ttl } as const;
     const changes = this.#graph.addOperator(uid, { kind: "aggregate", aggregator, result, state }, this.#origins);
     return new ChangelogStream<O, "retract">(this.#graph, changes, "retract");
   }
 
   /** Groups the key's values by window. */
   window<W extends Window>(assigner: WindowAssigner<T, W>): WindowedStream<T, K, W> {
-    return new WindowedStream(this.#graph, this.#origins, { assigner: assigner.spec, allowedLateness: 0, lateTag: undefined });
+    return new WindowedStream(this.#graph, this.#origins, windowing(assigner.spec, true));
   }
 
   /**

@@ -1,10 +1,18 @@
 /** Which states each kind of operator keeps, by stored name: read by the plan (schemas) and by the operators (slots). */
 import type { OperatorSpec } from "./graph.ts";
 import { broadcastStates } from "./operator-scoped-state.ts";
-import type { StateDeclaration } from "./state.ts";
+import { reducing, type StateDeclaration } from "./state.ts";
+import type { TriggerSpec } from "./triggers.ts";
 
 /** Names that the window operator stores beside the author's own, which carry a prefix. */
-export const windowStates = { contents: "contents", keyPrefix: "key.", windowPrefix: "window." } as const;
+export const windowStates = {
+  contents: "contents",
+  /** The contents where an evictor needs the records themselves, with their timestamps. */
+  elements: "elements",
+  triggerPrefix: "trigger.",
+  keyPrefix: "key.",
+  windowPrefix: "window.",
+} as const;
 export const reduceState = "reduced";
 export const aggregateState = "accumulator";
 
@@ -45,7 +53,9 @@ export function allStatesOf(spec: OperatorSpec): readonly (readonly [name: strin
 }
 
 function windowStatesOf(spec: OperatorSpec & { kind: "window" }): Map<string, StateDeclaration> {
-  const states = new Map<string, StateDeclaration>([[windowStates.contents, contentsState(spec)]]);
+  const contents = spec.evictor === undefined ? windowStates.contents : windowStates.elements;
+  const states = new Map<string, StateDeclaration>([[contents, contentsState(spec)]]);
+  for (const [name, declared] of triggerStates(spec.trigger)) states.set(windowStates.triggerPrefix + name, declared);
   if (spec.result.kind === "process") {
     const { state = {}, windowState = {} } = spec.result.fn;
     for (const [name, declared] of Object.entries(state)) states.set(windowStates.keyPrefix + name, declared as StateDeclaration);
@@ -55,8 +65,36 @@ function windowStatesOf(spec: OperatorSpec & { kind: "window" }): Map<string, St
   return states;
 }
 
-function contentsState({ contents }: OperatorSpec & { kind: "window" }): StateDeclaration {
-  if (contents.kind === "list") return { kind: "list", version: 0 };
+/** What a trigger keeps of each window, by name. Of one inside a time-out the names have a prefix. */
+export const triggerState = { count: "count", next: "next", last: "last", timeOut: "timeOut", innerPrefix: "inner." } as const;
+
+type NamedState = [name: string, declared: StateDeclaration];
+
+function triggerStates(spec: TriggerSpec): NamedState[] {
+  const value = (name: string): NamedState => [name, { kind: "value", version: 0 }];
+  switch (spec.kind) {
+    case "count":
+      return [[triggerState.count, reducing<number>((a, b) => a + b)]];
+    case "continuousEventTime":
+    case "continuousProcessingTime":
+      return [[triggerState.next, reducing<number>((a, b) => Math.min(a, b))]];
+    case "delta":
+      return [value(triggerState.last)];
+    case "purging":
+      return triggerStates(spec.inner);
+    case "timeOut": {
+      const inner = triggerStates(spec.inner).map(([name, declared]): NamedState => [triggerState.innerPrefix + name, declared]);
+      return [value(triggerState.timeOut), ...inner];
+    }
+    case "custom":
+      return Object.entries((spec.trigger.state ?? {}) as Record<string, StateDeclaration>);
+    default:
+      return [];
+  }
+}
+
+function contentsState({ contents, evictor }: OperatorSpec & { kind: "window" }): StateDeclaration {
+  if (contents.kind === "list" || evictor !== undefined) return { kind: "list", version: 0 };
   if (contents.kind === "reduce") return { kind: "value", version: 0 };
   const { version, migrate } = contents.aggregator;
   return { kind: "value", version: version ?? 0, migrate: migrate?.bind(contents.aggregator) };

@@ -1,13 +1,32 @@
 /**
  * Keyed state as an author declares and uses it: declared as data beside the handlers, always that of the current key.
  */
+import type { Duration } from "./duration.ts";
 import type { Aggregator } from "./functions.ts";
+import { invalid } from "./invalid.ts";
 import type { KeyPart } from "./key.ts";
 import type { Redistribution } from "./operator-scoped-state.ts";
 
 declare const brand: unique symbol;
 
+/**
+ * How long contents live after they were written, in processing time: what was written at t is expired from t + `after` on. A list's
+ * elements and a map's entries each live for themselves, everything else as a whole (Flink's StateTtlConfig).
+ */
+export interface Ttl {
+  after: Duration;
+  /** Whether reading prolongs life as writing does; default `onCreateAndWrite`. */
+  update?: "onCreateAndWrite" | "onReadAndWrite";
+  /**
+   * Whether a read still gives what has expired and was not cleaned up yet: then once, and it is gone. Default
+   * `neverReturnExpired`.
+   */
+  visibility?: "neverReturnExpired" | "returnExpiredIfNotCleanedUp";
+}
+
 export interface StateOptions<T> {
+  /** Default: contents live until they are cleared. */
+  ttl?: Duration | Ttl;
   /** Of the value's shape; default 0. */
   version?: number;
   /** Makes today's value of one stored under an older version. */
@@ -25,6 +44,13 @@ export interface Fold {
   readonly merge?: ((a: any, b: any) => any) | undefined;
 }
 
+/** A `Ttl` as the engine sees it. */
+export interface TtlDeclaration {
+  readonly afterMs: number;
+  readonly refreshOnRead: boolean;
+  readonly returnExpired: boolean;
+}
+
 /** What the engine knows of a declared state. */
 export interface StateDeclaration {
   readonly kind: StateKind;
@@ -32,6 +58,7 @@ export interface StateDeclaration {
   readonly migrate?: ((old: any, from: number) => any) | undefined;
   /** Of reducing and aggregating state. */
   readonly fold?: Fold | undefined;
+  readonly ttl?: TtlDeclaration | undefined;
 }
 
 export interface StateDescriptor<out H> extends StateDeclaration {
@@ -74,7 +101,27 @@ export interface FoldingState<I, O> {
 }
 
 function declare(kind: StateDescriptor<any>["kind"], options: StateOptions<any> | undefined): StateDescriptor<any> {
-  return { kind, version: options?.version ?? 0, migrate: options?.migrate };
+  return { kind, version: options?.version ?? 0, migrate: options?.migrate, ttl: ttlOf(options?.ttl) };
+}
+
+/** Throws `invalid` for a length of time that is none, or another word than the types allow. */
+export function ttlOf(ttl: Duration | Ttl | undefined): TtlDeclaration | undefined {
+  if (ttl === undefined) return undefined;
+  const {
+    after,
+    update = "onCreateAndWrite",
+    visibility = "neverReturnExpired",
+  } = typeof ttl === "number" ? { after: ttl } : ttl;
+  if (!Number.isSafeInteger(after) || after < 1) throw invalid("a state's ttl must be whole ms, above 0", { ttl: after });
+  if (update !== "onCreateAndWrite" && update !== "onReadAndWrite")
+    throw invalid("a ttl's update is onCreateAndWrite or onReadAndWrite", { update });
+  if (visibility !== "neverReturnExpired" && visibility !== "returnExpiredIfNotCleanedUp")
+    throw invalid("a ttl's visibility is neverReturnExpired or returnExpiredIfNotCleanedUp", { visibility });
+  return {
+    afterMs: after,
+    refreshOnRead: update === "onReadAndWrite",
+    returnExpired: visibility === "returnExpiredIfNotCleanedUp",
+  };
 }
 
 /** One value per key. Whoever changes a value it got must `set` it again: only then is it stored. */

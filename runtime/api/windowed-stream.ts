@@ -1,18 +1,49 @@
 import type { DataStream } from "./data-stream.ts";
 import type { Duration } from "./duration.ts";
+import type { Evictor, EvictorSpec } from "./evictors.ts";
 import type { Aggregator, Receives, WindowFunction } from "./functions.ts";
 import type { WindowContents, WindowResult, WindowSpec } from "./graph.ts";
 import type { GraphBuilder } from "./graph-builder.ts";
+import { invalid } from "./invalid.ts";
 import type { None } from "./keyed-stream.ts";
 import type { Origin } from "./origin.ts";
 import type { StateSpec } from "./state.ts";
-import type { Window } from "./windows.ts";
+import type { Trigger, TriggerSpec } from "./triggers.ts";
+import type { Window, WindowAssignerSpec } from "./windows.ts";
 
 /** How windows are made, before it is said what is done with them. */
-type Windowing = Pick<WindowSpec, "assigner" | "allowedLateness" | "lateTag">;
+type Windowing = Pick<WindowSpec, "keyed" | "assigner" | "evictor" | "allowedLateness" | "lateTag"> & {
+  readonly trigger: TriggerSpec | undefined;
+};
+
+/** Windows as their assigner has them. */
+export function windowing(assigner: WindowAssignerSpec, keyed: boolean): Windowing {
+  const own = { trigger: defaultTrigger(assigner), evictor: defaultEvictor(assigner) };
+  return { keyed, assigner, ...own, allowedLateness: 0, lateTag: undefined };
+}
+
+/** Undefined: there is none that would ever fire. */
+function defaultTrigger(assigner: WindowAssignerSpec): TriggerSpec | undefined {
+  switch (assigner.kind) {
+    case "global":
+      return undefined;
+    case "count": {
+      const { size, slide } = assigner;
+      return slide === undefined ? { kind: "purging", inner: { kind: "count", count: size } } : { kind: "count", count: slide };
+    }
+    default:
+      return { kind: assigner.time === "event" ? "eventTime" : "processingTime" };
+  }
+}
+
+function defaultEvictor(assigner: WindowAssignerSpec): EvictorSpec | undefined {
+  if (assigner.kind !== "count" || assigner.slide === undefined) return undefined;
+  return { kind: "count", keep: assigner.size, after: false };
+}
+
 type ResultFunction = (key: any, window: any, value: any) => any;
 
-/** A keyed stream cut into windows. The trigger is that of the assigner's time. */
+/** A stream cut into windows. Without `trigger`, that of the assigner's time. */
 export class WindowedStream<out T, K, W extends Window> {
   readonly #graph: GraphBuilder;
   readonly #origins: readonly Origin[];
@@ -22,6 +53,16 @@ export class WindowedStream<out T, K, W extends Window> {
     this.#graph = graph;
     this.#origins = origins;
     this.#windowing = windowing;
+  }
+
+  /** When windows fire; takes the place of the assigner's own trigger. */
+  trigger(trigger: Trigger<T, W>): WindowedStream<T, K, W> {
+    return this.#with({ trigger: trigger.spec });
+  }
+
+  /** Which records leave a window when it fires. It then keeps them all, so nothing is folded as it comes. */
+  evictor(evictor: Evictor<T>): WindowedStream<T, K, W> {
+    return this.#with({ evictor: evictor.spec });
   }
 
   /** Keeps a window for so long after the watermark passed its end; each late record in that time fires it again. Default 0. */
@@ -71,8 +112,8 @@ export class WindowedStream<out T, K, W extends Window> {
   }
 
   #append(uid: string, contents: WindowContents, result: WindowResult): DataStream<any> {
-    const { assigner, lateTag } = this.#windowing;
-    const trigger = { kind: assigner.time === "event" ? "eventTime" : "processingTime" } as const;
+    const { trigger, lateTag } = this.#windowing;
+    if (trigger === undefined) throw invalid("a global window never fires by itself: give it a trigger", { operator: uid });
     const spec: WindowSpec = { kind: "window", ...this.#windowing, trigger, contents, result };
     const declared = result.kind === "process" ? (result.fn.sideOutputs ?? []).map((tag) => tag.id) : [];
     return this.#graph.addOperator(uid, spec, this.#origins, lateTag === undefined ? declared : [lateTag, ...declared]);

@@ -6,7 +6,7 @@ import { id, type OperatorUid } from "../base/ids.ts";
 import type { Pages } from "../ports/pages.ts";
 import type { KeyedStore } from "../state/keyed-store.ts";
 import type { KeyGroupState } from "../state/key-group.ts";
-import { noteEarliest } from "../task/base-builder.ts";
+import { noteDue } from "../task/base-builder.ts";
 import type { IndexEntry } from "../state/state-index.ts";
 import type { Task } from "../task/task.ts";
 import { encodePage } from "./page-codec.ts";
@@ -45,6 +45,7 @@ async function evictGroup(task: Task, store: KeyedStore, group: KeyGroupState, p
 
 /** Writes the group as a page; false when it may not be one, or a newer one is there: this task is behind. */
 async function writePage(task: Task, store: KeyedStore, group: KeyGroupState, pages: Pages): Promise<boolean> {
+  store.dropExpired(group, task.now);
   // A group whose rows are all gone has no page: the next base says that it is empty.
   if (task.plan.job.options.statePlacement === "segments" || group.isEmpty) return false;
   const bytes = encodePage(store.schema, group);
@@ -62,9 +63,10 @@ async function writePage(task: Task, store: KeyedStore, group: KeyGroupState, pa
     sizeBytes: bytes.length,
     earliestEventTimer: Infinity,
     earliestProcessingTimer: Infinity,
+    cleanAt: Infinity,
     parts: [{ kind: "page", schema: store.schema, rows, writer }],
   };
-  noteEarliest(group, entry);
+  noteDue(store, group, entry);
   store.place(group.id, entry);
   return true;
 }

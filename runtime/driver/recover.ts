@@ -283,6 +283,7 @@ function joinEntries(known: IndexEntry | undefined, entry: IndexEntry): IndexEnt
     sizeBytes: known.sizeBytes + entry.sizeBytes,
     earliestEventTimer: Math.min(known.earliestEventTimer, entry.earliestEventTimer),
     earliestProcessingTimer: Math.min(known.earliestProcessingTimer, entry.earliestProcessingTimer),
+    cleanAt: Math.min(known.cleanAt, entry.cleanAt),
     parts: [...known.parts, ...entry.parts],
   };
 }

@@ -89,5 +89,5 @@ export function planTask(
       exchange: number,
       tasks: record.topology.find((topology) => topology.stage === toStage)?.tasks ?? [],
     }));
-  return { job, stage, generation: record.generation, task, downstream, ...options };
+  return { job, stage, generation: record.generation, since: record.since, task, downstream, ...options };
 }

@@ -2,7 +2,9 @@
  * In batch mode the key's last result alone, as +I. */
 import type { Aggregator } from "../api/functions.ts";
 import type { Key } from "../api/key.ts";
-import { CurrentNamespace, ValueHandle } from "../state/keyed-access.ts";
+import type { ValueState } from "../api/state.ts";
+import { CurrentNamespace } from "../state/keyed-access.ts";
+import { valueHandle } from "../state/state-handles.ts";
 import { maxWatermark } from "../time/watermark.ts";
 import type { KeyedOperatorHost, Operator } from "./operator.ts";
 
@@ -10,7 +12,7 @@ export class AggregateOperator implements Operator {
   private readonly host: KeyedOperatorHost;
   private readonly aggregator: Aggregator<any, any, any>;
   private readonly result: (key: any, value: any) => unknown;
-  private readonly accumulator: ValueHandle;
+  private readonly accumulator: ValueState<any>;
 
   private readonly batch: boolean;
 
@@ -24,7 +26,7 @@ export class AggregateOperator implements Operator {
     this.batch = batch;
     this.aggregator = aggregator;
     this.result = result;
-    this.accumulator = new ValueHandle(host.access, 0, new CurrentNamespace());
+    this.accumulator = valueHandle(host.access, 0, new CurrentNamespace());
   }
 
   onRecord(value: any, timestamp: number): void {

@@ -41,8 +41,12 @@ export class KeyedBroadcastProcessOperator implements Operator {
   }
 
   onTimer(timer: Timer): void {
-    this.keyed.moveToTimer(timer);
-    this.fn.onTimer?.(timer.at, this.keyed as unknown as Parameters<NonNullable<Fn["onTimer"]>>[1]);
+    this.keyed.beginTimer(timer);
+    try {
+      this.fn.onTimer?.(timer.at, this.keyed as unknown as Parameters<NonNullable<Fn["onTimer"]>>[1]);
+    } finally {
+      this.keyed.endTimer();
+    }
   }
 }
 

@@ -22,7 +22,11 @@ export class KeyedCoProcessOperator implements Operator {
   }
 
   onTimer(timer: Timer): void {
-    this.context.moveToTimer(timer);
-    this.fn.onTimer?.(timer.at, this.context as unknown as TimerContext<any, any, any>);
+    this.context.beginTimer(timer);
+    try {
+      this.fn.onTimer?.(timer.at, this.context as unknown as TimerContext<any, any, any>);
+    } finally {
+      this.context.endTimer();
+    }
   }
 }

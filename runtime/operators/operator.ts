@@ -25,7 +25,7 @@ export interface OperatorHost {
   processingTime(): number;
   count(name: string, n: number): void;
   /** Of an operator that declares state outside keys. The host has opened it before any handler runs. */
-  readonly operatorState: OperatorState | undefined;
+  readonly operatorState?: OperatorState | undefined;
 }
 
 /** What a keyed operator has beside it. */

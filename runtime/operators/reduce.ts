@@ -2,13 +2,15 @@
  * A rolling reduce: one result per record (Flink's StreamGroupedReduceOperator); in batch mode one per key, the last, which carries
  * the final timestamp (BatchGroupedReduceOperator).
  */
-import { CurrentNamespace, type KeyedAccess, ValueHandle } from "../state/keyed-access.ts";
+import type { ValueState } from "../api/state.ts";
+import { CurrentNamespace } from "../state/keyed-access.ts";
+import { valueHandle } from "../state/state-handles.ts";
 import { maxWatermark } from "../time/watermark.ts";
 import type { KeyedOperatorHost, Operator, Output } from "./operator.ts";
 
 export class ReduceOperator implements Operator {
   private readonly output: Output;
-  private readonly reduced: ValueHandle;
+  private readonly reduced: ValueState<any>;
   private readonly reduce: (a: any, b: any) => any;
   private readonly batch: boolean;
 
@@ -16,7 +18,7 @@ export class ReduceOperator implements Operator {
     this.batch = batch;
     this.output = host.output;
     this.reduce = reduce;
-    this.reduced = new ValueHandle(host.access as KeyedAccess, 0, new CurrentNamespace());
+    this.reduced = valueHandle(host.access, 0, new CurrentNamespace());
   }
 
   onRecord(value: any, timestamp: number): void {

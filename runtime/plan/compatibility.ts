@@ -9,6 +9,7 @@ import { allStatesOf, isKeyed, operatorStatesOf } from "../api/operator-states.t
 import { isOperatorScoped } from "../api/operator-scoped-state.ts";
 import { hashOf } from "./plan-stages.ts";
 import type { KeyHash, StateSchema } from "./job-graph.ts";
+import { stateSchema } from "./state-schema.ts";
 
 /** What an operator stores: what a manifest says of it. A source stores positions. */
 export interface OperatorSchema {
@@ -50,11 +51,9 @@ export function schemasOf({ nodes }: LogicalGraph): readonly PlannedOperatorSche
       uid: node.uid,
       kind: kindOf(node.spec),
       hash: hashOf(node),
-      states: allStatesOf(node.spec).map(([name, { kind, version, migrate }]) => ({
-        name,
-        kind,
-        version,
-        migrates: !!migrate,
+      states: allStatesOf(node.spec).map(([name, declaration]) => ({
+        ...stateSchema([name, declaration]),
+        migrates: !!declaration.migrate,
       })),
     }));
 }

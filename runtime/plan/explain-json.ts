@@ -4,8 +4,12 @@
  * E1 It survives JSON.stringify and JSON.parse unchanged: no functions, no undefined. Times are ms.
  */
 import type { ConnectorOptions } from "../api/connector.ts";
+import type { EvictorSpec } from "../api/evictors.ts";
 import { hasTwoInputs, type OperatorSpec, type Side, sides, type WindowSpec } from "../api/graph.ts";
+import type { TriggerSpec } from "../api/triggers.ts";
 import type { WatermarkSpec } from "../api/watermarks.ts";
+import type { WindowAssignerSpec, WindowTime } from "../api/windows.ts";
+import { formatMs } from "./units.ts";
 import type { JobGraph, KeyHash, OperatorPlan, ResolvedJobOptions, StagePlan, StateSchema } from "./job-graph.ts";
 
 export interface ExplainedJob {
@@ -77,13 +81,24 @@ export interface ExplainedSink {
 }
 export interface ExplainedWindow {
   readonly assigner: string;
-  readonly time: "event" | "processing";
-  /** Of a tumbling window. */
+  /** Null: windows go by no time. */
+  readonly time: WindowTime | null;
+  /** Of windows of fixed size. */
   readonly sizeMs: number | null;
   readonly offsetMs: number | null;
+  /** Of sliding windows, and of cumulating ones. */
+  readonly slideMs?: number;
+  readonly stepMs?: number;
+  /** Of count windows: records, and records from one to the next. */
+  readonly records?: number;
+  readonly slideRecords?: number;
+  /** Of calendar windows. */
+  readonly timeZone?: string;
   /** Of a session; "dynamic": computed from each record. */
   readonly gapMs: number | "dynamic" | null;
+  /** With what it wraps: "purging(count 3)". */
   readonly trigger: string;
+  readonly evictor?: string;
   readonly allowedLatenessMs: number;
   readonly lateSideOutput: string | null;
   readonly contents: string;
@@ -161,19 +176,63 @@ function explainWatermarks(spec: WatermarkSpec): ExplainedWatermarks {
   return { kind, boundMs: spec.kind === "bounded" ? spec.boundMs : null, idleAfterMs: idleAfter ?? null, advanceWhenIdle };
 }
 
-function explainWindow({ assigner, trigger, allowedLateness, lateTag, contents, result }: WindowSpec): ExplainedWindow {
-  const tumbling = assigner.kind === "tumbling" ? assigner : undefined;
-  const session = assigner.kind === "session" ? assigner : undefined;
+function explainWindow(spec: WindowSpec): ExplainedWindow {
+  const { assigner, trigger, evictor, allowedLateness, lateTag, contents, result } = spec;
   return {
     assigner: assigner.kind,
-    time: assigner.time,
-    sizeMs: tumbling?.sizeMs ?? null,
-    offsetMs: tumbling?.offsetMs ?? null,
-    gapMs: typeof session?.gap === "function" ? "dynamic" : (session?.gap ?? null),
-    trigger: trigger.kind,
+    time: assigner.time ?? null,
+    ...explainAssigner(assigner),
+    trigger: explainTrigger(trigger),
+    ...(evictor && { evictor: explainEvictor(evictor) }),
     allowedLatenessMs: allowedLateness,
     lateSideOutput: lateTag ?? null,
     contents: contents.kind,
     result: result.kind,
   };
+}
+
+function explainAssigner(
+  spec: WindowAssignerSpec,
+): Omit<ExplainedWindow, "assigner" | "time" | "trigger" | "allowedLatenessMs" | "lateSideOutput" | "contents" | "result"> {
+  const none = { sizeMs: null, offsetMs: null, gapMs: null };
+  switch (spec.kind) {
+    case "tumbling":
+      return { ...none, sizeMs: spec.sizeMs, offsetMs: spec.offsetMs };
+    case "sliding":
+      return { ...none, sizeMs: spec.sizeMs, slideMs: spec.slideMs, offsetMs: spec.offsetMs };
+    case "cumulating":
+      return { ...none, sizeMs: spec.sizeMs, stepMs: spec.stepMs, offsetMs: spec.offsetMs };
+    case "session":
+      return { ...none, gapMs: typeof spec.gap === "function" ? "dynamic" : spec.gap };
+    case "calendarDays":
+    case "calendarWeeks":
+      return { ...none, timeZone: spec.timeZone };
+    case "count":
+      return { ...none, records: spec.size, ...(spec.slide !== undefined && { slideRecords: spec.slide }) };
+    case "global":
+      return none;
+  }
+}
+
+function explainTrigger(spec: TriggerSpec): string {
+  switch (spec.kind) {
+    case "count":
+      return `count ${spec.count}`;
+    case "continuousEventTime":
+    case "continuousProcessingTime":
+      return `${spec.kind} every ${formatMs(spec.everyMs)}`;
+    case "delta":
+      return `delta ${spec.threshold}`;
+    case "purging":
+      return `purging(${explainTrigger(spec.inner)})`;
+    case "timeOut":
+      return `timeOut(${explainTrigger(spec.inner)}, after ${formatMs(spec.afterMs)})`;
+    default:
+      return spec.kind;
+  }
+}
+
+function explainEvictor(spec: EvictorSpec): string {
+  const what = spec.kind === "count" ? spec.keep : spec.kind === "time" ? formatMs(spec.keepMs) : spec.threshold;
+  return `${spec.kind} ${what}${spec.after ? ", after" : ""}`;
 }

@@ -1,6 +1,7 @@
 /** The words in which `explain()` speaks of operators. */
 import type { ConnectorOptions } from "../api/connector.ts";
 import type { ExplainedOperator, ExplainedSink, ExplainedSource, ExplainedWatermarks, ExplainedWindow } from "./explain-json.ts";
+import { formatBytes, formatMs } from "./units.ts";
 
 /** What stands beside the operator, and on the lines below it. */
 export function describeOperator(operator: ExplainedOperator): { readonly words: string; readonly more: readonly string[] } {
@@ -44,29 +45,6 @@ export function describePartitioning(kind: string): string {
   return words[kind] ?? "";
 }
 
-/** A length of time in its largest whole unit: 90,000 is "90 s", 120,000 is "2 min". */
-export function formatMs(ms: number): string {
-  const units = [
-    [86_400_000, "d"],
-    [3_600_000, "h"],
-    [60_000, "min"],
-    [1_000, "s"],
-  ] as const;
-  const [size, unit] = units.find(([size]) => ms !== 0 && ms % size === 0) ?? [1, "ms"];
-  return `${ms / size} ${unit}`;
-}
-
-/** A size in its largest whole binary unit: 134,217,728 is "128 MiB". */
-export function formatBytes(bytes: number): string {
-  const units = [
-    [2 ** 30, "GiB"],
-    [2 ** 20, "MiB"],
-    [2 ** 10, "KiB"],
-  ] as const;
-  const [size, unit] = units.find(([size]) => bytes !== 0 && bytes % size === 0) ?? [1, "B"];
-  return `${bytes / size} ${unit}`;
-}
-
 function describeConnector({ connector, name }: ExplainedSource | ExplainedSink): string {
   return connector === name ? name : `${connector} ${name}`;
 }
@@ -104,12 +82,30 @@ function describeWatermarks(watermarks: ExplainedWatermarks | null): string {
   return [strategy, ...idleness, ...(advanceWhenIdle ? ["follows the clock when all are"] : [])].join(", ");
 }
 
-function describeWindow({ assigner, time, sizeMs, offsetMs, gapMs, contents, result }: ExplainedWindow): string {
-  const size = sizeMs === null ? [] : [formatMs(sizeMs)];
+function describeWindow(explained: ExplainedWindow): string {
+  const { assigner, time, offsetMs, gapMs, timeZone, trigger, evictor, contents, result } = explained;
   const gap = gapMs === null ? [] : [gapMs === "dynamic" ? "gap by record" : `gap ${formatMs(gapMs)}`];
   const offset = offsetMs ? [`offset ${formatMs(offsetMs)}`] : [];
   const steps = [contents === "list" ? "" : contents, result === "value" ? "" : result].filter(Boolean).join(" + ");
-  return [[assigner, ...size].join(" "), ...gap, ...offset, `${time} time`, steps].join(", ");
+  return [
+    ...[[assigner, ...describeLengths(explained)].join(" "), ...gap, ...offset],
+    ...(timeZone === undefined ? [] : [timeZone]),
+    ...(time === null ? [] : [`${time} time`]),
+    ...(trigger === `${time}Time` ? [] : [`trigger ${trigger}`]),
+    ...(evictor === undefined ? [] : [`evictor ${evictor}`]),
+    steps,
+  ].join(", ");
+}
+
+function describeLengths({ sizeMs, slideMs, stepMs, records, slideRecords }: ExplainedWindow): readonly string[] {
+  const size = sizeMs === null ? [] : [formatMs(sizeMs)];
+  const advance = [...(slideMs === undefined ? [] : [slideMs]), ...(stepMs === undefined ? [] : [stepMs])];
+  const count = records === undefined ? [] : [`${records} records`];
+  return [
+    ...[...size, ...count],
+    ...advance.map((ms) => `every ${formatMs(ms)}`),
+    ...(slideRecords === undefined ? [] : [`every ${slideRecords}`]),
+  ];
 }
 
 function describeLateness({ allowedLatenessMs, lateSideOutput }: ExplainedWindow): readonly string[] {

@@ -3,7 +3,7 @@
  */
 import { explainJson, type ExplainedJob, type ExplainedStage } from "./explain-json.ts";
 import { treeRows, type TreeRow } from "./explain-tree.ts";
-import { formatMs } from "./explain-words.ts";
+import { formatMs } from "./units.ts";
 import type { JobGraph } from "./job-graph.ts";
 
 /** The plan as lines of text, without a newline at the end. */

@@ -10,7 +10,7 @@ export interface FingerprintedPlan {
 
 /**
  * 32 hex digits that change when state stored or frames sent under one plan could not be taken over by another: with uids, kinds,
- * states, edges, exchanges, hashes, key groups, and what a source reads. They do not change with parallelism, options of
+ * states (with whether their contents expire), edges, exchanges, hashes, key groups, and what a source reads. They do not change with parallelism, options of
  * operation, or the text of a closure.
  */
 export function fingerprintOf({ options, operators, exchanges }: FingerprintedPlan): string {
@@ -26,7 +26,7 @@ export function fingerprintOf({ options, operators, exchanges }: FingerprintedPl
 
 function describe({ node: { uid, spec }, states, hash, outputs }: OperatorPlan): readonly [string, ...unknown[]] {
   const connector = spec.kind === "source" ? [spec.source.kind, spec.source.name] : spec.kind === "sink" ? [spec.sink.kind] : [];
-  const stored = states.map(({ name, kind, version }) => [name, kind, version]);
+  const stored = states.map(({ name, kind, version, ttlMs }) => [name, kind, version, ...(ttlMs === undefined ? [] : ["ttl"])]);
   const edges = outputs.map(({ tag, to, input, partitioning, exchange }) => [
     tag ?? null,
     to,

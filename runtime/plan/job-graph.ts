@@ -86,4 +86,6 @@ export interface StateSchema {
   readonly name: string;
   readonly kind: string;
   readonly version: number;
+  /** How long contents live; not there when they live until they are cleared. */
+  readonly ttlMs?: number;
 }

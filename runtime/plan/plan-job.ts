@@ -2,9 +2,10 @@ import type { Job } from "../api/job.ts";
 import type { LogicalEdge, LogicalGraph, LogicalNode } from "../api/graph.ts";
 import { invalid } from "../api/invalid.ts";
 import { allStatesOf } from "../api/operator-states.ts";
+import { stateSchema } from "./state-schema.ts";
 import { cutStages } from "./cut-stages.ts";
 import { fingerprintOf } from "./fingerprint.ts";
-import type { ExchangePlan, JobGraph, OperatorPlan, OutputEdge, StateSchema } from "./job-graph.ts";
+import type { ExchangePlan, JobGraph, OperatorPlan, OutputEdge } from "./job-graph.ts";
 import { hashOf, planSingleStage, planStages } from "./plan-stages.ts";
 import { resolveOptions } from "./resolve-options.ts";
 import type { RoutedEdge } from "./routed-edge.ts";
@@ -60,6 +61,6 @@ function operatorPlan(node: LogicalNode, stage: string, routes: readonly Route[]
   const outputs = routes
     .filter(({ from }) => from === node.uid)
     .map(({ tag, to, input, partitioning, exchange }): OutputEdge => ({ tag, to, input, partitioning, exchange }));
-  const states = allStatesOf(node.spec).map(([name, { kind, version }]): StateSchema => ({ name, kind, version }));
+  const states = allStatesOf(node.spec).map(stateSchema);
   return { node, stage, states, hash: hashOf(node), outputs };
 }

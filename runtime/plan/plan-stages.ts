@@ -24,8 +24,8 @@ export function planStages(stages: StageDrafts, nodes: Nodes, options: ResolvedJ
 
 /** How an operator's keys are hashed: by its source where that partitioned them; undefined without keys. */
 export function hashOf({ inputs }: LogicalNode): KeyHash | undefined {
-  const kinds = inputs.map(({ partitioning }) => partitioning.kind);
-  return kinds.includes("assumeKeyed") ? "md5" : kinds.includes("keyed") ? "murmur3" : undefined;
+  const keyed = inputs.filter(({ partitioning }) => "key" in partitioning).map(({ partitioning }) => partitioning.kind);
+  return keyed.includes("assumeKeyed") ? "md5" : keyed.length > 0 ? "murmur3" : undefined;
 }
 
 function describe(operators: readonly string[], nodes: Nodes): Pick<StagePlan, "id" | "operators" | "sources" | "hash"> {

@@ -147,6 +147,7 @@ function writeEntry(writer: ByteWriter, entry: IndexEntry, blobs: Names, schemas
   writer.uint(entry.sizeBytes);
   writeTimer(writer, entry.earliestEventTimer);
   writeTimer(writer, entry.earliestProcessingTimer);
+  writeTimer(writer, entry.cleanAt);
   writer.uint(entry.parts.length);
   for (const part of entry.parts) {
     writer.uint(schemas.number(part.schema));
@@ -225,6 +226,7 @@ function readEntry(
     sizeBytes: reader.uint(),
     earliestEventTimer: readTimer(reader),
     earliestProcessingTimer: readTimer(reader),
+    cleanAt: readTimer(reader),
   };
   const parts: Part[] = [];
   const count = reader.count();

@@ -4,7 +4,7 @@
  * Owns the current row; moves with every record and timer. A handle is made once per operator and allocates nothing per call.
  */
 import type { KeyPart } from "../api/key.ts";
-import type { Fold, FoldingState, ListState, MapState, StateDeclaration, ValueState } from "../api/state.ts";
+import type { Fold, FoldingState, ListState, MapState, ValueState } from "../api/state.ts";
 import { assert } from "../base/assert.ts";
 import { MillraceError } from "../base/errors.ts";
 import type { KeyedStore } from "./keyed-store.ts";
@@ -18,6 +18,8 @@ export class KeyedAccess {
   readonly store: KeyedStore;
   /** Batch mode, at the end of a key: timers that timers set are dropped. */
   dropsTimers = false;
+  /** Processing time, epoch ms; the task's. */
+  clock: { readonly now: number } = { now: 0 };
   private current: Row | undefined;
 
   constructor(store: KeyedStore) {
@@ -267,30 +269,4 @@ export class FoldingHandle extends Handle implements FoldingState<any, any> {
     cell.value = merge(cell.value, accumulator);
     this.change(cell);
   }
-}
-
-export type StateHandle = ValueHandle | ListHandle | MapHandle | FoldingHandle;
-
-/** The handle of the operator's state number `state`. */
-export function stateHandle(
-  declaration: StateDeclaration,
-  access: KeyedAccess,
-  state: number,
-  at: CurrentNamespace,
-): StateHandle {
-  if (declaration.kind === "list") return new ListHandle(access, state, at);
-  if (declaration.kind === "map") return new MapHandle(access, state, at);
-  if (declaration.fold !== undefined) return new FoldingHandle(access, state, at, declaration.fold);
-  return new ValueHandle(access, state, at);
-}
-
-/** An object with a handle for each state whose stored name opens with `prefix`, under the name after it. */
-export function stateHandles(access: KeyedAccess, at: CurrentNamespace, prefix = ""): Record<string, StateHandle> {
-  const handles: Record<string, StateHandle> = {};
-  let number = 0;
-  for (const [name, declaration] of access.store.states) {
-    if (name.startsWith(prefix)) handles[name.slice(prefix.length)] = stateHandle(declaration, access, number, at);
-    number++;
-  }
-  return handles;
 }

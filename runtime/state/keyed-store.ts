@@ -22,6 +22,7 @@ import { type RowTarget, readDelta, skipDelta, writeDelta, writeRow } from "./ro
 import { type ProcessingRow, Row, type RowCopy } from "./row.ts";
 import { mapSchema, parseSchema, type SchemaMapping, schemaOf, schemaText } from "./schema.ts";
 import type { IndexEntry, OperatorIndex } from "./state-index.ts";
+import { dropExpired, halfExpiredAt, noteExpiries, type Ttls } from "./ttl.ts";
 
 /** Where rows with timers stand in line; owned by the time layer. */
 export interface TimerSchedule<R> {
@@ -42,6 +43,8 @@ export interface StoreOptions {
   readonly processingTimers: TimerSchedule<ProcessingRow>;
   /** Counts rows handed out. */
   readonly activity: Activity;
+  /** When the job's generation began, epoch ms: what was stored without a time counts as written then. */
+  readonly since?: number;
   /**
    * Of state outside keys: makes the task's row of those that tasks before it kept. Such rows are of no key, and there is nothing
    * else in the store.
@@ -112,6 +115,9 @@ export class KeyedStore {
   private readonly shift: number;
   private readonly oneGroup: boolean;
   private readonly takeOver: StoreOptions["takeOver"];
+  private readonly since: number;
+  /** Undefined when no state has a ttl: nearly always. */
+  private readonly ttls: Ttls | undefined;
   private readonly scalars = new Map<unknown, Row>();
   private readonly tuples = new Map<string, Row>();
   private readonly groups = new Map<KeyGroup, KeyGroupState>();
@@ -134,6 +140,9 @@ export class KeyedStore {
     this.range = options.range;
     this.oneGroup = options.keyGroups === 1;
     this.takeOver = options.takeOver;
+    this.since = options.since ?? 0;
+    const ttls = [...options.states.values()].map(({ ttl }) => ttl);
+    if (ttls.some((ttl) => ttl !== undefined)) this.ttls = ttls;
     this.shift = 32 - Math.log2(options.keyGroups);
     this.index = index;
     this.eventTimers = options.eventTimers;
@@ -242,7 +251,7 @@ export class KeyedStore {
     this.groups.set(id, group);
     this.missing.delete(id);
     this.coldest = undefined;
-    const target: RowTarget = { row: (key) => this.rowFor(key, group) };
+    const target = this.targetOf((key) => this.rowFor(key, group));
     if (this.takeOver !== undefined && this.index.get(id)?.version === 0) this.takeOverParts(parts, this.takeOver, group);
     else for (const part of parts) this.readPage(part, target);
     const version = Math.max(this.index.get(id)?.version ?? 0, ...parts.map((part) => part.version ?? 0));
@@ -255,6 +264,11 @@ export class KeyedStore {
     this.forgetPending(id);
     group.sizeBytes = parts.reduce((sum, part) => sum + part.bytes.length, 0);
     for (const row of group.rows) this.settleLoaded(row);
+  }
+
+  private targetOf(row: (key: Key) => Row): RowTarget {
+    const { ttls } = this;
+    return ttls === undefined ? { row } : { row, mayBeGone: (state) => ttls[state] !== undefined };
   }
 
   private takeOverParts(
@@ -395,7 +409,11 @@ export class KeyedStore {
     if (group === undefined) return this.defer(id, { seq, bytes: reader.buffer.subarray(start, reader.at), mapping }, timers);
     if (seq <= group.completeTo) return;
     reader.at = start;
-    const row = readDelta(reader, { row: (rowKey) => this.rowFor(rowKey, group) }, mapping);
+    const row = readDelta(
+      reader,
+      this.targetOf((rowKey) => this.rowFor(rowKey, group)),
+      mapping,
+    );
     group.droppedAt = seq;
     if (row.empty) this.drop(row);
     else this.settleRead(row);
@@ -416,7 +434,7 @@ export class KeyedStore {
     if (schema === this.schema) return undefined;
     let mapping = this.mappings.get(schema);
     if (mapping === undefined) {
-      mapping = mapSchema(this.operator, parseSchema(schema), this.states);
+      mapping = mapSchema(this.operator, parseSchema(schema), this.states, this.since);
       this.mappings.set(schema, mapping);
     }
     return mapping;
@@ -435,6 +453,34 @@ export class KeyedStore {
       if (parts.length > 1 || this.isShared(entry) || (pagesToo && parts[0]?.kind === "page")) ids.add(keyGroup);
     }
     return ids;
+  }
+
+  /** Whether anything in it can expire. */
+  get expires(): boolean {
+    return this.ttls !== undefined;
+  }
+
+  /** Drops from the group what has expired, before it is written to where it stays (E2). The state must stand at a commit. */
+  dropExpired(group: KeyGroupState, now: number): void {
+    if (this.ttls === undefined) return;
+    for (const row of group.rows) {
+      dropExpired(row, this.ttls, now);
+      if (row.empty) this.drop(row);
+    }
+  }
+
+  /** When it is worth writing the group again for what will have expired by then (E3). */
+  cleanAt(group: KeyGroupState): number {
+    if (this.ttls === undefined) return Infinity;
+    const expiries: number[] = [];
+    for (let row = group.first; row !== undefined; row = row.next) noteExpiries(row, this.ttls, expiries);
+    return halfExpiredAt(expiries);
+  }
+
+  /** Whether a group is worth writing again: for what has expired in it, or because nothing in it can expire before it has a time. */
+  mustClean(entry: IndexEntry, now: number): boolean {
+    if (this.ttls === undefined) return false;
+    return entry.cleanAt <= now || entry.parts.some((part) => part.schema !== this.schema);
   }
 
   /** Whether the group's durable copy lacks something that its rows have. */

@@ -10,6 +10,9 @@ export interface Namespace {
 /** Of state outside windows: start after end, so no real window equals it. */
 export const voidNamespace: Namespace = { start: 1, end: 0 };
 
+/** Of state in the one window for all time: no other reaches as far. */
+export const globalNamespace: Namespace = { start: Number.MIN_SAFE_INTEGER, end: Number.MAX_SAFE_INTEGER + 1 };
+
 export function sameNamespace(a: Namespace, b: Namespace): boolean {
   return a === b || (a.start === b.start && a.end === b.end);
 }

@@ -12,7 +12,7 @@ import { type ByteWriter, fitsInt } from "../base/byte-writer.ts";
 import { readValue, writeValue } from "../base/message-pack.ts";
 import { keyProblem } from "./key.ts";
 import type { Cell } from "./cell.ts";
-import { type Namespace, voidNamespace } from "./namespace.ts";
+import { globalNamespace, type Namespace, voidNamespace } from "./namespace.ts";
 import type { DeletedCell, Row } from "./row.ts";
 import type { SchemaMapping } from "./schema.ts";
 import { Timer, type TimerDomain } from "./timer.ts";
@@ -41,6 +41,8 @@ const opMask = 0x0f;
 /** What a row must answer while operations are laid over it. */
 export interface RowTarget {
   row(key: Key): Row;
+  /** Whether contents of the state may have been left out where they were stored: they had expired (E2). */
+  mayBeGone?(state: number): boolean;
 }
 
 /** Writes what has changed in the row, and settles it. Nothing is written when nothing has changed. Returns true when it wrote. */
@@ -81,7 +83,7 @@ function writeCellHead(writer: ByteWriter, code: number, cell: Cell): void {
   cell.storedNamespace = undefined; // said once
 }
 
-/** 0: no window; 1: [start, end) as numbers; 2: with an infinite edge. */
+/** 0: no window; 1: [start, end) as numbers; 2: with an edge that is none; 3: the window for all time. */
 function writeNamespace(writer: ByteWriter, namespace: Namespace): void {
   if (namespace === voidNamespace) return writer.u8(0);
   const { start, end } = namespace;
@@ -90,6 +92,7 @@ function writeNamespace(writer: ByteWriter, namespace: Namespace): void {
     writer.int(start);
     return writer.int(end - start);
   }
+  if (start === globalNamespace.start && end === globalNamespace.end) return writer.u8(3);
   writer.u8(2);
   writer.f64(start);
   writer.f64(end);
@@ -182,7 +185,7 @@ export function writeRow(writer: ByteWriter, row: Row): void {
 /** Lays one row's operations over it. `mapping` undefined: the bytes were written under today's schema. */
 export function readDelta(reader: ByteReader, target: RowTarget, mapping: SchemaMapping | undefined): Row {
   const row = target.row(readKey(reader));
-  for (let code = reader.u8(); code !== op.end; code = reader.u8()) applyOp(reader, row, code, mapping);
+  for (let code = reader.u8(); code !== op.end; code = reader.u8()) applyOp(reader, row, code, mapping, target);
   return row;
 }
 
@@ -206,6 +209,7 @@ let lastRead: Namespace = voidNamespace;
 function readNamespace(reader: ByteReader): Namespace {
   const form = reader.u8();
   if (form === 0) return voidNamespace;
+  if (form === 3) return globalNamespace;
   if (form !== 1 && form !== 2) throw corrupt(`unknown namespace form ${form}`);
   const start = form === 1 ? reader.int() : reader.f64();
   const end = form === 1 ? start + reader.int() : reader.f64();
@@ -226,7 +230,7 @@ function readTimer(reader: ByteReader): TimerKey {
   return { at: at ?? namespace.end - 1, namespace };
 }
 
-function applyOp(reader: ByteReader, row: Row, flagged: number, mapping: SchemaMapping | undefined): void {
+function applyOp(reader: ByteReader, row: Row, flagged: number, mapping: SchemaMapping | undefined, target: RowTarget): void {
   const code = flagged & opMask;
   if (isTimerOp(code)) return applyTimer(reader, row, code);
   const stored = reader.u8();
@@ -235,10 +239,27 @@ function applyOp(reader: ByteReader, row: Row, flagged: number, mapping: SchemaM
   const state = mapping === undefined ? stored : mapping.index[stored];
   const migrate = mapping?.migrate[stored];
   if (state === undefined) return skipPayload(reader, code);
-  const known = row.find(state, from);
+  if (from !== namespace) forgetLeftover(row, state, namespace);
+  let known = row.find(state, from);
+  if (known === undefined && changesCell(code) && target.mayBeGone?.(state) === true) {
+    if (code === op.keep || code === op.deleteEntry) return skipPayload(reader, code);
+    known = row.make(state, from, code === op.append ? "list" : "map", code === op.append ? [] : new Map());
+    known.stored = true;
+  }
   if (from !== namespace && known !== undefined) renameRead(row, known, namespace);
   const cell = applyToCell(reader, row, code, { state, namespace, known, migrate });
   if (cell !== undefined) cell.endTimer = (flagged & flag.endTimer) !== 0;
+}
+
+/** What had expired here was dropped by the writer without a word (E2), so that another could take its place. */
+function forgetLeftover(row: Row, state: number, namespace: Namespace): void {
+  const leftover = row.find(state, namespace);
+  if (leftover !== undefined) forgetRead(row, leftover);
+}
+
+/** Whether the operation builds on contents that are there. */
+function changesCell(code: number): boolean {
+  return code === op.append || code === op.putEntry || code === op.deleteEntry || code === op.keep;
 }
 
 interface CellRead {

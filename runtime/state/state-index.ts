@@ -43,14 +43,13 @@ export interface IndexEntry {
   /** Epoch ms; Infinity when there is none. */
   earliestEventTimer: number;
   earliestProcessingTimer: number;
+  /** From then on half of what can expire in it has (E3); epoch ms, Infinity when nothing can. */
+  cleanAt: number;
   readonly parts: readonly Part[];
 }
 
-/** The earliest timers of the rows of a key group; Infinity where there are none. */
-export interface EarliestTimers {
-  earliestEventTimer: number;
-  earliestProcessingTimer: number;
-}
+/** What is due in the rows of a key group, and when; Infinity where there is nothing. */
+export type DueTimes = Pick<IndexEntry, "earliestEventTimer" | "earliestProcessingTimer" | "cleanAt">;
 
 /** The entries of one operator, by key group. */
 export type OperatorIndex = Map<KeyGroup, IndexEntry>;

@@ -4,6 +4,7 @@
  * Two steps, since loading is the driver's: `wantForBase` names what must be in memory, `buildBase` writes.
  *
  * I2 A checkpoint's index refers to segments only, so for it pages of the state table are copied.
+ * E3 Groups in which much has expired are written anew, what has expired left out; whatever has the time.
  * I3 A segment whose live share has fallen below a quarter is emptied: its live pages are copied forward.
  */
 import type { BlobName, KeyGroup, Seq } from "../base/ids.ts";
@@ -11,7 +12,7 @@ import { type SegmentRanges, SegmentWriter } from "../snapshots/segment.ts";
 import type { KeyGroupState } from "../state/key-group.ts";
 import type { KeyedStore } from "../state/keyed-store.ts";
 import { writeRow } from "../state/row-codec.ts";
-import type { EarliestTimers, IndexEntry, OperatorIndex, SegmentPart } from "../state/state-index.ts";
+import type { DueTimes, IndexEntry, OperatorIndex, SegmentPart } from "../state/state-index.ts";
 import type { Task } from "./task.ts";
 
 const liveShareMin = 0.25;
@@ -28,9 +29,10 @@ export function wantForBase(task: Task, forCheckpoint: boolean): BaseGroups {
   let budget = copiedBytesMax;
   for (const store of task.chain.stores) {
     const ids = store.scattered(forCheckpoint);
-    if (dying.size > 0)
+    if (dying.size > 0 || store.expires)
       for (const entry of store.index.values()) {
-        if (budget <= 0 || ids.has(entry.keyGroup) || !liesIn(entry, dying)) continue;
+        if (budget <= 0 || ids.has(entry.keyGroup)) continue;
+        if (!liesIn(entry, dying) && !store.mustClean(entry, task.now)) continue;
         budget -= entry.sizeBytes;
         ids.add(entry.keyGroup);
       }
@@ -82,7 +84,7 @@ export function buildBase(
   const segment = new SegmentWriter(name);
   for (const [store, ids] of copied)
     for (const group of store.groupsInOrder())
-      if (ids.has(group.id) || store.isBehind(group)) writeGroup(segment, store, group, seq);
+      if (ids.has(group.id) || store.isBehind(group)) writeGroup(segment, store, group, { seq, now: task.now });
   const operators = new Map<string, OperatorIndex>();
   for (const store of task.chain.stores) operators.set(store.operator, store.index);
   task.segments.set(name, segment.pageBytes);
@@ -90,7 +92,13 @@ export function buildBase(
   return segment.finish({ operators, segments: task.segments }, { held: task.channels.held.all }, task.plan.job.fingerprint);
 }
 
-function writeGroup(segment: SegmentWriter, store: KeyedStore, group: KeyGroupState, seq: Seq): void {
+function writeGroup(
+  segment: SegmentWriter,
+  store: KeyedStore,
+  group: KeyGroupState,
+  { seq, now }: { readonly seq: Seq; readonly now: number },
+): void {
+  store.dropExpired(group, now);
   const { writer } = segment;
   const offset = writer.length;
   let rows = 0;
@@ -108,7 +116,7 @@ function writeGroup(segment: SegmentWriter, store: KeyedStore, group: KeyGroupSt
   part.checksum = segment.checksum(offset);
   entry.version = seq;
   entry.sizeBytes = part.length;
-  noteEarliest(group, entry);
+  noteDue(store, group, entry);
   group.sizeBytes = part.length;
 }
 
@@ -127,13 +135,21 @@ function entryToWrite(store: KeyedStore, keyGroup: KeyGroup): { readonly entry: 
     length: 0,
     checksum: 0,
   };
-  const entry = { keyGroup, version: 0, sizeBytes: 0, earliestEventTimer: 0, earliestProcessingTimer: 0, parts: [part] };
+  const entry = {
+    keyGroup,
+    version: 0,
+    sizeBytes: 0,
+    earliestEventTimer: 0,
+    earliestProcessingTimer: 0,
+    cleanAt: 0,
+    parts: [part],
+  };
   store.place(keyGroup, entry);
   return { entry, part };
 }
 
-/** Says when the group's timers are due, for when it is not in memory. */
-export function noteEarliest(group: KeyGroupState, into: EarliestTimers): void {
+/** Says when something is due in the group, for when it is not in memory. */
+export function noteDue(store: KeyedStore, group: KeyGroupState, into: DueTimes): void {
   let event = Infinity;
   let processing = Infinity;
   for (let row = group.first; row !== undefined; row = row.next) {
@@ -142,6 +158,7 @@ export function noteEarliest(group: KeyGroupState, into: EarliestTimers): void {
   }
   into.earliestEventTimer = event;
   into.earliestProcessingTimer = processing;
+  into.cleanAt = store.cleanAt(group);
 }
 
 function forgetUnused(task: Task): void {

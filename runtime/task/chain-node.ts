@@ -78,6 +78,7 @@ export class ChainNode implements KeyedOperatorHost {
     this.state = states.keyed;
     this.operatorState = states.operator;
     this.shared = shared;
+    if (this.state !== undefined) this.state.access.clock = shared;
   }
 
   /** Called once, after construction: the operator is made with this node as its host. */

@@ -146,6 +146,7 @@ class ChainBuilder {
         keyGroups: plan.job.options.keyGroups,
         hashing: operator.hash ?? "murmur3",
         range: plan.range,
+        since: plan.since,
         eventTimers,
         processingTimers,
         activity: shared.units.activity,
@@ -191,7 +192,7 @@ class ChainBuilder {
     const name = inputName(from, edge);
     this.chainedInputs.set(edge.to, [...(this.chainedInputs.get(edge.to) ?? []), { name, side: edge.input }]);
     const { partitioning } = edge;
-    let key = partitioning.kind === "keyed" ? partitioning.key : undefined;
+    let key = partitioning.kind === "keyed" || partitioning.kind === "global" ? partitioning.key : undefined;
     if (partitioning.kind === "assumeKeyed") key = this.assumedKey(partitioning.key);
     return new ChainedEdge(this.byUid.get(edge.to) as ChainNode, edge.input, name, key);
   }
@@ -225,7 +226,7 @@ class ChainBuilder {
       to: edge.to,
       writers: tasks.map(({ task }) => writer(task)),
       router: new KeyRouter(tasks.map(({ range }) => range)),
-      key: edge.partitioning.kind === "keyed" ? edge.partitioning.key : undefined,
+      key: edge.partitioning.kind === "keyed" || edge.partitioning.kind === "global" ? edge.partitioning.key : undefined,
       spread: spreadOf(edge.partitioning.kind),
       activity: shared.units.activity,
     });

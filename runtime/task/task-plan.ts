@@ -32,6 +32,8 @@ export interface TaskPlan {
   readonly job: JobGraph;
   readonly stage: StagePlan;
   readonly generation: Generation;
+  /** When the generation began, epoch ms. */
+  readonly since: number;
   /** The ordinal of the code that runs (R9). */
   readonly deployment: number;
   readonly task: TaskId;

@@ -3,12 +3,16 @@
  * epoch milliseconds, negative ones too. After Flink's TimeWindow, its assigners, and WindowOperator's rules of lateness.
  */
 import type { TimeWindow } from "../api/windows.ts";
+import { globalNamespace } from "../state/namespace.ts";
 
 /**
  * The largest time: where cleanup times are clamped, and the maxTimestamp of a global window (Flink: Long.MAX_VALUE). A finite
  * number, so that every format stores it and a timer can stand at it: it fires with the final watermark only.
  */
 export const largestTime = Number.MAX_SAFE_INTEGER;
+
+/** The one window for all time; no other is equal to it. (Flink's GlobalWindow) */
+export const globalWindow: TimeWindow = { ...globalNamespace, maxTimestamp: largestTime };
 
 /** The window [start, end); its last millisecond is `maxTimestamp`. */
 export function timeWindow(start: number, end: number): TimeWindow {
@@ -31,6 +35,15 @@ export function slidingWindows(timestamp: number, offset: number, size: number, 
   for (let start = tumblingStart(timestamp, offset, slide); start > timestamp - size; start -= slide) {
     windows.push(timeWindow(start, start + size));
   }
+  return windows;
+}
+
+/** The windows that begin every `size` ms, end every `step` and hold `timestamp`; the shortest first, as in Flink's CumulativeWindowAssigner. */
+export function cumulativeWindows(timestamp: number, offset: number, step: number, size: number): TimeWindow[] {
+  const start = tumblingStart(timestamp, offset, size);
+  const windows: TimeWindow[] = [];
+  for (let end = tumblingStart(timestamp, offset, step) + step; end <= start + size; end += step)
+    windows.push(timeWindow(start, end));
   return windows;
 }
 

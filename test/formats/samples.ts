@@ -135,7 +135,13 @@ const commit = {
 const segmentName = id<BlobName>("segments/g2.stage~0/000000000012-e1.12");
 
 function sampleIndex(range: { blob: BlobName; offset: number; length: number }, checksum: number): TaskIndex {
-  const entry = { version: 12, sizeBytes: range.length, earliestEventTimer: 5_000, earliestProcessingTimer: Infinity };
+  const entry = {
+    version: 12,
+    sizeBytes: range.length,
+    earliestEventTimer: 5_000,
+    earliestProcessingTimer: Infinity,
+    cleanAt: Infinity,
+  };
   return {
     operators: new Map([
       [
@@ -156,6 +162,7 @@ function sampleIndex(range: { blob: BlobName; offset: number; length: number }, 
               ...entry,
               earliestEventTimer: -Infinity,
               earliestProcessingTimer: -7,
+              cleanAt: 9_000,
               parts: [
                 { kind: "page" as const, schema: "count:value:0", rows: 1, writer: task("g1.stage~0") },
                 {

@@ -342,17 +342,18 @@ describe("timers", () => {
         },
       });
       const run = await harness(job);
-      const times = [NaN, 0.5, 8.64e15 + 1, -8.64e15 - 1, Infinity, -Infinity];
-      await run.push("in", ...times.map((n) => ({ value: event(["a", 1n], 0, n) })), { value: event(["a", 1n], 0, 8.64e15) });
+      const times = [NaN, 0.5, 2 ** 53, -(2 ** 53), Infinity, -Infinity];
+      await run.push("in", ...times.map((n) => ({ value: event(["a", 1n], 0, n) })), { value: event(["a", 1n], 0, 2 ** 53 - 1) });
       assert.deepEqual(
         run
           .deadLetters()
           .map(({ operator, reason }) => [operator, /whole epoch milliseconds .*: (.*) \(operator fn\)/.exec(reason)?.[1]]),
-        ["NaN", "0.5", "8640000000000001", "-8640000000000001", "Infinity", "-Infinity (before the first watermark?)"].map(
-          (shown) => ["fn", `${shown}, key ["a","1n"]`],
-        ),
+        ["NaN", "0.5", `${2 ** 53}`, `${-(2 ** 53)}`, "Infinity", "-Infinity (before the first watermark?)"].map((shown) => [
+          "fn",
+          `${shown}, key ["a","1n"]`,
+        ]),
       );
-      assert.deepEqual(run.output("out"), [[8.64e15]]);
+      assert.deepEqual(run.output("out"), [[2 ** 53 - 1]]);
     }
   });
 
@@ -368,13 +369,15 @@ describe("timers", () => {
       onTimer: (at, ctx) => ctx.emit([at, ctx.state.n.get()]),
     });
     await verifyOperator(job, {
-      steps: steps(event("a", 0, -1), event("b", 0, -8.64e15), event("a", 0, 8.64e15), event("b", 0, -1), 5, { endInput: true }),
+      steps: steps(event("a", 0, -1), event("b", 0, -(2 ** 53) + 1), event("a", 0, 2 ** 53 - 1), event("b", 0, -1), 5, {
+        endInput: true,
+      }),
       expected: {
         out: [
-          [-8.64e15, undefined],
+          [-(2 ** 53) + 1, undefined],
           [-1, undefined],
-          [-1, 8.64e15],
-          [8.64e15, 8.64e15],
+          [-1, 2 ** 53 - 1],
+          [2 ** 53 - 1, 2 ** 53 - 1],
         ],
       },
       order: "any",
@@ -405,6 +408,46 @@ describe("timers", () => {
         ],
       },
     });
+  });
+
+  test("that set themselves anew for ever are the author's error, with operator and key, and stop", async () => {
+    for (const domain of ["eventTime", "processingTime"] as const) {
+      const job = keyed({
+        output: type<unknown>(),
+        onRecord: ({ n = 0 }, ctx) => ctx.timers[domain](n),
+        onTimer(at, ctx) {
+          if (ctx.key === "again") ctx.timers[domain](at);
+          else ctx.emit([ctx.key, at]);
+        },
+      });
+      const run = await harness(job, { startAt: 50 });
+      await run.push("in", { value: event("again", 0, 7) }, { watermark: 50 });
+      assert.deepEqual(
+        run.deadLetters().map(({ operator, reason }) => [operator, /a timer fires for ever: .*/.exec(reason)?.[0]]),
+        [["fn", 'a timer fires for ever: it sets timers that are due already: key "again", timer 7 (operator fn)']],
+      );
+      await run.push("in", { value: event("once", 0, 20) }, { watermark: 60 });
+      assert.deepEqual(run.output("out"), [["once", 20]], "what comes after it goes on");
+    }
+  });
+
+  test("that beat on for ever stop when all time has passed", async () => {
+    const job = keyed({
+      state: { beats: value<number>() },
+      output: type<unknown>(),
+      onRecord: ({ at }, ctx) => ctx.timers.eventTime(at),
+      onTimer(at, ctx) {
+        ctx.state.beats.set((ctx.state.beats.get() ?? 0) + 1);
+        ctx.timers.eventTime(at + 1_000);
+        if (at === 3_000) ctx.emit(ctx.state.beats.get());
+      },
+    });
+    const run = await harness(job);
+    await run.push("in", { value: event("a", 1_000), timestamp: 0 }, { watermark: 5_000 });
+    assert.deepEqual(run.output("out"), [3]);
+    await run.endInput();
+    assert.match(run.deadLetters()[0]!.reason, /a timer fires for ever: .*key "a"/);
+    assert.equal(run.deadLetters().length, 1);
   });
 
   test("set in timers of the other domain wait for their own time", async () => {

@@ -8,7 +8,7 @@ import { boundedOutOfOrderness, customWatermarks } from "../../runtime/api/water
 import { session, tumbling } from "../../runtime/api/windows.ts";
 import { explain } from "../../runtime/plan/explain.ts";
 import { explainJson } from "../../runtime/plan/explain-json.ts";
-import { formatBytes, formatMs } from "../../runtime/plan/explain-words.ts";
+import { formatBytes, formatMs } from "../../runtime/plan/units.ts";
 import type { JobGraph } from "../../runtime/plan/job-graph.ts";
 import { planJob } from "../../runtime/plan/plan-job.ts";
 import { testSink, testSource } from "../api/connectors.ts";

@@ -7,7 +7,8 @@ import type { ListState, MapState, StateDeclaration, ValueState } from "../../ru
 import { ByteWriter } from "../../runtime/base/byte-writer.ts";
 import { MillraceError } from "../../runtime/base/errors.ts";
 import { Activity } from "../../runtime/state/activity.ts";
-import { CurrentNamespace, KeyedAccess, stateHandles } from "../../runtime/state/keyed-access.ts";
+import { CurrentNamespace, KeyedAccess } from "../../runtime/state/keyed-access.ts";
+import { stateHandles } from "../../runtime/state/state-handles.ts";
 import { compareRows, KeyedStore } from "../../runtime/state/keyed-store.ts";
 import { writeRow } from "../../runtime/state/row-codec.ts";
 import { voidNamespace } from "../../runtime/state/namespace.ts";
@@ -147,7 +148,15 @@ const commits = fc.array(fc.array(step, { maxLength: 8 }), { maxLength: 8 });
 /** An entry that says: the group is stored, complete up to `version`. */
 function entry(version: number): IndexEntry {
   const parts = [{ kind: "page", schema: "", rows: 1, writer: "t" as never }] as const;
-  return { keyGroup: 0, version, sizeBytes: 1, earliestEventTimer: Infinity, earliestProcessingTimer: Infinity, parts };
+  return {
+    keyGroup: 0,
+    version,
+    sizeBytes: 1,
+    earliestEventTimer: Infinity,
+    earliestProcessingTimer: Infinity,
+    cleanAt: Infinity,
+    parts,
+  };
 }
 
 describe("a store that reads", () => {

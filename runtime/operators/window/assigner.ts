@@ -1,46 +1,114 @@
 /** Which windows a record belongs to. */
-import type { TimeWindow, WindowAssignerSpec } from "../../api/windows.ts";
+import type { TimeWindow, WindowAssignerSpec, WindowTime } from "../../api/windows.ts";
 import { MillraceError } from "../../base/errors.ts";
-import { sessionWindow, timeWindow, tumblingStart } from "../../time/windows.ts";
+import { ZoneCalendar } from "../../time/calendar.ts";
+import {
+  cumulativeWindows,
+  globalWindow,
+  largestTime,
+  sessionWindow,
+  slidingWindows,
+  timeWindow,
+  tumblingStart,
+} from "../../time/windows.ts";
 
 export interface Assigner {
   readonly eventTime: boolean;
   /** Windows may merge: the record's window is laid over the key's others. */
   readonly merging: boolean;
-  /** The windows of a value at `time` (event or processing time as the assigner wants it). */
+  /** The windows of a value at `time` (event or processing time as the assigner wants it), in Flink's order. */
   assign(value: unknown, time: number): readonly TimeWindow[];
 }
 
 export function assignerOf(spec: WindowAssignerSpec): Assigner {
-  return spec.kind === "tumbling" ? new TumblingAssigner(spec) : new SessionAssigner(spec);
+  if (spec.kind === "session") return new SessionAssigner(spec);
+  if (spec.kind === "global" || spec.kind === "count") return new GlobalAssigner();
+  return new SpanAssigner(spec.time, spansOf(spec));
 }
 
-class TumblingAssigner implements Assigner {
+/** Windows that all times in [from, to) belong to, and to no others. */
+interface Span {
+  readonly from: number;
+  readonly to: number;
+  readonly windows: readonly TimeWindow[];
+}
+
+/** Windows of which time alone decides. */
+class SpanAssigner implements Assigner {
   readonly eventTime: boolean;
   readonly merging = false;
-  private readonly size: number;
-  private readonly offset: number;
-  /** Records mostly fall into one of two windows: all state of a window shares one object. */
-  private recent: readonly [TimeWindow] = [timeWindow(0, 0)];
-  private other: readonly [TimeWindow] = this.recent;
+  private readonly spanOf: (time: number) => Span;
+  /** Records mostly fall into one of two spans: all state of a window shares one object. */
+  private recent: Span = { from: Infinity, to: Infinity, windows: [] };
+  private other: Span = this.recent;
 
-  constructor(spec: WindowAssignerSpec & { kind: "tumbling" }) {
-    this.eventTime = spec.time === "event";
-    this.size = spec.sizeMs;
-    this.offset = spec.offsetMs;
+  constructor(time: WindowTime, spanOf: (time: number) => Span) {
+    this.eventTime = time === "event";
+    this.spanOf = spanOf;
   }
 
   assign(_value: unknown, time: number): readonly TimeWindow[] {
-    const [window] = this.recent;
-    if (time >= window.start && time < window.end) return this.recent;
+    const { recent } = this;
+    if (time >= recent.from && time < recent.to) return recent.windows;
     const { other } = this;
-    this.other = this.recent;
-    if (time >= other[0].start && time < other[0].end) this.recent = other;
-    else {
-      const start = tumblingStart(time, this.offset, this.size);
-      this.recent = [timeWindow(start, start + this.size)];
+    this.other = recent;
+    this.recent = time >= other.from && time < other.to ? other : this.spanOf(time);
+    return this.recent.windows;
+  }
+}
+
+type SpanSpec = Exclude<WindowAssignerSpec, { kind: "session" | "global" | "count" }>;
+
+function spansOf(spec: SpanSpec): (time: number) => Span {
+  switch (spec.kind) {
+    case "tumbling":
+      return (time) => {
+        const start = tumblingStart(time, spec.offsetMs, spec.sizeMs);
+        return spanOf(timeWindow(start, start + spec.sizeMs));
+      };
+    case "sliding":
+      return slidingSpans(spec);
+    case "cumulating":
+      return (time) => {
+        const { offsetMs, stepMs, sizeMs } = spec;
+        const from = tumblingStart(time, offsetMs, stepMs);
+        return { from, to: from + stepMs, windows: cumulativeWindows(time, offsetMs, stepMs, sizeMs) };
+      };
+    case "calendarDays": {
+      const calendar = new ZoneCalendar(spec.timeZone);
+      return (time) => spanOf(calendar.dayOf(time));
     }
-    return this.recent;
+    case "calendarWeeks": {
+      const calendar = new ZoneCalendar(spec.timeZone);
+      const firstDay = { sunday: 0, monday: 1, saturday: 6 }[spec.startsOn];
+      return (time) => spanOf(calendar.weekOf(time, firstDay));
+    }
+  }
+}
+
+function spanOf(window: TimeWindow): Span {
+  return { from: window.start, to: window.end, windows: [window] };
+}
+
+/** Between two slides, some windows end where the size is no multiple of the slide: the first part is in one window more. */
+function slidingSpans({ sizeMs, slideMs, offsetMs }: SpanSpec & { kind: "sliding" }): (time: number) => Span {
+  const rest = sizeMs % slideMs;
+  return (time) => {
+    const start = tumblingStart(time, offsetMs, slideMs);
+    const windows = slidingWindows(time, offsetMs, sizeMs, slideMs);
+    return time < start + rest
+      ? { from: start, to: start + rest, windows }
+      : { from: start + rest, to: start + slideMs, windows };
+  };
+}
+
+class GlobalAssigner implements Assigner {
+  readonly eventTime = false;
+  readonly merging = false;
+  private readonly windows = [globalWindow];
+
+  assign(): readonly TimeWindow[] {
+    return this.windows;
   }
 }
 
@@ -58,6 +126,7 @@ class SessionAssigner implements Assigner {
     const gap = typeof this.gap === "number" ? this.gap : this.gap(value);
     if (!Number.isSafeInteger(gap) || gap <= 0)
       throw new MillraceError("user", `a session gap must be whole milliseconds above 0: ${String(gap)}`);
+    if (time + gap > largestTime) throw new MillraceError("user", `a session gap reaches beyond the largest time: ${gap}`);
     return [sessionWindow(time, gap)];
   }
 }

@@ -4,39 +4,46 @@ import type { WindowResult, WindowSpec } from "../../api/graph.ts";
 import { windowStates } from "../../api/operator-states.ts";
 import type { TimeWindow } from "../../api/windows.ts";
 import type { Key } from "../../api/key.ts";
-import { CurrentNamespace, type StateHandle, stateHandles } from "../../state/keyed-access.ts";
+import { CurrentNamespace } from "../../state/keyed-access.ts";
+import { type StateHandle, stateHandles } from "../../state/state-handles.ts";
 import { HandlerContext } from "../context.ts";
 import type { KeyedOperatorHost } from "../operator.ts";
-import type { Contents } from "./contents.ts";
+import { type Contents, nothingLeft } from "./contents.ts";
+
+type AnyWindowFunction = WindowFunction<any, any, any, any, any, any>;
 
 export interface WindowEmitter {
   emit(window: TimeWindow): void;
   /** The window is over. */
   clear(window: TimeWindow): void;
-  /** The window was merged into another. */
-  forget(window: TimeWindow): void;
 }
 
 export function emitterOf(host: KeyedOperatorHost, spec: WindowSpec, contents: Contents): WindowEmitter {
-  if (spec.result.kind === "process") return new FunctionEmitter(host, spec.result.fn, contents, spec.contents.kind === "list");
-  return new ValueEmitter(host, spec.result, contents);
+  return spec.result.kind === "process"
+    ? new FunctionEmitter(host, spec, spec.result.fn, contents)
+    : new ValueEmitter(host, spec, spec.result, contents);
 }
+
+type ValueResult = Exclude<WindowResult, { kind: "process" }>;
 
 class ValueEmitter implements WindowEmitter {
   private readonly host: KeyedOperatorHost;
+  private readonly keyed: boolean;
   private readonly contents: Contents;
-  private readonly resultOf: Exclude<WindowResult, { kind: "process" }>;
+  private readonly resultOf: ValueResult;
 
-  constructor(host: KeyedOperatorHost, resultOf: Exclude<WindowResult, { kind: "process" }>, contents: Contents) {
+  constructor(host: KeyedOperatorHost, { keyed }: WindowSpec, resultOf: ValueResult, contents: Contents) {
     this.host = host;
+    this.keyed = keyed;
     this.resultOf = resultOf;
     this.contents = contents;
   }
 
   emit(window: TimeWindow): void {
     const { resultOf, contents, host } = this;
-    const { key } = host.access.row;
+    const key = this.keyed ? host.access.row.key : null;
     const value = contents.result();
+    if (value === nothingLeft) return;
     if (resultOf.kind === "value") host.output.emit(value, window.maxTimestamp);
     else if (resultOf.kind === "result") host.output.emit(resultOf.result(key, window, value), window.maxTimestamp);
     else
@@ -45,25 +52,25 @@ class ValueEmitter implements WindowEmitter {
   }
 
   clear(): void {}
-  forget(): void {}
 }
 
 class FunctionEmitter implements WindowEmitter {
-  private readonly fn: WindowFunction<any, any, any, any, any, any>;
+  private readonly fn: AnyWindowFunction;
   private readonly contents: Contents;
   private readonly collected: boolean;
   private readonly context: WindowHandlerContext;
 
-  constructor(host: KeyedOperatorHost, fn: WindowFunction<any, any, any, any, any, any>, contents: Contents, collected: boolean) {
+  constructor(host: KeyedOperatorHost, spec: WindowSpec, fn: AnyWindowFunction, contents: Contents) {
     this.fn = fn;
     this.contents = contents;
-    this.collected = collected;
-    this.context = new WindowHandlerContext(host, fn);
+    this.collected = spec.contents.kind === "list";
+    this.context = new WindowHandlerContext(host, spec.keyed, fn);
   }
 
   emit(window: TimeWindow): void {
     this.context.enter(window);
     const result = this.contents.result();
+    if (result === nothingLeft) return;
     const values = this.collected ? [...(result as readonly unknown[])] : [result];
     this.fn.onWindow(window, values, this.context as never);
   }
@@ -73,23 +80,19 @@ class FunctionEmitter implements WindowEmitter {
     this.fn.onClear?.(window, this.context as never);
     for (const handle of Object.values(this.context.windowState)) handle.clear();
   }
-
-  /** Window state of windows merged away has no rule to be merged by, and goes: Flink refuses it, here the first window's stays. */
-  forget(window: TimeWindow): void {
-    this.context.enter(window);
-    for (const handle of Object.values(this.context.windowState)) handle.clear();
-  }
 }
 
 class WindowHandlerContext extends HandlerContext {
   readonly at = new CurrentNamespace();
   readonly state: Record<string, StateHandle>;
   readonly windowState: Record<string, StateHandle>;
-  private readonly keyed: KeyedOperatorHost;
+  private readonly keyedHost: KeyedOperatorHost;
+  private readonly keyed: boolean;
 
-  constructor(host: KeyedOperatorHost, fn: WindowFunction<any, any, any, any, any, any>) {
+  constructor(host: KeyedOperatorHost, keyed: boolean, fn: AnyWindowFunction) {
     super(host, fn.sideOutputs);
-    this.keyed = host;
+    this.keyedHost = host;
+    this.keyed = keyed;
     this.state = stateHandles(host.access, new CurrentNamespace(), windowStates.keyPrefix);
     this.windowState = stateHandles(host.access, this.at, windowStates.windowPrefix);
   }
@@ -99,7 +102,7 @@ class WindowHandlerContext extends HandlerContext {
     this.at.namespace = window;
   }
 
-  get key(): Key {
-    return this.keyed.access.row.key;
+  get key(): Key | null {
+    return this.keyed ? this.keyedHost.access.row.key : null;
   }
 }

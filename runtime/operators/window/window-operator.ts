@@ -9,7 +9,7 @@
  * V3 A result carries the window's maxTimestamp.
  */
 import type { WindowSpec } from "../../api/graph.ts";
-import { windowStates } from "../../api/operator-states.ts";
+import type { TriggerResult } from "../../api/triggers.ts";
 import type { TimeWindow } from "../../api/windows.ts";
 import { MillraceError } from "../../base/errors.ts";
 import { CurrentNamespace } from "../../state/keyed-access.ts";
@@ -19,9 +19,13 @@ import { addWindow, type MergingWindow } from "../../time/merging-windows.ts";
 import { cleanupTime, coverWindows, isWindowLate, largestTime, timeWindow, windowsIntersect } from "../../time/windows.ts";
 import type { KeyedOperatorHost, Operator } from "../operator.ts";
 import { type Assigner, assignerOf } from "./assigner.ts";
-import { type Contents, contentsOf } from "./contents.ts";
+import { type Contents, contentsName, contentsOf } from "./contents.ts";
+import { triggerOf } from "./create-trigger.ts";
 import { emitterOf, type WindowEmitter } from "./emitter.ts";
-import { type Trigger, type TriggerContext, triggerOf, type TriggerResult } from "./trigger.ts";
+import { eventTimeTrigger } from "./end-triggers.ts";
+import { MergedStates } from "./merged-states.ts";
+import { TimerChain } from "../timer-chain.ts";
+import { fires, purges, type Trigger, type TriggerContext } from "./trigger.ts";
 
 export class WindowOperator implements Operator {
   private readonly host: KeyedOperatorHost;
@@ -35,19 +39,25 @@ export class WindowOperator implements Operator {
   private readonly emitter: WindowEmitter;
   private readonly domain: TimerDomain;
   private readonly triggerContext: TriggerContext;
+  /** The trigger is the plain one of event time, whose timer is the window's own. */
+  private readonly plain: boolean;
+  private readonly mergedStates: MergedStates;
+  private readonly chain = new TimerChain("a trigger");
 
   constructor(host: KeyedOperatorHost, spec: WindowSpec) {
     const states = [...host.access.store.states.keys()];
     this.host = host;
     this.spec = spec;
     this.assigner = assignerOf(spec.assigner);
-    this.trigger = triggerOf(spec.trigger);
     this.domain = this.assigner.eventTime ? "eventTime" : "processingTime";
     this.contentsAt = new CurrentNamespace();
-    this.contentsState = states.indexOf(windowStates.contents);
-    this.contents = contentsOf(spec.contents, host.access, this.contentsState, this.contentsAt);
+    this.contentsState = states.indexOf(contentsName(spec));
+    this.contents = contentsOf(spec, host.access, this.contentsState, this.contentsAt);
+    this.trigger = triggerOf(spec.trigger, host.access, this.contentsAt);
+    this.plain = this.trigger === eventTimeTrigger;
     this.emitter = emitterOf(host, spec, this.contents);
-    this.triggerContext = triggerContext(host);
+    this.mergedStates = new MergedStates(host.access);
+    this.triggerContext = triggerContext(host, this.chain);
   }
 
   onRecord(value: any, timestamp: number): void {
@@ -60,7 +70,7 @@ export class WindowOperator implements Operator {
         : this.addToWindow(value, timestamp, window);
       late = late && !taken;
     }
-    if (late) this.onLate(value, timestamp);
+    if (late) this.onSkipped(value, timestamp);
   }
 
   private timeOf(timestamp: number): number {
@@ -79,7 +89,7 @@ export class WindowOperator implements Operator {
   }
 
   private take(value: unknown, timestamp: number, window: TimeWindow): void {
-    const fresh = this.contents.add(value);
+    const fresh = this.contents.add(value, timestamp);
     const result = this.trigger.onElement(value, timestamp, window, this.triggerContext, fresh);
     if (result !== "continue") this.carryOut(result, window);
     if (fresh) this.setCleanupTimer(window);
@@ -132,8 +142,9 @@ export class WindowOperator implements Operator {
     const [first, ...others] = added.merged;
     if (first === undefined) return added.changed ? opened : window;
     const kept = timeWindow(first.start, first.end);
-    for (const other of others) this.mergeInto(kept, timeWindow(other.start, other.end));
-    this.extend(kept, window);
+    const gone = others.map(({ start, end }) => timeWindow(start, end));
+    for (const other of gone) this.mergeInto(kept, other);
+    this.extend(kept, window, gone);
     return window;
   }
 
@@ -144,39 +155,66 @@ export class WindowOperator implements Operator {
       .sort((a, b) => a.start - b.start);
   }
 
-  /** The window `known` becomes `window`: its state and timers go with it. */
-  private extend(known: TimeWindow, window: TimeWindow): void {
-    this.host.access.renameWindow(known, window);
-    this.trigger.onExtend(known, window, this.triggerContext);
+  /** The window `known` becomes `window`: its state goes with it, and so does the timer at its end. */
+  private extend(known: TimeWindow, window: TimeWindow, others: readonly TimeWindow[] = none): void {
+    const { access } = this.host;
+    access.renameWindow(known, window);
+    if (this.spec.allowedLateness > 0 || !this.plain) access.cancelTimer("eventTime", window.maxTimestamp, window);
+    this.contentsAt.namespace = window;
+    this.trigger.onMerge(window, this.triggerContext);
+    if (!this.plain) this.clearTrigger(known);
     this.cancelCleanupTimer(known);
+    for (const other of others) {
+      this.clearTrigger(other);
+      this.cancelCleanupTimer(other);
+    }
     this.setCleanupTimer(window);
   }
 
-  /** The contents of `other` go into `kept`, and its timers go. */
+  private clearTrigger(window: TimeWindow): void {
+    this.contentsAt.namespace = window;
+    this.trigger.clear(window, this.triggerContext);
+  }
+
+  /** The state of `other` goes into that of `kept`; its timers stay until both are one. */
   private mergeInto(kept: TimeWindow, other: TimeWindow): void {
-    this.trigger.clear(other, this.triggerContext);
-    this.cancelCleanupTimer(other);
     this.contentsAt.namespace = other;
     const moved = this.contents.empty ? undefined : this.contents.raw();
     this.contents.clear();
-    this.emitter.forget(other);
     this.contentsAt.namespace = kept;
     if (moved !== undefined) this.contents.merge(moved);
+    this.mergedStates.move(other, kept);
   }
 
   // ---- firing ----
 
   onTimer(timer: Timer): void {
-    const window = windowOf(timer.namespace);
+    const { domain, at, namespace } = timer;
+    // A trigger may leave timers behind of a window that was merged into another.
+    if (this.assigner.merging && this.host.access.row.find(this.contentsState, namespace) === undefined) return;
+    const window = windowOf(namespace);
     this.contentsAt.namespace = window;
-    const result = this.trigger.onTimer(timer.domain, timer.at, window, this.triggerContext);
+    const result = this.askOnTimer(timer, window);
     if (result !== "continue") this.carryOut(result, window);
-    if (timer.domain === this.domain && timer.at === this.cleanupTime(window)) this.clearAll(window);
+    if (domain === this.domain && at === this.cleanupTime(window)) this.clearAll(window);
+  }
+
+  private askOnTimer({ domain, at }: Timer, window: TimeWindow): TriggerResult {
+    const { chain } = this;
+    chain.begin(this.host.access.row, domain, at);
+    try {
+      return this.trigger.onTimer(domain, at, window, this.triggerContext);
+    } finally {
+      chain.end();
+    }
   }
 
   private carryOut(result: TriggerResult, window: TimeWindow): void {
-    if (result !== "purge" && !this.contents.empty) this.emitter.emit(window);
-    if (result === "fire") return;
+    if (fires(result) && !this.contents.empty) {
+      this.emitter.emit(window);
+      this.contents.given();
+    }
+    if (!purges(result)) return;
     // A merging window goes on after a purge: what comes later still joins it.
     if (this.assigner.merging) this.contents.purge();
     else this.contents.clear();
@@ -188,19 +226,23 @@ export class WindowOperator implements Operator {
     this.emitter.clear(window);
   }
 
-  private onLate(value: unknown, timestamp: number): void {
+  /** No window has taken the record. One that falls between windows is late only when its own time is. */
+  private onSkipped(value: unknown, timestamp: number): void {
+    if (!this.assigner.eventTime || !isWindowLate(timestamp, this.spec.allowedLateness, this.host.watermark())) return;
     const { lateTag } = this.spec;
     if (lateTag !== undefined) this.host.output.emitTo(lateTag, value, timestamp);
     else this.host.count("lateDropped", 1);
   }
 }
 
+const none: readonly TimeWindow[] = [];
+
 /** A timer's window: the object it was set with, or one read from storage. */
 function windowOf(namespace: Namespace): TimeWindow {
   return "maxTimestamp" in namespace ? (namespace as TimeWindow) : timeWindow(namespace.start, namespace.end);
 }
 
-function triggerContext(host: KeyedOperatorHost): TriggerContext {
+function triggerContext(host: KeyedOperatorHost, chain: TimerChain): TriggerContext {
   const { access } = host;
   return {
     get watermark() {
@@ -209,7 +251,10 @@ function triggerContext(host: KeyedOperatorHost): TriggerContext {
     get processingTime() {
       return host.processingTime();
     },
-    setTimer: (domain, at, window) => access.setTimer(domain, at, window),
+    setTimer(domain, at, window) {
+      chain.note(domain, at, host.watermark());
+      access.setTimer(domain, at, window);
+    },
     cancelTimer: (domain, at, window) => access.cancelTimer(domain, at, window),
   };
 }

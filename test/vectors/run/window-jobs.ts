@@ -1,0 +1,189 @@
+/** The configuration of a window vector as a job, and as what the engine knows of its parts. */
+import {
+  customWatermarks,
+  defineJob,
+  evictors,
+  globalWindow,
+  keyedProcess,
+  list,
+  millis,
+  outputTag,
+  session,
+  sliding,
+  triggers,
+  tumbling,
+  type,
+  type DataStream,
+  type Evictor,
+  type Job,
+  type Trigger,
+  type Window,
+  type WindowAssigner,
+  type WindowedStream,
+} from "../../../runtime/index.ts";
+import type { TriggerSpec } from "../../../runtime/api/triggers.ts";
+import type { WindowAssignerSpec } from "../../../runtime/api/windows.ts";
+import { anySink, anySource } from "../../operators/pipeline.ts";
+
+/** A record of these vectors. */
+export interface Item {
+  readonly key: string;
+  readonly value: number;
+}
+
+export const late = outputTag<Item>("late");
+
+/** Watermarks come from the vector's steps alone. */
+const steppedWatermarks = customWatermarks<Item, null>({ create: () => null, onRecord: () => undefined });
+
+/** Takes the records' timestamps away: what a processing-time timer emits has none. */
+const untimed = keyedProcess({
+  key: type<string>(),
+  state: { items: list<Item>() },
+  output: type<Item>(),
+  onRecord(item: Item, ctx) {
+    ctx.state.items.add(item);
+    ctx.timers.processingTime(ctx.processingTime);
+  },
+  onTimer(_at, ctx) {
+    for (const item of ctx.state.items.get()) ctx.emit(item);
+    ctx.state.items.clear();
+  },
+});
+
+/** Source "in", window operator "window", sinks "out" and "late". */
+export function windowJob(config: any, withoutTimestamps = false): Job {
+  return defineJob("window", (job) => {
+    const source = job.source("in", anySource<Item>("in"), { timestamps: () => 0, watermarks: steppedWatermarks });
+    const items = withoutTimestamps ? source.keyBy((item) => item.key).process("untimed", untimed) : source;
+    const assigner = assignerOf(config.assigner);
+    let windows: WindowedStream<Item, any, Window> =
+      config.keyBy === null ? items.windowAll(assigner) : items.keyBy((item) => item.key).window(assigner);
+    if (config.trigger !== undefined) windows = windows.trigger(triggerOf(config.trigger));
+    if (config.evictor !== undefined) windows = windows.evictor(evictorOf(config.evictor));
+    windows = windows.allowedLateness(millis(config.allowedLatenessMs ?? 0));
+    if (config.lateSideOutput) windows = windows.sideOutputLate(late);
+    const results = resultsOf(windows, config.function);
+    results.sinkTo("out", anySink());
+    if (config.lateSideOutput) results.sideOutput(late).sinkTo("late", anySink());
+  });
+}
+
+function resultsOf(windows: WindowedStream<Item, any, Window>, fn: any): DataStream<unknown> {
+  const kind: string = fn.type;
+  const total = (values: readonly Item[]) => values.reduce((sum, { value }) => sum + value, 0);
+  const shaped = (key: unknown, window: any, sum: number) => {
+    const fields: Record<string, unknown> = { key, sum, window: [window.start, window.end] };
+    return Object.fromEntries((fn.emit as string).split(",").map((name) => [name.trim(), fields[name.trim()]]));
+  };
+  if (kind === "none") return windows.apply("window", () => []);
+  if (kind === "passThrough")
+    return windows.apply("window", (_key, _window, values) => values.map(({ key, value }) => ({ key, sum: value })));
+  if (kind.startsWith("reduce"))
+    return windows.reduce(
+      "window",
+      (a, b) => ({ key: a.key, value: a.value + b.value }),
+      (key, window, { value }) => shaped(key, window, value),
+    );
+  if (kind.startsWith("aggregate"))
+    return windows.aggregate(
+      "window",
+      {
+        create: () => 0,
+        add: (sum: number, { value }: Item) => sum + value,
+        result: (sum: number) => sum,
+        merge: (a: number, b: number) => a + b,
+      },
+      shaped,
+    );
+  return windows.apply("window", (key, window, values) => [shaped(key, window, total(values))]);
+}
+
+function assignerOf(assigner: any): WindowAssigner<Item, any> {
+  const time = assigner.time ?? "event";
+  const offset = millis(assigner.offsetMs ?? 0);
+  switch (assigner.type) {
+    case "tumbling":
+      return tumbling(millis(assigner.sizeMs), { offset, time });
+    case "sliding":
+      return sliding(millis(assigner.sizeMs), millis(assigner.slideMs), { offset, time });
+    case "session":
+      return session<any>(gapOf(assigner), { time });
+    case "global":
+      return globalWindow();
+    default:
+      throw new Error(`no assigner ${assigner.type}`);
+  }
+}
+
+/** A fixed gap, the record's own (`gapMs`), or by a rule such as "a: 3000; b: 1000 when value == 10, else 2000". */
+function gapOf({ gap, gapMs, gapRule }: any) {
+  if (gap !== "dynamic") return millis(gapMs);
+  if (gapRule === undefined) return (item: any) => millis(item.gapMs);
+  const rules = new Map(
+    (gapRule as string).split(";").map((rule) => {
+      const [, key = "", gap, when, other] = /^\s*(\w+):\s*(\d+)(?: when value == (\d+),? else (\d+))?\s*$/.exec(rule) ?? [];
+      return [key, (value: number) => Number(when === undefined || value === Number(when) ? gap : other)] as const;
+    }),
+  );
+  return ({ key, value }: Item) => millis(rules.get(key)?.(value) ?? 0);
+}
+
+function triggerOf(trigger: any): Trigger<Item, any> {
+  switch (trigger.type) {
+    case "eventTime":
+      return triggers.eventTime();
+    case "processingTime":
+      return triggers.processingTime();
+    case "endOfStream":
+      return triggers.endOfStream();
+    case "never":
+      return triggers.never();
+    case "count":
+      return triggers.count(trigger.count);
+    case "continuousEventTime":
+      return triggers.continuousEventTime(millis(trigger.intervalMs));
+    case "continuousProcessingTime":
+      return triggers.continuousProcessingTime(millis(trigger.intervalMs));
+    case "delta":
+      return triggers.delta<Item>(trigger.threshold, (last, current) => current.value - last.value);
+    case "purging":
+      return triggers.purging(triggerOf(trigger.inner));
+    case "processingTimeTimeout":
+      return triggers.timeOut(triggerOf(trigger.inner), millis(trigger.timeoutMs), {
+        resetTimerOnNewRecord: trigger.resetTimerOnNewRecord,
+        shouldClearOnTimeout: trigger.clearOnTimeout,
+      });
+    case "custom":
+      if (trigger.rule !== "fire on every element and on every timer") break;
+      return triggers.custom<Item, Window>({
+        onElement: () => "fire",
+        onEventTime: () => "fire",
+        onProcessingTime: () => "fire",
+        onMerge: () => undefined,
+      });
+  }
+  throw new Error(`no trigger ${trigger.type} ${trigger.rule ?? ""}`);
+}
+
+function evictorOf(evictor: any): Evictor<Item> {
+  const options = { after: evictor.when === "after" };
+  switch (evictor.type) {
+    case "count":
+      return evictors.count(evictor.max, options);
+    case "time":
+      return evictors.time(millis(evictor.keepMs), options);
+    case "delta":
+      return evictors.delta<Item>(evictor.threshold, (value, last) => last.value - value.value, options);
+    default:
+      throw new Error(`no evictor ${evictor.type}`);
+  }
+}
+
+export function assignerSpecOf(assigner: any): WindowAssignerSpec {
+  return assignerOf(assigner).spec;
+}
+
+export function triggerSpecOf(trigger: any): TriggerSpec {
+  return triggerOf(trigger).spec;
+}
