@@ -47,7 +47,7 @@ function rowSink(): Sink<Row> {
     guarantee: "exactlyOnce",
     options: {},
     createWriter: () => ({
-      add: ([key, start, n]: Row) => void rows.push(key, start, n),
+      add: (row: Row) => void rows.push(row[0], row[1], row[2]),
       flush: () => {
         const payloads = rows.length === 0 ? [] : [encodeValue(rows)];
         rows = [];

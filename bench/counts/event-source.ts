@@ -44,11 +44,13 @@ export function eventSource(): Source<Event> {
 
 /** Reads events as they are made, from the first to the last: nothing holds them all. */
 export class EventReader implements LogReader {
-  private readonly events: Iterator<Event, unknown, void>;
+  private readonly events: Iterator<Event, unknown, void> | readonly Event[];
   private taken = 0;
 
   constructor(events: Iterable<Event>) {
-    this.events = events[Symbol.iterator]() as Iterator<Event, unknown, void>;
+    this.events = Array.isArray(events)
+      ? (events as readonly Event[])
+      : (events[Symbol.iterator]() as Iterator<Event, unknown, void>);
   }
 
   async shards() {
@@ -59,10 +61,14 @@ export class EventReader implements LogReader {
     if (this.taken !== (after === "horizon" ? 0 : Number(after))) throw new Error("events are read in order, once");
     const records: EventRecord[] = [];
     while (records.length < limit.records) {
-      const { value, done } = this.events.next();
-      if (done === true) return { records, next: undefined, behindMs: 0, gap: false };
-      records.push(new EventRecord(value as Event, this.taken++));
+      const event = this.next();
+      if (event === undefined) return { records, next: undefined, behindMs: 0, gap: false };
+      records.push(new EventRecord(event, this.taken++));
     }
     return { records, next: id<Position>(String(this.taken)), behindMs: 0, gap: false };
+  }
+
+  private next(): Event | undefined {
+    return "next" in this.events ? (this.events.next().value as Event | undefined) : this.events[this.taken];
   }
 }

@@ -26,7 +26,7 @@ export function writeValue(writer: ByteWriter, value: unknown, depth = 0): void 
       writer.u8(extension.undefined);
       return writer.u8(0);
     case "bigint":
-      return writeExtension(writer, extension.bigint, () => writer.utf8(String(value), String(value).length));
+      return writeBigint(writer, value);
     case "object":
       return value === null ? writer.u8(0xc0) : writeObject(writer, value, depth + 1);
     default:
@@ -122,18 +122,9 @@ function writeObject(writer: ByteWriter, value: object, depth: number): void {
     writeHeader(writer, value.length, 0, 0, 0xc4, 0xc5, 0xc6);
     return writer.raw(value);
   }
-  if (value instanceof Date) return writeExtension(writer, extension.date, () => writer.f64(value.getTime()));
-  if (value instanceof Map)
-    return writeExtension(writer, extension.map, () => {
-      for (const [key, item] of value) {
-        writeValue(writer, key, depth);
-        writeValue(writer, item, depth);
-      }
-    });
-  if (value instanceof Set)
-    return writeExtension(writer, extension.set, () => {
-      for (const item of value) writeValue(writer, item, depth);
-    });
+  if (value instanceof Date) return writeDate(writer, value);
+  if (value instanceof Map) return writeMap(writer, value, depth);
+  if (value instanceof Set) return writeSet(writer, value, depth);
   if (ArrayBuffer.isView(value))
     throw new MillraceError("invalid", "typed arrays other than Uint8Array cannot be stored: use a plain array");
   const keys = Object.keys(value);
@@ -144,14 +135,44 @@ function writeObject(writer: ByteWriter, value: object, depth: number): void {
   }
 }
 
-function writeExtension(writer: ByteWriter, type: number, body: () => void): void {
+function writeBigint(writer: ByteWriter, value: bigint): void {
+  const body = openExtension(writer, extension.bigint);
+  const digits = String(value);
+  writer.utf8(digits, digits.length);
+  closeExtension(writer, body);
+}
+
+function writeDate(writer: ByteWriter, value: Date): void {
+  const body = openExtension(writer, extension.date);
+  writer.f64(value.getTime());
+  closeExtension(writer, body);
+}
+
+function writeMap(writer: ByteWriter, map: ReadonlyMap<unknown, unknown>, depth: number): void {
+  const body = openExtension(writer, extension.map);
+  for (const [key, item] of map) {
+    writeValue(writer, key, depth);
+    writeValue(writer, item, depth);
+  }
+  closeExtension(writer, body);
+}
+
+function writeSet(writer: ByteWriter, set: ReadonlySet<unknown>, depth: number): void {
+  const body = openExtension(writer, extension.set);
+  for (const item of set) writeValue(writer, item, depth);
+  closeExtension(writer, body);
+}
+
+/** Returns where the extension's body begins; its length is written when it is closed. */
+function openExtension(writer: ByteWriter, type: number): number {
   writer.u8(0xc9);
-  const lengthAt = writer.length;
   writer.u32(0);
   writer.u8(type);
-  const start = writer.length;
-  body();
-  writer.buffer.writeUInt32BE(writer.length - start, lengthAt);
+  return writer.length;
+}
+
+function closeExtension(writer: ByteWriter, body: number): void {
+  writer.buffer.writeUInt32BE(writer.length - body, body - 5);
 }
 
 /** Reads one value; throws `corrupt` on anything that `writeValue` could not have written. */

@@ -3,7 +3,7 @@ import { crc32 } from "node:zlib";
 import { ByteReader, corrupt } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
 import type { KeyGroupState } from "../state/key-group.ts";
-import { writeRow } from "../state/row-codec.ts";
+import { RowWriter } from "../state/row-writer.ts";
 
 const version = 1;
 
@@ -12,7 +12,8 @@ export function encodePage(schema: string, group: KeyGroupState): Uint8Array {
   writer.u8(version);
   writer.u32(0);
   writer.string(schema);
-  for (const row of group.rows) if (!row.empty) writeRow(writer, row);
+  const rows = new RowWriter(writer);
+  for (const row of group.rows) rows.writeRow(row);
   writer.buffer.writeUInt32LE(crc32(writer.buffer.subarray(5, writer.length)), 1);
   return writer.take();
 }

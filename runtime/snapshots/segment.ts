@@ -13,6 +13,7 @@ import { crc32 } from "node:zlib";
 import { ByteReader, corrupt } from "../base/byte-reader.ts";
 import { ByteWriter, fitsInt } from "../base/byte-writer.ts";
 import { type BlobName, id, type TaskId } from "../base/ids.ts";
+import { RowWriter } from "../state/row-writer.ts";
 import { type BlobRange, emptyIndex, type IndexEntry, type Part, type TaskIndex } from "../state/state-index.ts";
 
 const version = 1;
@@ -31,8 +32,9 @@ export interface SegmentRanges {
 /** Builds one segment: pages first, then `finish`. */
 export class SegmentWriter {
   readonly name: BlobName;
-  /** Pages are written here, each followed by a look at its `checksum`. */
-  readonly writer = new ByteWriter(1 << 16);
+  private readonly writer = new ByteWriter(1 << 16);
+  /** Pages are written here, each as a run, followed by a look at its `checksum`. */
+  readonly rows = new RowWriter(this.writer);
 
   constructor(name: BlobName) {
     this.name = name;

@@ -5,7 +5,6 @@
  */
 import type { KeyPart } from "../api/key.ts";
 import type { Fold, FoldingState, ListState, MapState, ValueState } from "../api/state.ts";
-import { assert } from "../base/assert.ts";
 import { MillraceError } from "../base/errors.ts";
 import type { KeyedStore } from "./keyed-store.ts";
 import type { Cell } from "./cell.ts";
@@ -27,8 +26,11 @@ export class KeyedAccess {
   }
 
   get row(): Row {
-    assert(this.current !== undefined, `keyed state of ${this.store.operator} is used outside a record or timer`);
-    return this.current;
+    return this.current ?? this.noRow();
+  }
+
+  private noRow(): never {
+    throw new MillraceError("internal", `keyed state of ${this.store.operator} is used outside a record or timer`);
   }
 
   setRow(row: Row | undefined): void {

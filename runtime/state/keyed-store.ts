@@ -14,11 +14,13 @@ import { assert } from "../base/assert.ts";
 import { ByteReader } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
 import type { KeyGroup, Seq } from "../base/ids.ts";
+import { TextTable } from "../base/text-table.ts";
 import type { HashRange } from "../streaming/hash-range.ts";
 import type { Activity } from "./activity.ts";
 import { hashKeyOf, hashOf, type KeyHashing, tupleIdentity } from "./key.ts";
 import { KeyGroupState } from "./key-group.ts";
-import { type RowTarget, readDelta, skipDelta, writeDelta, writeRow } from "./row-codec.ts";
+import { RowReader, type RowTarget, type RunState } from "./row-reader.ts";
+import { RowWriter } from "./row-writer.ts";
 import { type ProcessingRow, Row, type RowCopy } from "./row.ts";
 import { mapSchema, parseSchema, type SchemaMapping, schemaOf, schemaText } from "./schema.ts";
 import type { IndexEntry, OperatorIndex } from "./state-index.ts";
@@ -59,6 +61,7 @@ const idleCommits = 16;
 interface PendingDelta {
   readonly seq: Seq;
   readonly bytes: Uint8Array;
+  readonly run: RunState;
   readonly mapping: SchemaMapping | undefined;
 }
 
@@ -83,15 +86,18 @@ function identityOf(key: Key): string {
 }
 
 /**
- * Rows are scattered in memory. Looking at several at once lets the processor fetch them side by side, where writing one after the
- * other would wait for each.
+ * Rows are scattered in memory, and so are their keys. Looking at several at once lets the processor fetch them side by side, where
+ * writing one after the other would wait for each.
  */
 const rowsAhead = 16;
 
-function touchRows(rows: readonly Row[], from: number, to: number): number {
-  let texts = 0;
-  for (let i = from; i < to && i < rows.length; i++) if (typeof (rows[i] as Row).key === "string") texts++;
-  return texts & 1;
+function touchRows(rows: readonly (Row | undefined)[], from: number, to: number): number {
+  let units = 0;
+  for (let i = from; i < to; i++) {
+    const { key } = rows[i] as Row;
+    if (typeof key === "string") units += key.length;
+  }
+  return units & 1;
 }
 
 export class KeyedStore {
@@ -102,7 +108,9 @@ export class KeyedStore {
   readonly schema: string;
   readonly eventTimers: TimerSchedule<Row>;
   readonly processingTimers: TimerSchedule<ProcessingRow>;
-  dirtyRows: Row[] = [];
+  /** Its first `dirtyCount` are; the list is used again and again. */
+  private readonly dirtyRows: (Row | undefined)[] = [];
+  private dirtyCount = 0;
   /** Key groups that were asked for and are not loaded. */
   readonly missing = new Set<KeyGroup>();
   /** Counted by the task, one per turn. */
@@ -114,12 +122,14 @@ export class KeyedStore {
   private readonly range: HashRange;
   private readonly shift: number;
   private readonly oneGroup: boolean;
+  /** Rows by their keys: strings, other scalars, tuples by their identity. */
+  private readonly texts = new TextTable<Row>();
   private readonly takeOver: StoreOptions["takeOver"];
   private readonly since: number;
   /** Undefined when no state has a ttl: nearly always. */
   private readonly ttls: Ttls | undefined;
   private readonly scalars = new Map<unknown, Row>();
-  private readonly tuples = new Map<string, Row>();
+  private readonly tuples = new TextTable<Row>();
   private readonly groups = new Map<KeyGroup, KeyGroupState>();
   private readonly pending = new Map<KeyGroup, PendingDelta[]>();
   private readonly mappings = new Map<string, SchemaMapping>();
@@ -155,10 +165,15 @@ export class KeyedStore {
 
   /** The key's row, made when new; undefined when its key group must be loaded first (it is then in `missing`). */
   find(key: Key): Row | undefined {
-    const row = typeof key === "object" ? this.tuples.get(tupleIdentity(key)) : this.scalars.get(key);
+    const row = this.known(key);
     if (row === undefined) return this.make(key);
     this.use(row);
     return row;
+  }
+
+  private known(key: Key): Row | undefined {
+    if (typeof key === "string") return this.texts.get(key);
+    return typeof key === "object" ? this.tuples.get(tupleIdentity(key)) : this.scalars.get(key);
   }
 
   /** A unit of work begins to use the row. */
@@ -183,8 +198,10 @@ export class KeyedStore {
   }
 
   private keep(row: Row): void {
-    if (typeof row.key === "object") this.tuples.set(tupleIdentity(row.key), row);
-    else this.scalars.set(row.key, row);
+    const { key } = row;
+    if (typeof key === "string") this.texts.set(key, row);
+    else if (typeof key === "object") this.tuples.set(tupleIdentity(key), row);
+    else this.scalars.set(key, row);
     row.group.add(row);
   }
 
@@ -203,8 +220,7 @@ export class KeyedStore {
 
   /** Notes the key's group as missing when it is not loaded: lets a batch ask for all it will need at once. */
   want(key: Key): void {
-    const known = typeof key === "object" ? this.tuples.has(tupleIdentity(key)) : this.scalars.has(key);
-    if (!known) this.loadedGroup(this.groupOf(hashOf(key, this.hashing)));
+    if (this.known(key) === undefined) this.loadedGroup(this.groupOf(hashOf(key, this.hashing)));
   }
 
   /** Notes as missing every group that has a timer at or before `upTo` and is not loaded. Returns whether there is one. */
@@ -258,7 +274,7 @@ export class KeyedStore {
     group.completeTo = version;
     for (const delta of this.pending.get(id) ?? []) {
       if (delta.seq <= version) continue;
-      readDelta(new ByteReader(delta.bytes), target, delta.mapping);
+      new RowReader(new ByteReader(delta.bytes), delta.run).apply(target, delta.mapping);
       group.droppedAt = delta.seq;
     }
     this.forgetPending(id);
@@ -285,13 +301,13 @@ export class KeyedStore {
   }
 
   private readPage(part: LoadedPart, target: RowTarget): void {
-    const reader = new ByteReader(part.bytes);
+    const rows = new RowReader(new ByteReader(part.bytes));
     const mapping = this.mappingOf(part.schema);
-    while (!reader.done) readDelta(reader, target, mapping);
+    while (!rows.done) rows.apply(target, mapping);
   }
 
   private rowFor(key: Key, group: KeyGroupState): Row {
-    const known = typeof key === "object" ? this.tuples.get(tupleIdentity(key)) : this.scalars.get(key);
+    const known = this.known(key);
     if (known !== undefined) return known;
     const row = new Row(key, hashOf(key, this.hashing), group);
     this.keep(row);
@@ -323,8 +339,10 @@ export class KeyedStore {
 
   private drop(row: Row): void {
     row.idle = false;
-    if (typeof row.key === "object") this.tuples.delete(tupleIdentity(row.key));
-    else this.scalars.delete(row.key);
+    const { key } = row;
+    if (typeof key === "string") this.texts.delete(key);
+    else if (typeof key === "object") this.tuples.delete(tupleIdentity(key));
+    else this.scalars.delete(key);
     row.group.remove(row);
     this.unschedule(row);
   }
@@ -346,7 +364,12 @@ export class KeyedStore {
   markDirty(row: Row): void {
     if (row.listed) return;
     row.listed = true;
-    this.dirtyRows.push(row);
+    this.dirtyRows[this.dirtyCount++] = row;
+  }
+
+  /** Whether a row may have changed since the last commit. */
+  get isDirty(): boolean {
+    return this.dirtyCount > 0;
   }
 
   /** Takes all state of a key away. */
@@ -356,19 +379,21 @@ export class KeyedStore {
   }
 
   /** Writes the changes of all dirty rows, which commit `seq` will hold, and settles them. Returns how many rows it wrote. */
-  writeChanges(writer: ByteWriter, seq: Seq): number {
+  writeChanges(writer: RowWriter, seq: Seq): number {
     const { dirtyRows } = this;
+    writer.startRun();
     let written = 0;
-    for (let i = 0; i < dirtyRows.length; i++) {
-      if (i % rowsAhead === 0) this.touched += touchRows(dirtyRows, i, i + rowsAhead);
+    for (let i = 0; i < this.dirtyCount; i++) {
+      if (i % rowsAhead === 0) this.touched += touchRows(dirtyRows, i, Math.min(i + rowsAhead, this.dirtyCount));
       const row = dirtyRows[i] as Row;
-      if (writeDelta(writer, row)) {
+      dirtyRows[i] = undefined;
+      if (writer.writeChange(row)) {
         written++;
         row.changedAt = seq;
       }
       if (row.empty && !row.idle) this.noteIdle(row);
     }
-    this.dirtyRows = [];
+    this.dirtyCount = 0;
     if (this.dropsEmptyRows || ++this.commits % idleCommits === 0) this.dropIdle();
     return written;
   }
@@ -393,24 +418,25 @@ export class KeyedStore {
 
   /** Lays the rows of a commit written elsewhere over this state (catch-up). */
   applyChanges(seq: Seq, schema: string, bytes: Uint8Array): void {
-    const reader = new ByteReader(bytes);
+    const rows = new RowReader(new ByteReader(bytes));
     const mapping = this.mappingOf(schema);
-    while (!reader.done) this.applyChange(reader, seq, mapping);
+    while (!rows.done) this.applyChange(rows, seq, mapping);
   }
 
-  private applyChange(reader: ByteReader, seq: Seq, mapping: SchemaMapping | undefined): void {
+  private applyChange(rows: RowReader, seq: Seq, mapping: SchemaMapping | undefined): void {
+    const { reader, run } = rows;
     const start = reader.at;
     const timers = { eventTime: Infinity, processingTime: Infinity };
-    const key = skipDelta(reader, (domain, at) => {
+    const key = rows.skip((domain, at) => {
       timers[domain] = Math.min(timers[domain], at);
     });
     const id = this.groupOf(hashOf(key, this.hashing));
     const group = this.groups.get(id) ?? (this.index.has(id) || this.pending.has(id) ? undefined : this.loadedGroup(id));
-    if (group === undefined) return this.defer(id, { seq, bytes: reader.buffer.subarray(start, reader.at), mapping }, timers);
+    if (group === undefined)
+      return this.defer(id, { seq, bytes: reader.buffer.subarray(start, reader.at), run, mapping }, timers);
     if (seq <= group.completeTo) return;
-    reader.at = start;
-    const row = readDelta(
-      reader,
+    rows.returnTo(start, run);
+    const row = rows.apply(
       this.targetOf((rowKey) => this.rowFor(rowKey, group)),
       mapping,
     );
@@ -517,7 +543,7 @@ export class KeyedStore {
 
   /** How many rows are in memory. */
   get rowCount(): number {
-    return this.scalars.size + this.tuples.size;
+    return this.texts.size + this.scalars.size + this.tuples.size;
   }
 
   loadedGroups(): Iterable<KeyGroupState> {
@@ -576,8 +602,8 @@ export class KeyedStore {
 
   /** Throws `invalid` when a row that the unit has touched cannot be stored. */
   checkUnit(): void {
-    const scratch = new ByteWriter(256);
-    for (const row of this.copies?.keys() ?? []) writeRow(scratch, row);
+    const scratch = new RowWriter(new ByteWriter(256));
+    for (const row of this.copies?.keys() ?? []) scratch.writeRow(row);
   }
 
   endUnit(): void {

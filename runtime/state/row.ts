@@ -337,6 +337,12 @@ export class Row extends Cell {
     return earliest;
   }
 
+  /** The window of the row's only cell, where its end is the row's only timer, and due at `at`. */
+  onlyWindowEndingAt(at: number): Namespace | undefined {
+    if (this.extras !== noExtras || !this.present || !this.endTimer) return undefined;
+    return this.namespace.end - 1 === at ? this.namespace : undefined;
+  }
+
   /** The timers of a domain at exactly `at`, in the order of their windows. */
   timersAt(domain: TimerDomain, at: number): readonly Timer[] {
     const due: Timer[] = [];

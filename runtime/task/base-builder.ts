@@ -11,7 +11,6 @@ import type { BlobName, KeyGroup, Seq } from "../base/ids.ts";
 import { type SegmentRanges, SegmentWriter } from "../snapshots/segment.ts";
 import type { KeyGroupState } from "../state/key-group.ts";
 import type { KeyedStore } from "../state/keyed-store.ts";
-import { writeRow } from "../state/row-codec.ts";
 import type { DueTimes, IndexEntry, OperatorIndex, SegmentPart } from "../state/state-index.ts";
 import type { Task } from "./task.ts";
 
@@ -99,20 +98,17 @@ function writeGroup(
   { seq, now }: { readonly seq: Seq; readonly now: number },
 ): void {
   store.dropExpired(group, now);
-  const { writer } = segment;
-  const offset = writer.length;
+  const { rows: writer } = segment;
+  const offset = writer.out.length;
+  writer.startRun();
   let rows = 0;
-  for (let row = group.first; row !== undefined; row = row.next) {
-    if (row.empty) continue;
-    writeRow(writer, row);
-    rows++;
-  }
+  for (let row = group.first; row !== undefined; row = row.next) if (!row.empty && writer.writeRow(row)) rows++;
   if (rows === 0) return store.place(group.id, undefined);
   const { entry, part } = entryToWrite(store, group.id);
   part.rows = rows;
   part.blob = segment.name;
   part.offset = offset;
-  part.length = writer.length - offset;
+  part.length = writer.out.length - offset;
   part.checksum = segment.checksum(offset);
   entry.version = seq;
   entry.sizeBytes = part.length;

@@ -16,9 +16,10 @@ import type { TimerQueue } from "../time/timer-queue.ts";
 import type { Operator, KeyedOperatorHost } from "../operators/operator.ts";
 import type { KeyedAccess } from "../state/keyed-access.ts";
 import type { KeyedStore } from "../state/keyed-store.ts";
+import { type Namespace, voidNamespace } from "../state/namespace.ts";
 import type { OperatorState } from "../state/operator-state.ts";
 import { type ProcessingRow, Row } from "../state/row.ts";
-import type { Timer, TimerDomain } from "../state/timer.ts";
+import { Timer, type TimerDomain } from "../state/timer.ts";
 import { blame } from "./blame.ts";
 import type { NodeOutput } from "./node-output.ts";
 import type { Units } from "./units.ts";
@@ -71,6 +72,8 @@ export class ChainNode implements KeyedOperatorHost {
   private operator: Operator | undefined;
   protected readonly shared: TaskShared;
   private waiting: Waiting[] = [];
+  /** The timer that fires, where it is the only one of its row: an object for each would be thrown away at once. */
+  private readonly windowEnd = new Timer("eventTime", 0, voidNamespace);
 
   constructor(uid: string, output: NodeOutput, states: NodeStates, shared: TaskShared) {
     this.uid = uid;
@@ -190,10 +193,10 @@ export class ChainNode implements KeyedOperatorHost {
   /** Fires all timers up to `upTo`, also those set meanwhile. False: it must go on after a load (only when units are guarded). */
   protected fire(domain: TimerDomain, queue: TimerQueue<Row> | TimerQueue<ProcessingRow>, upTo: number): boolean {
     for (let due = queue.popDue(upTo); due !== undefined; due = queue.popDue(upTo)) {
-      const rows = due.rows.map((queued) => (queued instanceof Row ? queued : queued.row));
+      const { at, rows } = due;
       for (let i = 0; i < rows.length; i++) {
-        if (this.fireRow(domain, rows[i] as Row, due.at)) continue;
-        for (const row of rows.slice(i)) (this.state as NodeState).store.schedule(row);
+        if (this.fireRow(domain, rowOf(rows[i] as Row | ProcessingRow), at)) continue;
+        for (const queued of rows.slice(i)) (this.state as NodeState).store.schedule(rowOf(queued));
         return false;
       }
       if (this.shared.pauses(this)) return false;
@@ -202,6 +205,13 @@ export class ChainNode implements KeyedOperatorHost {
   }
 
   private fireRow(domain: TimerDomain, row: Row, at: number): boolean {
+    const window = domain === "eventTime" ? row.onlyWindowEndingAt(at) : undefined;
+    if (window === undefined ? !this.fireAll(domain, row, at) : !this.fireOnly(row, at, window)) return false;
+    (this.state as NodeState).store.schedule(row);
+    return true;
+  }
+
+  private fireAll(domain: TimerDomain, row: Row, at: number): boolean {
     const due = row.timersAt(domain, at);
     for (let i = 0; i < due.length; i++) {
       if (this.shared.pauses(this)) return false;
@@ -209,17 +219,30 @@ export class ChainNode implements KeyedOperatorHost {
       // One that fired before it at the same time may have cancelled it.
       if (i === 0 || row.hasTimer(domain, at, timer.namespace)) this.fireTimer(row, timer);
     }
-    (this.state as NodeState).store.schedule(row);
+    return true;
+  }
+
+  /** Nearly every row is one window with one timer. */
+  private fireOnly(row: Row, at: number, window: Namespace): boolean {
+    if (this.shared.pauses(this)) return false;
+    const { windowEnd } = this;
+    windowEnd.at = at;
+    windowEnd.namespace = window;
+    this.fireTimer(row, windowEnd);
     return true;
   }
 
   private fireTimer(row: Row, timer: Timer): void {
     const { access } = this.state as NodeState;
-    const { units } = this.shared;
     access.setRow(row);
     access.cancelTimer(timer.domain, timer.at, timer.namespace);
-    if (!units.guarded) return this.callOnTimer(row, timer);
-    units.timer({ operator: this.uid, key: row.key, at: timer.at, domain: timer.domain }, () => this.callOnTimer(row, timer));
+    if (this.shared.units.guarded) this.fireGuarded(row, timer.copy());
+    else this.callOnTimer(row, timer);
+  }
+
+  private fireGuarded(row: Row, timer: Timer): void {
+    const { domain, at } = timer;
+    this.shared.units.timer({ operator: this.uid, key: row.key, at, domain }, () => this.callOnTimer(row, timer));
   }
 
   private callOnTimer(row: Row, timer: Timer): void {
@@ -291,4 +314,8 @@ export class ChainNode implements KeyedOperatorHost {
   dropWaitingRecords(): void {
     this.waiting = this.waiting.filter((item) => item.kind !== "record");
   }
+}
+
+function rowOf(queued: Row | ProcessingRow): Row {
+  return queued instanceof Row ? queued : queued.row;
 }

@@ -18,6 +18,7 @@ import type { CommitEnd } from "../api/connector.ts";
 import { Activity } from "../state/activity.ts";
 import type { Commit, Effect, Progress, RowChanges, SourceProgress } from "../state/commit.ts";
 import type { TaskIndex } from "../state/state-index.ts";
+import { RowWriter } from "../state/row-writer.ts";
 import type { KeyedStore, LoadedPart } from "../state/keyed-store.ts";
 import { ownerOf } from "../state/operator-state.ts";
 import { channelId } from "../streaming/channel.ts";
@@ -106,7 +107,7 @@ export class Task implements TaskShared, UnitKeeper {
   private moved = false;
   private announced: boolean;
   private wokenAt = Infinity;
-  private readonly rowWriter = new ByteWriter(1 << 16);
+  private readonly rowWriter = new RowWriter(new ByteWriter(1 << 16));
 
   /** `earlier`: an instance of this task that stood at a commit before `head`; its state is taken over, and `replay` brings it up. */
   constructor(plan: TaskPlan, start: TaskStart, head: Seq, earlier?: Task) {
@@ -565,10 +566,10 @@ export class Task implements TaskShared, UnitKeeper {
   private takeRows(seq: Seq): RowChanges[] {
     const rows: RowChanges[] = [];
     for (const store of this.chain.stores) {
-      if (store.dirtyRows.length === 0) continue;
-      this.rowWriter.clear();
+      if (!store.isDirty) continue;
+      this.rowWriter.out.clear();
       if (this.writeChanges(store, seq) > 0)
-        rows.push({ operator: store.operator, schema: store.schema, bytes: this.rowWriter.take() });
+        rows.push({ operator: store.operator, schema: store.schema, bytes: this.rowWriter.out.take() });
     }
     return rows;
   }

@@ -190,7 +190,7 @@ function sampleIndex(range: { blob: BlobName; offset: number; length: number }, 
 function segment() {
   const writer = new SegmentWriter(segmentName);
   const offset = writer.pageBytes;
-  writer.writer.raw(new Uint8Array([1, 2, 3, 4]));
+  writer.rows.out.raw(new Uint8Array([1, 2, 3, 4]));
   const index = sampleIndex({ blob: segmentName, offset, length: 4 }, writer.checksum(offset));
   return { index, ...writer.finish(index, { held: [new Uint8Array([5, 6])] }, "fingerprint") };
 }

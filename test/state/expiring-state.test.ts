@@ -9,7 +9,7 @@ import { Activity } from "../../runtime/state/activity.ts";
 import { CurrentNamespace, KeyedAccess } from "../../runtime/state/keyed-access.ts";
 import { compareRows, KeyedStore } from "../../runtime/state/keyed-store.ts";
 import { type Namespace, voidNamespace } from "../../runtime/state/namespace.ts";
-import { writeRow } from "../../runtime/state/row-codec.ts";
+import { RowWriter } from "../../runtime/state/row-writer.ts";
 import { stateHandles } from "../../runtime/state/state-handles.ts";
 import type { IndexEntry } from "../../runtime/state/state-index.ts";
 import { fullRange } from "../../runtime/streaming/hash-range.ts";
@@ -62,7 +62,7 @@ class Stand {
 
   commit(seq: number): Uint8Array {
     const writer = new ByteWriter();
-    this.store.writeChanges(writer, seq);
+    this.store.writeChanges(new RowWriter(writer), seq);
     return writer.take();
   }
 
@@ -71,7 +71,8 @@ class Stand {
     const writer = new ByteWriter();
     const group = this.store.group(0);
     if (group !== undefined) this.store.dropExpired(group, this.clock.now);
-    for (const row of group?.rows ?? []) if (!row.empty) writeRow(writer, row);
+    const rows = new RowWriter(writer);
+    for (const row of group?.rows ?? []) rows.writeRow(row);
     return writer.take();
   }
 

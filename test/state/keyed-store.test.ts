@@ -10,7 +10,7 @@ import { Activity } from "../../runtime/state/activity.ts";
 import { CurrentNamespace, KeyedAccess } from "../../runtime/state/keyed-access.ts";
 import { stateHandles } from "../../runtime/state/state-handles.ts";
 import { compareRows, KeyedStore } from "../../runtime/state/keyed-store.ts";
-import { writeRow } from "../../runtime/state/row-codec.ts";
+import { RowWriter } from "../../runtime/state/row-writer.ts";
 import { voidNamespace } from "../../runtime/state/namespace.ts";
 import { fullRange } from "../../runtime/streaming/hash-range.ts";
 import { TimerQueue } from "../../runtime/time/timer-queue.ts";
@@ -65,13 +65,14 @@ class Stand {
   /** Ends a commit; answers its bytes. */
   commit(seq: number): Uint8Array {
     const writer = new ByteWriter();
-    this.store.writeChanges(writer, seq);
+    this.store.writeChanges(new RowWriter(writer), seq);
     return writer.take();
   }
 
   page(): Uint8Array {
     const writer = new ByteWriter();
-    for (const row of this.store.group(0)?.rows ?? []) writeRow(writer, row);
+    const rows = new RowWriter(writer);
+    for (const row of this.store.group(0)?.rows ?? []) rows.writeRow(row);
     return writer.take();
   }
 

@@ -5,6 +5,7 @@ import { Activity } from "../../../runtime/state/activity.ts";
 import { KeyedAccess } from "../../../runtime/state/keyed-access.ts";
 import { compareRows, KeyedStore } from "../../../runtime/state/keyed-store.ts";
 import type { Namespace } from "../../../runtime/state/namespace.ts";
+import { RowWriter } from "../../../runtime/state/row-writer.ts";
 import type { ProcessingRow, Row } from "../../../runtime/state/row.ts";
 import type { Timer, TimerDomain } from "../../../runtime/state/timer.ts";
 import { fullRange } from "../../../runtime/streaming/hash-range.ts";
@@ -143,9 +144,9 @@ class TimerService {
   /** Writes all rows down and reads them into another node. */
   #restore(): void {
     const { store } = this.#node.state!;
-    const writer = new ByteWriter();
+    const writer = new RowWriter(new ByteWriter());
     store.writeChanges(writer, ++this.#seq);
-    this.#written.push(writer.take());
+    this.#written.push(writer.out.take());
     this.#node = this.#begin();
     this.#written.forEach((bytes, n) => this.#node.state!.store.applyChanges(n + 1, store.schema, bytes));
   }
