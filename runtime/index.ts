@@ -17,7 +17,12 @@ export type { SourceStream } from "./api/source-stream.ts";
 export type { Change, ChangelogStream } from "./api/changelog-stream.ts";
 export type { KeyedStream } from "./api/keyed-stream.ts";
 export type { BroadcastStream } from "./api/broadcast-stream.ts";
-export type { BroadcastConnectedStream, ConnectedStreams, KeyedConnectedStreams } from "./api/connected-streams.ts";
+export type {
+  BroadcastConnectedDataStream,
+  BroadcastConnectedStream,
+  ConnectedStreams,
+  KeyedConnectedStreams,
+} from "./api/connected-streams.ts";
 export type { WindowedStream } from "./api/windowed-stream.ts";
 export type { Key } from "./api/key.ts";
 
@@ -53,6 +58,7 @@ export type {
   WindowFunction,
 } from "./api/functions.ts";
 export type {
+  BroadcastProcessFunction,
   BroadcastSpec,
   CoProcessFunction,
   KeyedBroadcastProcessFunction,

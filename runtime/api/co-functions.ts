@@ -25,6 +25,13 @@ export type ReadonlyBroadcast<G extends BroadcastSpec> = {
   readonly [P in keyof G]: G[P] extends StateDescriptor<MapState<infer K, infer V>> ? ReadonlyMapState<K, V> : never;
 };
 
+/** Records without keys beside a stream that every task sees the whole of (Flink's BroadcastProcessFunction). */
+export interface BroadcastProcessFunction<T, B, R, G extends BroadcastSpec> extends Declares<R> {
+  onRecord(value: T, ctx: Context<R> & { readonly broadcast: ReadonlyBroadcast<G> }): void;
+  /** Must do the same in every task: it is called in each. */
+  onBroadcast(value: B, ctx: Context<R> & { readonly broadcast: States<G> }): void;
+}
+
 /** Records by key beside a stream that every task sees the whole of (Flink's KeyedBroadcastProcessFunction). */
 export interface KeyedBroadcastProcessFunction<K, T, B, R, S extends StateSpec, G extends BroadcastSpec> extends Declares<R> {
   readonly state?: S;

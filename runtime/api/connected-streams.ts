@@ -4,7 +4,13 @@
  * C1 The watermark of what they are connected by is the lower of both sides'.
  */
 import type { BroadcastStream } from "./broadcast-stream.ts";
-import type { BroadcastSpec, CoProcessFunction, KeyedBroadcastProcessFunction, KeyedCoProcessFunction } from "./co-functions.ts";
+import type {
+  BroadcastProcessFunction,
+  BroadcastSpec,
+  CoProcessFunction,
+  KeyedBroadcastProcessFunction,
+  KeyedCoProcessFunction,
+} from "./co-functions.ts";
 import type { DataStream } from "./data-stream.ts";
 import { tagsOf } from "./functions.ts";
 import type { GraphBuilder } from "./graph-builder.ts";
@@ -79,8 +85,28 @@ export class BroadcastConnectedStream<K extends Key, out T, out B, G extends Bro
 
   /** A function with the key's state and timers, which reads what the broadcast side has written. */
   process<R, const S extends StateSpec = None>(uid: string, fn: KeyedBroadcastProcessFunction<K, T, B, R, S, G>): DataStream<R> {
-    const { uid: broadcast, states, origins: right } = this.#broadcast;
-    const spec = { kind: "keyedBroadcastProcess", fn, broadcast, broadcastStates: states } as const;
+    const { uid: broadcast, states: broadcastStates, origins: right } = this.#broadcast;
+    const spec = { kind: "keyedBroadcastProcess", fn, broadcast, broadcastStates } as const;
+    return this.#graph.addTwoInputOperator(uid, spec, { left: this.#left, right }, tagsOf(fn));
+  }
+}
+
+/** A stream without keys beside one that every task sees the whole of. */
+export class BroadcastConnectedDataStream<out T, out B, G extends BroadcastSpec> {
+  readonly #graph: GraphBuilder;
+  readonly #left: readonly Origin[];
+  readonly #broadcast: BroadcastStream<B, G>;
+
+  constructor(graph: GraphBuilder, left: readonly Origin[], broadcast: BroadcastStream<B, G>) {
+    this.#graph = graph;
+    this.#left = left;
+    this.#broadcast = broadcast;
+  }
+
+  /** A function that reads what the broadcast side has written, and has no state beside it. */
+  process<R>(uid: string, fn: BroadcastProcessFunction<T, B, R, G>): DataStream<R> {
+    const { uid: broadcast, states: broadcastStates, origins: right } = this.#broadcast;
+    const spec = { kind: "broadcastProcess", fn, broadcast, broadcastStates } as const;
     return this.#graph.addTwoInputOperator(uid, spec, { left: this.#left, right }, tagsOf(fn));
   }
 }

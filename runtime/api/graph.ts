@@ -8,7 +8,13 @@ import type { Mode, Sink, Source } from "./connector.ts";
 import type { Duration } from "./duration.ts";
 import type { Key, KeyPart } from "./key.ts";
 import type { StateDeclaration } from "./state.ts";
-import type { BroadcastSpec, CoProcessFunction, KeyedBroadcastProcessFunction, KeyedCoProcessFunction } from "./co-functions.ts";
+import type {
+  BroadcastProcessFunction,
+  BroadcastSpec,
+  CoProcessFunction,
+  KeyedBroadcastProcessFunction,
+  KeyedCoProcessFunction,
+} from "./co-functions.ts";
 import type { Aggregator, KeyedProcessFunction, ProcessFunction, WindowFunction } from "./functions.ts";
 import type { EvictorSpec } from "./evictors.ts";
 import type { TriggerSpec } from "./triggers.ts";
@@ -62,6 +68,13 @@ export interface WindowSpec {
   readonly result: WindowResult;
 }
 
+/** The right side of an operator that is broadcast. */
+export interface BroadcastSide {
+  /** The uid of the broadcast stream. */
+  readonly broadcast: string;
+  readonly broadcastStates: BroadcastSpec;
+}
+
 export type OperatorSpec =
   | {
       readonly kind: "source";
@@ -83,13 +96,11 @@ export type OperatorSpec =
   | { readonly kind: "coFlatMap"; readonly left: (value: any) => Iterable<any>; readonly right: (value: any) => Iterable<any> }
   | { readonly kind: "coProcess"; readonly fn: CoProcessFunction<any, any, any, any> }
   | { readonly kind: "keyedCoProcess"; readonly fn: KeyedCoProcessFunction<any, any, any, any, any> }
-  | {
+  | (BroadcastSide & { readonly kind: "broadcastProcess"; readonly fn: BroadcastProcessFunction<any, any, any, any> })
+  | (BroadcastSide & {
       readonly kind: "keyedBroadcastProcess";
       readonly fn: KeyedBroadcastProcessFunction<any, any, any, any, any, any>;
-      /** The uid of the broadcast stream. */
-      readonly broadcast: string;
-      readonly broadcastStates: BroadcastSpec;
-    }
+    })
   | { readonly kind: "reduce"; readonly reduce: (a: any, b: any) => any; readonly state: StateDeclaration }
   | {
       readonly kind: "aggregate";
@@ -118,6 +129,7 @@ const twoInputKinds: ReadonlySet<OperatorSpec["kind"]> = new Set([
   "coFlatMap",
   "coProcess",
   "keyedCoProcess",
+  "broadcastProcess",
   "keyedBroadcastProcess",
 ]);
 

@@ -1,5 +1,5 @@
 /** Which states each kind of operator keeps, by stored name: read by the plan (schemas) and by the operators (slots). */
-import type { OperatorSpec } from "./graph.ts";
+import type { BroadcastSide, OperatorSpec } from "./graph.ts";
 import { broadcastStates } from "./operator-scoped-state.ts";
 import { reducing, type StateDeclaration } from "./state.ts";
 import type { TriggerSpec } from "./triggers.ts";
@@ -36,14 +36,15 @@ export function statesOf(spec: OperatorSpec): ReadonlyMap<string, StateDeclarati
 
 /** The declared states of an operator that belong to its tasks, not to keys; in a fixed order as well. */
 export function operatorStatesOf(spec: OperatorSpec): ReadonlyMap<string, StateDeclaration> {
-  if (spec.kind === "keyedBroadcastProcess") return broadcastStates(spec.broadcastStates, broadcastPrefix(spec));
+  if (spec.kind === "broadcastProcess" || spec.kind === "keyedBroadcastProcess")
+    return broadcastStates(spec.broadcastStates, broadcastPrefix(spec));
   if (spec.kind === "process" || spec.kind === "coProcess")
     return new Map(Object.entries((spec.fn.operatorState ?? {}) as Record<string, StateDeclaration>));
   return new Map();
 }
 
 /** The states of a broadcast are stored under its uid. */
-export function broadcastPrefix({ broadcast }: OperatorSpec & { kind: "keyedBroadcastProcess" }): string {
+export function broadcastPrefix({ broadcast }: BroadcastSide): string {
   return `${broadcast}.`;
 }
 

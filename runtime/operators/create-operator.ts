@@ -2,6 +2,7 @@
 import type { OperatorSpec } from "../api/graph.ts";
 import { MillraceError } from "../base/errors.ts";
 import { AggregateOperator } from "./aggregate.ts";
+import { BroadcastProcessOperator } from "./broadcast-process.ts";
 import { CoProcessOperator } from "./co-process.ts";
 import { CoFlatMapOperator, CoMapOperator } from "./co-stateless.ts";
 import { KeyedBroadcastProcessOperator } from "./keyed-broadcast-process.ts";
@@ -34,6 +35,8 @@ export function createOperator(spec: OperatorSpec, host: KeyedOperatorHost, batc
       return new CoProcessOperator(host, spec.fn);
     case "keyedCoProcess":
       return new KeyedCoProcessOperator(host, spec.fn);
+    case "broadcastProcess":
+      return new BroadcastProcessOperator(host, spec);
     case "keyedBroadcastProcess":
       return new KeyedBroadcastProcessOperator(host, spec);
     case "reduce":

@@ -25,6 +25,7 @@ const methods: Partial<Record<ExplainedOperator["kind"], string>> = {
   coFlatMap: "connect flatMap",
   coProcess: "connect process",
   keyedCoProcess: "connect process",
+  broadcastProcess: "connect process",
   keyedBroadcastProcess: "connect process",
 };
 

@@ -398,6 +398,16 @@ export const connected = defineJob("connected", (job) => {
   });
   holds<Equal<Of<typeof ruled>, number>>();
 
+  const beside = views.connect(rules).process("beside", {
+    output: type<string>(),
+    onRecord(v, ctx) {
+      holds<Equal<typeof v, View>>();
+      ctx.emit(ctx.broadcast.last.get(true) ?? v.page);
+    },
+    onBroadcast: (word, ctx) => ctx.broadcast.last.set(true, word),
+  });
+  holds<Equal<Of<typeof beside>, string>>();
+
   const misuses = () => {
     // @ts-expect-error keys of another kind
     byPage.connect(views.keyBy((v) => v.at));
@@ -422,6 +432,6 @@ export const connected = defineJob("connected", (job) => {
     });
   };
   void misuses;
-  for (const [i, stream] of [mapped, flat, processed, both, ruled].entries())
+  for (const [i, stream] of [mapped, flat, processed, both, ruled, beside].entries())
     (stream as DataStream<unknown>).sinkTo(`out-${i}`, testSink<unknown>());
 });

@@ -170,6 +170,37 @@ describe("a broadcast", () => {
     }
   });
 
+  test("stands beside records without keys, in each of their tasks", async () => {
+    const job = twoSources((a, b) =>
+      a.connect(b.broadcast("rules", states)).process("ruled", {
+        output: type<unknown>(),
+        sideOutputs: [heard],
+        onRecord({ key, n }, ctx) {
+          ctx.emit([key, n, ctx.broadcast.rules.get(key as string), ctx.timestamp]);
+        },
+        onBroadcast({ key, n = 0 }, ctx) {
+          ctx.broadcast.rules.set(key as string, n);
+          ctx.output(heard, `${key}`);
+        },
+      }),
+    );
+    await verifyOperator(job, {
+      steps: [rule("x", 1), record(event("x", 5, 1)), record(event("y", 6, 2)), rule("y", 2), record(event("y", 7, 3))],
+      expected: {
+        out: [
+          ["x", 1, 1, 5],
+          ["y", 2, undefined, 6],
+          ["y", 3, 2, 7],
+        ],
+      },
+    });
+    const run = await harness(job, { parallelism: 3, shards: { a: 2 } });
+    await run.push("b", { value: event("x", 0, 7) });
+    for (const shard of [0, 1]) await run.push("a", ...[1, 2, 3].map((n) => ({ value: event("x", n, n), shard })));
+    assert.deepEqual(sorted(run.output("out")), sorted([1, 2, 3, 1, 2, 3].map((n) => ["x", n, 7, n])));
+    assert.equal(run.sideOutput(heard).length, 3);
+  });
+
   test("gives what ten lines would, however the input is cut up", async () => {
     const isRule = ({ at }: Event) => at % 3 === 0;
     // Each key of a record meets its rules in the order of the input only within one task, so what is compared is what is known at the end.
