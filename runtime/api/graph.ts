@@ -187,6 +187,8 @@ export interface JobOptions {
   onUserError?: "fail" | "deadLetter";
   /** Event-time grid on which watermarks advance, the same at every parallelism; default 1 s. */
   watermarkStep?: Duration;
+  /** Between tasks, watermarks without records beside them are sent at most so often; default 200 ms (Flink's autoWatermarkInterval). */
+  watermarkInterval?: Duration;
   /**
    * "batch": all sources are bounded, and each keyed operator sees its input sorted by key, then timestamp, one key's state at a time
    * (Flink's RuntimeExecutionMode). Results of windows and the last ones of what rolls on are those of "streaming", the default.

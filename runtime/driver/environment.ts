@@ -27,9 +27,11 @@ import type { Barrier, Successor } from "../streaming/element.ts";
 import { fullRange, type HashRange } from "../streaming/hash-range.ts";
 import { buildBase, wantForBase } from "../task/base-builder.ts";
 import { isPoison } from "../task/blame.ts";
+import type { SourceInput } from "../task/source-input.ts";
 import type { FeedStatus, Task } from "../task/task.ts";
 import { allSafeguards, type Safeguards } from "../task/safeguards.ts";
 import { defaultLimits, type TaskLimits, type TaskPlan } from "../task/task-plan.ts";
+import { announcedAlignment } from "./align-sources.ts";
 import { carryOut } from "./carry-out.ts";
 import type { Doorbell, TurnOutcome } from "./doorbell.ts";
 import { evictCold } from "./evict.ts";
@@ -286,6 +288,9 @@ export class Environment {
 
   private async feedBell(opened: Cached, bell: Exclude<Doorbell, { kind: "poke" }>): Promise<FeedStatus> {
     if (bell.kind === "frames") return this.feedInbox(opened, bell.records, bell.after);
+    const input = opened.task.sources.get(bell.source);
+    if (input !== undefined && input.watermarkOf(bell.shard) > this.alignmentLimit(opened, input))
+      throw new MillraceError("unavailable", `shard ${bell.shard} of ${bell.source} waits for slower sources of its group`);
     return this.feedShard(opened, bell.source, bell.shard, bell.records, bell.after);
   }
 
@@ -295,6 +300,7 @@ export class Environment {
     shard: ShardId,
     records: readonly SourceRecord[],
     after: Position | "horizon" | undefined,
+    upTo?: number,
   ): Promise<FeedStatus> {
     const { task } = opened;
     const known = await this.knowShard(opened, source, shard);
@@ -309,7 +315,7 @@ export class Environment {
       () => input.positionOf(shard),
       read,
       async (part) => {
-        const batch = { source, shard, records: part, at: 0 };
+        const batch = { source, shard, records: part, at: 0, ...(upTo !== undefined && { upTo }) };
         return this.feed(opened, () => task.feedRecords(batch));
       },
     );
@@ -415,6 +421,13 @@ export class Environment {
       const status = await this.readShard(opened, source, shard, { records: share, bytes: this.readLimit.bytes });
       if (status !== "done") return status;
     }
+    // Shards that waited for others which turned out to have nothing.
+    for (const { source, shard } of shards) {
+      const input = task.sources.get(source);
+      if (input?.alignment === undefined || task.taken > recordsBefore || !input.isLive(shard)) continue;
+      const status = await this.readShard(opened, source, shard, this.readLimit);
+      if (status !== "done") return status;
+    }
     if (task.plan.stage.kind !== "keyed") return "done";
     const stream = inboxName(task.plan.generation, stageOf(task.plan.task));
     const shard = await this.inboxShard(stream, task);
@@ -459,17 +472,40 @@ export class Environment {
     if ((await this.knowShard(opened, source, shard)) !== "known") return "done";
     const input = task.sources.get(source)!;
     if (input.isEnded(shard)) return "done";
+    const upTo = this.alignmentLimit(opened, input);
+    if (input.watermarkOf(shard) > upTo) {
+      input.pause(shard, task.now);
+      return "done";
+    }
     const after = input.positionOf(shard);
-    const result = await this.ports.source(source).read(this.streamOf(source), shard, after, limit);
+    // One record tells where the shard stands among the others.
+    const few = input.alignment !== undefined && after === "horizon" ? { ...limit, records: 1 } : limit;
+    const result = await this.ports.source(source).read(this.streamOf(source), shard, after, few);
     if (result.gap) this.reportGap(task, source, shard, after);
     if (result.records.length > 0) {
-      const status = await this.feedShard(opened, source, shard, result.records, after);
+      const status = await this.feedShard(opened, source, shard, result.records, after, upTo);
       if (status !== "done") return status;
     }
+    const left = result.records.length > 0 && input.positionOf(shard) !== result.records.at(-1)?.position;
+    if (left) return "done";
     if (result.next === undefined) await this.endShard(task, source, shard);
-    else if (result.records.length === 0 && result.behindMs === 0) task.decideIdle(source, shard);
+    else if (result.records.length === 0 && result.behindMs === 0) {
+      input.noteCaughtUp(shard);
+      task.decideIdle(source, shard);
+    }
     await this.drain(opened);
     return "done";
+  }
+
+  /**
+   * How far the shards of a source may go, epoch ms: some way ahead of the slowest of their alignment group, as far as it is known.
+   * Infinity: no limit.
+   */
+  private alignmentLimit({ task, messages }: Cached, { alignment }: SourceInput): number {
+    if (alignment === undefined) return Infinity;
+    const { group, maxDriftMs } = alignment;
+    const announced = task.plan.stage.kind === "single" ? undefined : announcedAlignment(messages, group);
+    return maxDriftMs + (announced ?? task.slowestOf(group));
   }
 
   private reportGap(task: Task, source: string, shard: ShardId, after: string): void {

@@ -71,6 +71,8 @@ export interface ExplainedWatermarks {
   readonly boundMs: number | null;
   readonly idleAfterMs: number | null;
   readonly advanceWhenIdle: boolean;
+  /** Null: waits for no other source. */
+  readonly alignment: { readonly group: string; readonly maxDriftMs: number } | null;
 }
 export interface ExplainedSink {
   readonly connector: string;
@@ -172,8 +174,14 @@ function explainSource({ source, watermarks }: OperatorSpec & { kind: "source" }
 }
 
 function explainWatermarks(spec: WatermarkSpec): ExplainedWatermarks {
-  const { kind, idleAfter, advanceWhenIdle } = spec;
-  return { kind, boundMs: spec.kind === "bounded" ? spec.boundMs : null, idleAfterMs: idleAfter ?? null, advanceWhenIdle };
+  const { kind, idleAfter, advanceWhenIdle, alignment } = spec;
+  return {
+    kind,
+    boundMs: spec.kind === "bounded" ? spec.boundMs : null,
+    idleAfterMs: idleAfter ?? null,
+    advanceWhenIdle,
+    alignment: alignment ? { group: alignment.group, maxDriftMs: alignment.maxDriftMs } : null,
+  };
 }
 
 function explainWindow(spec: WindowSpec): ExplainedWindow {

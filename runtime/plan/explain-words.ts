@@ -74,13 +74,15 @@ function describeSink(sink: ExplainedSink): string {
 
 function describeWatermarks(watermarks: ExplainedWatermarks | null): string {
   if (!watermarks) return "no watermarks";
-  const { boundMs, idleAfterMs, advanceWhenIdle } = watermarks;
+  const { boundMs, idleAfterMs, advanceWhenIdle, alignment } = watermarks;
   const strategy =
     boundMs === null
       ? "watermarks of its own"
       : `watermarks ${boundMs === 0 ? "right" : formatMs(boundMs)} behind the latest record`;
   const idleness = idleAfterMs === null ? [] : [`a shard is idle after ${formatMs(idleAfterMs)}`];
-  return [strategy, ...idleness, ...(advanceWhenIdle ? ["follows the clock when all are"] : [])].join(", ");
+  const follows = advanceWhenIdle ? ["follows the clock when all are"] : [];
+  const waits = alignment ? [`waits when ${formatMs(alignment.maxDriftMs)} ahead in group ${alignment.group}`] : [];
+  return [strategy, ...idleness, ...follows, ...waits].join(", ");
 }
 
 function describeWindow(explained: ExplainedWindow): string {

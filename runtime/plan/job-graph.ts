@@ -32,6 +32,7 @@ export interface ResolvedJobOptions {
   readonly tolerableCheckpointFailures: number;
   readonly onUserError: "fail" | "deadLetter";
   readonly watermarkStepMs: number;
+  readonly watermarkIntervalMs: number;
   readonly mode: "streaming" | "batch";
   readonly statePlacement: "cooling" | "table" | "segments";
 }

@@ -38,6 +38,17 @@ export function inboxName(generation: Generation, stage: string): string {
 export const checkpointMessage = "checkpoint";
 export const wakeUpMessage = "wakeUp";
 
+/** How far the slowest of an alignment group is: its version is that watermark, which as a limit never goes back. */
+export function alignmentMessage(group: string): string {
+  return `alignment/${group}`;
+}
+
+/** In the job ring: where a source's task stands in its alignment group. */
+export function standingMessage(task: TaskId): string {
+  return `${standingPrefix}${task}`;
+}
+export const standingPrefix = "standing/";
+
 /** In the job ring: what a task said of its part of a checkpoint; a later checkpoint's takes its place. */
 export function ackMessage(task: TaskId): string {
   return `ack/${task}`;

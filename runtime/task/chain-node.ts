@@ -44,10 +44,10 @@ export interface NodeState {
   readonly processingTimers: TimerQueue<ProcessingRow>;
 }
 
-/** What an operator keeps: by key, and for its task. */
+/** What a node keeps: by key, and for its task. */
 export interface NodeStates {
-  readonly keyed: NodeState | undefined;
-  readonly operator: OperatorState | undefined;
+  readonly keyed?: NodeState | undefined;
+  readonly operator?: OperatorState | undefined;
 }
 
 /** What a node shares with its task. */

@@ -6,6 +6,7 @@
  *    the source keeps these records from the job.
  * I2 Sinks write to memory, and every declared side output has a sink, so that a test can look at it.
  * I3 Checkpoints are taken only when the test asks for one.
+ * I4 Watermarks go at once from task to task, unless the job says how often: tests need not turn the clock for them.
  */
 import type { LogicalEdge, LogicalNode, OperatorSpec, RecordMeta } from "../api/graph.ts";
 import { millis } from "../api/duration.ts";
@@ -50,7 +51,7 @@ export function instrumentJob(
   const checkpoints = { interval: never, timeout: never };
   return {
     name,
-    options: { ...options, checkpoints, ...(parallelism === undefined ? {} : { parallelism }) },
+    options: { watermarkInterval: millis(0), ...options, checkpoints, ...(parallelism === undefined ? {} : { parallelism }) },
     graph: { ...graph, nodes },
   };
 }
@@ -94,14 +95,14 @@ interface SteeredState {
 
 /** The author's strategy on the job's grid, and the watermarks that the test asks for as they are. */
 function steered(spec: WatermarkSpec, stepMs: number): WatermarkSpec {
-  const { idleAfter, advanceWhenIdle } = spec;
+  const { idleAfter, advanceWhenIdle, alignment } = spec;
   const generator: WatermarkGenerator<unknown, SteeredState> = {
     create: () => ({ highest: undefined, own: spec.kind === "custom" ? spec.generator.create() : undefined }),
     onRecord: (state, value, timestamp) =>
       value instanceof SteeredWatermark ? value.at : floorToGrid(declared(spec, state, value, timestamp), stepMs),
   };
   const boundMs = spec.kind === "bounded" ? spec.boundMs : (spec.boundMs ?? 0);
-  return { kind: "custom", generator, idleAfter, advanceWhenIdle, boundMs, offGrid: true };
+  return { kind: "custom", generator, idleAfter, advanceWhenIdle, boundMs, offGrid: true, ...(alignment && { alignment }) };
 }
 
 /** As time/watermark-generator.ts. */

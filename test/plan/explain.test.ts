@@ -248,7 +248,7 @@ describe("explainJson", () => {
       name: "page-views",
       bounded: false,
       options: { stream: "page-views" },
-      watermarks: { kind: "bounded", boundMs: 5_000, idleAfterMs: 60_000, advanceWhenIdle: false },
+      watermarks: { kind: "bounded", boundMs: 5_000, idleAfterMs: 60_000, advanceWhenIdle: false, alignment: null },
     });
     const sinks = job.stages.flatMap(({ operators }) => operators.flatMap(({ uid, sink }) => (sink ? [[uid, sink]] : [])));
     assert.deepEqual(Object.fromEntries(sinks), {

@@ -335,6 +335,7 @@ describe("options", () => {
       tolerableCheckpointFailures: Number.MAX_SAFE_INTEGER,
       onUserError: "deadLetter",
       watermarkStepMs: 1_000,
+      watermarkIntervalMs: 200,
       mode: "streaming",
       statePlacement: "cooling",
     });

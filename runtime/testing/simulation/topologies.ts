@@ -36,11 +36,12 @@ export function jobOf(topology: Topology, options: JobOptions): Job {
 const windowMs = 100;
 const gapMs = 45;
 
-function read(job: JobBuilder, source: string) {
-  return job.source(source, simulatedSource(source), {
-    timestamps: (record) => record.at,
-    watermarks: boundedOutOfOrderness(millis(outOfOrdernessMs)),
-  });
+const inOrder = boundedOutOfOrderness(millis(outOfOrdernessMs));
+/** Sources that wait for one another. */
+const aligned = inOrder.withAlignment("all", millis(60), millis(20));
+
+function read(job: JobBuilder, source: string, watermarks = inOrder) {
+  return job.source(source, simulatedSource(source), { timestamps: (record) => record.at, watermarks });
 }
 
 const totals = () => combine({ n: count(), total: sum<SimRecord>((record) => record.value) });
@@ -135,8 +136,8 @@ const sessions: Topology = {
   name: "sessions",
   sources: ["a", "b"],
   build(job) {
-    const rows = read(job, "a")
-      .union(read(job, "b"))
+    const rows = read(job, "a", aligned)
+      .union(read(job, "b", aligned))
       .keyBy((record) => record.key)
       .window(session(millis(gapMs)))
       .aggregate("perSession", totals(), (key, window, of): SessionRow => ({
