@@ -10,8 +10,11 @@ import {
   seconds,
   session,
   type Sink,
+  sliding,
   type Source,
+  type TimeWindow,
   tumbling,
+  type WindowAssigner,
 } from "../../runtime/index.ts";
 import { MemoryBlobs } from "../../runtime/adapters/memory/memory-blobs.ts";
 import { MemoryJournal } from "../../runtime/adapters/memory/memory-journal.ts";
@@ -30,7 +33,7 @@ import { EventReader, eventSource } from "./event-source.ts";
 import { Checksum, type Event } from "./events.ts";
 import { TurnClock, turnMs } from "./turn-clock.ts";
 
-export type Kind = "tumbling" | "session";
+export type Kind = "tumbling" | "session" | "sliding" | "lateness";
 
 export const recordsPerTurn = 10_000;
 export const turnsPerCheckpoint = 50;
@@ -59,6 +62,11 @@ function rowSink(): Sink<Row> {
   };
 }
 
+function assignerOf(kind: Kind): WindowAssigner<Event, TimeWindow> {
+  if (kind === "session") return session(millis(sessionGapMs));
+  return kind === "sliding" ? sliding(minutes(1), seconds(1)) : tumbling(minutes(1));
+}
+
 function countJob(kind: Kind, source: Source<Event>): Job {
   return defineJob(
     `counts-${kind}`,
@@ -66,7 +74,7 @@ function countJob(kind: Kind, source: Source<Event>): Job {
       const events = job
         .source("events", source, { timestamps: (event) => event.at, watermarks: boundedOutOfOrderness(seconds(2)) })
         .keyBy((event) => event.key);
-      const windows = events.window(kind === "tumbling" ? tumbling(minutes(1)) : session(millis(sessionGapMs)));
+      const windows = events.window(assignerOf(kind)).allowedLateness(kind === "lateness" ? minutes(5) : millis(0));
       windows.aggregate("counts", count(), (key, window, n): Row => [key, window.start, n]).sinkTo("rows", rowSink());
     },
     { checkpoints: { interval: millis(turnsPerCheckpoint * turnMs) } },

@@ -1,6 +1,7 @@
 /** Which states each kind of operator keeps, by stored name: read by the plan (schemas) and by the operators (slots). */
-import type { BroadcastSide, OperatorSpec } from "./graph.ts";
+import type { BroadcastSide, OperatorSpec, WindowSpec } from "./graph.ts";
 import { broadcastStates } from "./operator-scoped-state.ts";
+import { sharesSlices } from "./shared-slices.ts";
 import { reducing, type StateDeclaration } from "./state.ts";
 import type { TriggerSpec } from "./triggers.ts";
 
@@ -9,6 +10,8 @@ export const windowStates = {
   contents: "contents",
   /** The contents where an evictor needs the records themselves, with their timestamps. */
   elements: "elements",
+  /** The contents of slices by their starts, where windows share them. */
+  slices: "slices",
   triggerPrefix: "trigger.",
   keyPrefix: "key.",
   windowPrefix: "window.",
@@ -54,8 +57,7 @@ export function allStatesOf(spec: OperatorSpec): readonly (readonly [name: strin
 }
 
 function windowStatesOf(spec: OperatorSpec & { kind: "window" }): Map<string, StateDeclaration> {
-  const contents = spec.evictor === undefined ? windowStates.contents : windowStates.elements;
-  const states = new Map<string, StateDeclaration>([[contents, contentsState(spec)]]);
+  const states = new Map<string, StateDeclaration>([[contentsName(spec), contentsState(spec)]]);
   for (const [name, declared] of triggerStates(spec.trigger)) states.set(windowStates.triggerPrefix + name, declared);
   if (spec.result.kind === "process") {
     const { state = {}, windowState = {} } = spec.result.fn;
@@ -64,6 +66,12 @@ function windowStatesOf(spec: OperatorSpec & { kind: "window" }): Map<string, St
       states.set(windowStates.windowPrefix + name, declared as StateDeclaration);
   }
   return states;
+}
+
+/** The name under which windows keep their contents: it tells how. */
+export function contentsName(spec: WindowSpec): string {
+  if (spec.evictor !== undefined) return windowStates.elements;
+  return sharesSlices(spec) ? windowStates.slices : windowStates.contents;
 }
 
 /** What a trigger keeps of each window, by name. Of one inside a time-out the names have a prefix. */
@@ -94,11 +102,12 @@ function triggerStates(spec: TriggerSpec): NamedState[] {
   }
 }
 
-function contentsState({ contents, evictor }: OperatorSpec & { kind: "window" }): StateDeclaration {
+function contentsState(spec: WindowSpec): StateDeclaration {
+  const { contents, evictor } = spec;
   if (contents.kind === "list" || evictor !== undefined) return { kind: "list", version: 0 };
   if (contents.kind === "reduce") return { kind: "value", version: 0 };
   const { version, migrate } = contents.aggregator;
-  return { kind: "value", version: version ?? 0, migrate: migrate?.bind(contents.aggregator) };
+  return { kind: sharesSlices(spec) ? "map" : "value", version: version ?? 0, migrate: migrate?.bind(contents.aggregator) };
 }
 
 /** True when the operator keeps state or timers by key. */

@@ -1,5 +1,6 @@
 /** The operator of a spec. Sources are no operators: the task feeds their records in. Sinks are made by the task. */
 import type { OperatorSpec } from "../api/graph.ts";
+import { sharesSlices } from "../api/shared-slices.ts";
 import { MillraceError } from "../base/errors.ts";
 import { AggregateOperator } from "./aggregate.ts";
 import { BroadcastProcessOperator } from "./broadcast-process.ts";
@@ -12,6 +13,7 @@ import type { KeyedOperatorHost, Operator } from "./operator.ts";
 import { ProcessOperator } from "./process.ts";
 import { ReduceOperator } from "./reduce.ts";
 import { FilterOperator, FlatMapOperator, MapOperator } from "./stateless.ts";
+import { SlicedWindowOperator } from "./window/sliced-window-operator.ts";
 import { WindowOperator } from "./window/window-operator.ts";
 
 /** `batch`: each key's records come together, so that what rolls on gives only its last result. */
@@ -44,7 +46,7 @@ export function createOperator(spec: OperatorSpec, host: KeyedOperatorHost, batc
     case "aggregate":
       return new AggregateOperator(host, spec.aggregator, spec.result, batch);
     case "window":
-      return new WindowOperator(host, spec);
+      return sharesSlices(spec) ? new SlicedWindowOperator(host, spec) : new WindowOperator(host, spec);
     default:
       throw new MillraceError("internal", `no operator for a ${spec.kind}: ${host.uid}`);
   }

@@ -202,6 +202,8 @@ export class ListHandle extends Handle implements ListState<any> {
   }
 }
 
+const noEntries: ReadonlyMap<any, any> = new Map();
+
 export class MapHandle extends Handle implements MapState<KeyPart, any> {
   get(key: KeyPart): any {
     return this.cell()?.value.get(key);
@@ -215,6 +217,11 @@ export class MapHandle extends Handle implements MapState<KeyPart, any> {
     return this.cell()?.value ?? none;
   }
 
+  /** The entries as they are, for a reader who lets go of them before the next change. */
+  peek(): ReadonlyMap<KeyPart, any> {
+    return this.cell()?.value ?? noEntries;
+  }
+
   isEmpty(): boolean {
     return this.cell() === undefined;
   }
@@ -223,6 +230,19 @@ export class MapHandle extends Handle implements MapState<KeyPart, any> {
     const cell = this.cell() ?? this.access.row.make(this.state, this.at.namespace, "map", new Map());
     cell.value.set(key, value);
     this.changeEntry(cell, key);
+  }
+
+  /** Folds a value into an entry; returns true when there was none before. */
+  fold(key: KeyPart, value: any, fold: { first(value: any): any; add(accumulator: any, value: any): any }): boolean {
+    const cell = this.cell();
+    const known = cell?.value.get(key);
+    if (cell === undefined || known === undefined) {
+      this.set(key, fold.first(value));
+      return true;
+    }
+    cell.value.set(key, fold.add(known, value));
+    this.changeEntry(cell, key);
+    return false;
   }
 
   delete(key: KeyPart): void {

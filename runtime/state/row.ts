@@ -203,9 +203,11 @@ export class Row extends Cell {
     const last = this.extras.others.pop();
     if (last === undefined) return this.leaveOwn();
     if (cell.stored) this.rememberDeleted(cell);
+    const { others, byEnd } = this.extras;
+    const gone = cell === this ? last : cell;
+    if (byEnd !== undefined) unindex(byEnd, gone, gone.namespace.end);
     if (cell === this) this.become(last);
-    else if (cell !== last) this.extras.others[this.extras.others.indexOf(cell)] = last;
-    if (this.extras.byEnd !== undefined) this.reindex();
+    else if (cell !== last) others[others.indexOf(cell)] = last;
   }
 
   /** Where it is stored, it says until the commit what to delete. */
@@ -227,8 +229,12 @@ export class Row extends Cell {
 
   /** The cell of another window; the next commit renames it where it is stored. Its timer at the end goes along. */
   renameCell(cell: Cell, namespace: Namespace): void {
+    const { end } = cell.namespace;
+    const { byEnd } = this.extras;
     cell.rename(namespace);
-    if (this.extras.byEnd !== undefined) this.reindex();
+    if (byEnd === undefined || cell === this) return;
+    unindex(byEnd, cell, end);
+    index(byEnd, cell);
   }
 
   private reindex(): void {
@@ -403,6 +409,13 @@ function index(byEnd: Map<number, Cell[]>, cell: Cell): void {
   const same = byEnd.get(cell.namespace.end);
   if (same === undefined) byEnd.set(cell.namespace.end, [cell]);
   else same.push(cell);
+}
+
+function unindex(byEnd: Map<number, Cell[]>, cell: Cell, end: number): void {
+  const same = byEnd.get(end);
+  if (same === undefined) return;
+  if (same.length === 1) byEnd.delete(end);
+  else takeOut(same, cell);
 }
 
 /** Takes an item out of a list whose order means nothing. */

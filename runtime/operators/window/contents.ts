@@ -4,7 +4,6 @@
  */
 import type { EvictorSpec } from "../../api/evictors.ts";
 import type { WindowContents, WindowSpec } from "../../api/graph.ts";
-import { windowStates } from "../../api/operator-states.ts";
 import { aggregateFold, type Fold, reduceFold } from "../../api/state.ts";
 import { type CurrentNamespace, type KeyedAccess, ListHandle, ValueHandle } from "../../state/keyed-access.ts";
 import { type Evict, evictorOf, type WindowElement } from "./evictor.ts";
@@ -27,11 +26,6 @@ export interface Contents {
   /** Empties the contents, but keeps the window. */
   purge(): void;
   clear(): void;
-}
-
-/** The name of the operator's state that holds them. */
-export function contentsName({ evictor }: Pick<WindowSpec, "evictor">): string {
-  return evictor === undefined ? windowStates.contents : windowStates.elements;
 }
 
 export function contentsOf(spec: WindowSpec, access: KeyedAccess, state: number, at: CurrentNamespace): Contents {

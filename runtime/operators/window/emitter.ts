@@ -8,9 +8,14 @@ import { CurrentNamespace } from "../../state/keyed-access.ts";
 import { type StateHandle, stateHandles } from "../../state/state-handles.ts";
 import { HandlerContext } from "../context.ts";
 import type { KeyedOperatorHost } from "../operator.ts";
-import { type Contents, nothingLeft } from "./contents.ts";
+import { nothingLeft } from "./contents.ts";
 
 type AnyWindowFunction = WindowFunction<any, any, any, any, any, any>;
+
+/** Where the results of the window that fires come from. */
+export interface Results {
+  result(): unknown;
+}
 
 export interface WindowEmitter {
   emit(window: TimeWindow): void;
@@ -18,7 +23,7 @@ export interface WindowEmitter {
   clear(window: TimeWindow): void;
 }
 
-export function emitterOf(host: KeyedOperatorHost, spec: WindowSpec, contents: Contents): WindowEmitter {
+export function emitterOf(host: KeyedOperatorHost, spec: WindowSpec, contents: Results): WindowEmitter {
   return spec.result.kind === "process"
     ? new FunctionEmitter(host, spec, spec.result.fn, contents)
     : new ValueEmitter(host, spec, spec.result, contents);
@@ -29,10 +34,10 @@ type ValueResult = Exclude<WindowResult, { kind: "process" }>;
 class ValueEmitter implements WindowEmitter {
   private readonly host: KeyedOperatorHost;
   private readonly keyed: boolean;
-  private readonly contents: Contents;
+  private readonly contents: Results;
   private readonly resultOf: ValueResult;
 
-  constructor(host: KeyedOperatorHost, { keyed }: WindowSpec, resultOf: ValueResult, contents: Contents) {
+  constructor(host: KeyedOperatorHost, { keyed }: WindowSpec, resultOf: ValueResult, contents: Results) {
     this.host = host;
     this.keyed = keyed;
     this.resultOf = resultOf;
@@ -56,11 +61,11 @@ class ValueEmitter implements WindowEmitter {
 
 class FunctionEmitter implements WindowEmitter {
   private readonly fn: AnyWindowFunction;
-  private readonly contents: Contents;
+  private readonly contents: Results;
   private readonly collected: boolean;
   private readonly context: WindowHandlerContext;
 
-  constructor(host: KeyedOperatorHost, spec: WindowSpec, fn: AnyWindowFunction, contents: Contents) {
+  constructor(host: KeyedOperatorHost, spec: WindowSpec, fn: AnyWindowFunction, contents: Results) {
     this.fn = fn;
     this.contents = contents;
     this.collected = spec.contents.kind === "list";

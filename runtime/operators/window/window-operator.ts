@@ -9,9 +9,9 @@
  * V3 A result carries the window's maxTimestamp.
  */
 import type { WindowSpec } from "../../api/graph.ts";
+import { contentsName } from "../../api/operator-states.ts";
 import type { TriggerResult } from "../../api/triggers.ts";
 import type { TimeWindow } from "../../api/windows.ts";
-import { MillraceError } from "../../base/errors.ts";
 import { CurrentNamespace } from "../../state/keyed-access.ts";
 import { type Namespace } from "../../state/namespace.ts";
 import type { Timer, TimerDomain } from "../../state/timer.ts";
@@ -19,10 +19,11 @@ import { addWindow, type MergingWindow } from "../../time/merging-windows.ts";
 import { cleanupTime, coverWindows, isWindowLate, largestTime, timeWindow, windowsIntersect } from "../../time/windows.ts";
 import type { KeyedOperatorHost, Operator } from "../operator.ts";
 import { type Assigner, assignerOf } from "./assigner.ts";
-import { type Contents, contentsName, contentsOf } from "./contents.ts";
+import { type Contents, contentsOf } from "./contents.ts";
 import { triggerOf } from "./create-trigger.ts";
 import { emitterOf, type WindowEmitter } from "./emitter.ts";
 import { eventTimeTrigger } from "./end-triggers.ts";
+import { giveLate, timestampFor } from "./late-records.ts";
 import { MergedStates } from "./merged-states.ts";
 import { TimerChain } from "../timer-chain.ts";
 import { fires, purges, type Trigger, type TriggerContext } from "./trigger.ts";
@@ -70,14 +71,11 @@ export class WindowOperator implements Operator {
         : this.addToWindow(value, timestamp, window);
       late = late && !taken;
     }
-    if (late) this.onSkipped(value, timestamp);
+    if (late) giveLate(this.host, this.spec, value, timestamp);
   }
 
   private timeOf(timestamp: number): number {
-    if (!this.assigner.eventTime) return this.host.processingTime();
-    if (Number.isNaN(timestamp))
-      throw new MillraceError("user", "an event-time window got a record without timestamp: give the source timestamps");
-    return timestamp;
+    return this.assigner.eventTime ? timestampFor(timestamp) : this.host.processingTime();
   }
 
   /** False when the window is over. */
@@ -224,14 +222,6 @@ export class WindowOperator implements Operator {
     this.contents.clear();
     this.trigger.clear(window, this.triggerContext);
     this.emitter.clear(window);
-  }
-
-  /** No window has taken the record. One that falls between windows is late only when its own time is. */
-  private onSkipped(value: unknown, timestamp: number): void {
-    if (!this.assigner.eventTime || !isWindowLate(timestamp, this.spec.allowedLateness, this.host.watermark())) return;
-    const { lateTag } = this.spec;
-    if (lateTag !== undefined) this.host.output.emitTo(lateTag, value, timestamp);
-    else this.host.count("lateDropped", 1);
   }
 }
 
