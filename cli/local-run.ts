@@ -59,6 +59,8 @@ export interface LocalRunOptions {
   readonly bindings?: Bindings;
   /** Several processes run the job together, each some of its tasks. Default: another process is refused. */
   readonly share?: boolean;
+  /** Takes the place of the job's own option: goes on without the state of what the job no longer has. */
+  readonly allowSkippedState?: boolean | undefined;
   /** Reads at most so many records a second; default: as many as there are. */
   readonly recordsPerSecond?: number | undefined;
   readonly stdin?: Readable;
@@ -215,7 +217,8 @@ class Parts {
     this.#ports = (options.around ?? ((ports) => ports))(this.#makePorts());
     const environment = new Environment(job, this.#ports, { ...defaultEnvironment, id: this.#holder });
     const createStream = (stream: string, shards: number) => foundation.log.createStream(stream, shards);
-    const coordinatorOptions = { id: this.#holder, deployment: 1, safeguards: allSafeguards, createStream };
+    const { allowSkippedState } = options;
+    const coordinatorOptions = { id: this.#holder, deployment: 1, safeguards: allSafeguards, createStream, allowSkippedState };
     this.#coordinator = new Coordinator(job, this.#ports, coordinatorOptions);
     this.runner = new JobRunner(environment, this.#coordinator, this.#ports.clock, {
       pollMs,

@@ -22,6 +22,8 @@ millrace explain JOB  prints its plan
   --batch            batch mode: bounded input, sorted by key, one key's state at a time
   --memory           keep no state
   --rate N           read at most N records a second
+  --allow-skipped-state
+                     go on without the state of operators and states that the job no longer has
   --share            run the job together with other processes started with --share
 
 Ctrl-C stops with a checkpoint; the same command goes on from it.`;
@@ -40,6 +42,7 @@ async function main(args: readonly string[]): Promise<number> {
         memory: { type: "boolean", default: false },
         rate: { type: "string" },
         share: { type: "boolean", default: false },
+        "allow-skipped-state": { type: "boolean" },
         help: { type: "boolean", short: "h", default: false },
       },
     });
@@ -62,15 +65,18 @@ interface RunValues {
   readonly memory: boolean;
   readonly rate?: string;
   readonly share: boolean;
+  readonly "allow-skipped-state"?: boolean;
 }
 
-async function run(job: Job, { bind, output, state, memory, rate, share }: RunValues): Promise<void> {
+async function run(job: Job, values: RunValues): Promise<void> {
+  const { bind, output, state, memory, rate, share } = values;
   if (rate !== undefined && !(Number(rate) >= 1)) throw new UsageError(`--rate is a number, at least 1: ${rate}`);
   const report = await runJob(job, {
     state: memory ? "memory" : (state ?? join(defaultDirectory, job.name)),
     output,
     bindings: parseBindings(bind),
     share,
+    allowSkippedState: values["allow-skipped-state"],
     recordsPerSecond: rate === undefined ? undefined : Number(rate),
     stdin: process.stdin,
     // Rows that a job prints go to standard output, what is said about it to standard error.

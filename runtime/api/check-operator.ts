@@ -1,4 +1,5 @@
 /** What can be said of one operator alone, at the line of the author's that adds it. Throws `invalid`, naming the uid. */
+import { checkStates } from "./check-states.ts";
 import { checkWindow, isDuration } from "./check-window.ts";
 import type { LogicalNode, OperatorSpec } from "./graph.ts";
 import { invalid } from "./invalid.ts";
@@ -14,6 +15,7 @@ export function checkOperator({ uid, spec }: Pick<LogicalNode, "uid" | "spec">):
   }
   if (spec.kind === "window") checkWindow(uid, spec);
   if (spec.kind === "sink") checkSink(uid, spec);
+  checkStates(uid, spec);
 }
 
 function checkSink(operator: string, { sink, changelog = "append" }: OperatorSpec & { kind: "sink" }): void {

@@ -194,6 +194,11 @@ export interface JobOptions {
    * (Flink's RuntimeExecutionMode). Results of windows and the last ones of what rolls on are those of "streaming", the default.
    */
   mode?: "streaming" | "batch";
+  /**
+   * Lets the job go on from a checkpoint with operators or states that it no longer declares: what they stored is left behind (Flink's
+   * allowNonRestoredState). Default false: such a job is refused. To be taken away again once the job has gone on.
+   */
+  allowSkippedState?: boolean;
   /** Where cold key groups go; default "cooling". */
   statePlacement?: "cooling" | "table" | "segments";
 }

@@ -9,7 +9,7 @@
 import { MillraceError } from "../base/errors.ts";
 import { decodeValue, encodeValue } from "../base/message-pack.ts";
 import type { BlobName, Checkpoint, ShardId, TaskId } from "../base/ids.ts";
-import { compareSchemas, schemasOf } from "../plan/compatibility.ts";
+import { compareSchemas, describeDifference, type SchemaDifference, schemasOf } from "../plan/compatibility.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { JobRecord } from "../snapshots/job-record.ts";
@@ -29,6 +29,8 @@ export interface CoordinatorOptions {
   readonly id: string;
   readonly deployment: number;
   readonly safeguards: Safeguards;
+  /** Takes the place of the job's own option: for one start. */
+  readonly allowSkippedState?: boolean | undefined;
   /** Creates an inbox stream with so many shards, unless it is there. */
   readonly createStream: (stream: string, shards: number) => Promise<unknown>;
 }
@@ -151,14 +153,19 @@ export class Coordinator {
         "invalid",
         `keyGroups is fixed for a job's life: stored ${keyGroups}, declared ${this.job.options.keyGroups}`,
       );
-    const fatal = compareSchemas(stored as never, schemasOf(this.job.graph), { allowSkippedState: false }).filter(
-      (difference) => difference.fatal,
-    );
-    if (fatal.length === 0) return;
-    const list = fatal.map((difference) => `operator ${difference.operator}: ${describe(difference)}`).join("; ");
+    const allowSkippedState = this.options.allowSkippedState ?? this.job.options.allowSkippedState;
+    const differences = compareSchemas(stored as never, schemasOf(this.job.graph), { allowSkippedState });
+    const fatal = differences.filter((difference) => difference.fatal);
+    if (fatal.length === 0) return this.reportSkipped(differences);
+    const list = fatal.map(describeDifference).join("; ");
     throw new MillraceError("invalid", `the stored state does not fit this job, nothing was changed: ${list}`, {
       context: { operator: fatal[0]?.operator ?? "" },
     });
+  }
+
+  private reportSkipped(differences: readonly SchemaDifference[]): void {
+    for (const difference of differences)
+      this.ports.telemetry.log("warn", "stored state is left behind", { difference: describeDifference(difference) });
   }
 
   /** Begins a new generation from a completed checkpoint (L1). */
@@ -177,7 +184,8 @@ export class Coordinator {
     // In the record that the move below is conditional on: what is retained there is not collected before the move (L6).
     if (![...record.retained.map((kept) => kept.manifest), record.completed, record.manifest].includes(name))
       throw new MillraceError("invalid", `this checkpoint is not retained, its objects may be gone: ${name}`);
-    const manifest = await this.readManifest(name);
+    const manifest = await this.readManifestOf(ring, name);
+    if (manifest === "moved") return false;
     this.checkCompatible(manifest.operators, manifest.keyGroups);
     const generation = record.generation + 1;
     const moved: JobRecord = {
@@ -197,12 +205,13 @@ export class Coordinator {
     return moveJobRecord(this.ports, ring, moved, this.options.id);
   }
 
-  private async readManifest(name: BlobName): Promise<Manifest> {
+  /** "moved": the job has gone on meanwhile, so the checkpoint may have been collected. */
+  private async readManifestOf(ring: JobRing, name: BlobName): Promise<Manifest | "moved"> {
     const bytes = await this.ports.blobs.get(name);
     const manifest = bytes && decodeManifest(bytes);
-    if (manifest === undefined || isTombstone(manifest))
-      throw new MillraceError("invalid", `there is no complete checkpoint of this name: ${name}`);
-    return manifest;
+    if (manifest !== undefined && !isTombstone(manifest)) return manifest;
+    if ((await readJobRing(this.ports, this.job.name)).seq !== ring.seq) return "moved";
+    throw new MillraceError("invalid", `there is no complete checkpoint of this name: ${name}`);
   }
 
   /** The shards with which a restored generation begins: those the manifest stands in, and those it has not seen that have no parents in it. */
@@ -241,7 +250,8 @@ export class Coordinator {
   private async finishRestore(ring: JobRing, record: JobRecord): Promise<void> {
     const { replaces, generation } = record;
     if (this.options.safeguards.holds("L1")) await sealRings(replaces, this.ports, this.options.id);
-    const manifest = record.manifest === undefined ? undefined : await this.readManifest(record.manifest);
+    const manifest = record.manifest === undefined ? undefined : await this.readManifestOf(ring, record.manifest);
+    if (manifest === "moved") return;
     const lastSeq = new Map(manifest?.tasks.map((ack) => [ack.task, ack.lastSeq]));
     for (const { node } of this.job.operators.values())
       if (node.spec.kind === "sink")
@@ -410,11 +420,4 @@ function retain(retained: JobRecord["retained"], count: number): JobRecord["reta
   const checkpoints = retained.filter(({ savepoint }) => !savepoint);
   const kept = new Set(checkpoints.slice(-count));
   return retained.filter((entry) => entry.savepoint || kept.has(entry));
-}
-
-function describe(difference: object): string {
-  const { difference: what, ...values } = difference as { difference: string };
-  const words = what.replace(/([A-Z])/g, (letter) => ` ${letter.toLowerCase()}`);
-  const shown = Object.entries(values).filter(([name]) => name !== "operator" && name !== "fatal");
-  return [words, ...shown.map(([name, item]) => `${name} ${String(item)}`)].join(", ");
 }

@@ -111,3 +111,21 @@ function compareState(
   if (old.version < now.version && !now.migrates) return [{ operator, fatal: true, difference: "versionOlder", ...versions }];
   return [];
 }
+
+/** A difference in words: what differs, with both sides, and what can be done. */
+export function describeDifference(difference: SchemaDifference): string {
+  const { difference: what, operator, fatal: _fatal, ...values } = difference;
+  const words = what.replace(/([A-Z])/g, (letter) => ` ${letter.toLowerCase()}`);
+  const shown = Object.entries(values).map(([name, value]) => `${name} ${String(value)}`);
+  return `operator ${operator}: ${[words, ...shown].join(", ")} (${remedies[what]})`;
+}
+
+const remedies: Readonly<Record<SchemaDifference["difference"], string>> = {
+  operatorRemoved: "keep it, or leave its state behind with allowSkippedState",
+  operatorKindChanged: "give the new operator a uid of its own",
+  keyHashChanged: "give the new operator a uid of its own",
+  stateRemoved: "keep it, or leave it behind with allowSkippedState",
+  stateKindChanged: "give the new state a name of its own",
+  versionNewer: "run the code that stored it, or newer",
+  versionOlder: "give it a migrate function",
+};

@@ -34,6 +34,7 @@ export interface ResolvedJobOptions {
   readonly watermarkStepMs: number;
   readonly watermarkIntervalMs: number;
   readonly mode: "streaming" | "batch";
+  readonly allowSkippedState: boolean;
   readonly statePlacement: "cooling" | "table" | "segments";
 }
 

@@ -21,6 +21,7 @@ export function resolveOptions(options: JobOptions): ResolvedJobOptions {
     watermarkStepMs: options.watermarkStep ?? seconds(1),
     watermarkIntervalMs: options.watermarkInterval ?? millis(200),
     mode: options.mode ?? "streaming",
+    allowSkippedState: options.allowSkippedState ?? false,
     statePlacement: options.statePlacement ?? "cooling",
   };
   checkOptions(resolved);

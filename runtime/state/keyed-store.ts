@@ -133,6 +133,7 @@ export class KeyedStore {
   private readonly groups = new Map<KeyGroup, KeyGroupState>();
   private readonly pending = new Map<KeyGroup, PendingDelta[]>();
   private readonly mappings = new Map<string, SchemaMapping>();
+  private readonly outdated = new Map<string, boolean>();
   private copies: Map<Row, RowCopy> | undefined;
   /** Rows found empty at a commit of this round, and of the one before. */
   private idleRows: Row[] = [];
@@ -481,11 +482,6 @@ export class KeyedStore {
     return ids;
   }
 
-  /** Whether anything in it can expire. */
-  get expires(): boolean {
-    return this.ttls !== undefined;
-  }
-
   /** Drops from the group what has expired, before it is written to where it stays (E2). The state must stand at a commit. */
   dropExpired(group: KeyGroupState, now: number): void {
     if (this.ttls === undefined) return;
@@ -503,10 +499,29 @@ export class KeyedStore {
     return halfExpiredAt(expiries);
   }
 
-  /** Whether a group is worth writing again: for what has expired in it, or because nothing in it can expire before it has a time. */
+  /**
+   * Whether a group is worth writing again: for what has expired in it, or because it was written under a schema that must not stay
+   * (`isOutdated`).
+   */
   mustClean(entry: IndexEntry, now: number): boolean {
-    if (this.ttls === undefined) return false;
-    return entry.cleanAt <= now || entry.parts.some((part) => part.schema !== this.schema);
+    return entry.cleanAt <= now || entry.parts.some((part) => this.isOutdated(part.schema));
+  }
+
+  /**
+   * Whether bytes of this schema hold states that are no longer declared, which would come back if one of that name was declared again,
+   * or have no times of writing where there must be some.
+   */
+  private isOutdated(schema: string): boolean {
+    if (schema === this.schema) return false;
+    let outdated = this.outdated.get(schema);
+    if (outdated === undefined) {
+      outdated = parseSchema(schema).some(({ name, ttl }) => {
+        const declared = this.states.get(name);
+        return declared === undefined || (declared.ttl !== undefined && ttl === undefined);
+      });
+      this.outdated.set(schema, outdated);
+    }
+    return outdated;
   }
 
   /** Whether the group's durable copy lacks something that its rows have. */

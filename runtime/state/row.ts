@@ -25,17 +25,32 @@ const noCells: readonly Cell[] = [];
 /** A cell that the durable state still has. */
 export type DeletedCell = Pick<Cell, "state" | "namespace">;
 
-/** What few rows have. */
+/** Of all that have none; never written to. */
+const nothing: never[] = [];
+
+/** What few rows have. Its lists are made when there is something to put into them. */
 class RowExtras {
-  others: Cell[] = [];
+  others: Cell[] = nothing;
   /** Those that are no flags of cells (C1). */
-  timers: Timer[] = [];
-  deleted: DeletedCell[] = [];
+  timers: Timer[] = nothing;
+  deleted: DeletedCell[] = nothing;
   /** Timers set or cancelled since the last commit. */
-  touchedTimers: Timer[] = [];
+  touchedTimers: Timer[] = nothing;
   processing: ProcessingRow | undefined = undefined;
   /** `others` by the end of their window, when they are many. */
   byEnd: Map<number, Cell[]> | undefined = undefined;
+
+  /** The row may as well have none, once it is settled. */
+  get empty(): boolean {
+    return this.others.length === 0 && this.timers.length === 0 && this.processing === undefined;
+  }
+}
+
+/** The list with the item in it: a new one where it was `nothing`. */
+function withItem<T>(list: T[], item: T): T[] {
+  if (list === nothing) return [item];
+  list.push(item);
+  return list;
 }
 
 /** Of all rows that have none of it; never written to. */
@@ -184,10 +199,10 @@ export class Row extends Cell {
   }
 
   private makeOther(cell: Cell): Cell {
-    const { others, byEnd } = this.ownExtras();
-    others.push(cell);
-    if (byEnd !== undefined) index(byEnd, cell);
-    else if (others.length > linearCells) this.reindex();
+    const extras = this.ownExtras();
+    extras.others = withItem(extras.others, cell);
+    if (extras.byEnd !== undefined) index(extras.byEnd, cell);
+    else if (extras.others.length > linearCells) this.reindex();
     return cell;
   }
 
@@ -220,7 +235,8 @@ export class Row extends Cell {
   }
 
   private rememberDeleted({ state, namespace, storedNamespace }: Cell): void {
-    this.ownExtras().deleted.push({ state, namespace: storedNamespace ?? namespace });
+    const extras = this.ownExtras();
+    extras.deleted = withItem(extras.deleted, { state, namespace: storedNamespace ?? namespace });
   }
 
   private clearOwn(): void {
@@ -261,14 +277,14 @@ export class Row extends Cell {
 
   private cellIn(namespace: Namespace): Cell | undefined {
     if (this.present && sameNamespace(this.namespace, namespace)) return this;
-    return this.othersIn(namespace).find((cell) => sameNamespace(cell.namespace, namespace));
+    return firstIn(this.othersIn(namespace), namespace, false);
   }
 
   /** The cell whose flag is the timer at the end of the window. */
   private timedCell(namespace: Namespace): Cell | undefined {
     if (this.present && this.endTimer && sameNamespace(this.namespace, namespace)) return this;
     if (this.extras === noExtras) return undefined;
-    return this.othersIn(namespace).find((cell) => cell.endTimer && sameNamespace(cell.namespace, namespace));
+    return firstIn(this.othersIn(namespace), namespace, true);
   }
 
   private setOwnTimer(domain: TimerDomain, at: number, namespace: Namespace): void {
@@ -280,7 +296,8 @@ export class Row extends Cell {
   }
 
   addTimer(timer: Timer): void {
-    this.ownExtras().timers.push(timer);
+    const extras = this.ownExtras();
+    extras.timers = withItem(extras.timers, timer);
   }
 
   /** Cancels a timer; returns false when it was not set. */
@@ -317,7 +334,8 @@ export class Row extends Cell {
   private touch(timer: Timer): void {
     if (timer.touched) return;
     timer.touched = true;
-    this.extras.touchedTimers.push(timer);
+    const extras = this.ownExtras();
+    extras.touchedTimers = withItem(extras.touchedTimers, timer);
   }
 
   /** Set and cancelled before it was stored: no trace, so a window that moves with each record does not pile up. */
@@ -360,7 +378,7 @@ export class Row extends Cell {
       for (const { endTimer, namespace } of others)
         if (endTimer && namespace.end - 1 === at) due.push(new Timer(domain, at, namespace));
     for (const timer of timers) if (timer.domain === domain && timer.at === at) due.push(timer);
-    return due.sort((a, b) => a.namespace.start - b.namespace.start || a.namespace.end - b.namespace.end);
+    return due.length > 1 ? due.sort(compareWindows) : due;
   }
 
   // ---- what has changed ----
@@ -374,8 +392,9 @@ export class Row extends Cell {
       timer.touched = false;
       timer.stored = timer.live;
     }
-    this.extras.touchedTimers = [];
-    this.extras.deleted = [];
+    this.extras.touchedTimers = nothing;
+    this.extras.deleted = nothing;
+    if (this.extras.empty) this.extras = noExtras;
   }
 
   /** What the row was before a unit of work that may fail: `restore` brings it back. */
@@ -400,6 +419,19 @@ export class Row extends Cell {
     extras.touchedTimers = [...copy.timers.filter((timer) => timer.touched), ...copy.cancelled];
     this.reindex();
   }
+}
+
+/** The first cell of the namespace, or the first whose flag is the timer at its end. */
+function firstIn(cells: readonly Cell[], namespace: Namespace, timed: boolean): Cell | undefined {
+  for (let i = 0; i < cells.length; i++) {
+    const cell = cells[i] as Cell;
+    if (sameNamespace(cell.namespace, namespace) && (cell.endTimer || !timed)) return cell;
+  }
+  return undefined;
+}
+
+function compareWindows(a: Timer, b: Timer): number {
+  return a.namespace.start - b.namespace.start || a.namespace.end - b.namespace.end;
 }
 
 /** A cell that holds nothing and never did. */

@@ -4,7 +4,7 @@
  * S1 Stored state is addressed by name: an index in stored bytes means the place in the schema stored beside them.
  */
 import type { StateDeclaration } from "../api/state.ts";
-import { MillraceError } from "../base/errors.ts";
+import { MillraceError, messageOf } from "../base/errors.ts";
 import type { Timed } from "./ttl.ts";
 
 export interface StoredState {
@@ -99,5 +99,15 @@ function migration(operator: string, stored: StoredState, declared: StateDeclara
       `state ${stored.name} of operator ${operator} needs migrate: stored version ${stored.version}, declared ${declared.version}`,
       context,
     );
-  return (value) => migrate(value, stored.version);
+  return (value) => {
+    try {
+      return migrate(value, stored.version);
+    } catch (error) {
+      throw new MillraceError(
+        "user",
+        `migrate of state ${stored.name} of operator ${operator} threw on a value of version ${stored.version}, declared ${declared.version}: ${messageOf(error)}`,
+        { cause: error, ...context },
+      );
+    }
+  };
 }

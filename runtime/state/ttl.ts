@@ -58,7 +58,7 @@ function keepsNothing(cell: Cell, ttl: TtlDeclaration, now: number): boolean {
 export function noteExpiries(row: Row, ttls: Ttls, into: number[]): void {
   for (const cell of row.cells) {
     const ttl = ttls[cell.state];
-    if (ttl === undefined) continue;
+    if (ttl === undefined || cell.endTimer) continue;
     if (cell.kind === "value") into.push(cell.value[0] + ttl.afterMs);
     else for (const [writtenAt] of cell.value.values() as Iterable<Timed>) into.push(writtenAt + ttl.afterMs);
   }

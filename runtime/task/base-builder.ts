@@ -28,13 +28,12 @@ export function wantForBase(task: Task, forCheckpoint: boolean): BaseGroups {
   let budget = copiedBytesMax;
   for (const store of task.chain.stores) {
     const ids = store.scattered(forCheckpoint);
-    if (dying.size > 0 || store.expires)
-      for (const entry of store.index.values()) {
-        if (budget <= 0 || ids.has(entry.keyGroup)) continue;
-        if (!liesIn(entry, dying) && !store.mustClean(entry, task.now)) continue;
-        budget -= entry.sizeBytes;
-        ids.add(entry.keyGroup);
-      }
+    for (const entry of store.index.values()) {
+      if (budget <= 0) break;
+      if (ids.has(entry.keyGroup) || !(store.mustClean(entry, task.now) || liesIn(entry, dying))) continue;
+      budget -= entry.sizeBytes;
+      ids.add(entry.keyGroup);
+    }
     store.wantGroups(ids);
     groups.set(store, ids);
   }
@@ -42,6 +41,7 @@ export function wantForBase(task: Task, forCheckpoint: boolean): BaseGroups {
 }
 
 function liesIn(entry: IndexEntry, segments: ReadonlySet<BlobName>): boolean {
+  if (segments.size === 0) return false;
   return entry.parts.some((part) => part.kind === "segment" && segments.has(part.blob));
 }
 

@@ -9,11 +9,15 @@ const placeCount = 2 ** 21;
 /** Fewer are sorted by comparison at once. */
 const fewRows = 64;
 
+/** So few are put into their places one by one, which needs no memory. */
+const veryFewRows = 12;
+
 /**
  * Sorts `rows` by `hashOf` (a whole number from 0 to 2^32 − 1), those of one hash by `compare`. Returns a sorted array, which may
  * be `rows` itself.
  */
 export function sortByHash<R>(rows: R[], hashOf: (row: R) => number, compare: (a: R, b: R) => number): R[] {
+  if (rows.length <= veryFewRows) return insertInOrder(rows, hashOf, compare);
   if (rows.length < fewRows || rows.length > placeCount) return rows.sort((a, b) => hashOf(a) - hashOf(b) || compare(a, b));
   const packed = new Float64Array(rows.length);
   for (let place = 0; place < rows.length; place++) packed[place] = hashOf(rows[place]!) * placeCount + place;
@@ -22,6 +26,20 @@ export function sortByHash<R>(rows: R[], hashOf: (row: R) => number, compare: (a
   for (let place = 0; place < rows.length; place++) sorted[place] = rows[packed[place]! % placeCount]!;
   sortWithinHashes(sorted, packed, compare);
   return sorted;
+}
+
+function insertInOrder<R>(rows: R[], hashOf: (row: R) => number, compare: (a: R, b: R) => number): R[] {
+  for (let next = 1; next < rows.length; next++) {
+    const row = rows[next]!;
+    let place = next;
+    for (; place > 0; place--) {
+      const before = rows[place - 1]!;
+      if ((hashOf(before) - hashOf(row) || compare(before, row)) <= 0) break;
+      rows[place] = before;
+    }
+    rows[place] = row;
+  }
+  return rows;
 }
 
 function sortWithinHashes<R>(rows: R[], packed: Float64Array, compare: (a: R, b: R) => number): void {

@@ -127,20 +127,22 @@ export class TimerQueue<R extends Scheduled> {
     const rows = this.#far.take(from);
     this.#horizon = from + spanMs;
     this.#size -= rows.length;
-    for (const row of rows) this.schedule(row, row.earliest());
+    for (let i = 0; i < rows.length; i++) this.schedule(rows[i]!, rows[i]!.earliest());
   }
 
   /** Empties a bucket of an exact time; rows that have no timer there go to where their next one is. */
   #take(at: number): R[] {
     const rows = this.#near.take(at);
     this.#size -= rows.length;
-    const due: R[] = [];
-    for (const row of rows) {
+    let due = 0;
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i]!;
       const earliest = row.earliest();
       if (earliest > at) this.schedule(row, earliest);
-      else due.push(row);
+      else rows[due++] = row;
     }
-    return this.#hashOf === undefined ? due.sort(this.#compare) : sortByHash(due, this.#hashOf, this.#compare);
+    rows.length = due;
+    return this.#hashOf === undefined ? rows.sort(this.#compare) : sortByHash(rows, this.#hashOf, this.#compare);
   }
 }
 
@@ -168,16 +170,12 @@ class Line<R extends Scheduled> {
     }
   }
 
-  /** Empties the bucket at `at`. */
+  /** Empties the bucket at `at`; its rows are the caller's. */
   take(at: number): R[] {
     const bucket = this.#buckets.get(at) as Bucket<R>;
     this.#drop(bucket);
-    const rows: R[] = [];
-    for (const row of bucket.rows) {
-      if (row.queuedIn !== bucket) continue;
-      row.queuedIn = undefined;
-      rows.push(row);
-    }
+    const { rows } = bucket;
+    dropStale(bucket);
     return rows;
   }
 
@@ -213,15 +211,20 @@ class Line<R extends Scheduled> {
   }
 }
 
-/** Leaves one entry of each valid row: a row that left and came back has two that look valid. */
-function compact<R extends Scheduled>(bucket: Bucket<R>): void {
+/** Leaves one entry of each valid row: a row that left and came back has two that look valid. They are queued nowhere then. */
+function dropStale<R extends Scheduled>(bucket: Bucket<R>): void {
   const { rows } = bucket;
   let kept = 0;
-  for (const row of rows) {
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i]!;
     if (row.queuedIn !== bucket) continue;
     row.queuedIn = undefined;
     rows[kept++] = row;
   }
-  rows.length = kept;
-  for (const row of rows) row.queuedIn = bucket;
+  if (kept < rows.length) rows.length = kept;
+}
+
+function compact<R extends Scheduled>(bucket: Bucket<R>): void {
+  dropStale(bucket);
+  for (const row of bucket.rows) row.queuedIn = bucket;
 }

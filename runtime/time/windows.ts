@@ -47,11 +47,6 @@ export function cumulativeWindows(timestamp: number, offset: number, step: numbe
   return windows;
 }
 
-/** The session that one record opens, before merging. */
-export function sessionWindow(timestamp: number, gap: number): TimeWindow {
-  return timeWindow(timestamp, timestamp + gap);
-}
-
 /** Whether two windows merge: they share a millisecond or only touch. (Flink's TimeWindow.intersects) */
 export function windowsIntersect(a: { start: number; end: number }, b: { start: number; end: number }): boolean {
   return a.start <= b.end && a.end >= b.start;

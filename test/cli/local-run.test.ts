@@ -256,6 +256,29 @@ suite("a run is refused", () => {
       assert.deepEqual(await countsIn(directory), expectedCounts(3_000));
     }));
 
+  test("on state of an operator that is gone, unless it is to be left behind", () =>
+    withDirectory(async (directory) => {
+      const options = { ...placesIn(directory), recordsPerSecond: 2_000 };
+      const enough = (run: LocalRun) => run.progress().totals.records > 300 && run.progress().checkpoint > 0;
+      await runUntil(counting(made(3_000)), options, enough);
+      const changed = defineJob("counting", (job) => {
+        job
+          .source("events", made(3_000))
+          .keyBy((event) => event.key)
+          .reduce("last", (_a, b) => b)
+          .sinkTo("out", fileSink({ path: "counts", format: ndjson() }));
+      });
+      await assert.rejects(
+        LocalRun.open(changed, options),
+        says("invalid", /operator counts: operator removed .*allowSkippedState/),
+      );
+      await runToEnd(changed, { ...placesIn(directory), allowSkippedState: true });
+      // The job has gone on, so nothing is left behind any more.
+      const again = await LocalRun.open(changed, placesIn(directory));
+      assert.ok(again.finishedBefore);
+      await again.close();
+    }));
+
   test("over other input than the state's", () =>
     withDirectory(async (directory) => {
       const [one, two] = [join(directory, "one.ndjson"), join(directory, "two.ndjson")];

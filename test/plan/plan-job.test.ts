@@ -337,6 +337,7 @@ describe("options", () => {
       watermarkStepMs: 1_000,
       watermarkIntervalMs: 200,
       mode: "streaming",
+      allowSkippedState: false,
       statePlacement: "cooling",
     });
   });

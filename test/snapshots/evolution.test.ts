@@ -2,6 +2,7 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import {
+  evenSplitList,
   keyedProcess,
   list,
   map,
@@ -9,10 +10,14 @@ import {
   sum,
   tumbling,
   type,
+  unionList,
   value,
   type Aggregator,
+  type Duration,
   type Job,
   type KeyedProcessFunction,
+  type OperatorStateSpec,
+  type ProcessFunction,
   type StateSpec,
 } from "../../runtime/index.ts";
 import { harness } from "../../runtime/testing/index.ts";
@@ -163,6 +168,183 @@ describe("new code", () => {
     await run.push("in", { value: event("a", 1, 5) }, { watermark: 9_999 });
     assert.deepEqual(run.output("out").toSorted(), ["total 3000", "total 7005"]);
   });
+});
+
+describe("what the job no longer has is left behind where that is allowed, the rest goes on:", () => {
+  const allowed = (changed: Job): Job => ({ ...changed, options: { ...changed.options, allowSkippedState: true } });
+
+  test("a removed state", async () => {
+    const less = job({ total: value<number>() }, ({ n = 0 }, ctx) => {
+      ctx.state.total.set((ctx.state.total.get() ?? 0) + n);
+      ctx.emit(ctx.state.total.get());
+    });
+    await assert.rejects(harness(less, { from: await stored() }), {
+      kind: "invalid",
+      message: /state removed, state names \(keep it, or leave it behind with allowSkippedState\).*state removed, state scores/,
+    });
+    const run = await harness(allowed(less), { from: await stored() });
+    await run.push("in", { value: event("b", 0, 1) });
+    // The option is taken away again; what was left behind does not come back with its name.
+    const later = await harness(less, { from: await run.snapshot(), parallelism: 2 });
+    await later.push("in", { value: event("b", 0, 1) });
+    assert.deepEqual([run.output("out"), later.output("out")], [[4], [5]]);
+    const again = job({ total: value<number>(), names: list<string>() }, (_event, ctx) => ctx.emit(ctx.state.names.get()));
+    const back = await harness(again, { from: await later.snapshot() });
+    await back.push("in", { value: event("a", 0, 1) });
+    assert.deepEqual(back.output("out"), [[]], "of a key that was not touched either");
+  });
+
+  test("a removed operator, its timers and windows", async () => {
+    const two = (rest: (events: Parameters<Parameters<typeof pipeline>[0]>[0]) => ReturnType<Parameters<typeof pipeline>[0]>) =>
+      pipeline(rest);
+    const windowed = two((events) =>
+      events
+        .keyBy(({ key }) => key as string)
+        .reduce("sum", (a, b) => ({ ...b, n: (a.n ?? 0) + (b.n ?? 0) }))
+        .keyBy(({ key }) => key as string)
+        .window(tumbling(seconds(10)))
+        .reduce("windows", (_a, b) => b),
+    );
+    const plain = two((events) =>
+      events.keyBy(({ key }) => key as string).reduce("sum", (a, b) => ({ ...b, n: (a.n ?? 0) + (b.n ?? 0) })),
+    );
+    await assert.rejects(harness(plain, { from: await stored(windowed) }), {
+      kind: "invalid",
+      message: /operator windows: operator removed \(keep it, or leave its state behind with allowSkippedState\)/,
+    });
+    const run = await harness(allowed(plain), { from: await stored(windowed) });
+    await run.push("in", { value: event("a", 1, 1) }, { watermark: 99_999 });
+    assert.deepEqual(
+      run.output<Event>("out").map(({ n }) => n),
+      [8],
+    );
+  });
+
+  test("but not what has changed its kind or its version", async () => {
+    const changed = job({ total: list<number>(), names: list<string>({ version: 2 }), scores: map<number, number>() }, () => {});
+    await assert.rejects(harness(allowed(changed), { from: await stored() }), {
+      kind: "invalid",
+      message: /state kind changed, state total, stored value, planned list.*version older, state names, stored 0, planned 2/,
+    });
+  });
+});
+
+describe("a ttl", () => {
+  const counted = (ttl: Duration | undefined) =>
+    job({ n: value<number>(ttl && { ttl }) }, (_event, ctx) => {
+      ctx.state.n.set((ctx.state.n.get() ?? 0) + 1);
+      ctx.emit(ctx.state.n.get());
+    });
+
+  test("may be given to state that had none: what is there counts as written when the job went on", async () => {
+    const first = await harness(counted(undefined));
+    await first.push("in", { value: event("a", 0) }, { value: event("b", 0) });
+    await first.advanceProcessingTime(seconds(100));
+    const run = await harness(counted(seconds(10)), { from: await first.snapshot() });
+    await run.advanceProcessingTime(seconds(9));
+    await run.push("in", { value: event("a", 0) });
+    await run.advanceProcessingTime(seconds(1));
+    await run.push("in", { value: event("a", 0) }, { value: event("b", 0) });
+    assert.deepEqual(run.output("out"), [2, 3, 1]);
+  });
+
+  test("goes from then on in what is never touched again, too", async () => {
+    const first = await harness(counted(undefined));
+    await first.push("in", ...Array.from({ length: 300 }, (_, i) => ({ value: event(`k${i}`, 0) })));
+    const run = await harness(counted(seconds(10)), { from: await first.snapshot() });
+    const sizes = [];
+    for (let round = 0; round < 3; round++) {
+      sizes.push((await run.snapshot()).sizeBytes);
+      await run.advanceProcessingTime(seconds(10));
+    }
+    assert.ok(sizes.at(-1)! < sizes[0]! / 5, sizes.join(", "));
+  });
+
+  test("may be taken away, or be another", async () => {
+    const first = await harness(counted(seconds(10)));
+    await first.push("in", { value: event("a", 0) });
+    const snapshot = await first.snapshot();
+    for (const [ttl, expected] of [
+      [undefined, 2],
+      [seconds(60), 2],
+      [seconds(5), 1],
+    ] as const) {
+      const run = await harness(counted(ttl), { from: snapshot });
+      await run.advanceProcessingTime(seconds(9));
+      await run.push("in", { value: event("a", 0) });
+      assert.deepEqual(run.output("out"), [expected]);
+    }
+  });
+});
+
+describe("state outside keys", () => {
+  const tasks = <const S extends OperatorStateSpec>(
+    operatorState: S,
+    onRecord: ProcessFunction<Event, unknown, S>["onRecord"] = () => {},
+  ) => pipeline((events) => events.process("fn", { operatorState, output: type<unknown>(), onRecord }));
+  const before = tasks({ items: evenSplitList<number>(), all: unionList<number>() }, ({ n = 0 }, ctx) => {
+    ctx.operatorState.items.add(n);
+    ctx.operatorState.all.add(-n);
+  });
+
+  test("is migrated", async () => {
+    const migrate = (old: unknown) => `was ${String(old)}`;
+    const changed = tasks(
+      { all: unionList<string>({ version: 1, migrate }), items: evenSplitList<string>({ version: 1, migrate }) },
+      (_event, ctx) => ctx.emit([ctx.operatorState.items.get(), ctx.operatorState.all.get()]),
+    );
+    const run = await harness(changed, { from: await stored(before) });
+    await run.push("in", { value: event("a", 0) });
+    const items = ["was 2", "was 3", "was 5"];
+    assert.deepEqual(run.output("out"), [[items, ["was -2", "was -3", "was -5"]]]);
+    const older = tasks({ items: evenSplitList<number>({ version: 1 }), all: unionList<number>() });
+    await assert.rejects(harness(older, { from: await stored(before) }), {
+      kind: "invalid",
+      message: /operator fn: version older, state items, stored 0, planned 1/,
+    });
+  });
+
+  test("may be added to, and not be taken away or dealt out otherwise", async () => {
+    const more = tasks(
+      { new: evenSplitList<number>(), items: evenSplitList<number>(), all: unionList<number>() },
+      (_event, ctx) => ctx.emit([ctx.operatorState.new.get(), ctx.operatorState.items.get()]),
+    );
+    const run = await harness(more, { from: await stored(before) });
+    await run.push("in", { value: event("a", 0) });
+    assert.deepEqual(run.output("out"), [[[], [2, 3, 5]]]);
+    await assert.rejects(harness(tasks({ items: evenSplitList<number>() }), { from: await stored(before) }), {
+      kind: "invalid",
+      message: /operator fn: state removed, state all/,
+    });
+    await assert.rejects(
+      harness(tasks({ items: unionList<number>(), all: unionList<number>() }), { from: await stored(before) }),
+      {
+        kind: "invalid",
+        message: /operator fn: state kind changed, state items, stored evenSplit, planned union/,
+      },
+    );
+  });
+});
+
+test("a migrate function that throws stops the job and says where; the state stays", async () => {
+  let broken = true;
+  const migrate = (old: unknown): number => {
+    if (broken) throw new Error("not a number");
+    return 10 * (old as number);
+  };
+  const changed = job(
+    { total: value<number>({ version: 3, migrate }), names: list<string>(), scores: map<number, number>() },
+    (_event, ctx) => ctx.emit(ctx.state.total.get()),
+  );
+  const run = await harness(changed, { from: await stored() });
+  await assert.rejects(run.push("in", { value: event("a", 0, 1) }), {
+    kind: "user",
+    message: "migrate of state total of operator fn threw on a value of version 0, declared 3: not a number",
+  });
+  broken = false;
+  await run.crash();
+  assert.deepEqual(run.output("out"), [70]);
+  assert.deepEqual(run.deadLetters(), []);
 });
 
 describe("is refused, with the operator, the state and what to do, and the snapshot stays good:", () => {

@@ -7,7 +7,6 @@ import {
   coverWindows,
   isWindowLate,
   largestTime,
-  sessionWindow,
   slidingWindows,
   timeWindow,
   tumblingStart,
@@ -107,7 +106,6 @@ describe("the watermark grid", () => {
 describe("windows", () => {
   it("end one past their last millisecond", () => {
     assert.deepEqual(timeWindow(-10, 0), { start: -10, end: 0, maxTimestamp: -1 });
-    assert.deepEqual(sessionWindow(5, 10), { start: 5, end: 15, maxTimestamp: 14 });
     assert.deepEqual(coverWindows(timeWindow(0, 5), timeWindow(-3, 2)), { start: -3, end: 5, maxTimestamp: 4 });
   });
 

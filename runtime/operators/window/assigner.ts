@@ -2,21 +2,16 @@
 import type { TimeWindow, WindowAssignerSpec, WindowTime } from "../../api/windows.ts";
 import { MillraceError } from "../../base/errors.ts";
 import { ZoneCalendar } from "../../time/calendar.ts";
-import {
-  cumulativeWindows,
-  globalWindow,
-  largestTime,
-  sessionWindow,
-  slidingWindows,
-  timeWindow,
-  tumblingStart,
-} from "../../time/windows.ts";
+import { cumulativeWindows, globalWindow, largestTime, slidingWindows, timeWindow, tumblingStart } from "../../time/windows.ts";
 
 export interface Assigner {
   readonly eventTime: boolean;
   /** Windows may merge: the record's window is laid over the key's others. */
   readonly merging: boolean;
-  /** The windows of a value at `time` (event or processing time as the assigner wants it), in Flink's order. */
+  /**
+   * The windows of a value at `time` (event or processing time as the assigner wants it), in Flink's order. Those of a merging
+   * assigner hold until the next call.
+   */
   assign(value: unknown, time: number): readonly TimeWindow[];
 }
 
@@ -116,6 +111,9 @@ class SessionAssigner implements Assigner {
   readonly eventTime: boolean;
   readonly merging = true;
   private readonly gap: number | ((value: any) => number);
+  /** The window that a record opens is mostly lost in one that is there already: it is the same object each time. */
+  private readonly opened = { start: 0, end: 0, maxTimestamp: 0 };
+  private readonly windows = [this.opened];
 
   constructor(spec: WindowAssignerSpec & { kind: "session" }) {
     this.eventTime = spec.time === "event";
@@ -127,6 +125,10 @@ class SessionAssigner implements Assigner {
     if (!Number.isSafeInteger(gap) || gap <= 0)
       throw new MillraceError("user", `a session gap must be whole milliseconds above 0: ${String(gap)}`);
     if (time + gap > largestTime) throw new MillraceError("user", `a session gap reaches beyond the largest time: ${gap}`);
-    return [sessionWindow(time, gap)];
+    const { opened } = this;
+    opened.start = time;
+    opened.end = time + gap;
+    opened.maxTimestamp = time + gap - 1;
+    return this.windows;
   }
 }

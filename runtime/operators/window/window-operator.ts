@@ -113,18 +113,23 @@ export class WindowOperator implements Operator {
   // ---- merging windows: the windows of a key are the namespaces of its contents ----
 
   private addToMerging(value: unknown, timestamp: number, opened: TimeWindow): boolean {
-    const { only } = this.host.access.row;
-    const window =
-      only?.state === this.contentsState && windowsIntersect(only.namespace, opened)
-        ? this.joinOnly(windowOf(only.namespace), opened)
-        : this.joinAny(opened);
+    const window = this.join(opened);
     if (window === undefined) return false;
     this.contentsAt.namespace = window;
     this.take(value, timestamp, window);
     return true;
   }
 
-  /** The key's only window takes the record in: nearly always so. */
+  /** The window that the record goes to; undefined: it is late. Nearly always the key has one window, or none. */
+  private join(opened: TimeWindow): TimeWindow | undefined {
+    const { row } = this.host.access;
+    const { only } = row;
+    if (only === undefined ? row.present : only.state !== this.contentsState) return this.joinAny(opened);
+    if (only !== undefined && windowsIntersect(only.namespace, opened)) return this.joinOnly(windowOf(only.namespace), opened);
+    return this.isLate(opened) ? undefined : timeWindow(opened.start, opened.end);
+  }
+
+  /** The key's only window takes the record in. */
   private joinOnly(known: TimeWindow, opened: TimeWindow): TimeWindow {
     if (opened.start >= known.start && opened.end <= known.end) return known;
     const window = coverWindows(known, opened);
@@ -138,7 +143,7 @@ export class WindowOperator implements Operator {
     const window = timeWindow(added.window.start, added.window.end);
     if (this.isLate(window)) return undefined;
     const [first, ...others] = added.merged;
-    if (first === undefined) return added.changed ? opened : window;
+    if (first === undefined) return window;
     const kept = timeWindow(first.start, first.end);
     const gone = others.map(({ start, end }) => timeWindow(start, end));
     for (const other of gone) this.mergeInto(kept, other);

@@ -7,10 +7,11 @@ import { boundedOutOfOrderness } from "../../api/watermarks.ts";
 import { combine, count, sum } from "../../api/aggregators.ts";
 import { defineJob } from "../../api/define-job.ts";
 import { millis } from "../../api/duration.ts";
-import { keyedProcess, type, type Timers } from "../../api/functions.ts";
+import { keyedProcess, type, type ProcessFunction, type Timers } from "../../api/functions.ts";
 import type { JobOptions } from "../../api/graph.ts";
 import type { JobBuilder } from "../../api/job-builder.ts";
-import { list, map, type MapState, value } from "../../api/state.ts";
+import { evenSplitList, type OperatorStateDescriptor, unionList } from "../../api/operator-scoped-state.ts";
+import { list, type ListState, map, type MapState, reducing, value } from "../../api/state.ts";
 import { session, tumbling } from "../../api/windows.ts";
 import type { Job } from "../../api/job.ts";
 import { appendSink, tableSink } from "./sinks.ts";
@@ -174,6 +175,28 @@ function keyTotals(records: readonly SimRecord[]): Map<string, KeyTotal> {
   return new Map([...groupBy(records, byKey)].map(([key, own]) => [key, { key, ...totalOf(own) }]));
 }
 
+/**
+ * Lets through what the task has not seen. Every record comes once, so it holds nothing back, unless a task goes on with a state that
+ * has seen what its sources have not.
+ */
+function unseen(): ProcessFunction<
+  SimRecord,
+  SimRecord,
+  { seen: OperatorStateDescriptor<ListState<number>>; all: OperatorStateDescriptor<ListState<number>> }
+> {
+  return {
+    operatorState: { seen: evenSplitList<number>(), all: unionList<number>() },
+    output: type<SimRecord>(),
+    onRecord(record, ctx) {
+      const { seen, all } = ctx.operatorState;
+      if (seen.get().includes(record.id) || all.get().includes(record.id)) return;
+      seen.add(record.id);
+      all.add(record.id);
+      ctx.emit(record);
+    },
+  };
+}
+
 /** Two sources as one, a total that rolls on: the table's rows are written again and again. */
 const rolling: Topology = {
   name: "rolling",
@@ -181,6 +204,7 @@ const rolling: Topology = {
   build(job) {
     read(job, "a")
       .union(read(job, "b"))
+      .process("unseen", unseen())
       .map("one", one)
       .keyBy(byKey)
       .reduce("total", add)
@@ -192,14 +216,31 @@ const rolling: Topology = {
   }),
 };
 
-/** State of every kind and timers: every window's ids as they were collected, by hand. */
+/**
+ * State of every kind and timers: every window's ids as they were collected, by hand. Beside them state that expires, of which only so
+ * much is certain that what was just written is there.
+ */
 function collector() {
+  const ttl = { after: millis(30), update: "onReadAndWrite" } as const;
   return keyedProcess({
     key: type<string>(),
-    state: { items: list<SimRecord>(), byWindow: map<number, number>(), seen: value<number>() },
+    state: {
+      items: list<SimRecord>(),
+      byWindow: map<number, number>(),
+      seen: value<number>(),
+      recent: list<number>({ ttl: ttl.after }),
+      lately: map<number, number>({ ttl }),
+      sum: reducing<number>((a, b) => a + b, { ttl }),
+    },
     output: type<{ key: string; end: number; ids: number[]; n: number; seen: number }>(),
     onRecord(record: SimRecord, { state, timers }) {
       const end = startOf(record.at, windowMs) + windowMs;
+      state.recent.add(record.id);
+      state.lately.set(record.id % 5, record.id);
+      state.sum.add(1);
+      const kept = state.recent.get().includes(record.id) && state.lately.get(record.id % 5) === record.id;
+      if (!kept || !(state.sum.get() ?? 0)) throw new Error("what was just written has expired");
+      if (record.id % 3 === 0) state.lately.delete(record.id % 5);
       state.items.add(record);
       state.byWindow.set(end, (state.byWindow.get(end) ?? 0) + 1);
       state.seen.set((state.seen.get() ?? 0) + 1);
