@@ -1,5 +1,5 @@
 /**
- * Garbage collection of segments, payloads and manifests (L6): lists first, then reads the roots in this order: rings, open acknowledgements,
+ * Garbage collection of segments, payloads, runs and manifests (L6): lists first, then reads the roots in this order: rings, open acknowledgements,
  * manifests, job record. What was written meanwhile was not listed; what is listed and refers to nothing stays unreferenced, because
  * its entry's slot is taken: a name goes only when its seq is at most its task's head.
  *
@@ -12,7 +12,7 @@ import { decodeValue } from "../base/message-pack.ts";
 import type { BlobName, Generation, Seq, TaskId } from "../base/ids.ts";
 import type { Ports } from "../ports/ports.ts";
 import { type Acknowledgement, decodeManifest, isTombstone } from "../snapshots/manifest.ts";
-import { manifestPrefix, objectPrefixes, parseObjectName } from "../snapshots/names.ts";
+import { ackPrefix, endPrefix, manifestPrefix, objectPrefixes, parseObjectName } from "../snapshots/names.ts";
 import type { JobRecord } from "../snapshots/job-record.ts";
 import { readReferences } from "../snapshots/segment.ts";
 import type { BlobRange } from "../state/state-index.ts";
@@ -86,7 +86,8 @@ async function readRoots(job: string, ports: Ports, tasks: ReadonlySet<TaskId>):
   for (const task of tasks)
     heads.set(task, await (generationOf(task) < living ? useHead(task, ports, used) : useRing(task, ports, used)));
   const open = await readJobRing(ports, job);
-  for (const { bytes } of open.messages) {
+  for (const { name, bytes } of open.messages) {
+    if (!name.startsWith(ackPrefix) && !name.startsWith(endPrefix)) continue;
     const { task, index } = decodeValue(bytes) as Acknowledgement;
     if (generationOf(task) >= living) await useIndex(index, ports, used);
   }
@@ -122,6 +123,8 @@ async function useRing(task: TaskId, ports: Ports, used: Set<BlobName>): Promise
   if (last === undefined) return 0;
   const head = await loadCommit(task, last, ports.blobs);
   const base = head.base?.seq ?? 0;
+  for (const sorted of head.progress.sorts?.values() ?? [])
+    for (const { blob } of (sorted as { readonly runs: readonly { readonly blob: BlobName }[] }).runs) used.add(blob);
   await useIndex(head.base?.index, ports, used);
   for (const entry of entries) {
     const payload = payloadOf(entry.bytes);

@@ -194,6 +194,39 @@ describe("L14 what kills", () => {
   });
 });
 
+test("L14 in batch mode: a sorted record and a timer that kill are found, and every other key is complete", async () => {
+  const mortals = new Mortals();
+  const job = pipeline(
+    (events) =>
+      events
+        .keyBy(({ key }) => key as string)
+        .process("sorted", {
+          state: { seen: value<number>() },
+          output: type<unknown>(),
+          onRecord: ({ n = 0 }: Event, ctx) => {
+            if (n === deadly) mortals.die();
+            ctx.state.seen.set((ctx.state.seen.get() ?? 0) + 1);
+            ctx.timers.eventTime(1);
+          },
+          onTimer: (_at, ctx) => {
+            if (ctx.key === "k5") mortals.die();
+            ctx.emit(`${ctx.key} ${ctx.state.seen.get()}`);
+          },
+        }),
+    { mode: "batch" },
+  );
+  const run = (await harness(job)) as RunningHarness;
+  run.enqueue("in", ...records(numbers(70, 30)));
+  run.source("in").end();
+  await mortals.ring(run, bell);
+  const counts = [0, 1, 2, 3, 4, 6].map((key) => `k${key} ${key === 30 % 7 ? 9 : 10}`);
+  assert.deepEqual([...run.output<string>("out")].sort(), counts);
+  assert.deepEqual(
+    run.deadLetters().map(({ shard }) => shard),
+    ["sorted input of sorted", "timer of sorted"],
+  );
+});
+
 describe("L14 what is no poison", () => {
   test("counting costs one message per task when an environment is new, and none after its first commit", async () => {
     const counts = { posts: 0 };
