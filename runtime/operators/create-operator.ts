@@ -3,6 +3,11 @@ import type { OperatorSpec } from "../api/graph.ts";
 import { sharesSlices } from "../api/shared-slices.ts";
 import { MillraceError } from "../base/errors.ts";
 import { AggregateOperator } from "./aggregate.ts";
+import { BroadcastProcessOperator } from "./broadcast-process.ts";
+import { CoProcessOperator } from "./co-process.ts";
+import { CoFlatMapOperator, CoMapOperator } from "./co-stateless.ts";
+import { KeyedBroadcastProcessOperator } from "./keyed-broadcast-process.ts";
+import { KeyedCoProcessOperator } from "./keyed-co-process.ts";
 import { KeyedProcessOperator } from "./keyed-process.ts";
 import type { KeyedOperatorHost, Operator } from "./operator.ts";
 import { ProcessOperator } from "./process.ts";
@@ -24,6 +29,18 @@ export function createOperator(spec: OperatorSpec, host: KeyedOperatorHost, batc
       return new ProcessOperator(host, spec.fn);
     case "keyedProcess":
       return new KeyedProcessOperator(host, spec.fn);
+    case "coMap":
+      return new CoMapOperator(host, spec.left, spec.right);
+    case "coFlatMap":
+      return new CoFlatMapOperator(host, spec.left, spec.right);
+    case "coProcess":
+      return new CoProcessOperator(host, spec.fn);
+    case "keyedCoProcess":
+      return new KeyedCoProcessOperator(host, spec.fn);
+    case "broadcastProcess":
+      return new BroadcastProcessOperator(host, spec);
+    case "keyedBroadcastProcess":
+      return new KeyedBroadcastProcessOperator(host, spec);
     case "reduce":
       return new ReduceOperator(host, spec.reduce, batch);
     case "aggregate":

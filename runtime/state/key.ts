@@ -134,3 +134,8 @@ export function hashKeyOf(key: Key, hashing: KeyHashing): bigint {
 export function keyGroupOf(hash: number, keyGroups: number): KeyGroup {
   return keyGroups === 1 ? 0 : hash >>> (32 - Math.log2(keyGroups));
 }
+
+/** A key in a message. */
+export function showKey(key: Key): string {
+  return JSON.stringify(key, (_name, part: unknown) => (typeof part === "bigint" ? `${part}n` : part));
+}

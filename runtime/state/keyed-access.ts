@@ -206,6 +206,8 @@ export class ListHandle extends Handle implements ListState<any> {
   }
 }
 
+const noEntries: ReadonlyMap<any, any> = new Map();
+
 export class MapHandle extends Handle implements MapState<KeyPart, any> {
   get(key: KeyPart): any {
     return this.cell()?.value.get(key);
@@ -217,6 +219,11 @@ export class MapHandle extends Handle implements MapState<KeyPart, any> {
 
   entries(): Iterable<readonly [KeyPart, any]> {
     return this.cell()?.value ?? none;
+  }
+
+  /** The entries as they are, for a reader who lets go of them before the next change. */
+  peek(): ReadonlyMap<KeyPart, any> {
+    return this.cell()?.value ?? noEntries;
   }
 
   isEmpty(): boolean {

@@ -10,7 +10,8 @@
  */
 import type { Key } from "../api/key.ts";
 import { maxWatermark, minWatermark } from "../time/watermark.ts";
-import type { ValveChange, WatermarkValve } from "../time/watermark-valve.ts";
+import type { TwoInputChange, TwoInputValve } from "../time/two-input-valve.ts";
+import type { WatermarkValve } from "../time/watermark-valve.ts";
 import type { TimerQueue } from "../time/timer-queue.ts";
 import type { Operator, KeyedOperatorHost } from "../operators/operator.ts";
 import type { KeyedAccess } from "../state/keyed-access.ts";
@@ -43,7 +44,7 @@ export interface NodeState {
   readonly processingTimers: TimerQueue<ProcessingRow>;
 }
 
-/** What a node keeps. */
+/** What a node keeps: by key, and for its task. */
 export interface NodeStates {
   readonly keyed?: NodeState | undefined;
   readonly operator?: OperatorState | undefined;
@@ -66,7 +67,7 @@ export class ChainNode implements KeyedOperatorHost {
   readonly state: NodeState | undefined;
   readonly operatorState: OperatorState | undefined;
   /** Set when the node has more than one input. */
-  valve: WatermarkValve | undefined;
+  valve: WatermarkValve | TwoInputValve | undefined;
   current = minWatermark;
   private operator: Operator | undefined;
   protected readonly shared: TaskShared;
@@ -111,7 +112,7 @@ export class ChainNode implements KeyedOperatorHost {
 
   record(value: unknown, timestamp: number, input: number, key: Key | undefined): void {
     if (this.waiting.length > 0) {
-      this.state?.store.want(key as Key);
+      if (key !== undefined) this.state?.store.want(key);
       this.shared.units.activity.count++;
       this.waiting.push({ kind: "record", value, timestamp, input, key });
       return;
@@ -121,8 +122,8 @@ export class ChainNode implements KeyedOperatorHost {
 
   private tryRecord(value: unknown, timestamp: number, input: number, key: Key | undefined): boolean {
     if (this.state !== undefined) {
-      const row = this.state.store.find(key as Key);
-      if (row === undefined) return false;
+      const row = key === undefined ? undefined : this.state.store.find(key);
+      if (row === undefined && key !== undefined) return false;
       this.state.access.setRow(row);
     }
     if (this.operatorState?.open() === false) return false;
@@ -148,8 +149,9 @@ export class ChainNode implements KeyedOperatorHost {
   }
 
   /** Passes on what became of a change of the valve: "active" before the watermark, "idle" after it. */
-  applyChange({ status, watermark }: ValveChange): void {
+  applyChange({ status, flushed, watermark }: TwoInputChange): void {
     if (status === "active") this.passStatus(true);
+    if (flushed !== undefined) this.advance(flushed);
     if (watermark !== undefined) this.advance(watermark);
     if (status === "idle") this.passStatus(false);
   }
@@ -300,7 +302,7 @@ export class ChainNode implements KeyedOperatorHost {
   }
 
   private wantAll(): void {
-    for (const item of this.waiting) if (item.kind === "record") this.state?.store.want(item.key as Key);
+    for (const item of this.waiting) if (item.kind === "record" && item.key !== undefined) this.state?.store.want(item.key);
   }
 
   /** True when records wait: in guarded mode they are part of the open unit. */

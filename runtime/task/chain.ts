@@ -1,6 +1,6 @@
 /** Builds the chain of a task: its nodes, their states, and the edges between them and into channels. */
 import { isKeyed, operatorStatesOf, statesOf } from "../api/operator-states.ts";
-import type { OperatorSpec } from "../api/graph.ts";
+import type { OperatorSpec, Partitioning, Side } from "../api/graph.ts";
 import type { Key } from "../api/key.ts";
 import { MillraceError } from "../base/errors.ts";
 import type { TaskId } from "../base/ids.ts";
@@ -21,9 +21,15 @@ import { TimerQueue } from "../time/timer-queue.ts";
 import { AssignerNode } from "./assigner-node.ts";
 import { ChainNode, type NodeState, type NodeStates, type TaskShared } from "./chain-node.ts";
 import { SortingNode } from "./sorting-node.ts";
-import { ChainedEdge, ExchangeEdge, NodeOutput } from "./node-output.ts";
+import { ChainedEdge, ExchangeEdge, NodeOutput, type Spread } from "./node-output.ts";
 import type { TaskPlan } from "./task-plan.ts";
 import type { TaskStart } from "./task-start.ts";
+
+/** An input of a node, by the name under which its valve knows it. */
+export interface NodeInput {
+  readonly name: string;
+  readonly side: Side;
+}
 
 export interface Chain {
   /** In topological order; sources are not among them. */
@@ -33,8 +39,8 @@ export interface Chain {
   readonly sinks: ReadonlyMap<string, SinkOperator>;
   /** Where records of a source go. */
   readonly sourceOutputs: ReadonlyMap<string, NodeOutput>;
-  /** The names of each node's inputs that come from within the task. */
-  readonly chainedInputs: ReadonlyMap<string, readonly string[]>;
+  /** Each node's inputs that come from within the task. */
+  readonly chainedInputs: ReadonlyMap<string, readonly NodeInput[]>;
 }
 
 export interface ChainParts {
@@ -52,6 +58,11 @@ function hashOfRow(row: { readonly hash: number }): number {
   return row.hash;
 }
 
+/** How records without a key go over an exchange. */
+function spreadOf(kind: Partitioning["kind"]): Spread {
+  return kind === "rebalance" ? "inTurn" : kind === "broadcast" ? "toAll" : "toFirst";
+}
+
 /** The name of a chained edge at its receiver. */
 function inputName(from: string, edge: OutputEdge): string {
   return `${from}:${edge.tag ?? ""}:${edge.input}`;
@@ -66,7 +77,7 @@ class ChainBuilder {
   private readonly byUid = new Map<string, ChainNode>();
   private readonly outputs = new Map<string, NodeOutput>();
   private readonly sinks = new Map<string, SinkOperator>();
-  private readonly chainedInputs = new Map<string, string[]>();
+  private readonly chainedInputs = new Map<string, NodeInput[]>();
 
   constructor(parts: ChainParts) {
     this.parts = parts;
@@ -179,7 +190,7 @@ class ChainBuilder {
 
   private chainedEdge(from: string, edge: OutputEdge): ChainedEdge {
     const name = inputName(from, edge);
-    this.chainedInputs.set(edge.to, [...(this.chainedInputs.get(edge.to) ?? []), name]);
+    this.chainedInputs.set(edge.to, [...(this.chainedInputs.get(edge.to) ?? []), { name, side: edge.input }]);
     const { partitioning } = edge;
     let key = partitioning.kind === "keyed" || partitioning.kind === "global" ? partitioning.key : undefined;
     if (partitioning.kind === "assumeKeyed") key = this.assumedKey(partitioning.key);
@@ -216,7 +227,7 @@ class ChainBuilder {
       writers: tasks.map(({ task }) => writer(task)),
       router: new KeyRouter(tasks.map(({ range }) => range)),
       key: edge.partitioning.kind === "keyed" || edge.partitioning.kind === "global" ? edge.partitioning.key : undefined,
-      inTurn: edge.partitioning.kind === "rebalance",
+      spread: spreadOf(edge.partitioning.kind),
       activity: shared.units.activity,
     });
   }

@@ -62,7 +62,8 @@ export class SortingNode extends ChainNode {
 
   constructor(uid: string, output: NodeOutput, states: NodeStates, shared: TaskShared) {
     super(uid, output, states, shared);
-    (states.keyed as NodeState).store.dropsEmptyRows = true;
+    assert(states.keyed !== undefined, `what is sorted has keys: ${uid}`);
+    states.keyed.store.dropsEmptyRows = true;
     const shard = `sorted input of ${uid}`;
     const position = () => String(this.record1?.timestamp ?? "");
     this.origin = { kind: "record", shard, position, bytes: () => encodeValue(this.record1?.value) };
@@ -175,7 +176,7 @@ export class SortingNode extends ChainNode {
   private endKey(): boolean {
     const { store, access, eventTimers, processingTimers } = this.state as NodeState;
     const row = store.find(this.key as Key);
-    if (row === undefined) return false;
+    if (row === undefined || this.operatorState?.open() === false) return false;
     access.dropsTimers = true;
     this.current = maxWatermark;
     if (!this.fire("eventTime", eventTimers, maxWatermark)) return false;
