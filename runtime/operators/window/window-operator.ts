@@ -139,7 +139,7 @@ export class WindowOperator implements Operator {
 
   /** Undefined: the record is late. */
   private joinAny(opened: TimeWindow): TimeWindow | undefined {
-    const added = addWindow(this.windows(), opened.start, opened.end);
+    const added = addWindow(this.touching(opened), opened.start, opened.end);
     const window = timeWindow(added.window.start, added.window.end);
     if (this.isLate(window)) return undefined;
     const [first, ...others] = added.merged;
@@ -151,11 +151,11 @@ export class WindowOperator implements Operator {
     return window;
   }
 
-  private windows(): readonly MergingWindow[] {
-    return this.host.access.row.cells
-      .filter((cell) => cell.state === this.contentsState)
-      .map(({ namespace: { start, end } }) => ({ start, end, stateStart: start, stateEnd: end }))
-      .sort((a, b) => a.start - b.start);
+  /** The key's windows that the opened one touches. */
+  private touching({ start: from, end: to }: TimeWindow): readonly MergingWindow[] {
+    return this.host.access.row
+      .cellsAround(this.contentsState, from, to)
+      .map(({ namespace: { start, end } }) => ({ start, end, stateStart: start, stateEnd: end }));
   }
 
   /** The window `known` becomes `window`: its state goes with it, and so does the timer at its end. */
