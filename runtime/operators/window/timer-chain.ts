@@ -7,6 +7,7 @@
 import { MillraceError } from "../../base/errors.ts";
 import type { Row } from "../../state/row.ts";
 import type { TimerDomain } from "../../state/timer.ts";
+import { keyText } from "../key-text.ts";
 import { largestTime } from "../../time/windows.ts";
 
 /** So often in a row a trigger may set a timer that does not move on in time. */
@@ -45,7 +46,7 @@ export class TimerChain {
     else return;
     this.next = Math.min(this.next, at);
     if (this.stuck <= stuckMost && this.steps <= stepsMost) return;
-    const key = JSON.stringify(this.row?.key, (_name, part: unknown) => (typeof part === "bigint" ? `${part}n` : part));
+    const key = this.row === undefined ? "" : keyText(this.row.key);
     throw new MillraceError("user", `a trigger fires for ever: it sets timers that are due already: key ${key}, timer ${at}`);
   }
 }

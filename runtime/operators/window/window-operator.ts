@@ -49,7 +49,7 @@ export class WindowOperator implements Operator {
     const states = [...host.access.store.states.keys()];
     this.host = host;
     this.spec = spec;
-    this.assigner = assignerOf(spec.assigner);
+    this.assigner = assignerOf(spec.assigner, () => host.access.row.key);
     this.domain = this.assigner.eventTime ? "eventTime" : "processingTime";
     this.contentsAt = new CurrentNamespace();
     this.contentsState = states.indexOf(contentsName(spec));
