@@ -15,6 +15,8 @@ import type { TimerDomain } from "./timer.ts";
 /** The row, and the window, that the handles of one operator refer to now. */
 export class KeyedAccess {
   readonly store: KeyedStore;
+  /** Batch mode, at the end of a key: timers that timers set are dropped. */
+  dropsTimers = false;
   /** Processing time, epoch ms; the task's. */
   clock: { readonly now: number } = { now: 0 };
   private current: Row | undefined;
@@ -36,6 +38,11 @@ export class KeyedAccess {
   }
 
   setTimer(domain: TimerDomain, at: number, namespace: Namespace): void {
+    if (!this.dropsTimers) this.setOwnTimer(domain, at, namespace);
+  }
+
+  /** A timer by which the operator itself goes on: it is never dropped. */
+  setOwnTimer(domain: TimerDomain, at: number, namespace: Namespace): void {
     const { row, store } = this;
     if (!row.setTimer(domain, at, namespace)) return;
     store.markDirty(row);

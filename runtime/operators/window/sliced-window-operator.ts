@@ -117,6 +117,6 @@ export class SlicedWindowOperator implements Operator {
   }
 
   private setTimer(at: number, window: TimeWindow): void {
-    this.host.access.setTimer("eventTime", at, window);
+    this.host.access.setOwnTimer("eventTime", at, window);
   }
 }
