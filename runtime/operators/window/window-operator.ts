@@ -7,6 +7,8 @@
  *    or are counted.
  * V2 A window's state goes at its cleanup time: maxTimestamp + allowed lateness (event time), maxTimestamp (processing time).
  * V3 A result carries the window's maxTimestamp.
+ * V4 With the plain trigger of event time and allowed lateness, the timer of the clean-up is set when the window fires at its end, so
+ *    that a window has one timer at a time and lateness costs nothing before.
  */
 import type { WindowSpec } from "../../api/graph.ts";
 import { contentsName } from "../../api/operator-states.ts";
@@ -42,6 +44,8 @@ export class WindowOperator implements Operator {
   private readonly triggerContext: TriggerContext;
   /** The trigger is the plain one of event time, whose timer is the window's own. */
   private readonly plain: boolean;
+  /** Windows stay for some time after they have fired at their ends. */
+  private readonly retains: boolean;
   private readonly mergedStates: MergedStates;
   private readonly chain = new TimerChain("a trigger");
 
@@ -56,6 +60,7 @@ export class WindowOperator implements Operator {
     this.contents = contentsOf(spec, host.access, this.contentsState, this.contentsAt);
     this.trigger = triggerOf(spec.trigger, host.access, this.contentsAt);
     this.plain = this.trigger === eventTimeTrigger;
+    this.retains = this.plain && spec.allowedLateness > 0;
     this.emitter = emitterOf(host, spec, this.contents);
     this.mergedStates = new MergedStates(host.access);
     this.triggerContext = triggerContext(host, this.chain);
@@ -90,7 +95,7 @@ export class WindowOperator implements Operator {
     const fresh = this.contents.add(value, timestamp);
     const result = this.trigger.onElement(value, timestamp, window, this.triggerContext, fresh);
     if (result !== "continue") this.carryOut(result, window);
-    if (fresh) this.setCleanupTimer(window);
+    if (fresh) this.scheduleCleanup(window);
   }
 
   private isLate(window: TimeWindow): boolean {
@@ -99,6 +104,12 @@ export class WindowOperator implements Operator {
 
   private cleanupTime(window: TimeWindow): number {
     return this.assigner.eventTime ? cleanupTime(window.maxTimestamp, this.spec.allowedLateness) : window.maxTimestamp;
+  }
+
+  /** V4: a window that is to fire at its end anyway needs no second timer before it has. */
+  private scheduleCleanup(window: TimeWindow): void {
+    if (this.retains && window.maxTimestamp > this.host.watermark()) return;
+    this.setCleanupTimer(window);
   }
 
   private setCleanupTimer(window: TimeWindow): void {
@@ -162,7 +173,7 @@ export class WindowOperator implements Operator {
   private extend(known: TimeWindow, window: TimeWindow, others: readonly TimeWindow[] = none): void {
     const { access } = this.host;
     access.renameWindow(known, window);
-    if (this.spec.allowedLateness > 0 || !this.plain) access.cancelTimer("eventTime", window.maxTimestamp, window);
+    if (this.retains || !this.plain) access.cancelTimer("eventTime", window.maxTimestamp, window);
     this.contentsAt.namespace = window;
     this.trigger.onMerge(window, this.triggerContext);
     if (!this.plain) this.clearTrigger(known);
@@ -171,7 +182,7 @@ export class WindowOperator implements Operator {
       this.clearTrigger(other);
       this.cancelCleanupTimer(other);
     }
-    this.setCleanupTimer(window);
+    this.scheduleCleanup(window);
   }
 
   private clearTrigger(window: TimeWindow): void {
@@ -199,7 +210,9 @@ export class WindowOperator implements Operator {
     this.contentsAt.namespace = window;
     const result = this.askOnTimer(timer, window);
     if (result !== "continue") this.carryOut(result, window);
-    if (domain === this.domain && at === this.cleanupTime(window)) this.clearAll(window);
+    if (domain !== this.domain) return;
+    if (at === this.cleanupTime(window)) this.clearAll(window);
+    else if (this.retains && at === window.maxTimestamp) this.setCleanupTimer(window);
   }
 
   private askOnTimer({ domain, at }: Timer, window: TimeWindow): TriggerResult {
