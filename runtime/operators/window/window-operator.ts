@@ -7,6 +7,8 @@
  *    or are counted.
  * V2 A window's state goes at its cleanup time: maxTimestamp + allowed lateness (event time), maxTimestamp (processing time).
  * V3 A result carries the window's maxTimestamp.
+ * V4 A trigger cannot cancel the timer at a window's cleanup time, nor be without it: else nothing would remove the window. (In Flink
+ *    a trigger that cancels its own timer at that very time cancels both, and the window stays until its next record.)
  */
 import type { WindowSpec } from "../../api/graph.ts";
 import { contentsName } from "../../api/operator-states.ts";
@@ -58,7 +60,9 @@ export class WindowOperator implements Operator {
     this.plain = this.trigger === eventTimeTrigger;
     this.emitter = emitterOf(host, spec, this.contents);
     this.mergedStates = new MergedStates(host.access);
-    this.triggerContext = triggerContext(host, this.chain);
+    const isCleanup = (domain: TimerDomain, at: number, window: TimeWindow) =>
+      domain === this.domain && at === this.cleanupTime(window);
+    this.triggerContext = triggerContext(host, this.chain, isCleanup);
   }
 
   onRecord(value: any, timestamp: number): void {
@@ -237,7 +241,11 @@ function windowOf(namespace: Namespace): TimeWindow {
   return "maxTimestamp" in namespace ? (namespace as TimeWindow) : timeWindow(namespace.start, namespace.end);
 }
 
-function triggerContext(host: KeyedOperatorHost, chain: TimerChain): TriggerContext {
+function triggerContext(
+  host: KeyedOperatorHost,
+  chain: TimerChain,
+  isCleanup: (domain: TimerDomain, at: number, window: TimeWindow) => boolean,
+): TriggerContext {
   const { access } = host;
   return {
     get watermark() {
@@ -250,6 +258,8 @@ function triggerContext(host: KeyedOperatorHost, chain: TimerChain): TriggerCont
       chain.note(domain, at, host.watermark());
       access.setTimer(domain, at, window);
     },
-    cancelTimer: (domain, at, window) => access.cancelTimer(domain, at, window),
+    cancelTimer(domain, at, window) {
+      if (!isCleanup(domain, at, window)) access.cancelTimer(domain, at, window);
+    },
   };
 }
