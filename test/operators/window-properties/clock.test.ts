@@ -71,7 +71,7 @@ for (const [name, { assigner, windowsOf, merging }] of Object.entries(byClock))
           );
         },
       ),
-      { numRuns: 80 },
+      { numRuns: 50 },
     );
   });
 
@@ -121,6 +121,6 @@ test("the time-out trigger, around others, with all its options", async () => {
         );
       },
     ),
-    { numRuns: 150 },
+    { numRuns: 100 },
   );
 });

@@ -73,6 +73,6 @@ for (const [name, { evictor, evict }] of Object.entries(kinds))
           );
         },
       ),
-      { numRuns: 120 },
+      { numRuns: 80 },
     );
   });

@@ -62,7 +62,7 @@ for (const [name, kind] of Object.entries(kinds))
           async (input, { assigner, windowsOf }, latenessMs, schedule, countsLate) =>
             checkWindows(input, schedule, { assigner, fold, countsLate }, { windowsOf, latenessMs }),
         ),
-        { numRuns: 40 },
+        { numRuns: 30 },
       );
     });
 

@@ -53,7 +53,7 @@ for (const [name, { trigger, rule, on }] of Object.entries(kinds)) {
           await checkWindows(input, schedule, { assigner, trigger: purging ? triggers.purging(trigger) : trigger }, windowing);
         },
       ),
-      { numRuns: 100 },
+      { numRuns: 60 },
     );
   });
 }
