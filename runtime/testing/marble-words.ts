@@ -276,9 +276,11 @@ function nameOf(value: unknown, { values }: WordMeanings): string | undefined {
   return Object.entries(values ?? {}).find(([, meant]) => isDeepStrictEqual(meant, value))?.[0];
 }
 
+/** Three or four of a kind are not taken for a window: it is of some length, and of a key that is text or null. */
 function windowWord(value: readonly unknown[], meanings: WordMeanings): string | undefined {
   const [key, start, end, result] = value;
-  if (value.length < 3 || value.length > 4 || !isAtom(key) || !isTime(start) || !isTime(end) || start >= end) return undefined;
+  if (value.length < 3 || value.length > 4 || (typeof key !== "string" && key !== null)) return undefined;
+  if (!isTime(start) || !isTime(end) || end - start < 10) return undefined;
   const window = `${atomWord(key, meanings)}[${timeWord(start)},${timeWord(end)})`;
   return value.length === 3 ? window : `${window}=${wordOf(result, meanings)}`;
 }
