@@ -14,6 +14,8 @@ import type { SimCoordinator, SimEnvironment, World } from "./world.ts";
 /** The safety phase ends after so many steps, whatever has happened until then. */
 const safetyStepsMax = 6_000;
 const livenessStepsMax = 30_000;
+/** Records that a mapping gives at once without faults, at most. */
+const calmBatchMax = 60;
 /** How often a waiting call goes on rather than something new begins. */
 const goOn = 0.8;
 
@@ -168,7 +170,9 @@ export class Agenda {
     const mapping = world.mappings.pick(world.random);
     if (mapping === undefined) return false;
     const reader = mapping.task === undefined ? world.sources.reader() : world.log;
-    const batch = await world.mappings.batch(mapping, reader, world.random.between(1, world.settings.batchMax));
+    // Where nothing else slows a job down, small batches alone must not let frames pile up faster than they are taken.
+    const most = this.calm ? calmBatchMax : world.settings.batchMax;
+    const batch = await world.mappings.batch(mapping, reader, world.random.between(1, most));
     if (batch === undefined) return false;
     const environment = this.freeEnvironment();
     if (environment === undefined) return false;

@@ -3,7 +3,7 @@
  * depend on how records of different shards interleave, and no record is late.
  */
 import type { DataStream } from "../../api/data-stream.ts";
-import { boundedOutOfOrderness } from "../../api/watermarks.ts";
+import { boundedOutOfOrderness, customWatermarks, type WatermarkStrategy } from "../../api/watermarks.ts";
 import { combine, count, sum } from "../../api/aggregators.ts";
 import { defineJob } from "../../api/define-job.ts";
 import { millis } from "../../api/duration.ts";
@@ -41,7 +41,17 @@ const inOrder = boundedOutOfOrderness(millis(outOfOrdernessMs));
 /** Sources that wait for one another. */
 const aligned = inOrder.withAlignment("all", millis(60), millis(20));
 
-function read(job: JobBuilder, source: string, watermarks = inOrder) {
+/** The same as `inOrder`, as an author would write it: were its state another shard's, records would be late. */
+const ownGenerator = customWatermarks<SimRecord, { highest: number }>({
+  create: () => ({ highest: 0 }),
+  onRecord: (state, _record, timestamp) => {
+    if (timestamp <= state.highest) return undefined;
+    state.highest = timestamp;
+    return timestamp - outOfOrdernessMs - 1;
+  },
+});
+
+function read(job: JobBuilder, source: string, watermarks: WatermarkStrategy<SimRecord> = inOrder) {
   return job.source(source, simulatedSource(source), { timestamps: (record) => record.at, watermarks });
 }
 
@@ -161,6 +171,32 @@ const sessions: Topology = {
       tables: new Map([["table", new Map(rows.map((row) => [`${row.key}@${row.start}`, row]))]]),
     };
   },
+};
+
+/** A bound that is kept however records of different shards interleave. */
+const anyOrder = boundedOutOfOrderness(millis(60_000));
+
+/** Event time made in the midst of the stream, behind the source and behind windows. */
+const assigned: Topology = {
+  name: "assigned",
+  sources: ["a"],
+  build(job) {
+    const perWindow = read(job, "a")
+      .assignTimestamps("again", { timestamps: (record) => record.at, watermarks: anyOrder })
+      .keyBy((record) => record.key)
+      .window(tumbling(millis(windowMs)))
+      .aggregate("perWindow", totals(), (key, window, of): WindowRow => ({ key, start: window.start, n: of.n, total: of.total }));
+    perWindow
+      .assignTimestamps("ofRows", { timestamps: (row, before) => Math.max(row.start, before ?? 0), watermarks: anyOrder })
+      .keyBy((row) => row.key)
+      .window(tumbling(millis(windowMs)))
+      .reduce("one", (row) => row)
+      .sinkTo("rows", appendSink("rows"));
+  },
+  expect: (records) => ({
+    lists: new Map([["rows", windowRows(records, (record) => record.key)]]),
+    tables: new Map(),
+  }),
 };
 
 interface KeyTotal extends Total {
@@ -289,8 +325,8 @@ const collecting: Topology = {
   name: "collecting",
   sources: ["a", "b"],
   build(job) {
-    read(job, "a")
-      .union(read(job, "b"))
+    read(job, "a", ownGenerator)
+      .union(read(job, "b", ownGenerator))
       .keyBy((record) => record.key)
       .process("collect", collector())
       .sinkTo("rows", appendSink("rows"));
@@ -522,6 +558,7 @@ function from(records: readonly SimRecord[], source: string): SimRecord[] {
 }
 
 export const topologies: readonly Topology[] = [
+  assigned,
   windows,
   sessions,
   rolling,
