@@ -76,7 +76,7 @@ export function jobOptions(settings: Settings, parallelism: number): JobOptions 
     parallelism,
     keyGroups: settings.keyGroups,
     mode: settings.mode,
-    onUserError: "fail",
+    onUserError: "deadLetter",
     watermarkStep: millis(20),
     watermarkInterval: millis(settings.watermarkIntervalMs),
     statePlacement: settings.statePlacement,
