@@ -32,13 +32,13 @@ import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import { planJob } from "../runtime/plan/plan-job.ts";
 import type { Ports } from "../runtime/ports/ports.ts";
 import type { JobRecord } from "../runtime/snapshots/job-record.ts";
-import type { Totals } from "../runtime/state/commit.ts";
+import { addTotals, noTotals, type Totals } from "../runtime/state/commit.ts";
 import { allSafeguards } from "../runtime/task/safeguards.ts";
 import { checkInputs, hasNewInputs } from "./check-inputs.ts";
 import { checkOutputs } from "./check-outputs.ts";
 import { InputExtent, type InputRead } from "./input-extent.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
-import { addTotals, readStanding, shardStanding, type ShardStanding, type Standing, tasksOf } from "./standing.ts";
+import { readStanding, shardStanding, type ShardStanding, type Standing, tasksOf } from "./standing.ts";
 import { Pace, ThrottledReader } from "./throttle.ts";
 import { emptyOldInboxes, trimInboxes } from "./trim-inboxes.ts";
 
@@ -154,7 +154,7 @@ export class LocalRun {
   progress(): RunProgress {
     const { record } = this.#parts.runner;
     const shards = new Map(this.standing.shards.map((shard) => [`${shard.source}/${shard.shard}`, shard]));
-    let totals: Totals = { records: 0, deadLetters: 0, lateDropped: 0 };
+    let totals = record?.totals ?? noTotals;
     let watermark = Infinity;
     for (const [task, reads] of record === undefined ? [] : tasksOf(this.job, record)) {
       const seen = this.#look(task);
@@ -206,6 +206,7 @@ class Parts {
   readonly #ports: Ports;
   readonly #coordinator: Coordinator;
   readonly #sources: ReadonlyMap<string, SourceReader>;
+  readonly #sinks: LocalSinks;
   readonly #holder = randomUUID().slice(0, 8);
   #leases: LeaseKeeper | undefined;
 
@@ -214,6 +215,12 @@ class Parts {
     this.foundation = foundation;
     this.options = options;
     this.#sources = this.#openSources();
+    this.#sinks = new LocalSinks({
+      sinks: sinksOf(job),
+      bindings: options.bindings ?? new Map(),
+      outputDirectory: options.output,
+      console: options.console ?? process.stdout,
+    });
     this.#ports = (options.around ?? ((ports) => ports))(this.#makePorts());
     const environment = new Environment(job, this.#ports, { ...defaultEnvironment, id: this.#holder });
     const createStream = (stream: string, shards: number) => foundation.log.createStream(stream, shards);
@@ -254,9 +261,13 @@ class Parts {
 
   async close(): Promise<void> {
     for (const source of this.#sources.values()) await source.close();
-    // A lease that cannot be given up ends by itself, and the error that led here says more.
-    await this.#leases?.release().catch(() => undefined);
-    await this.foundation.close();
+    try {
+      await this.#sinks.close();
+    } finally {
+      // A lease that cannot be given up ends by itself, and the error that led here says more.
+      await this.#leases?.release().catch(() => undefined);
+      await this.foundation.close();
+    }
   }
 
   get #inputsAreBounded(): boolean {
@@ -290,12 +301,7 @@ class Parts {
 
   #makePorts(): Ports {
     const { options, foundation } = this;
-    const sinks = new LocalSinks({
-      sinks: sinksOf(this.job),
-      bindings: options.bindings ?? new Map(),
-      outputDirectory: options.output,
-      console: options.console ?? process.stdout,
-    });
+    const sinks = this.#sinks;
     const log = (level: string, message: string, fields: object = {}) => {
       if (level !== "info") options.events?.warning?.(message, fields);
     };

@@ -87,6 +87,17 @@ export interface Totals {
   readonly lateDropped: number;
 }
 
+export const noTotals: Totals = { records: 0, deadLetters: 0, lateDropped: 0 };
+
+/** Records are counted where they are read, and not again behind an exchange. */
+export function addTotals(to: Totals, more: Totals, reads: boolean): Totals {
+  return {
+    records: to.records + (reads ? more.records : 0),
+    deadLetters: to.deadLetters + more.deadLetters,
+    lateDropped: to.lateDropped + more.lateDropped,
+  };
+}
+
 export type Effect =
   | { readonly effect: "send"; readonly channel: ChannelId; readonly frames: readonly Uint8Array[] }
   | { readonly effect: "sink"; readonly operator: string; readonly n: number; readonly payload: Uint8Array }
@@ -158,11 +169,15 @@ export interface Commit {
 
 const version = 1;
 
-/** The commit's bytes, after one byte that the caller has the use of. */
+/** Bytes before a commit's own that whoever stores it has the use of. */
+export const commitHeadBytes = 5;
+
+/** The commit's bytes, after `commitHeadBytes` for the caller. */
 export function encodeCommit(commit: Commit): Uint8Array {
   const rowBytes = commit.rows.reduce((sum, { bytes }) => sum + bytes.length, 0);
   const writer = new ByteWriter(4096 + rowBytes + effectBytes(commit.effects));
   writer.u8(0);
+  writer.u32(0);
   writer.u8(version);
   writeValue(writer, { ...commit, rows: undefined });
   writer.uint(commit.rows.length);
@@ -185,9 +200,9 @@ function effectBytes(effects: readonly Effect[]): number {
   return bytes;
 }
 
-/** Reads what `encodeCommit` wrote, the caller's byte passed over. */
+/** Reads what `encodeCommit` wrote, the caller's bytes passed over. */
 export function decodeCommit(bytes: Uint8Array): Commit {
-  const reader = new ByteReader(bytes, 1);
+  const reader = new ByteReader(bytes, commitHeadBytes);
   const found = reader.u8();
   if (found !== version) throw corrupt(`journal entry of format version ${found}, this code knows ${version}`);
   const commit = readValue(reader) as Commit;

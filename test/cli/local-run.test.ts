@@ -145,6 +145,7 @@ suite("a run goes on where the one before ended", () => {
     withDirectory(async (directory) => {
       const options = { ...placesIn(directory), recordsPerSecond: 4_000 };
       let stood = 0;
+      let counted = 0;
       for (const parallelism of [1, 2, 3]) {
         const job = counting(made(6_000), { parallelism });
         const run = await runUntil(job, options, (at) => at.progress().totals.records > at.standing.totals.records + 500);
@@ -152,8 +153,12 @@ suite("a run goes on where the one before ended", () => {
         const position = Number(run.standing.shards[0]?.position.replace("start", "0"));
         assert.ok(parallelism === 1 ? position === 0 : position > stood, `goes on at ${position}, after ${stood}`);
         stood = position;
+        assert.equal(run.standing.totals.records, counted, "what was counted before goes on being counted");
+        counted = run.progress().totals.records;
+        assert.ok(counted > run.standing.totals.records);
       }
-      await runToEnd(counting(made(6_000)), placesIn(directory));
+      const last = await runToEnd(counting(made(6_000)), placesIn(directory));
+      assert.equal(last.progress().totals.records, 6_000, "every event once, over all generations");
       assert.deepEqual(await countsIn(directory), expectedCounts(6_000));
     }));
 
@@ -202,6 +207,16 @@ suite("a run goes on where the one before ended", () => {
       await two.close();
     }));
 
+  test("a place where nothing can be made is refused at once, as output and as state", () =>
+    withDirectory(async (directory) => {
+      // Node's own making of directories never comes back from here.
+      const nowhere = "/proc/nowhere/at/all";
+      const places = placesIn(directory);
+      const refused = { kind: "invalid", message: /nowhere/ };
+      await assert.rejects(LocalRun.open(counting(made(10)), { ...places, state: nowhere }), refused);
+      await assert.rejects(runToEnd(counting(made(10)), { ...places, output: nowhere }), refused);
+    }));
+
   test("objects are those of the checkpoints that are kept", () =>
     withDirectory(async (directory) => {
       let kept: readonly string[] = [];
@@ -211,9 +226,14 @@ suite("a run goes on where the one before ended", () => {
           return ports.journal.tail(task, after);
         };
         const { journal } = ports;
-        const write: typeof journal.write = (...args) => journal.write(...args);
-        const post: typeof journal.post = (...args) => journal.post(...args);
-        return { ...ports, journal: { ringSize: journal.ringSize, tail, write, post } };
+        const rest: Omit<typeof journal, "tail"> = {
+          ringSize: journal.ringSize,
+          write: (...args) => journal.write(...args),
+          post: (...args) => journal.post(...args),
+          withdraw: (...args) => journal.withdraw(...args),
+          forget: (...args) => journal.forget(...args),
+        };
+        return { ...ports, journal: { ...rest, tail } };
       };
       const run = await runToEnd(counting(made(9_000)), { ...placesIn(directory), recordsPerSecond: 6_000, around });
       assert.ok(run.progress().checkpoint > 15, `${run.progress().checkpoint} checkpoints`);

@@ -19,7 +19,7 @@ import {
   writeBarrier,
   writeEnd,
 } from "../../runtime/streaming/element.ts";
-import { readFrame, writeFrameHeader } from "../../runtime/streaming/frame.ts";
+import { readFrame, takeFrame, writeFrameHeader } from "../../runtime/streaming/frame.ts";
 import { fullRange } from "../../runtime/streaming/hash-range.ts";
 import { crc32 } from "node:zlib";
 
@@ -31,6 +31,8 @@ export interface Sample {
   readonly decode: (bytes: Uint8Array) => unknown;
   /** Where the format's version stands; undefined: inside. */
   readonly versionAt?: number;
+  /** Of a format that is a checksum and what it guards: makes it right, so that what is behind it can be seen to be careful too. */
+  readonly reseal?: (bytes: Uint8Array) => Uint8Array;
 }
 
 const task = (name: string) => id<TaskId>(name);
@@ -79,7 +81,14 @@ function encodeFrame(): Uint8Array {
     else if (element.kind === "barrier") writeBarrier(writer, element.barrier);
     else writeEnd(writer, element.successors);
   }
-  return writer.take();
+  return takeFrame(writer);
+}
+
+/** The bytes with the checksum at `at` made right for what follows it. */
+function resealed(bytes: Uint8Array, at: number): Uint8Array {
+  const copy = Buffer.from(bytes);
+  if (copy.length >= at + 4) copy.writeUInt32LE(crc32(copy.subarray(at + 4)), at);
+  return copy;
 }
 
 function decodeFrame(bytes: Uint8Array): unknown {
@@ -216,6 +225,7 @@ const acknowledgement = {
   ended: false,
   successors: [],
   now: 1_000,
+  totals: { records: 10, deadLetters: 1, lateDropped: 2 },
 };
 
 const manifest = {
@@ -230,6 +240,7 @@ const manifest = {
   takenAt: 1_700_000_000_000,
   operators: [{ uid: "op", kind: "keyedProcess", hash: "murmur3", states: [{ name: "count", kind: "value", version: 0 }] }],
   tasks: [acknowledgement],
+  totals: { records: 17, deadLetters: 1, lateDropped: 3 },
 } as unknown as Manifest;
 
 const record = {
@@ -258,6 +269,8 @@ const record = {
   since: 3,
   failures: 1,
   replaces: [],
+  former: [],
+  totals: { records: 7, deadLetters: 0, lateDropped: 1 },
 } as unknown as JobRecord;
 
 /** As driver/page-codec.ts writes it; the rows are opaque here. */
@@ -273,8 +286,15 @@ function encodePage(): Uint8Array {
 
 export const samples: readonly Sample[] = [
   { name: "value", value: everything, encode: () => encodeValue(everything), decode: decodeValue },
-  { name: "frame", value: { ...header, elements }, encode: encodeFrame, decode: decodeFrame, versionAt: 1 },
-  { name: "commit", value: commit, encode: () => encodeCommit(commit), decode: decodeCommit, versionAt: 1 },
+  {
+    name: "frame",
+    value: { ...header, elements },
+    encode: encodeFrame,
+    decode: decodeFrame,
+    versionAt: 1,
+    reseal: (bytes) => resealed(bytes, 2),
+  },
+  { name: "commit", value: commit, encode: () => encodeCommit(commit), decode: decodeCommit, versionAt: 5 },
   {
     name: "segment",
     value: { index: segment().index, references: [segmentName, "segments/old"], held: [[5, 6]] },
@@ -292,5 +312,11 @@ export const samples: readonly Sample[] = [
     versionAt: 0,
   },
   { name: "manifest", value: manifest, encode: () => encodeManifest(manifest), decode: decodeManifest },
-  { name: "job-record", value: record, encode: () => encodeJobRecord(record), decode: decodeJobRecord },
+  {
+    name: "job-record",
+    value: record,
+    encode: () => encodeJobRecord(record),
+    decode: decodeJobRecord,
+    reseal: (bytes) => resealed(bytes, 0),
+  },
 ];

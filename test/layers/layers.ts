@@ -65,6 +65,7 @@ export const layers: readonly Layer[] = [
   impure("console", ["functions"]),
   impure("infra", [base, api, plan, connectors, surface, "functions"], ["aws-cdk-lib", "constructs"]),
   impure("examples", [surface, "runtime/testing", "cli"]),
+  impure("docs", [surface, "runtime/testing"]),
   impure("bench", [...engine, ...adapters, connectors, surface, "runtime/testing", "cli", "examples"]),
 ];
 

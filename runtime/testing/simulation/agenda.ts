@@ -17,6 +17,9 @@ const livenessStepsMax = 30_000;
 /** How often a waiting call goes on rather than something new begins. */
 const goOn = 0.8;
 
+const calmBatchMax = 20;
+const calmSweeps = 1.5;
+
 interface Activity {
   readonly weight: number;
   readonly begin: () => Promise<boolean> | boolean;
@@ -104,7 +107,7 @@ export class Agenda {
     world.replaceDead();
     if (!world.scheduler.idle && world.random.chance(goOn)) return this.step();
     if (await this.begin()) await world.scheduler.settle();
-    else if (world.scheduler.idle) world.scheduler.now += world.random.chance(world.scheduler.pace) ? 20 : 0;
+    else if (world.scheduler.idle) world.scheduler.pass(20);
     else await this.step();
   }
 
@@ -120,7 +123,7 @@ export class Agenda {
       { weight: 4, begin: () => this.produce() },
       { weight: 2, begin: () => this.ringPoke() },
       { weight: 1, begin: () => this.ringAgain() },
-      { weight: 1.5, begin: () => this.sweep() },
+      { weight: this.calm ? calmSweeps : world.settings.sweeps, begin: () => this.sweep() },
       { weight: 1.5, begin: () => this.coordinate() },
       { weight: 0.4, begin: () => this.collect() },
       { weight: 0.8, begin: () => this.reshard() },
@@ -168,7 +171,9 @@ export class Agenda {
     const mapping = world.mappings.pick(world.random);
     if (mapping === undefined) return false;
     const reader = mapping.task === undefined ? world.sources.reader() : world.log;
-    const batch = await world.mappings.batch(mapping, reader, world.random.between(1, world.settings.batchMax));
+    // Without faults batches are large enough for any load: what piled up must not be what keeps a checkpoint from completing.
+    const batchMax = this.calm ? Math.max(calmBatchMax, world.settings.batchMax) : world.settings.batchMax;
+    const batch = await world.mappings.batch(mapping, reader, world.random.between(1, batchMax));
     if (batch === undefined) return false;
     const environment = this.freeEnvironment();
     if (environment === undefined) return false;
@@ -241,6 +246,8 @@ export class Agenda {
     environment.busy = true;
     environment.environment.turn(bell).then(
       (outcome) => {
+        // What had nothing left to do when it died has answered nobody.
+        if (!process.alive) return;
         environment.busy = false;
         world.trace.add(world.scheduler.steps, process.name, `answered ${outcome.outcome}`);
         if (outcome.outcome === "fenced") this.onFenced(environment);
