@@ -26,6 +26,8 @@ const preface = Buffer.from("PRI");
 /** Large puts would otherwise wait for the default window of 64 KB again and again. */
 const windowBytes = 16 * 1024 * 1024;
 
+const keepAliveMs = 60_000;
+
 /** Port 0: a free one. */
 export async function listen(port: number, onExchange: (exchange: Exchange) => void): Promise<Listener> {
   const sockets = new Set<Socket>();
@@ -33,6 +35,8 @@ export async function listen(port: number, onExchange: (exchange: Exchange) => v
   const http1 = createHttp1((request, response) => {
     onExchange({ request, response, drop: () => request.socket.destroy() });
   });
+  // Clients keep connections for reuse; Node's five seconds would cut them in their hands.
+  http1.keepAliveTimeout = keepAliveMs;
   const http2 = createHttp2({ settings: { initialWindowSize: windowBytes } }, (request, response) => {
     onExchange({
       request: request as unknown as IncomingMessage,

@@ -12,7 +12,8 @@ import type { Input } from "./input.ts";
 import { KinesisError } from "./kinesis-error.ts";
 import type { Throttle } from "./limits.ts";
 import { numbering } from "./sequence-number.ts";
-import { newStream, statusOf, type StreamEntry, type StreamRegistry } from "./stream-registry.ts";
+import { type Consumer, newStream, statusOf, type StreamEntry, type StreamRegistry } from "./stream-registry.ts";
+import type { Subscriptions } from "./subscriptions.ts";
 
 export interface Service {
   readonly log: EmbeddedLog;
@@ -20,6 +21,7 @@ export interface Service {
   readonly registry: StreamRegistry;
   readonly throttle: Throttle;
   readonly arrivals: Arrivals;
+  readonly subscriptions: Subscriptions;
   readonly account: string;
   readonly region: string;
   /** How long a stream is CREATING, UPDATING or DELETING. */
@@ -37,15 +39,15 @@ export interface Call {
 }
 
 export type Output = Readonly<Record<string, unknown>>;
-/** A stream of events instead of one output. */
+/** A stream of SubscribeToShardEvents instead of one output; ends early when the signal is aborted. */
 export interface EventOutput {
-  readonly events: AsyncIterable<{ readonly type: string; readonly payload: Output }>;
+  readonly events: (closed: AbortSignal) => AsyncIterable<Output>;
 }
 export type Operation = (service: Service, call: Call) => Promise<Output | EventOutput>;
 
 const namePattern = { min: 1, max: 128, pattern: /^[a-zA-Z0-9_.-]+$/ };
 const shardIdPattern = { min: 1, max: 128, pattern: /^[a-zA-Z0-9_.-]+$/ };
-const arnPattern = /^arn:aws[^:]*:kinesis:([^:]*):([^:]*):stream\/([a-zA-Z0-9_.-]+)(?:\/consumer\/([a-zA-Z0-9_.-]+):(\d+))?$/;
+const arnPattern = /^arn:aws[^:]*:kinesis:([^:]*):([^:]*):stream\/([a-zA-Z0-9_.-]+)(?:\/consumer\/([a-zA-Z0-9_.-]+):\d+)?$/;
 
 /** The name of the stream that a call is about, by StreamName or StreamARN; undefined when it has neither. */
 export function nameOfStream(service: Service, input: Input): string | undefined {
@@ -131,15 +133,16 @@ export function streamArn(service: Service, name: string): string {
   return `arn:aws:kinesis:${service.region}:${service.account}:stream/${name}`;
 }
 
+export function consumerArn(service: Service, entry: StreamEntry, { name, createdAt }: Consumer): string {
+  return `${streamArn(service, entry.name)}/consumer/${name}:${Math.floor(createdAt / 1000)}`;
+}
+
 /** The parts of the ARN of a stream or of a consumer. Throws what Kinesis throws for one that is not of here. */
-export function parseArn(
-  service: Service,
-  arn: string,
-): { readonly name: string; readonly consumer?: string; readonly consumerSince?: number } {
-  const [, region, account, name, consumer, since] = arnPattern.exec(arn) ?? [];
+export function parseArn(service: Service, arn: string): { readonly name: string; readonly consumer: string | undefined } {
+  const [, region, account, name, consumer] = arnPattern.exec(arn) ?? [];
   if (name === undefined) throw new KinesisError("ValidationException", `Not the ARN of a Kinesis stream or consumer: ${arn}`);
   if (region !== service.region || account !== service.account) throw streamNotFound(service, name);
-  return consumer === undefined ? { name } : { name, consumer, consumerSince: Number(since) };
+  return { name, consumer };
 }
 
 /** The shard as Kinesis describes it. */

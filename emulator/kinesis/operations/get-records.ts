@@ -5,7 +5,7 @@
  * R2 A shard that is closed and read to its end gives no iterator any more, and its children.
  */
 import { id, type Position, type ShardId } from "../../../runtime/base/ids.ts";
-import type { ReadResult } from "../../../runtime/ports/log.ts";
+import type { ReadLimit, ReadResult } from "../../../runtime/ports/log.ts";
 import { KinesisError } from "../kinesis-error.ts";
 import { requestLimits } from "../limits.ts";
 import { expire, positionBefore } from "../retention.ts";
@@ -70,7 +70,10 @@ export async function getRecords(service: Service, { input }: Call): Promise<Out
     const where = `shard ${iterator.shard} in stream ${entry.name} under account ${service.account}`;
     throw new KinesisError("ProvisionedThroughputExceededException", `Rate exceeded for ${where}.`);
   }
-  const result = await readUnexpired(service, entry, iterator.shard, iterator.after, limit);
+  const result = await readUnexpired(service, entry, iterator.shard, iterator.after, {
+    records: limit,
+    bytes: requestLimits.bytesPerGet,
+  });
   const { records, next } = result;
   service.throttle.countRead(
     entry.name,
@@ -91,9 +94,8 @@ export async function readUnexpired(
   entry: StreamEntry,
   shard: ShardId,
   after: Position | "horizon",
-  records: number,
+  limit: ReadLimit,
 ): Promise<ReadResult> {
-  const limit = { records, bytes: requestLimits.bytesPerGet };
   const result = await service.log.read(entry.name, shard, after, limit);
   const first = result.records[0];
   if (first === undefined || first.arrivalTime >= horizonOf(service, entry)) return result;
