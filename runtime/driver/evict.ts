@@ -37,7 +37,7 @@ export async function evictCold(task: Task, pages: Pages, budgetBytes: number): 
 /** False when the group must stay in memory for now. */
 async function evictGroup(task: Task, store: KeyedStore, group: KeyGroupState, pages: Pages): Promise<boolean> {
   const stored = store.index.get(group.id);
-  const behind = stored === undefined ? !group.isEmpty : group.changedAt > stored.version;
+  const behind = stored === undefined ? !group.isEmpty : group.hasChangedSince(stored.version);
   if (behind && !(await writePage(task, store, group, pages))) return false;
   store.evict(group.id);
   return true;

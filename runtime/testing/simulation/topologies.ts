@@ -15,7 +15,7 @@ import { list, type ListState, map, type MapState, reducing, value } from "../..
 import { session, tumbling } from "../../api/windows.ts";
 import type { Job } from "../../api/job.ts";
 import { appendSink, tableSink } from "./sinks.ts";
-import { outOfOrdernessMs, type SimRecord, simulatedSource } from "./workload.ts";
+import { outOfOrdernessMs, type SimRecord, simulatedSource, type Touch } from "./workload.ts";
 
 /** What must have come out: rows of each list, in any order, and the last row of each key of each table. */
 export interface Expected {
@@ -26,12 +26,12 @@ export interface Expected {
 export interface Topology {
   readonly name: string;
   readonly sources: readonly string[];
-  build(job: JobBuilder): void;
+  build(job: JobBuilder, touch: Touch): void;
   expect(records: readonly SimRecord[]): Expected;
 }
 
-export function jobOf(topology: Topology, options: JobOptions): Job {
-  return defineJob("simulated", (job) => topology.build(job), options);
+export function jobOf(topology: Topology, options: JobOptions, touch: Touch): Job {
+  return defineJob("simulated", (job) => topology.build(job, touch), options);
 }
 
 const windowMs = 100;
@@ -41,11 +41,24 @@ const inOrder = boundedOutOfOrderness(millis(outOfOrdernessMs));
 /** Sources that wait for one another. */
 const aligned = inOrder.withAlignment("all", millis(60), millis(20));
 
-function read(job: JobBuilder, source: string, watermarks = inOrder) {
-  return job.source(source, simulatedSource(source), { timestamps: (record) => record.at, watermarks });
+function read(job: JobBuilder, source: string, touch: Touch, watermarks = inOrder) {
+  return job.source(source, simulatedSource(source), {
+    timestamps: (record) => {
+      touch(record, "timestamp");
+      return record.at;
+    },
+    watermarks,
+  });
 }
 
-const totals = () => combine({ n: count(), total: sum<SimRecord>((record) => record.value) });
+const totals = (touch: Touch) =>
+  combine({
+    n: count(),
+    total: sum<SimRecord>((record) => {
+      touch(record, "keyed");
+      return record.value;
+    }),
+  });
 
 interface Total {
   readonly n: number;
@@ -88,13 +101,23 @@ function windowRows(records: readonly SimRecord[], key: (record: SimRecord) => s
 const windows: Topology = {
   name: "windows",
   sources: ["a"],
-  build(job) {
-    const records = read(job, "a");
-    records.map("ids", (record) => record.id).sinkTo("seen", appendSink("seen"));
+  build(job, touch) {
+    const records = read(job, "a", touch);
+    const ids = (record: SimRecord) => {
+      // Here already, so that no record has been seen that is put aside later.
+      touch(record, "keyed");
+      return record.id;
+    };
+    records.map("ids", ids).sinkTo("seen", appendSink("seen"));
     records
       .keyBy((record) => record.key)
       .window(tumbling(millis(windowMs)))
-      .aggregate("perWindow", totals(), (key, window, of): WindowRow => ({ key, start: window.start, n: of.n, total: of.total }))
+      .aggregate("perWindow", totals(touch), (key, window, of): WindowRow => ({
+        key,
+        start: window.start,
+        n: of.n,
+        total: of.total,
+      }))
       .sinkTo("rows", appendSink("rows"));
   },
   expect: (records) => ({
@@ -136,12 +159,12 @@ function sessionRows(records: readonly SimRecord[]): SessionRow[] {
 const sessions: Topology = {
   name: "sessions",
   sources: ["a", "b"],
-  build(job) {
-    const rows = read(job, "a", aligned)
-      .union(read(job, "b", aligned))
+  build(job, touch) {
+    const rows = read(job, "a", touch, aligned)
+      .union(read(job, "b", touch, aligned))
       .keyBy((record) => record.key)
       .window(session(millis(gapMs)))
-      .aggregate("perSession", totals(), (key, window, of): SessionRow => ({
+      .aggregate("perSession", totals(touch), (key, window, of): SessionRow => ({
         key,
         start: window.start,
         end: window.end,
@@ -169,6 +192,10 @@ interface KeyTotal extends Total {
 
 const byKey = (row: { readonly key: string }) => row.key;
 const one = (record: SimRecord): KeyTotal => ({ key: record.key, n: 1, total: record.value });
+const touched = (touch: Touch) => (record: SimRecord) => {
+  touch(record, "keyed");
+  return one(record);
+};
 const add = (a: KeyTotal, b: KeyTotal): KeyTotal => ({ key: a.key, n: a.n + b.n, total: a.total + b.total });
 
 function keyTotals(records: readonly SimRecord[]): Map<string, KeyTotal> {
@@ -201,11 +228,11 @@ function unseen(): ProcessFunction<
 const rolling: Topology = {
   name: "rolling",
   sources: ["a", "b"],
-  build(job) {
-    read(job, "a")
-      .union(read(job, "b"))
+  build(job, touch) {
+    read(job, "a", touch)
+      .union(read(job, "b", touch))
       .process("unseen", unseen())
-      .map("one", one)
+      .map("one", touched(touch))
       .keyBy(byKey)
       .reduce("total", add)
       .sinkTo("table", tableSink("table", byKey));
@@ -220,7 +247,7 @@ const rolling: Topology = {
  * State of every kind and timers: every window's ids as they were collected, by hand. Beside them state that expires, of which only so
  * much is certain that what was just written is there.
  */
-function collector() {
+function collector(touch: Touch) {
   const ttl = { after: millis(30), update: "onReadAndWrite" } as const;
   return keyedProcess({
     key: type<string>(),
@@ -234,6 +261,7 @@ function collector() {
     },
     output: type<{ key: string; end: number; ids: number[]; n: number; seen: number }>(),
     onRecord(record: SimRecord, { state, timers }) {
+      touch(record, "keyed");
       const end = startOf(record.at, windowMs) + windowMs;
       state.recent.add(record.id);
       state.lately.set(record.id % 5, record.id);
@@ -261,12 +289,13 @@ function collector() {
 }
 
 /** A total that rolls on, as state of a process function. */
-function rollingTotal() {
+function rollingTotal(touch: Touch) {
   return keyedProcess({
     key: type<string>(),
     state: { total: value<KeyTotal>() },
     output: type<KeyTotal>(),
     onRecord(record: SimRecord, ctx) {
+      touch(record, "keyed");
       const { state } = ctx;
       const before = state.total.get();
       const total = before === undefined ? one(record) : add(before, one(record));
@@ -288,11 +317,11 @@ function collected(records: readonly SimRecord[]) {
 const collecting: Topology = {
   name: "collecting",
   sources: ["a", "b"],
-  build(job) {
-    read(job, "a")
-      .union(read(job, "b"))
+  build(job, touch) {
+    read(job, "a", touch)
+      .union(read(job, "b", touch))
       .keyBy((record) => record.key)
-      .process("collect", collector())
+      .process("collect", collector(touch))
       .sinkTo("rows", appendSink("rows"));
   },
   expect: (records) => ({ lists: new Map([["rows", collected(records)]]), tables: new Map() }),
@@ -302,12 +331,12 @@ const collecting: Topology = {
 const threeStages: Topology = {
   name: "threeStages",
   sources: ["a", "b"],
-  build(job) {
-    const records: DataStream<SimRecord> = read(job, "a").union(read(job, "b"));
+  build(job, touch) {
+    const records: DataStream<SimRecord> = read(job, "a", touch).union(read(job, "b", touch));
     const first = records
       .keyBy((record) => [record.key, record.group] as const)
       .window(tumbling(millis(windowMs)))
-      .aggregate("perKey", totals(), ([key, group], window, of) => ({
+      .aggregate("perKey", totals(touch), ([key, group], window, of) => ({
         key,
         group,
         start: window.start,
@@ -355,15 +384,19 @@ const threeStages: Topology = {
 const keyedSources: Topology = {
   name: "keyedSources",
   sources: ["a", "b", "c"],
-  build(job) {
-    read(job, "a")
+  build(job, touch) {
+    read(job, "a", touch)
       .assumeKeyed((record) => record.key)
-      .process("collect", collector())
+      .process("collect", collector(touch))
       .sinkTo("rows", appendSink("rows"));
-    read(job, "b").map("ones", one).keyBy(byKey).reduce("spreadTotal", add).sinkTo("spread", tableSink("spread", byKey));
-    read(job, "c")
+    read(job, "b", touch)
+      .map("ones", touched(touch))
+      .keyBy(byKey)
+      .reduce("spreadTotal", add)
+      .sinkTo("spread", tableSink("spread", byKey));
+    read(job, "c", touch)
       .assumeKeyed((record) => record.key)
-      .process("total", rollingTotal())
+      .process("total", rollingTotal(touch))
       .sinkTo("table", tableSink("table", byKey, false));
   },
   expect: (records) => ({
@@ -379,10 +412,10 @@ const keyedSources: Topology = {
 const keyedRolling: Topology = {
   name: "keyedRolling",
   sources: ["a"],
-  build(job) {
-    read(job, "a")
+  build(job, touch) {
+    read(job, "a", touch)
       .assumeKeyed((record) => record.key)
-      .process("total", rollingTotal())
+      .process("total", rollingTotal(touch))
       .sinkTo("table", tableSink("table", byKey, false));
   },
   expect: (records) => ({ lists: new Map(), tables: new Map([["table", keyTotals(records)]]) }),
@@ -433,8 +466,13 @@ function pairings(records: readonly SimRecord[]): Pairing[] {
 const connected: Topology = {
   name: "connected",
   sources: ["a", "b"],
-  build(job) {
-    const [a, b] = [read(job, "a"), read(job, "b")];
+  build(job, touch) {
+    const here = (record: SimRecord) => {
+      // Before it goes both ways, so that no record is seen on one that is put aside on the other.
+      touch(record, "keyed");
+      return true;
+    };
+    const [a, b] = [read(job, "a", touch).filter("here-a", here), read(job, "b", touch).filter("here-b", here)];
     a.keyBy(byKey)
       .connect(b.keyBy(byKey))
       .process("pair", {
@@ -481,20 +519,24 @@ interface Known {
 const broadcasting: Topology = {
   name: "broadcasting",
   sources: ["a", "b"],
-  build(job) {
-    const rules = read(job, "b").broadcast("rules", { rules: map<number, readonly [at: number, value: number]>() });
-    read(job, "a")
+  build(job, touch) {
+    const rules = read(job, "b", touch).broadcast("rules", { rules: map<number, readonly [at: number, value: number]>() });
+    read(job, "a", touch)
       .keyBy(byKey)
       .connect(rules)
       .process("known", {
         state: { byWindow: map<number, number>() },
         output: type<Known>(),
         onRecord(record, { state, timers }) {
+          touch(record, "keyed");
           const end = startOf(record.at, windowMs) + windowMs;
           state.byWindow.set(end, (state.byWindow.get(end) ?? 0) + 1);
           timers.eventTime(end);
         },
-        onBroadcast: ({ id, at, value }, { broadcast }) => broadcast.rules.set(id, [at, value]),
+        onBroadcast: (record, { broadcast }) => {
+          touch(record, "keyed");
+          broadcast.rules.set(record.id, [record.at, record.value]);
+        },
         onTimer(end, ctx) {
           const values = [...ctx.broadcast.rules.entries()].flatMap(([, [at, value]]) => (at < end ? [value] : []));
           const total = values.reduce((sum, value) => sum + value, 0);
