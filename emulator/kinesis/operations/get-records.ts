@@ -7,7 +7,7 @@
 import { id, type Position, type ShardId } from "../../../runtime/base/ids.ts";
 import type { ReadLimit, ReadResult } from "../../../runtime/ports/log.ts";
 import { KinesisError } from "../kinesis-error.ts";
-import { requestLimits } from "../limits.ts";
+import { requestLimits, sizeOf } from "../limits.ts";
 import { expire, positionBefore } from "../retention.ts";
 import { foreignSequenceNumber, numbering, readingAfter, readSequenceNumber, sequenceNumberPattern } from "../sequence-number.ts";
 import {
@@ -78,7 +78,7 @@ export async function getRecords(service: Service, { input }: Call): Promise<Out
   service.throttle.countRead(
     entry.name,
     iterator.shard,
-    records.reduce((sum, { bytes }) => sum + bytes.length, 0),
+    records.reduce((sum, record) => sum + sizeOf(record), 0),
   );
   return {
     Records: describeRecords(entry, iterator.shard, result),

@@ -10,7 +10,7 @@ import type { Position, ShardId } from "../../../runtime/base/ids.ts";
 import { fullRange, inRange } from "../../../runtime/streaming/hash-range.ts";
 import type { Input } from "../input.ts";
 import { KinesisError } from "../kinesis-error.ts";
-import { kib, mib, requestLimits } from "../limits.ts";
+import { kib, mib, requestLimits, sizeOf } from "../limits.ts";
 import { foreignSequenceNumber, numbering, readSequenceNumber, sequenceNumberPattern } from "../sequence-number.ts";
 import { type Call, type Output, readyStreamOf, type Service } from "../service.ts";
 import type { StreamEntry } from "../stream-registry.ts";
@@ -109,11 +109,6 @@ function checkOrdering(entry: StreamEntry, input: Input): void {
   const number = input.text("SequenceNumberForOrdering", { pattern: sequenceNumberPattern });
   if (number === undefined || number === "0" || readSequenceNumber(number)?.createdAt === entry.createdAt) return;
   throw foreignSequenceNumber("SequenceNumberForOrdering", number, `stream ${entry.name}`);
-}
-
-/** As Kinesis counts it: the data and the key. */
-function sizeOf({ bytes, partitionKey }: KeyedRecordToAppend): number {
-  return bytes.length + Buffer.byteLength(partitionKey ?? "");
 }
 
 function randomHashKey(): bigint {

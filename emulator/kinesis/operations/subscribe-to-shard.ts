@@ -6,7 +6,7 @@
  */
 import { id, type Position, type ShardId } from "../../../runtime/base/ids.ts";
 import { KinesisError } from "../kinesis-error.ts";
-import { mib } from "../limits.ts";
+import { mib, sizeOf } from "../limits.ts";
 import { SecondsQuota } from "../seconds-quota.ts";
 import { numbering } from "../sequence-number.ts";
 import { type Call, consumerArn, type EventOutput, type Output, type Service, shardIdOf, shardNamed } from "../service.ts";
@@ -62,8 +62,7 @@ async function* events(service: Service, subscriber: Subscriber, closed: AbortSi
       ChildShards: isEnd ? await childrenOf(service, entry, shard) : undefined,
     };
     if (isEnd) return;
-    const bytes = result.records.reduce((sum, record) => sum + record.bytes.length, 0);
-    quota.take(bytes);
+    quota.take(result.records.reduce((sum, record) => sum + sizeOf(record), 0));
     if (result.behindMs === 0) await Promise.race([arrival, service.clock.sleep(idleMs, AbortSignal.any([done, waking.signal]))]);
     waking.abort();
     while (!done.aborted && !quota.isOpen(service.clock.now(), service.throttle.limits.readBytesPerSecond)) {
