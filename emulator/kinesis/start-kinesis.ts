@@ -86,7 +86,7 @@ async function answer(service: Service, { faults, region }: KinesisOptions, exch
   const { wire, operation } = recogniseWire(request.url ?? "/", request.headers);
   try {
     const body = await readBody(exchange);
-    if (body === undefined || request.method !== "POST" || operation === undefined || !operations.has(operation)) {
+    if (request.method !== "POST" || operation === undefined || !operations.has(operation)) {
       throw new KinesisError("UnknownOperationException", `${request.method} ${request.url} names no operation of Kinesis.`);
     }
     checkRegion(region, request.headers.authorization);
@@ -183,13 +183,14 @@ function errorOf(error: unknown): KinesisError {
   return error instanceof KinesisError ? error : new KinesisError("InternalFailure", messageOf(error));
 }
 
-/** Undefined for a body that is larger than any call's. */
-async function readBody({ request }: Exchange): Promise<Buffer | undefined> {
+/** Reads a body that is too large to its end too, since the caller would not hear the answer while it still writes. */
+async function readBody({ request }: Exchange): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes <= bodyBytesMax) chunks.push(chunk);
   }
-  return bytes <= bodyBytesMax ? Buffer.concat(chunks) : undefined;
+  if (bytes <= bodyBytesMax) return Buffer.concat(chunks);
+  throw new KinesisError("RequestEntityTooLarge", `A request has at most ${bodyBytesMax} bytes: ${bytes}`);
 }

@@ -37,7 +37,7 @@ export async function registerConsumer(service: Service, { input }: Call): Promi
 }
 
 export async function deregisterConsumer(service: Service, { input }: Call): Promise<Output> {
-  const { entry, consumer } = await consumerOf(service, input);
+  const { entry, consumer } = await activeConsumerOf(service, input);
   entry.consumers = entry.consumers.filter((other) => other !== consumer);
   service.subscriptions.end(consumerArn(service, entry, consumer));
   await service.registry.save();
@@ -63,10 +63,7 @@ export async function listConsumers(service: Service, { input }: Call): Promise<
 }
 
 /** The consumer that a call is about, by its ARN or by its name and its stream's. Throws ResourceNotFoundException. */
-export async function consumerOf(
-  service: Service,
-  input: Input,
-): Promise<{ readonly entry: StreamEntry; readonly consumer: Consumer }> {
+async function consumerOf(service: Service, input: Input): Promise<{ readonly entry: StreamEntry; readonly consumer: Consumer }> {
   const arn = input.text("ConsumerARN");
   const named = arn === undefined ? undefined : parseArn(service, arn);
   const entry = await (named === undefined ? streamOf(service, input) : streamNamed(service, named.name));
@@ -79,11 +76,25 @@ export async function consumerOf(
   );
 }
 
+/** The same, but throws ResourceInUseException while it is still being registered. */
+export async function activeConsumerOf(
+  service: Service,
+  input: Input,
+): Promise<{ readonly entry: StreamEntry; readonly consumer: Consumer }> {
+  const found = await consumerOf(service, input);
+  if (isActive(service, found.consumer)) return found;
+  throw new KinesisError("ResourceInUseException", `Consumer ${found.consumer.name} is not in an ACTIVE state.`);
+}
+
+function isActive(service: Service, consumer: Consumer): boolean {
+  return service.clock.now() >= consumer.createdAt + service.transitionMs;
+}
+
 function describe(service: Service, entry: StreamEntry, consumer: Consumer): Output {
   return {
     ConsumerName: consumer.name,
     ConsumerARN: consumerArn(service, entry, consumer),
-    ConsumerStatus: service.clock.now() >= consumer.createdAt + service.transitionMs ? "ACTIVE" : "CREATING",
+    ConsumerStatus: isActive(service, consumer) ? "ACTIVE" : "CREATING",
     ConsumerCreationTimestamp: new Date(consumer.createdAt),
   };
 }

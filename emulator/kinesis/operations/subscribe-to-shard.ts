@@ -11,7 +11,7 @@ import { SecondsQuota } from "../seconds-quota.ts";
 import { numbering } from "../sequence-number.ts";
 import { type Call, consumerArn, type EventOutput, type Output, type Service, shardIdOf, shardNamed } from "../service.ts";
 import type { StreamEntry } from "../stream-registry.ts";
-import { consumerOf } from "./consumers.ts";
+import { activeConsumerOf } from "./consumers.ts";
 import { checkDryRun } from "./dry-run.ts";
 import { behindMs, childrenOf, describeRecords, placeOf, readStart, readUnexpired } from "./get-records.ts";
 
@@ -34,7 +34,7 @@ export async function subscribeToShard(service: Service, { input }: Call): Promi
   const position = input.member("StartingPosition");
   if (position === undefined) throw new KinesisError("ValidationException", "StartingPosition must not be null");
   const start = readStart(position, "Type", "SequenceNumber");
-  const { entry, consumer } = await consumerOf(service, input);
+  const { entry, consumer } = await activeConsumerOf(service, input);
   await shardNamed(service, entry, shard);
   checkDryRun(input);
   const from = await placeOf(service, entry, shard, start);

@@ -10,7 +10,6 @@ import { describe, it } from "node:test";
 import * as sdk from "@aws-sdk/client-kinesis";
 import {
   bytesOf,
-  clientOf,
   iteratorFor,
   named,
   newStream,
@@ -21,6 +20,7 @@ import {
   type Subject,
   textsOf,
   untilActive,
+  untilConsumerActive,
 } from "./subject.ts";
 
 const space = 1n << 128n;
@@ -31,6 +31,9 @@ const isOpen = (shard: sdk.Shard) => shard.SequenceNumberRange!.EndingSequenceNu
 const ascending = (values: readonly bigint[]) => values.every((value, n) => n === 0 || values[n - 1]! < value);
 const shardWith = (shards: readonly sdk.Shard[], hashKey: bigint) =>
   shards.find((shard) => isOpen(shard) && startOf(shard) <= hashKey && hashKey <= endOf(shard))!.ShardId;
+
+/** Which of them Kinesis throws for a parameter is not documented everywhere. */
+const refused = named(/^(ValidationException|InvalidArgumentException|LimitExceededException)$/);
 
 /** The open shards cover the hash space exactly once. */
 function assertCovered(shards: readonly sdk.Shard[]): void {
@@ -70,8 +73,8 @@ export function kinesisConformance(name: string, start: () => Subject | Promise<
       const create = (input: Partial<sdk.CreateStreamInput>) =>
         client.send(new sdk.CreateStreamCommand(input as sdk.CreateStreamInput));
       await assert.rejects(create({ StreamName, ShardCount: 1 }), named("ResourceInUseException"));
-      await assert.rejects(create({ StreamName: "no spaces", ShardCount: 1 }), named("ValidationException"));
-      await assert.rejects(create({ StreamName: "none", ShardCount: 0 }), named("ValidationException"));
+      await assert.rejects(create({ StreamName: "no spaces", ShardCount: 1 }), refused);
+      await assert.rejects(create({ StreamName: "none", ShardCount: 0 }), refused);
     });
 
     test("creates streams on demand with shards of its own choice", async (client) => {
@@ -216,7 +219,7 @@ export function kinesisConformance(name: string, start: () => Subject | Promise<
       await assert.rejects(putAll([record, { ...record, ExplicitHashKey: "01" }]), validation);
       await assert.rejects(putAll([record, { ...record, ExplicitHashKey: String(space) }]), named("InvalidArgumentException"));
       const tooLarge = { Data: new Uint8Array(1024 * 1024 + 1), PartitionKey: "k" };
-      await assert.rejects(putAll([record, tooLarge]), (error) => /Validation|InvalidArgument/.test((error as Error).name));
+      await assert.rejects(putAll([record, tooLarge]), refused);
       assert.deepEqual(textsOf(await read(client, StreamName)), []);
     });
 
@@ -312,7 +315,7 @@ export function kinesisConformance(name: string, start: () => Subject | Promise<
         iterator = output.NextShardIterator!;
       }
       assert.deepEqual(seen, [["a", "b"], ["c", "d"], ["e"]]);
-      await assert.rejects(readOn(client, iterator, 10_001), (error) => /Validation|InvalidArgument/.test((error as Error).name));
+      await assert.rejects(readOn(client, iterator, 10_001), refused);
     });
 
     test("gives at most 10 MB in a read", async (client) => {
@@ -419,8 +422,8 @@ export function kinesisConformance(name: string, start: () => Subject | Promise<
       const StreamName = await newStream(client, { ShardCount: 4 });
       const update = (TargetShardCount: number) =>
         client.send(new sdk.UpdateShardCountCommand({ StreamName, TargetShardCount, ScalingType: "UNIFORM_SCALING" }));
-      await assert.rejects(update(9), (error) => /LimitExceeded|InvalidArgument/.test((error as Error).name));
-      await assert.rejects(update(1), (error) => /LimitExceeded|InvalidArgument/.test((error as Error).name));
+      await assert.rejects(update(9), refused);
+      await assert.rejects(update(1), refused);
       for (const target of [6, 3]) {
         const output = await update(target);
         assert.equal(output.TargetShardCount, target);
@@ -528,7 +531,6 @@ export function kinesisConformance(name: string, start: () => Subject | Promise<
         client.send(new sdk.DecreaseStreamRetentionPeriodCommand({ StreamName, RetentionPeriodHours }));
       await up(48);
       assert.equal((await untilActive(client, StreamName)).RetentionPeriodHours, 48);
-      const refused = (error: unknown) => /InvalidArgument|Validation/.test((error as Error).name);
       await assert.rejects(up(25), refused);
       await assert.rejects(down(72), refused);
       await assert.rejects(up(8761), refused);
@@ -561,18 +563,20 @@ export function kinesisConformance(name: string, start: () => Subject | Promise<
         Consumers!.map(({ ConsumerARN }) => ConsumerARN),
         [Consumer!.ConsumerARN],
       );
+      await untilConsumerActive(client, Consumer!.ConsumerARN!);
       await client.send(new sdk.DeregisterStreamConsumerCommand({ StreamARN, ConsumerName: "reader" }));
       const gone = client.send(new sdk.SubscribeToShardCommand({ ...anyStart, ConsumerARN: Consumer!.ConsumerARN }));
       await assert.rejects(gone, named("ResourceNotFoundException"));
     });
 
-    test("pushes records to a subscriber, until the shard ends with its children", async (client, { endpoint }) => {
+    test("pushes records to a subscriber, until the shard ends with its children", async (client, { connect }) => {
       const StreamName = await newStream(client);
       const { StreamARN } = await untilActive(client, StreamName);
       await put(client, StreamName, "a");
       const registered = await client.send(new sdk.RegisterStreamConsumerCommand({ StreamARN, ConsumerName: "reader" }));
       const { ConsumerARN } = registered.Consumer!;
-      const subscription = await clientOf(endpoint).send(new sdk.SubscribeToShardCommand({ ...anyStart, ConsumerARN }));
+      await untilConsumerActive(client, ConsumerARN!);
+      const subscription = await connect().send(new sdk.SubscribeToShardCommand({ ...anyStart, ConsumerARN }));
       const texts: string[] = [];
       let last: sdk.SubscribeToShardEvent | undefined;
       for await (const { SubscribeToShardEvent: event } of subscription.EventStream!) {

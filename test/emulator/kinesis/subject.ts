@@ -3,6 +3,7 @@ import { after } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { KinesisClient, type KinesisClientConfig, type Shard } from "@aws-sdk/client-kinesis";
 import * as sdk from "@aws-sdk/client-kinesis";
+import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { type KinesisOptions, startKinesis } from "../../../emulator/kinesis/index.ts";
 import { ManualClock } from "../../../runtime/adapters/memory/manual-clock.ts";
 import { MemoryLog } from "../../../runtime/adapters/memory/memory-log.ts";
@@ -10,8 +11,9 @@ import type { EmbeddedLog } from "../../../runtime/adapters/log-provisioning.ts"
 import { openForTest } from "../../ports/local-directory.ts";
 
 export interface Subject {
-  readonly endpoint: string;
   readonly client: KinesisClient;
+  /** Another client, with a connection of its own. */
+  connect(): KinesisClient;
   /** Lets time pass: by turning the server's clock, or by waiting for one that cannot be turned. */
   turn(ms: number): Promise<void>;
 }
@@ -31,6 +33,7 @@ export function clientOf(endpoint: string, config: KinesisClientConfig = {}): Ki
 }
 
 export interface OurSubject extends Subject {
+  readonly endpoint: string;
   readonly clock: ManualClock;
   readonly log: EmbeddedLog;
   stop(): Promise<void>;
@@ -55,6 +58,7 @@ export async function startSubject(
   return {
     endpoint: server.endpoint,
     client: clientOf(server.endpoint),
+    connect: () => clientOf(server.endpoint),
     clock,
     log,
     stop: () => server.stop(),
@@ -69,9 +73,10 @@ export async function startLocalSubject(options: Partial<KinesisOptions> = {}): 
   return startSubject({ ...options, clock, log });
 }
 
-/** A server that somebody else started. */
+/** A server that somebody else started. Few but ours understand HTTP/2 without TLS, which the SDK would speak by default. */
 export function outsideSubject(endpoint: string): Subject {
-  return { endpoint, client: clientOf(endpoint), turn: async (ms) => void (await wait(ms)) };
+  const connect = () => clientOf(endpoint, endpoint.startsWith("http:") ? { requestHandler: new NodeHttpHandler() } : {});
+  return { client: connect(), connect, turn: async (ms) => void (await wait(ms)) };
 }
 
 let made = 0;
@@ -89,6 +94,14 @@ export async function untilActive(client: KinesisClient, StreamName: string): Pr
   for (;;) {
     const { StreamDescriptionSummary } = await client.send(new sdk.DescribeStreamSummaryCommand({ StreamName }));
     if (StreamDescriptionSummary?.StreamStatus === "ACTIVE") return StreamDescriptionSummary;
+    await wait(100);
+  }
+}
+
+export async function untilConsumerActive(client: KinesisClient, ConsumerARN: string): Promise<void> {
+  for (;;) {
+    const { ConsumerDescription } = await client.send(new sdk.DescribeStreamConsumerCommand({ ConsumerARN }));
+    if (ConsumerDescription?.ConsumerStatus === "ACTIVE") return;
     await wait(100);
   }
 }
@@ -131,10 +144,10 @@ export function textsOf({ Records }: sdk.GetRecordsOutput): readonly string[] {
 }
 
 /** For assert.rejects: an exception of AWS's by its name. */
-export function named(name: string, message = /./): (error: unknown) => boolean {
+export function named(name: string | RegExp, message = /./): (error: unknown) => boolean {
   return (error) => {
     const { name: actual, message: text } = error as Error;
-    if (actual === name && message.test(text)) return true;
+    if ((typeof name === "string" ? actual === name : name.test(actual)) && message.test(text)) return true;
     throw new Error(`expected ${name} ${message}, got ${actual}: ${text}`, { cause: error });
   };
 }
