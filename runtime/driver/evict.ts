@@ -39,6 +39,8 @@ async function evictGroup(task: Task, store: KeyedStore, group: KeyGroupState, p
   const stored = store.index.get(group.id);
   const behind = stored === undefined ? !group.isEmpty : group.hasChangedSince(stored.version);
   if (behind && !(await writePage(task, store, group, pages))) return false;
+  // After a crash a page may be newer than the index: what was due then may have fired since, and would be due again and again.
+  if (!behind && stored !== undefined && group.completeTo > stored.version) noteDue(store, group, stored);
   store.evict(group.id);
   return true;
 }

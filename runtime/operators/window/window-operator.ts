@@ -9,6 +9,8 @@
  * V3 A result carries the window's maxTimestamp.
  * V4 With the plain trigger of event time and allowed lateness, the timer of the clean-up is set when the window fires at its end, so
  *    that a window has one timer at a time and lateness costs nothing before.
+ * V5 A trigger cannot cancel the timer at a window's cleanup time, nor be without it: else nothing would remove the window. (In Flink
+ *    a trigger that cancels its own timer at that very time cancels both, and the window stays until its next record.)
  */
 import type { WindowSpec } from "../../api/graph.ts";
 import { contentsName } from "../../api/operator-states.ts";
@@ -63,7 +65,9 @@ export class WindowOperator implements Operator {
     this.retains = this.plain && spec.allowedLateness > 0;
     this.emitter = emitterOf(host, spec, this.contents);
     this.mergedStates = new MergedStates(host.access);
-    this.triggerContext = triggerContext(host, this.chain);
+    const isCleanup = (domain: TimerDomain, at: number, window: TimeWindow) =>
+      domain === this.domain && at === this.cleanupTime(window);
+    this.triggerContext = triggerContext(host, this.chain, isCleanup);
   }
 
   onRecord(value: any, timestamp: number): void {
@@ -250,7 +254,11 @@ function windowOf(namespace: Namespace): TimeWindow {
   return "maxTimestamp" in namespace ? (namespace as TimeWindow) : timeWindow(namespace.start, namespace.end);
 }
 
-function triggerContext(host: KeyedOperatorHost, chain: TimerChain): TriggerContext {
+function triggerContext(
+  host: KeyedOperatorHost,
+  chain: TimerChain,
+  isCleanup: (domain: TimerDomain, at: number, window: TimeWindow) => boolean,
+): TriggerContext {
   const { access } = host;
   return {
     get watermark() {
@@ -263,6 +271,8 @@ function triggerContext(host: KeyedOperatorHost, chain: TimerChain): TriggerCont
       chain.note(domain, at, host.watermark());
       access.setTimer(domain, at, window);
     },
-    cancelTimer: (domain, at, window) => access.cancelTimer(domain, at, window),
+    cancelTimer(domain, at, window) {
+      if (!isCleanup(domain, at, window)) access.cancelTimer(domain, at, window);
+    },
   };
 }

@@ -12,7 +12,8 @@ import type { JobOptions } from "../../api/graph.ts";
 import type { JobBuilder } from "../../api/job-builder.ts";
 import { evenSplitList, type OperatorStateDescriptor, unionList } from "../../api/operator-scoped-state.ts";
 import { list, type ListState, map, type MapState, reducing, value } from "../../api/state.ts";
-import { session, tumbling } from "../../api/windows.ts";
+import { triggers } from "../../api/triggers.ts";
+import { countWindow, session, sliding as slidingWindows, tumbling } from "../../api/windows.ts";
 import type { Job } from "../../api/job.ts";
 import { appendSink, tableSink } from "./sinks.ts";
 import { outOfOrdernessMs, type SimRecord, simulatedSource, type Touch } from "./workload.ts";
@@ -563,6 +564,75 @@ function from(records: readonly SimRecord[], source: string): SimRecord[] {
   return records.filter((record) => record.source === source);
 }
 
+const slideMs = 40;
+const slidingMs = 3 * slideMs;
+
+/** The records of each key in each sliding window. */
+function slides(records: readonly SimRecord[]): { key: string; start: number; own: SimRecord[] }[] {
+  const shares = records.flatMap((record) =>
+    [0, 1, 2].map((back) => ({ record, start: startOf(record.at, slideMs) - back * slideMs })),
+  );
+  const windows = new Map<string, { key: string; start: number; own: SimRecord[] }>();
+  for (const { record, start } of shares) {
+    const name = `${record.key} ${start}`;
+    const window = windows.get(name) ?? { key: record.key, start, own: [] };
+    window.own.push(record);
+    windows.set(name, window);
+  }
+  return [...windows.values()];
+}
+
+const sums = () => combine({ n: count(), total: sum<SimRecord>((record) => record.value) });
+
+/** Windows that overlap, in slices that they share and each for itself, by a trigger that purges; windows of counts, and of all keys. */
+const overlapping: Topology = {
+  name: "overlapping",
+  sources: ["a", "b"],
+  build(job, touch) {
+    const records = read(job, "a", touch)
+      .union(read(job, "b", touch))
+      .filter("alive", (record) => {
+        // Before the ways part, so that no window has seen a record that another has put aside.
+        touch(record, "keyed");
+        return true;
+      });
+    const keyed = records.keyBy((record) => record.key);
+    const sliding = keyed.window(slidingWindows(millis(slidingMs), millis(slideMs)));
+    sliding
+      .aggregate("inSlices", sums(), (key, window, of): WindowRow => ({ key, start: window.start, n: of.n, total: of.total }))
+      .sinkTo("sliced", appendSink("sliced"));
+    sliding
+      .trigger(triggers.purging(triggers.eventTime()))
+      .apply("each", (key, { start }, own) => [{ key, start, ids: own.map(({ id }) => id).sort((a, b) => a - b) }])
+      .sinkTo("whole", appendSink("whole"));
+    keyed
+      .window(countWindow(3))
+      .aggregate("threes", count(), (key, _window, n) => ({ key, n }))
+      .sinkTo("counted", appendSink("counted"));
+    records
+      .windowAll(tumbling(millis(windowMs)))
+      .aggregate("together", sums(), (key, { start }, of) => ({ key, start, n: of.n, total: of.total }))
+      .sinkTo("all", appendSink("all"));
+  },
+  expect: (records) => ({
+    lists: new Map<string, readonly unknown[]>([
+      ["sliced", slides(records).map(({ key, start, own }) => ({ key, start, ...totalOf(own) }))],
+      [
+        "whole",
+        slides(records).map(({ key, start, own }) => ({ key, start, ids: own.map(({ id }) => id).sort((a, b) => a - b) })),
+      ],
+      [
+        "counted",
+        [...groupBy(records, byKey)].flatMap(([key, own]) =>
+          Array.from({ length: Math.floor(own.length / 3) }, () => ({ key, n: 3 })),
+        ),
+      ],
+      ["all", windowRows(records, () => "").map((row) => ({ ...row, key: null }))],
+    ]),
+    tables: new Map(),
+  }),
+};
+
 export const topologies: readonly Topology[] = [
   windows,
   sessions,
@@ -573,4 +643,5 @@ export const topologies: readonly Topology[] = [
   keyedRolling,
   connected,
   broadcasting,
+  overlapping,
 ];
