@@ -12,7 +12,7 @@ import type { Input } from "./input.ts";
 import { KinesisError } from "./kinesis-error.ts";
 import type { Throttle } from "./limits.ts";
 import { numbering } from "./sequence-number.ts";
-import { type Consumer, newStream, statusOf, type StreamEntry, type StreamRegistry } from "./stream-registry.ts";
+import { type Consumer, statusOf, type StreamEntry, type StreamRegistry } from "./stream-registry.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
 export interface Service {
@@ -22,6 +22,8 @@ export interface Service {
   readonly throttle: Throttle;
   readonly arrivals: Arrivals;
   readonly subscriptions: Subscriptions;
+  /** When expired records of a stream were last looked for, epoch ms. */
+  readonly sweptAt: WeakMap<StreamEntry, number>;
   readonly account: string;
   readonly region: string;
   /** How long a stream is CREATING, UPDATING or DELETING. */
@@ -164,19 +166,7 @@ export function hashKeyRange({ range }: Shard): Output {
   return { StartingHashKey: String(range.from), EndingHashKey: String(range.to) };
 }
 
-/** Creates a stream with its shards. */
-export async function createStream(
-  service: Service,
-  name: string,
-  shards: number,
-  settings: Partial<ReturnType<typeof newStream>>,
-): Promise<void> {
-  const now = service.clock.now();
-  await service.log.createStream(name, shards);
-  service.registry.add({ ...newStream(name, now + service.transitionMs), ...settings });
-  await service.registry.save();
-}
-
-function streamNotFound(service: Service, name: string): KinesisError {
+/** The error for a stream that is not there, or not yet. */
+export function streamNotFound(service: Service, name: string): KinesisError {
   return new KinesisError("ResourceNotFoundException", `Stream ${name} under account ${service.account} not found.`);
 }

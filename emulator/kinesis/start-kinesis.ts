@@ -8,7 +8,7 @@
  */
 import { randomUUID } from "node:crypto";
 import type { EmbeddedLog } from "../../runtime/adapters/log-provisioning.ts";
-import { messageOf } from "../../runtime/base/errors.ts";
+import { isKind, messageOf } from "../../runtime/base/errors.ts";
 import type { Clock } from "../../runtime/ports/clock.ts";
 import { Arrivals } from "./arrivals.ts";
 import { encodeEventMessage } from "./event-stream.ts";
@@ -18,7 +18,7 @@ import { Input } from "./input.ts";
 import { KinesisError } from "./kinesis-error.ts";
 import { type KinesisLimits, kinesisLimits, mib, noLimits, Throttle } from "./limits.ts";
 import { operations } from "./operations/index.ts";
-import { type EventOutput, nameOfStream, type Output, type Service } from "./service.ts";
+import { type Call, type EventOutput, nameOfStream, type Output, type Service, streamNotFound } from "./service.ts";
 import { StreamRegistry } from "./stream-registry.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { recogniseWire, type Wire } from "./wire.ts";
@@ -59,13 +59,14 @@ export async function startKinesis(options: KinesisOptions): Promise<Kinesis> {
     throttle: new Throttle(limitsOf(options.limits ?? "kinesis")),
     arrivals: new Arrivals(),
     subscriptions: new Subscriptions(),
+    sweptAt: new WeakMap(),
     account: options.account ?? "000000000000",
     region: options.region ?? "us-east-1",
     transitionMs: options.transitionMs ?? 0,
     stopping: stopping.signal,
   };
   const server = await listen(options.port ?? 0, (exchange) => {
-    answer(service, options, exchange).catch(() => exchange.drop());
+    answer(service, options, exchange).catch(() => exchange.isOpen() && exchange.drop());
   });
   return {
     endpoint: `http://127.0.0.1:${server.port}`,
@@ -94,7 +95,7 @@ async function answer(service: Service, { faults, region }: KinesisOptions, exch
     const given = faults?.({ operation, input }) ?? [];
     await carryOut(service, exchange, wire, operation, input, Array.isArray(given) ? given : [given as Fault]);
   } catch (error) {
-    refuse(exchange, wire, error);
+    if (exchange.isOpen()) refuse(exchange, wire, error);
   }
 }
 
@@ -121,11 +122,22 @@ async function carryOut(
   const refuses = faults.find((fault) => fault.kind === "throttleRecords")?.picks;
   const shard = input.text("ShardId") ?? "";
   service.throttle.checkCall(operation, nameOfStream(service, input) ?? "", shard, service.clock.now());
-  const output = await operations.get(operation)!(service, { operation, input, refuses });
+  const output = await operate(service, { operation, input, refuses });
   if (faults.some(({ kind }) => kind === "dropAfter")) return exchange.drop();
   if (isEvents(output)) return sendEvents(service, exchange, wire, output);
   const hasOutput = Object.keys(output).length > 0 || wire.contentType === "application/cbor";
   send(exchange, wire, 200, hasOutput ? wire.encode(output) : Buffer.alloc(0));
+}
+
+/** What the log refuses, in Kinesis' terms. */
+async function operate(service: Service, call: Call): Promise<Output | EventOutput> {
+  try {
+    return await operations.get(call.operation)!(service, call);
+  } catch (error) {
+    const name = nameOfStream(service, call.input);
+    const isGone = isKind(error, "invalid") && name !== undefined && (await service.registry.find(name)) === undefined;
+    throw isGone ? streamNotFound(service, name) : error;
+  }
 }
 
 function isEvents(output: Output | EventOutput): output is EventOutput {
@@ -180,7 +192,13 @@ function drained(response: Exchange["response"]): Promise<void> {
 }
 
 function errorOf(error: unknown): KinesisError {
-  return error instanceof KinesisError ? error : new KinesisError("InternalFailure", messageOf(error));
+  if (error instanceof KinesisError) return error;
+  const type = isKind(error, "invalid")
+    ? "InvalidArgumentException"
+    : isKind(error, "unavailable")
+      ? "ServiceUnavailable"
+      : undefined;
+  return new KinesisError(type ?? "InternalFailure", messageOf(error));
 }
 
 /** Reads a body that is too large to its end too, since the caller would not hear the answer while it still writes. */

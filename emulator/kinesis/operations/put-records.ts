@@ -11,6 +11,7 @@ import { fullRange, inRange } from "../../../runtime/streaming/hash-range.ts";
 import type { Input } from "../input.ts";
 import { constraintError, KinesisError } from "../kinesis-error.ts";
 import { kib, mib, requestLimits, sizeOf } from "../limits.ts";
+import { sweep } from "../retention.ts";
 import { foreignSequenceNumber, numbering, readSequenceNumber, sequenceNumberPattern } from "../sequence-number.ts";
 import { type Call, type Output, readyStreamOf, type Service } from "../service.ts";
 import type { StreamEntry } from "../stream-registry.ts";
@@ -80,6 +81,7 @@ async function putAll(
     records.filter((_, n) => admitted[n]),
   );
   service.arrivals.announce(entry.name);
+  await sweep(service, entry);
   let next = 0;
   return shards.map((shard, n) => (admitted[n] ? appended[next++]! : { shard }));
 }

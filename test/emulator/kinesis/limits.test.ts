@@ -168,6 +168,19 @@ describe("what expires", () => {
     assert.deepEqual(await from({}), ["e"]);
   });
 
+  it("a record that nobody reads, while others are put", async () => {
+    const { client, turn, log } = await startSubject({ limits: "off" });
+    const StreamName = await newStream(client, { ShardCount: 2 });
+    for (const hashKey of ["0", String((1n << 128n) - 1n)]) await put(client, StreamName, "old", hashKey);
+    await turn(24 * hourMs + 1);
+    await put(client, StreamName, "new");
+    const kept = async (n: number) => {
+      const shard = (await log.shards(StreamName))[n]!;
+      return (await log.read(StreamName, shard.id, "horizon", { records: 10, bytes: 1000 })).records.length;
+    };
+    assert.deepEqual([await kept(0), await kept(1)], [1, 0]);
+  });
+
   it("a closed shard, when all that it held has", async () => {
     const { client, turn } = await startSubject({ limits: "off" });
     const StreamName = await newStream(client);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import { once } from "node:events";
+import { connect as connectHttp2, constants } from "node:http2";
 import { networkInterfaces } from "node:os";
 import { describe, it } from "node:test";
 import * as sdk from "@aws-sdk/client-kinesis";
@@ -111,6 +112,52 @@ describe("the server", () => {
     const [frame] = (await once(slow, "data")) as [Buffer];
     assert.equal(frame[3], 4, "the server's first frame is its settings");
     slow.destroy();
+  });
+
+  it("outlives callers that go in the middle of a call, and serves what else is on their connection", async () => {
+    const { endpoint, client } = await startSubject({ limits: "off" });
+    const StreamName = await newStream(client);
+    const { StreamARN } = await untilActive(client, StreamName);
+    const { Consumer } = await client.send(new sdk.RegisterStreamConsumerCommand({ StreamARN, ConsumerName: "reader" }));
+    const session = connectHttp2(endpoint);
+    const headers = (operation: string) => ({ ":method": "POST", ":path": "/", ...target(operation), ...json });
+    const cutOff = session.request(headers("ListStreams"));
+    await new Promise((resolve) => cutOff.write("{", resolve));
+    cutOff.close(constants.NGHTTP2_CANCEL);
+    const subscribed = session.request(headers("SubscribeToShard"));
+    const start = { ShardId: "shardId-000000000000", StartingPosition: { Type: "LATEST" } };
+    subscribed.end(JSON.stringify({ ConsumerARN: Consumer!.ConsumerARN, ...start }));
+    await once(subscribed, "data");
+    subscribed.close(constants.NGHTTP2_CANCEL);
+    await put(client, StreamName, "a");
+    const listed = session.request(headers("ListStreams"));
+    listed.end("{}");
+    const [answered] = await once(listed, "response");
+    assert.equal(answered[":status"], 200);
+    session.destroy();
+
+    const socket = connect(Number(new URL(endpoint).port), "127.0.0.1");
+    await once(socket, "connect");
+    socket.write(`POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{`, () => socket.destroy());
+    await once(socket, "close");
+    await put(client, StreamName, "b");
+    assert.equal((await read(client, StreamName)).Records!.length, 2);
+  });
+
+  it("makes one stream of many that are created at once under one name, and none of one that goes", async () => {
+    const { client, log } = await startSubject({ limits: "off" });
+    const create = () => client.send(new sdk.CreateStreamCommand({ StreamName: "views", ShardCount: 1 }));
+    const outcomes = await Promise.allSettled([1, 2, 3, 4].map(create));
+    assert.equal(outcomes.filter(({ status }) => status === "fulfilled").length, 1);
+    const number = await put(client, "views", "a");
+    assert.equal(readSequenceNumber(number)!.createdAt, (await untilActive(client, "views")).StreamCreationTimestamp!.getTime());
+    const gone = client.send(new sdk.DeleteStreamCommand({ StreamName: "views" }));
+    const others = await Promise.allSettled([put(client, "views", "b"), put(client, "views", "c"), gone]);
+    for (const outcome of others) {
+      if (outcome.status === "rejected") assert.equal(outcome.reason.name, "ResourceNotFoundException");
+    }
+    assert.deepEqual((await client.send(new sdk.ListStreamsCommand({}))).StreamNames, []);
+    await assert.rejects(log.shards("views"));
   });
 
   it("listens on loopback alone", async () => {
