@@ -330,6 +330,7 @@ export function kinesisConformance(name: string, start: () => Subject | Promise<
     test("refuses iterators and numbers that it did not give", async (client) => {
       const [StreamName, other] = [await newStream(client, { ShardCount: 2 }), await newStream(client)];
       const foreign = await put(client, other, "a");
+      await put(client, StreamName, "own");
       const invalid = named("InvalidArgumentException");
       await assert.rejects(readOn(client, "AAAAAAAAAAA="), invalid);
       const at = (StartingSequenceNumber: string | undefined, ShardIteratorType: sdk.ShardIteratorType = "AT_SEQUENCE_NUMBER") =>
