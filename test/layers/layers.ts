@@ -66,6 +66,7 @@ export const layers: readonly Layer[] = [
   impure("emulator/kinesis", [base, api, streaming, ports, ...adapters]),
   impure("infra", [base, api, plan, connectors, surface, "functions"], ["aws-cdk-lib", "constructs"]),
   impure("examples", [surface, "runtime/testing", "cli"]),
+  impure("docs", [surface, "runtime/testing"]),
   impure(
     "bench",
     [...engine, ...adapters, connectors, surface, "runtime/testing", "cli", "examples", "emulator/kinesis"],

@@ -24,6 +24,8 @@ export interface Settings {
   readonly payload: PayloadOptions;
   readonly limits: TaskLimits;
   readonly environments: number;
+  /** How often tasks are poked for no reason; where that is rare, mappings alone bring the data. */
+  readonly sweeps: number;
   readonly reshardings: number;
   readonly restores: number;
   /** The sources stay open until a checkpoint has completed without faults. */
@@ -35,7 +37,7 @@ export function drawSettings(random: SimRandom, topology: string | undefined): S
   return {
     topology: random.pick(named.length > 0 ? named : topologies),
     records: random.between(30, 110),
-    parallelism: random.between(1, 3),
+    parallelism: random.pick([1, 1, 2, 3]),
     keyGroups: random.pick([4, 8, 16, 32]),
     statePlacement: random.pick(["cooling", "cooling", "cooling", "table", "table", "segments"] as const),
     watermarkIntervalMs: random.pick([0, 30, 300]),
@@ -58,6 +60,7 @@ export function drawSettings(random: SimRandom, topology: string | undefined): S
       outputBytesMax: random.pick([500, 8 << 20]),
     },
     environments: random.between(1, 3),
+    sweeps: random.pick([0.1, 1.5, 1.5]),
     reshardings: random.between(0, 4),
     restores: random.between(0, 3),
     staysOpen: random.chance(0.5),
