@@ -4,30 +4,32 @@
  * Every comparison runs its sides in turns, in one process, after one round that does not count, and says the median of each. Fails
  * when the results differ. Nothing is asserted about time: figures depend on the machine and on what else it does.
  *
- *     npm run bench -- [--only tumbling|session|sliding|lateness|local|ndjson|memory] [--runs 7]
+ *     npm run bench -- [--only tumbling|session|sessions-linear|sliding|lateness|local|ndjson|memory] [--runs 7]
  */
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs, promisify } from "node:util";
-import { sessionCounts, slidingCounts, tumblingCounts } from "./counts/baseline.ts";
+import { sessionCounts, slidingCounts, sortedSessionCounts, tumblingCounts } from "./counts/baseline.ts";
 import { inputOf, type Outcome, recordsPerTurn, runCounts, sessionGapMs, turnsPerCheckpoint } from "./counts/engine.ts";
-import { type Event, makeEvents } from "./counts/events.ts";
+import { type Event, makeEvents, scatterEvents } from "./counts/events.ts";
 import { ndjsonInput, parseNdjson, writeNdjson } from "./counts/ndjson.ts";
 
 const eventCount = 1_000_000;
 const keyCount = 100_000;
 /** Over fewer keys: with so many, nearly every record would have sixty results of its own. */
 const slidingKeyCounts = [100, 1_000];
+/** A third of the neighbours are further apart than a session's gap: there are as many sessions as opened and merged ones. */
+const scattered = { count: 100_000, keys: 10, apartMs: 12_000 };
 const memoryEventCount = 10_000_000;
-const aims = { counts: 0.3, sliding: 4, lateness: 1, local: 0.5, ndjson: 2.2, memoryMb: 512 };
+const aims = { counts: 0.3, linear: 1, sliding: 4, lateness: 1, local: 0.5, ndjson: 2.2, memoryMb: 512 };
 
 const { values } = parseArgs({ options: { only: { type: "string" }, runs: { type: "string", default: "7" } } });
 const runs = Number(values.runs);
 const sections = {
   ...{ tumbling: () => counts("tumbling"), session: () => counts("session") },
-  ...{ sliding: slidingOverTumbling, lateness, local, ndjson, memory },
+  ...{ "sessions-linear": sessionsLinear, sliding: slidingOverTumbling, lateness, local, ndjson, memory },
 };
 
 interface Timed<T> {
@@ -40,14 +42,20 @@ async function inTurns<A, B>(
   a: () => A | Promise<A>,
   b: () => B | Promise<B>,
 ): Promise<{ readonly a: Timed<A>; readonly b: Timed<B> }> {
-  const [as, bs]: [Timed<A>[], Timed<B>[]] = [[], []];
-  for (let run = -1; run < runs; run++) {
-    const [timedA, timedB] = [await timed(a), await timed(b)];
-    if (run < 0) continue;
-    as.push(timedA);
-    bs.push(timedB);
-  }
-  return { a: median(as), b: median(bs) };
+  const [timedA, timedB] = await allInTurns([a, b]);
+  return { a: timedA, b: timedB };
+}
+
+async function allInTurns<const S extends readonly (() => unknown)[]>(
+  sides: S,
+): Promise<{ readonly [I in keyof S]: Timed<Awaited<ReturnType<S[I]>>> }> {
+  const times = sides.map((): Timed<any>[] => []);
+  for (let run = -1; run < runs; run++)
+    for (const [i, side] of sides.entries()) {
+      const result = await timed(side);
+      if (run >= 0) times[i]!.push(result);
+    }
+  return times.map(median) as never;
 }
 
 async function timed<T>(work: () => T | Promise<T>): Promise<Timed<T>> {
@@ -77,8 +85,9 @@ function same(what: string, actual: string, expected: string): string {
   return actual;
 }
 
-let made: readonly Event[] | undefined;
-function events(): readonly Event[] {
+type Events = readonly Event[];
+let made: Events | undefined;
+function events(): Events {
   return (made ??= makeEvents(eventCount, keyCount));
 }
 
@@ -102,6 +111,27 @@ async function counts(kind: "tumbling" | "session"): Promise<void> {
 
 function written({ commits, checkpoints }: Outcome): string {
   return `${commits} commits, ${checkpoints} checkpoints`;
+}
+
+/**
+ * Sessions of few keys whose events come in no order: each opens one, extends one or makes one of two, and all stay open to the end. The
+ * time of an event, as there are twice and four times as many.
+ */
+async function sessionsLinear(): Promise<void> {
+  const { count, keys, apartMs } = scattered;
+  const [n, twice, fourfold] = [1, 2, 4].map((times) => scatterEvents(times * count, keys, apartMs)) as [Events, Events, Events];
+  const run = (events: Events) => () => runCounts("scattered", inputOf(events));
+  const [a, b, c] = await allInTurns([run(n), run(twice), run(fourfold)]);
+  const perEvent = (timed: Timed<Outcome>, events: Events) => (timed.ms / events.length) * 1_000;
+  for (const [{ result }, events] of [[a, n] as const, [b, twice] as const, [c, fourfold] as const])
+    same("sessions-linear", result.checksum.text, sortedSessionCounts(events, sessionGapMs).text);
+  report("sessions-linear", [
+    ratio("4n over n", perEvent(c, fourfold) / perEvent(a, n), `about ${aims.linear}`),
+    ratio("2n over n", perEvent(b, twice) / perEvent(a, n), `about ${aims.linear}`),
+    `n ${perEvent(a, n).toFixed(2)} µs an event, 2n ${perEvent(b, twice).toFixed(2)}, 4n ${perEvent(c, fourfold).toFixed(2)}`,
+    `n ${n.length.toLocaleString("en")} of ${keys} keys`,
+    c.result.checksum.text,
+  ]);
 }
 
 /** Windows of a minute every second beside windows of a minute. */
@@ -207,7 +237,7 @@ for (const [, run] of selected) await run();
 console.log(
   [
     "",
-    "tumbling: windows of a minute; session: a gap of 15 s; sliding: a minute every second; lateness: a minute, and five for late ones.",
+    "tumbling: windows of a minute; session: a gap of 15 s; sessions-linear: the same over events in no order; sliding: a minute every second; lateness: a minute, and five for late ones.",
     "Ratio: throughput of the engine / of the baseline (bench/counts/baseline.ts).",
     "ndjson: files() and json() into the tumbling count, 190 bytes a line; plain: readFileSync, split, JSON.parse of the same file.",
     "Not measured: exchanges (one task), the network, restoring, timers of authors, sinks that do more than decode what they are given.",

@@ -75,3 +75,28 @@ function join(list: Session[], start: number, end: number): void {
   }
   if (into === undefined) list.push({ start, end, n: 1 });
 }
+
+/** The same, where very many sessions of a key are open at a time: the events are put in order first. */
+export function sortedSessionCounts(events: Iterable<Event>, gap: number): Checksum {
+  const times = new Map<string, number[]>();
+  for (const { key, at } of events) {
+    const own = times.get(key);
+    if (own === undefined) times.set(key, [at]);
+    else own.push(at);
+  }
+  const result = new Checksum();
+  for (const [key, own] of times) {
+    let session: Session | undefined;
+    for (const at of own.sort((a, b) => a - b)) {
+      if (session !== undefined && at <= session.end) {
+        session.end = at + gap;
+        session.n++;
+        continue;
+      }
+      if (session !== undefined) result.add(key, session.start, session.n);
+      session = { start: at, end: at + gap, n: 1 };
+    }
+    if (session !== undefined) result.add(key, session.start, session.n);
+  }
+  return result;
+}

@@ -3,6 +3,7 @@ import {
   boundedOutOfOrderness,
   count,
   defineJob,
+  hours,
   type Job,
   millis,
   minutes,
@@ -33,7 +34,8 @@ import { EventReader, eventSource } from "./event-source.ts";
 import { Checksum, type Event } from "./events.ts";
 import { TurnClock, turnMs } from "./turn-clock.ts";
 
-export type Kind = "tumbling" | "session" | "sliding" | "lateness";
+/** "scattered": sessions of events in no order, whose watermark comes at the end. */
+export type Kind = "tumbling" | "session" | "scattered" | "sliding" | "lateness";
 
 export const recordsPerTurn = 10_000;
 export const turnsPerCheckpoint = 50;
@@ -63,7 +65,7 @@ function rowSink(): Sink<Row> {
 }
 
 function assignerOf(kind: Kind): WindowAssigner<Event, TimeWindow> {
-  if (kind === "session") return session(millis(sessionGapMs));
+  if (kind === "session" || kind === "scattered") return session(millis(sessionGapMs));
   return kind === "sliding" ? sliding(minutes(1), seconds(1)) : tumbling(minutes(1));
 }
 
@@ -71,9 +73,8 @@ function countJob(kind: Kind, source: Source<Event>): Job {
   return defineJob(
     `counts-${kind}`,
     (job) => {
-      const events = job
-        .source("events", source, { timestamps: (event) => event.at, watermarks: boundedOutOfOrderness(seconds(2)) })
-        .keyBy((event) => event.key);
+      const watermarks = boundedOutOfOrderness(kind === "scattered" ? hours(1_000_000) : seconds(2));
+      const events = job.source("events", source, { timestamps: (event) => event.at, watermarks }).keyBy((event) => event.key);
       const windows = events.window(assignerOf(kind)).allowedLateness(kind === "lateness" ? minutes(5) : millis(0));
       windows.aggregate("counts", count(), (key, window, n): Row => [key, window.start, n]).sinkTo("rows", rowSink());
     },

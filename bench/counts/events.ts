@@ -5,21 +5,34 @@ export interface Event {
   readonly at: number;
 }
 
-/** `count` events over `keys` keys at 10,000 a second of event time, out of order by up to 2 s. Deterministic. */
-export function* generateEvents(count: number, keys: number): Generator<Event, void, void> {
+/** Whole numbers in [0, below). Deterministic. */
+function randomNumbers(): (below: number) => number {
   let state = 12_345;
-  const random = (below: number) => {
+  return (below) => {
     state = (state + 0x6d2b79f5) | 0; // mulberry32, a public-domain generator
     let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
     return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
   };
-  const start = Date.UTC(2026, 0, 1);
+}
+
+const start = Date.UTC(2026, 0, 1);
+
+/** `count` events over `keys` keys at 10,000 a second of event time, out of order by up to 2 s. Deterministic. */
+export function* generateEvents(count: number, keys: number): Generator<Event, void, void> {
+  const random = randomNumbers();
   for (let i = 0; i < count; i++) yield { key: `user-${random(keys)}`, at: start + Math.floor(i / 10) + random(2_000) };
 }
 
 export function makeEvents(count: number, keys: number): readonly Event[] {
   return [...generateEvents(count, keys)];
+}
+
+/** Events in no order at all, over so much time that those of one key are `apartMs` apart on average. */
+export function scatterEvents(count: number, keys: number, apartMs: number): readonly Event[] {
+  const random = randomNumbers();
+  const spanMs = (count / keys) * apartMs;
+  return Array.from({ length: count }, () => ({ key: `user-${random(keys)}`, at: start + random(spanMs) }));
 }
 
 /** Sums rows in any order: equal for equal sets of rows. */

@@ -24,10 +24,21 @@ export function insertInOrder(cells: Cell[], cell: Cell): void {
   else cells.splice(placeOf(cell.namespace.end, cells), 0, cell);
 }
 
-/** They mostly go in the order of time, too. */
-export function takeFromOrder(cells: Cell[], cell: Cell): void {
+function indexIn(cells: readonly Cell[], cell: Cell): number {
   let at = placeOf(cell.namespace.end, cells);
   while (at < cells.length && cells[at] !== cell) at++;
+  return at;
+}
+
+/** Whether a cell may stay where it is when its window ends at `end`, which is no earlier. */
+export function staysInOrder(cells: readonly Cell[], cell: Cell, end: number): boolean {
+  const next = cells[indexIn(cells, cell) + 1];
+  return end >= cell.namespace.end && (next === undefined || next.namespace.end >= end);
+}
+
+/** They mostly go in the order of time, too. */
+export function takeFromOrder(cells: Cell[], cell: Cell): void {
+  const at = indexIn(cells, cell);
   if (at === 0) cells.shift();
   else cells.splice(at, 1);
 }

@@ -13,7 +13,7 @@
 import type { Key } from "../api/key.ts";
 import type { Seq } from "../base/ids.ts";
 import { Cell, type CellKind } from "./cell.ts";
-import { byEnd, insertInOrder, placeOf, takeFromOrder } from "./cell-order.ts";
+import { byEnd, insertInOrder, placeOf, staysInOrder, takeFromOrder } from "./cell-order.ts";
 import type { KeyGroupState } from "./key-group.ts";
 import { type Namespace, sameNamespace } from "./namespace.ts";
 import { isEndTimer, Timer, type TimerDomain } from "./timer.ts";
@@ -278,7 +278,8 @@ export class Row extends Cell {
   /** The cell of another window; the next commit renames it where it is stored. Its timer at the end goes along. */
   renameCell(cell: Cell, namespace: Namespace): void {
     const { others, ordered } = this.extras;
-    const moves = ordered && cell !== this;
+    // A session that grows mostly keeps its place among the others: moving it would move them too.
+    const moves = ordered && cell !== this && !staysInOrder(others, cell, namespace.end);
     if (moves) takeFromOrder(others, cell);
     cell.rename(namespace);
     if (moves) insertInOrder(others, cell);

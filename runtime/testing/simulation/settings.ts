@@ -4,7 +4,8 @@ import { millis } from "../../api/duration.ts";
 import type { PayloadOptions } from "../../driver/journal-entry.ts";
 import { defaultLimits, type TaskLimits } from "../../task/task-plan.ts";
 import type { SimRandom } from "./random.ts";
-import { topologies, type Topology } from "./topologies.ts";
+import { topologies } from "./topologies.ts";
+import type { Topology } from "./topology.ts";
 
 export interface Settings {
   readonly topology: Topology;

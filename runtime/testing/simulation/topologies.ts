@@ -3,7 +3,7 @@
  * depend on how records of different shards interleave, and no record is late.
  */
 import type { DataStream } from "../../api/data-stream.ts";
-import { boundedOutOfOrderness, customWatermarks, type WatermarkStrategy } from "../../api/watermarks.ts";
+import { boundedOutOfOrderness, customWatermarks } from "../../api/watermarks.ts";
 import { combine, count, sum } from "../../api/aggregators.ts";
 import { defineJob } from "../../api/define-job.ts";
 import { millis } from "../../api/duration.ts";
@@ -16,20 +16,9 @@ import { triggers } from "../../api/triggers.ts";
 import { countWindow, session, sliding as slidingWindows, tumbling } from "../../api/windows.ts";
 import type { Job } from "../../api/job.ts";
 import { appendSink, tableSink } from "./sinks.ts";
-import { outOfOrdernessMs, type SimRecord, simulatedSource, type Touch } from "./workload.ts";
-
-/** What must have come out: rows of each list, in any order, and the last row of each key of each table. */
-export interface Expected {
-  readonly lists: ReadonlyMap<string, readonly unknown[]>;
-  readonly tables: ReadonlyMap<string, ReadonlyMap<string, unknown>>;
-}
-
-export interface Topology {
-  readonly name: string;
-  readonly sources: readonly string[];
-  build(job: JobBuilder, touch: Touch): void;
-  expect(records: readonly SimRecord[]): Expected;
-}
+import { aligned, byKey, groupBy, read, startOf, type Topology } from "./topology.ts";
+import { outOfOrdernessMs, type SimRecord, type Touch } from "./workload.ts";
+import { windowTopologies } from "./window-topologies.ts";
 
 export function jobOf(topology: Topology, options: JobOptions, touch: Touch): Job {
   return defineJob("simulated", (job) => topology.build(job, touch), options);
@@ -37,10 +26,6 @@ export function jobOf(topology: Topology, options: JobOptions, touch: Touch): Jo
 
 const windowMs = 100;
 const gapMs = 45;
-
-const inOrder = boundedOutOfOrderness(millis(outOfOrdernessMs));
-/** Sources that wait for one another. */
-const aligned = inOrder.withAlignment("all", millis(60), millis(20));
 
 /** The same as `inOrder`, as an author would write it: were its state another shard's, records would be late. */
 const ownGenerator = customWatermarks<SimRecord, { highest: number }>({
@@ -51,16 +36,6 @@ const ownGenerator = customWatermarks<SimRecord, { highest: number }>({
     return timestamp - outOfOrdernessMs - 1;
   },
 });
-
-function read(job: JobBuilder, source: string, touch: Touch, watermarks: WatermarkStrategy<SimRecord> = inOrder) {
-  return job.source(source, simulatedSource(source), {
-    timestamps: (record) => {
-      touch(record, "timestamp");
-      return record.at;
-    },
-    watermarks,
-  });
-}
 
 const totals = (touch: Touch) =>
   combine({
@@ -79,21 +54,6 @@ interface Total {
 interface WindowRow extends Total {
   readonly key: string;
   readonly start: number;
-}
-
-function startOf(at: number, sizeMs: number): number {
-  return Math.floor(at / sizeMs) * sizeMs;
-}
-
-/** Groups in the order of their first record. */
-function groupBy<T>(records: readonly T[], key: (record: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const record of records) {
-    const group = groups.get(key(record));
-    if (group === undefined) groups.set(key(record), [record]);
-    else group.push(record);
-  }
-  return groups;
 }
 
 function totalOf(records: readonly SimRecord[]): Total {
@@ -232,7 +192,6 @@ interface KeyTotal extends Total {
   readonly key: string;
 }
 
-const byKey = (row: { readonly key: string }) => row.key;
 const one = (record: SimRecord): KeyTotal => ({ key: record.key, n: 1, total: record.value });
 const touched = (touch: Touch) => (record: SimRecord) => {
   touch(record, "keyed");
@@ -686,4 +645,5 @@ export const topologies: readonly Topology[] = [
   connected,
   broadcasting,
   overlapping,
+  ...windowTopologies,
 ];

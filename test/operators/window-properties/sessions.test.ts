@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { millis, session, triggers, type Trigger } from "../../../runtime/index.ts";
 import { schedules } from "../schedule.ts";
-import { checkWindows, folds } from "./check-windows.ts";
+import { checkWindows, type Fold, folds } from "./check-windows.ts";
 import { events, latenesses } from "./inputs.ts";
 import type { Event, Rule, Windowing } from "./oracle.ts";
 import { continuousEventTime, count, weighed } from "./trigger-oracles.ts";
@@ -53,5 +53,30 @@ for (const [name, { trigger, rule }] of Object.entries(merging))
         },
       ),
       { numRuns: 60 },
+    );
+  });
+
+/** So many of them are open at once that they are no longer looked for one by one. */
+const crowd = fc
+  .array(fc.tuple(fc.integer({ min: 0, max: 200 }), fc.constantFrom(500, 2_000, 4_500)), { minLength: 60, maxLength: 160 })
+  .map((list) => list.map(([place, own], n) => ({ key: "a", at: place * 1_000, gap: own, n })));
+
+for (const [name, { trigger, rule }] of Object.entries(merging))
+  test(`very many sessions of one key with a ${name} trigger`, async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        ...([crowd, gaps, schedules, fc.constantFrom<Fold>("apply", "merging")] as const),
+        async (input, { assigner, windowsOf }, schedule, fold) => {
+          const own = rule(0);
+          const boundMs = 300_000;
+          await checkWindows(
+            input,
+            schedule,
+            { assigner, trigger, fold },
+            { windowsOf, boundMs, merging: true, ...(own && { rule: own }) },
+          );
+        },
+      ),
+      { numRuns: 15 },
     );
   });

@@ -1,0 +1,49 @@
+/** What a simulated job is, and what the jobs have in common. */
+import type { JobBuilder } from "../../api/job-builder.ts";
+import { millis } from "../../api/duration.ts";
+import { boundedOutOfOrderness, type WatermarkStrategy } from "../../api/watermarks.ts";
+import { outOfOrdernessMs, type SimRecord, simulatedSource, type Touch } from "./workload.ts";
+
+/** What must have come out: rows of each list, in any order, and the last row of each key of each table. */
+export interface Expected {
+  readonly lists: ReadonlyMap<string, readonly unknown[]>;
+  readonly tables: ReadonlyMap<string, ReadonlyMap<string, unknown>>;
+}
+
+export interface Topology {
+  readonly name: string;
+  readonly sources: readonly string[];
+  build(job: JobBuilder, touch: Touch): void;
+  expect(records: readonly SimRecord[]): Expected;
+}
+
+export const inOrder = boundedOutOfOrderness(millis(outOfOrdernessMs));
+/** Sources that wait for one another. */
+export const aligned = inOrder.withAlignment("all", millis(60), millis(20));
+
+export function read(job: JobBuilder, source: string, touch: Touch, watermarks: WatermarkStrategy<SimRecord> = inOrder) {
+  return job.source(source, simulatedSource(source), {
+    timestamps: (record) => {
+      touch(record, "timestamp");
+      return record.at;
+    },
+    watermarks,
+  });
+}
+
+export function startOf(at: number, sizeMs: number): number {
+  return Math.floor(at / sizeMs) * sizeMs;
+}
+
+/** Groups in the order of their first record. */
+export function groupBy<T>(records: readonly T[], key: (record: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const record of records) {
+    const group = groups.get(key(record));
+    if (group === undefined) groups.set(key(record), [record]);
+    else group.push(record);
+  }
+  return groups;
+}
+
+export const byKey = (row: { readonly key: string }) => row.key;
