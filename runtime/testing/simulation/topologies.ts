@@ -9,7 +9,6 @@ import { defineJob } from "../../api/define-job.ts";
 import { millis } from "../../api/duration.ts";
 import { keyedProcess, type, type ProcessFunction, type Timers } from "../../api/functions.ts";
 import type { JobOptions } from "../../api/graph.ts";
-import type { JobBuilder } from "../../api/job-builder.ts";
 import { evenSplitList, type OperatorStateDescriptor, unionList } from "../../api/operator-scoped-state.ts";
 import { list, type ListState, map, type MapState, reducing, value } from "../../api/state.ts";
 import { triggers } from "../../api/triggers.ts";
