@@ -1,0 +1,65 @@
+/**
+ * Every name of this adapter in DynamoDB and S3, formed in one place: docs/state-layout.md lists them.
+ *
+ * N1 Everything of a job lies under `<job>/`: the leading part of its partition keys and of its object names, so that one job's role can
+ *    be kept from another's state.
+ * N2 Different things have different names: parts are joined by "/", which does not occur in a part.
+ */
+import type { BlobName, TaskId } from "../../base/ids.ts";
+import type { PageId } from "../../ports/pages.ts";
+
+/** The attributes of an item: short, because each counts in the size of every item. */
+export const attribute = {
+  /** Partition key, text. */
+  partition: "p",
+  /** Sort key, text. */
+  sort: "s",
+  /** The seq of an entry, the version of a message or page, the format of the identity. */
+  number: "n",
+  /** Who wrote an entry. */
+  attempt: "a",
+  bytes: "b",
+  /** Of the identity: slots per ring. */
+  ringSize: "r",
+} as const;
+
+/** The job's own item: the format and the size of its rings. */
+export function identityPartition(job: string): string {
+  return part(job);
+}
+export const identitySort = "identity";
+
+/** A task's ring and mailbox. */
+export function ringPartition(job: string, task: TaskId): string {
+  return `${part(job)}/ring/${part(task)}`;
+}
+
+/** Slots sort before messages, and by number. */
+export function slotSort(slot: number): string {
+  return `e${String(slot).padStart(4, "0")}`;
+}
+export const slotPrefix = "e";
+
+export function messageSort(name: string): string {
+  return messagePrefix + name;
+}
+export const messagePrefix = "m";
+
+/** A page has a partition of its own, so that many are read and written at once. */
+export function pagePartition(job: string, { writer, operator, keyGroup }: PageId): string {
+  return `${part(job)}/page/${part(writer)}/${part(operator)}/${keyGroup}`;
+}
+export const pageSort = "page";
+
+/** Where a job's objects lie in the bucket. */
+export function objectKey(job: string, name: string): string {
+  return `${part(job)}/${name}`;
+}
+
+export function blobOfKey(job: string, key: string): BlobName {
+  return key.slice(part(job).length + 1) as BlobName;
+}
+
+function part(text: string): string {
+  return text.replace(/[%/]/g, (character) => encodeURIComponent(character));
+}
