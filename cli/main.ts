@@ -19,6 +19,7 @@ millrace explain JOB  prints its plan
   --param NAME=VALUE a parameter of the job; may be repeated
   --output DIR       what relative paths of sinks are relative to (.)
   --state DIR        where the job keeps its state (.millrace/<job>)
+  --batch            batch mode: bounded input, sorted by key, one key's state at a time
   --memory           keep no state
   --rate N           read at most N records a second
   --allow-skipped-state
@@ -37,6 +38,7 @@ async function main(args: readonly string[]): Promise<number> {
         param: { type: "string", multiple: true, default: [] },
         output: { type: "string", default: "." },
         state: { type: "string" },
+        batch: { type: "boolean", default: false },
         memory: { type: "boolean", default: false },
         rate: { type: "string" },
         share: { type: "boolean", default: false },
@@ -47,8 +49,8 @@ async function main(args: readonly string[]): Promise<number> {
     const [command, module, ...more] = positionals;
     if (values.help) console.log(usage);
     else if (module === undefined || more.length > 0) throw new UsageError("name a command and one job module");
-    else if (command === "explain") console.log(explain(planJob(await loadJob(module, values.param))));
-    else if (command === "run") await run(await loadJob(module, values.param), values);
+    else if (command === "explain") console.log(explain(planJob(await loadJob(module, values))));
+    else if (command === "run") await run(await loadJob(module, values), values);
     else throw new UsageError(`no such command: ${command}`);
     return exitCodes.done;
   } catch (error) {
@@ -83,7 +85,7 @@ async function run(job: Job, values: RunValues): Promise<void> {
   console.error(report.outcome === "finishedBefore" ? "finished before: nothing is left to do" : describeEnd(report));
 }
 
-async function loadJob(path: string, parameters: readonly string[]): Promise<Job> {
+async function loadJob(path: string, { param: parameters, batch }: { param: readonly string[]; batch: boolean }): Promise<Job> {
   let module: { default?: unknown };
   try {
     module = (await import(pathToFileURL(resolve(path)).href)) as { default?: unknown };
@@ -96,7 +98,8 @@ async function loadJob(path: string, parameters: readonly string[]): Promise<Job
     throw new MillraceError("invalid", `the module must export a job by default, made by defineJob: ${path}`);
   const values = parameters.map((text) => [text.slice(0, text.indexOf("=")), text.slice(text.indexOf("=") + 1)] as const);
   if (parameters.some((text) => text.indexOf("=") < 1)) throw new UsageError("a parameter is written name=value");
-  return values.length === 0 ? (job as Job) : job.withParameters(Object.fromEntries(values));
+  const given = values.length === 0 ? (job as Job) : job.withParameters(Object.fromEntries(values));
+  return batch ? { ...given, options: { ...given.options, mode: "batch" } } : given;
 }
 
 process.exitCode = await main(process.argv.slice(2));

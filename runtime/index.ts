@@ -16,6 +16,13 @@ export type { DataStream, TimestampOptions } from "./api/data-stream.ts";
 export type { SourceStream } from "./api/source-stream.ts";
 export type { Change, ChangelogStream } from "./api/changelog-stream.ts";
 export type { KeyedStream } from "./api/keyed-stream.ts";
+export type { BroadcastStream } from "./api/broadcast-stream.ts";
+export type {
+  BroadcastConnectedDataStream,
+  BroadcastConnectedStream,
+  ConnectedStreams,
+  KeyedConnectedStreams,
+} from "./api/connected-streams.ts";
 export type { WindowedStream } from "./api/windowed-stream.ts";
 export type { Key } from "./api/key.ts";
 
@@ -50,6 +57,14 @@ export type {
   WindowContext,
   WindowFunction,
 } from "./api/functions.ts";
+export type {
+  BroadcastProcessFunction,
+  BroadcastSpec,
+  CoProcessFunction,
+  KeyedBroadcastProcessFunction,
+  KeyedCoProcessFunction,
+  ReadonlyBroadcast,
+} from "./api/co-functions.ts";
 export { average, combine, count, max, min, sum } from "./api/aggregators.ts";
 
 // State

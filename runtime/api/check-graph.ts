@@ -3,11 +3,14 @@ import type { LogicalGraph, LogicalNode } from "./graph.ts";
 import { invalid } from "./invalid.ts";
 import { needsWatermarks } from "./triggers.ts";
 
-/** Throws `invalid` for a job that reads or writes nothing, and for event time without watermarks. */
-export function checkGraph({ name, nodes }: LogicalGraph): void {
+/**
+ * Throws `invalid` for a job that reads or writes nothing, and for event time without watermarks, which a job in batch mode does
+ * not need.
+ */
+export function checkGraph({ name, nodes }: LogicalGraph, batch: boolean): void {
   for (const kind of ["source", "sink"] as const)
     if (!nodes.some(({ spec }) => spec.kind === kind)) throw invalid(`a job needs at least one ${kind}`, { job: name });
-  checkEventTime(nodes);
+  if (!batch) checkEventTime(nodes);
 }
 
 /** An event-time window below a source without watermarks would never fire. */

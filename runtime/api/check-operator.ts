@@ -3,12 +3,16 @@ import { checkStates } from "./check-states.ts";
 import { checkWindow, isDuration } from "./check-window.ts";
 import type { LogicalNode, OperatorSpec } from "./graph.ts";
 import { invalid } from "./invalid.ts";
-import type { WatermarkSpec } from "./watermarks.ts";
+import type { AlignmentSpec, WatermarkSpec } from "./watermarks.ts";
 
 /** Throws `invalid` for an operator that cannot work whatever stands around it. */
 export function checkOperator({ uid, spec }: Pick<LogicalNode, "uid" | "spec">): void {
   if (spec.kind === "source" && spec.watermarks) checkWatermarks(uid, spec.watermarks);
-  if (spec.kind === "assignTimestamps") checkWatermarks(uid, spec.watermarks);
+  if (spec.kind === "assignTimestamps") {
+    checkWatermarks(uid, spec.watermarks);
+    if (spec.watermarks.alignment !== undefined)
+      throw invalid("only a source can wait for others: give withAlignment() to its watermarks", { operator: uid });
+  }
   if (spec.kind === "window") checkWindow(uid, spec);
   if (spec.kind === "sink") checkSink(uid, spec);
   checkStates(uid, spec);
@@ -32,4 +36,13 @@ function checkWatermarks(operator: string, spec: WatermarkSpec): void {
     throw invalid("the time after which a shard is idle must be whole ms, above 0", { operator, idleness: idleAfter });
   if (advanceWhenIdle && idleAfter === undefined)
     throw invalid("advanceWhenIdle() must be told what idle is: add withIdleness()", { operator });
+  if (spec.alignment !== undefined) checkAlignment(operator, spec.alignment);
+}
+
+function checkAlignment(operator: string, { group, maxDriftMs, updateIntervalMs }: AlignmentSpec): void {
+  if (typeof group !== "string" || group === "") throw invalid("an alignment group needs a name", { operator, group });
+  if (!isDuration(maxDriftMs, 0))
+    throw invalid("the drift that alignment allows must be whole ms, not negative", { operator, drift: maxDriftMs });
+  if (!isDuration(updateIntervalMs, 0))
+    throw invalid("alignment's update interval must be whole ms, not negative", { operator, interval: updateIntervalMs });
 }

@@ -1,4 +1,7 @@
 import type { Sink } from "./connector.ts";
+import { BroadcastStream } from "./broadcast-stream.ts";
+import type { BroadcastSpec } from "./co-functions.ts";
+import { BroadcastConnectedDataStream, ConnectedStreams } from "./connected-streams.ts";
 import type { OutputTag, ProcessFunction } from "./functions.ts";
 import type { OperatorOptions, OperatorSpec, Partitioning } from "./graph.ts";
 import type { GraphBuilder } from "./graph-builder.ts";
@@ -82,6 +85,23 @@ export class DataStream<out T> {
   /** Records with equal keys go to the same task, in order. */
   keyBy<const K extends Key>(key: (value: T) => K): KeyedStream<T, K> {
     return new KeyedStream(this.#graph, this.#partitioned({ kind: "keyed", key }));
+  }
+
+  /** This stream as the left side of one operator. The right side is another, or a stream that every task sees the whole of. */
+  connect<B>(other: DataStream<B>): ConnectedStreams<T, B>;
+  connect<B, G extends BroadcastSpec>(other: BroadcastStream<B, G>): BroadcastConnectedDataStream<T, B, G>;
+  connect<B, G extends BroadcastSpec>(
+    other: DataStream<B> | BroadcastStream<B, G>,
+  ): ConnectedStreams<T, B> | BroadcastConnectedDataStream<T, B, G> {
+    const sameJob = other instanceof BroadcastStream ? other.isOf(this.#graph) : other.#graph === this.#graph;
+    if (!sameJob) throw invalid("streams of two jobs cannot be connected", this.#names());
+    if (other instanceof BroadcastStream) return new BroadcastConnectedDataStream(this.#graph, this.#origins, other);
+    return new ConnectedStreams<T, B>(this.#graph, { left: this.#origins, right: other.#origins });
+  }
+
+  /** For `connect`: every task is given every record, and keeps of them what it wants in these states. */
+  broadcast<const G extends BroadcastSpec>(uid: string, states: G): BroadcastStream<T, G> {
+    return new BroadcastStream<T, G>(this.#graph, this.#origins, uid, states);
   }
 
   /** What the operator just added writes under `tag`. Throws `invalid` when it does not declare the tag. */

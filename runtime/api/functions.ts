@@ -77,7 +77,8 @@ export interface KeyedContext<K, R, S extends StateSpec> extends Context<R> {
 export interface TimerContext<K, R, S extends StateSpec> extends KeyedContext<K, R, S> {
   readonly domain: "eventTime" | "processingTime";
 }
-interface Declares<R> {
+/** What a process function declares beside its handlers. */
+export interface Declares<R> {
   readonly output: Type<R>;
   readonly sideOutputs?: readonly OutputTag<any>[];
 }
@@ -112,4 +113,9 @@ export function keyedProcess<K, T, R, const S extends StateSpec = {}>(
   fn: KeyedProcessFunction<K, T, R, S>,
 ): KeyedProcessFunction<K, T, R, S> {
   return fn;
+}
+
+/** The ids of the side outputs that a function declares. */
+export function tagsOf({ sideOutputs = [] }: Pick<Declares<unknown>, "sideOutputs">): readonly string[] {
+  return sideOutputs.map((tag) => tag.id);
 }

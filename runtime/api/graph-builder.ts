@@ -5,11 +5,15 @@
  */
 import { checkOperator } from "./check-operator.ts";
 import { DataStream } from "./data-stream.ts";
-import type { LogicalNode, OperatorOptions, OperatorSpec } from "./graph.ts";
+import type { LogicalEdge, LogicalNode, OperatorOptions, OperatorSpec, Side } from "./graph.ts";
 import { invalid } from "./invalid.ts";
 import { checkName } from "./names.ts";
 import { outputOf, type Origin } from "./origin.ts";
 import { SourceStream } from "./source-stream.ts";
+
+function asInput(input: Side, origins: readonly Origin[]): readonly LogicalEdge[] {
+  return origins.map((origin) => ({ ...origin, input }));
+}
 
 export class GraphBuilder {
   readonly #nodes = new Map<string, LogicalNode>();
@@ -23,7 +27,20 @@ export class GraphBuilder {
 
   /** Appends an operator with one input, which `origins` feed; the result is its main output. Throws as `addSource`. */
   addOperator(uid: string, spec: OperatorSpec, origins: readonly Origin[], sideOutputs: readonly string[] = []): DataStream<any> {
-    const inputs = origins.map((origin) => ({ ...origin, input: 0 }));
+    return this.#append(uid, spec, asInput(0, origins), sideOutputs);
+  }
+
+  /** Appends an operator that keeps its two sides apart. Throws as `addSource`. */
+  addTwoInputOperator(
+    uid: string,
+    spec: OperatorSpec,
+    { left, right }: { readonly left: readonly Origin[]; readonly right: readonly Origin[] },
+    sideOutputs: readonly string[] = [],
+  ): DataStream<any> {
+    return this.#append(uid, spec, [...asInput(0, left), ...asInput(1, right)], sideOutputs);
+  }
+
+  #append(uid: string, spec: OperatorSpec, inputs: readonly LogicalEdge[], sideOutputs: readonly string[]): DataStream<any> {
     this.#add({ uid, spec, inputs, sideOutputs: [...new Set(sideOutputs)], options: {} });
     return new DataStream(this, [outputOf(uid)]);
   }

@@ -8,6 +8,13 @@ import type { Mode, Sink, Source } from "./connector.ts";
 import type { Duration } from "./duration.ts";
 import type { Key, KeyPart } from "./key.ts";
 import type { StateDeclaration } from "./state.ts";
+import type {
+  BroadcastProcessFunction,
+  BroadcastSpec,
+  CoProcessFunction,
+  KeyedBroadcastProcessFunction,
+  KeyedCoProcessFunction,
+} from "./co-functions.ts";
 import type { Aggregator, KeyedProcessFunction, ProcessFunction, WindowFunction } from "./functions.ts";
 import type { EvictorSpec } from "./evictors.ts";
 import type { TriggerSpec } from "./triggers.ts";
@@ -22,14 +29,16 @@ export type Partitioning =
   | { readonly kind: "assumeKeyed"; readonly key: (value: any) => Key }
   | { readonly kind: "rebalance" }
   /** All to one task; with `key`, an operator with keyed state follows, whose records all have this one key. */
-  | { readonly kind: "global"; readonly key?: (value: any) => Key };
+  | { readonly kind: "global"; readonly key?: (value: any) => Key }
+  /** Every task is given every record. */
+  | { readonly kind: "broadcast" };
 
 export interface LogicalEdge {
   readonly from: string;
   /** The side output's id; undefined is the main output. */
   readonly tag: string | undefined;
   /** Which input of the receiving operator: 0, or 1 for the right side of a two-input operator. */
-  readonly input: number;
+  readonly input: Side;
   readonly partitioning: Partitioning;
 }
 
@@ -59,6 +68,13 @@ export interface WindowSpec {
   readonly result: WindowResult;
 }
 
+/** The right side of an operator that is broadcast. */
+export interface BroadcastSide {
+  /** The uid of the broadcast stream. */
+  readonly broadcast: string;
+  readonly broadcastStates: BroadcastSpec;
+}
+
 export type OperatorSpec =
   | {
       readonly kind: "source";
@@ -76,6 +92,15 @@ export type OperatorSpec =
     }
   | { readonly kind: "process"; readonly fn: ProcessFunction<any, any, any> }
   | { readonly kind: "keyedProcess"; readonly fn: KeyedProcessFunction<any, any, any, any> }
+  | { readonly kind: "coMap"; readonly left: (value: any) => any; readonly right: (value: any) => any }
+  | { readonly kind: "coFlatMap"; readonly left: (value: any) => Iterable<any>; readonly right: (value: any) => Iterable<any> }
+  | { readonly kind: "coProcess"; readonly fn: CoProcessFunction<any, any, any, any> }
+  | { readonly kind: "keyedCoProcess"; readonly fn: KeyedCoProcessFunction<any, any, any, any, any> }
+  | (BroadcastSide & { readonly kind: "broadcastProcess"; readonly fn: BroadcastProcessFunction<any, any, any, any> })
+  | (BroadcastSide & {
+      readonly kind: "keyedBroadcastProcess";
+      readonly fn: KeyedBroadcastProcessFunction<any, any, any, any, any, any>;
+    })
   | { readonly kind: "reduce"; readonly reduce: (a: any, b: any) => any; readonly state: StateDeclaration }
   | {
       readonly kind: "aggregate";
@@ -90,6 +115,23 @@ export type OperatorSpec =
       /** Its input is a stream of changes ({kind, value}) of this mode. */
       readonly changelog?: Mode;
     };
+
+/** The sides of a two-input operator, by the number of its input. */
+export const sides = ["left", "right"] as const;
+export type Side = 0 | 1;
+
+/** True for operators that keep two inputs apart. */
+export function hasTwoInputs({ kind }: Pick<OperatorSpec, "kind">): boolean {
+  return twoInputKinds.has(kind);
+}
+const twoInputKinds: ReadonlySet<OperatorSpec["kind"]> = new Set([
+  "coMap",
+  "coFlatMap",
+  "coProcess",
+  "keyedCoProcess",
+  "broadcastProcess",
+  "keyedBroadcastProcess",
+]);
 
 export interface LogicalNode {
   readonly uid: string;
@@ -145,6 +187,13 @@ export interface JobOptions {
   onUserError?: "fail" | "deadLetter";
   /** Event-time grid on which watermarks advance, the same at every parallelism; default 1 s. */
   watermarkStep?: Duration;
+  /** Between tasks, watermarks without records beside them are sent at most so often; default 200 ms (Flink's autoWatermarkInterval). */
+  watermarkInterval?: Duration;
+  /**
+   * "batch": all sources are bounded, and each keyed operator sees its input sorted by key, then timestamp, one key's state at a time
+   * (Flink's RuntimeExecutionMode). Results of windows and the last ones of what rolls on are those of "streaming", the default.
+   */
+  mode?: "streaming" | "batch";
   /**
    * Lets the job go on from a checkpoint with operators or states that it no longer declares: what they stored is left behind (Flink's
    * allowNonRestoredState). Default false: such a job is refused. To be taken away again once the job has gone on.

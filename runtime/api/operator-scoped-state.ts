@@ -43,11 +43,13 @@ export function unionList<T>(options?: OperatorStateOptions<T>): OperatorStateDe
   return declare("union", options);
 }
 
-/** Declared maps as broadcast state. */
+/** Declared maps as broadcast state, stored under names with this prefix. */
 export function broadcastStates(
   spec: Readonly<Record<string, StateDescriptor<MapState<any, any>>>>,
+  prefix = "",
 ): ReadonlyMap<string, StateDeclaration> {
-  return new Map(Object.entries(spec).map(([name, { version, migrate }]) => [name, { kind: "broadcast", version, migrate }]));
+  const states = Object.entries(spec);
+  return new Map(states.map(([name, { version, migrate }]) => [prefix + name, { kind: "broadcast", version, migrate }]));
 }
 
 /** Whether state of this kind belongs to the operator's task, not to a key. */

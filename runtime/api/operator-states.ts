@@ -1,5 +1,6 @@
 /** Which states each kind of operator keeps, by stored name: read by the plan (schemas) and by the operators (slots). */
-import type { OperatorSpec, WindowSpec } from "./graph.ts";
+import type { BroadcastSide, OperatorSpec, WindowSpec } from "./graph.ts";
+import { broadcastStates } from "./operator-scoped-state.ts";
 import { sharesSlices } from "./shared-slices.ts";
 import { reducing, type StateDeclaration } from "./state.ts";
 import type { TriggerSpec } from "./triggers.ts";
@@ -22,6 +23,8 @@ export const aggregateState = "accumulator";
 export function statesOf(spec: OperatorSpec): ReadonlyMap<string, StateDeclaration> {
   switch (spec.kind) {
     case "keyedProcess":
+    case "keyedCoProcess":
+    case "keyedBroadcastProcess":
       return new Map(Object.entries((spec.fn.state ?? {}) as Record<string, StateDeclaration>));
     case "reduce":
       return new Map([[reduceState, spec.state]]);
@@ -36,8 +39,16 @@ export function statesOf(spec: OperatorSpec): ReadonlyMap<string, StateDeclarati
 
 /** The declared states of an operator that belong to its tasks, not to keys; in a fixed order as well. */
 export function operatorStatesOf(spec: OperatorSpec): ReadonlyMap<string, StateDeclaration> {
-  if (spec.kind === "process") return new Map(Object.entries((spec.fn.operatorState ?? {}) as Record<string, StateDeclaration>));
+  if (spec.kind === "broadcastProcess" || spec.kind === "keyedBroadcastProcess")
+    return broadcastStates(spec.broadcastStates, broadcastPrefix(spec));
+  if (spec.kind === "process" || spec.kind === "coProcess")
+    return new Map(Object.entries((spec.fn.operatorState ?? {}) as Record<string, StateDeclaration>));
   return new Map();
+}
+
+/** The states of a broadcast are stored under its uid. */
+export function broadcastPrefix({ broadcast }: BroadcastSide): string {
+  return `${broadcast}.`;
 }
 
 /** All that an operator stores: keyed state, then what belongs to its tasks. Names of the two may be the same, kinds are not. */
@@ -101,5 +112,14 @@ function contentsState(spec: WindowSpec): StateDeclaration {
 
 /** True when the operator keeps state or timers by key. */
 export function isKeyed(spec: OperatorSpec): boolean {
-  return spec.kind === "keyedProcess" || spec.kind === "reduce" || spec.kind === "aggregate" || spec.kind === "window";
+  return keyedKinds.has(spec.kind);
 }
+
+const keyedKinds: ReadonlySet<OperatorSpec["kind"]> = new Set([
+  "keyedProcess",
+  "keyedCoProcess",
+  "keyedBroadcastProcess",
+  "reduce",
+  "aggregate",
+  "window",
+]);

@@ -1,4 +1,4 @@
-import type { Duration } from "./duration.ts";
+import { type Duration, seconds } from "./duration.ts";
 
 declare const brand: unique symbol;
 
@@ -9,10 +9,18 @@ export interface WatermarkGenerator<T, S> {
   onRecord(state: S, value: T, timestamp: number): number | undefined;
 }
 
+/** Shards of all sources of a group are read side by side: none runs further ahead of the slowest than `maxDriftMs`. */
+export interface AlignmentSpec {
+  readonly group: string;
+  readonly maxDriftMs: number;
+  readonly updateIntervalMs: number;
+}
+
 /** What the engine knows of a strategy. */
 export type WatermarkSpec = {
   readonly idleAfter: number | undefined;
   readonly advanceWhenIdle: boolean;
+  readonly alignment?: AlignmentSpec;
 } & (
   | { readonly kind: "bounded"; readonly boundMs: number }
   | {
@@ -31,6 +39,13 @@ export interface WatermarkStrategy<in T> {
   withIdleness(after: Duration): WatermarkStrategy<T>;
   /** When every shard is idle, the watermark follows the wall clock minus the bound. Needs `withIdleness`. */
   advanceWhenIdle(): WatermarkStrategy<T>;
+  /**
+   * A shard whose watermark is more than `maxDrift` ahead of the slowest in the group, over all sources that name it, is not read until
+   * the others have caught up (Flink's withWatermarkAlignment). Idle and ended shards, and those in which nothing is left to read,
+   * hold nobody back. Results do not depend on it: it bounds what waits in state for the slowest. Tasks tell of their watermarks every
+   * `updateInterval`, default 1 s.
+   */
+  withAlignment(group: string, maxDrift: Duration, updateInterval?: Duration): WatermarkStrategy<T>;
   readonly [brand]?: (value: T) => void;
 }
 
@@ -39,6 +54,8 @@ function strategy(spec: WatermarkSpec): WatermarkStrategy<any> {
     spec,
     withIdleness: (after) => strategy({ ...spec, idleAfter: after }),
     advanceWhenIdle: () => strategy({ ...spec, advanceWhenIdle: true }),
+    withAlignment: (group, maxDriftMs, updateIntervalMs = seconds(1)) =>
+      strategy({ ...spec, alignment: { group, maxDriftMs, updateIntervalMs } }),
   };
 }
 

@@ -1,9 +1,15 @@
 /**
  * A growing buffer that the stored formats are written into, one value after the other.
  *
- * Integers are LEB128 (unsigned) or zigzag LEB128 (signed), exact for all safe integers, so times take 6 bytes and small counts 1.
+ * Integers are LEB128 (unsigned, exact for all safe integers) or zigzag LEB128 (signed, up to 2^52), so times take 6 bytes and small
+ * counts 1.
  */
 const shortString = 40;
+
+/** Whole numbers up to 2^52 on either side, which `int` writes; dates may lie beyond. */
+export function fitsInt(n: number): boolean {
+  return Number.isInteger(n) && n <= 2 ** 52 && n >= -(2 ** 52);
+}
 
 export class ByteWriter {
   buffer: Buffer;
@@ -62,7 +68,7 @@ export class ByteWriter {
     this.length = at;
   }
 
-  /** A safe integer of at most 2^52. */
+  /** An integer that `fitsInt`. */
   int(n: number): void {
     this.uint(n >= 0 ? n * 2 : -n * 2 - 1);
   }

@@ -8,7 +8,7 @@ import { encodeValue } from "../base/message-pack.ts";
 import { MillraceError } from "../base/errors.ts";
 import { id, type OperatorUid, type TaskId } from "../base/ids.ts";
 import type { Ports } from "../ports/ports.ts";
-import { ackMessage, endMessage, inboxName, jobRing, wakeUpMessage } from "../snapshots/names.ts";
+import { ackMessage, endMessage, inboxName, jobRing, standingMessage, wakeUpMessage } from "../snapshots/names.ts";
 import type { Acknowledgement } from "../snapshots/manifest.ts";
 import type { Commit, Effect } from "../state/commit.ts";
 import { downstreamOf, stageOf } from "../streaming/channel.ts";
@@ -113,6 +113,8 @@ async function postMessages(commit: Commit, plan: TaskPlan, ports: Ports): Promi
     const bytes = encodeValue(acknowledgement(commit, plan, { ...effect, checkpoint: 0, declined: false }));
     await journal.post(jobRing, { name: endMessage(commit.task), version: 1, bytes });
   }
+  for (const { group, at } of all(commit, "align"))
+    await journal.post(jobRing, { name: standingMessage(commit.task), version: commit.seq, bytes: encodeValue({ group, at }) });
   for (const { at } of all(commit, "wakeAt"))
     await journal.post(commit.task, { name: wakeUpMessage, version: commit.seq, bytes: encodeValue(at) });
 }

@@ -18,6 +18,7 @@ import { type Acknowledgement, decodeManifest, encodeManifest, isTombstone, type
 import { ackMessage, checkpointMessage, endMessage, inboxName, manifestName } from "../snapshots/names.ts";
 import { id, type OperatorUid } from "../base/ids.ts";
 import type { Safeguards } from "../task/safeguards.ts";
+import { announceAlignment, hasAlignment } from "./align-sources.ts";
 import { collectGarbage } from "./collect-garbage.ts";
 import { type JobRing, moveJobRecord, readJobRing } from "./job-ring.ts";
 import { sealRings } from "./seal-rings.ts";
@@ -42,14 +43,25 @@ export interface Tick {
   /** Every task has ended. */
   readonly finished: boolean;
   readonly completed: Checkpoint | undefined;
+  /** Sources that waited for others may read on. */
+  readonly aligned: readonly TaskId[];
 }
+
+type Look = Omit<Tick, "aligned">;
+
+const nothing = { poke: [], finished: false, completed: undefined } as const;
 
 export class Coordinator {
   private readonly job: JobGraph;
   private readonly ports: Ports;
   private readonly options: CoordinatorOptions;
+  /** Sources of the job wait for one another, and look to this coordinator to be let on. */
+  readonly aligns: boolean;
+  /** What tasks were told of the slowest of their alignment groups. */
+  private readonly told = new Map<TaskId, number>();
 
   constructor(job: JobGraph, ports: Ports, options: CoordinatorOptions) {
+    this.aligns = hasAlignment(job);
     this.job = job;
     this.ports = ports;
     this.options = options;
@@ -251,18 +263,22 @@ export class Coordinator {
 
   // ---- checkpoints ----
 
-  /** One look: triggers a checkpoint when it is due, completes or abandons the pending one. */
+  /** One look: lets sources wait for others, triggers a checkpoint when it is due, completes or abandons the pending one. */
   async tick(): Promise<Tick> {
     const ring = await readJobRing(this.ports, this.job.name);
     const { record } = ring;
     if (record !== undefined) this.checkDeployment(record);
-    if (record === undefined || record.phase !== "running")
-      return { record: record as JobRecord, poke: [], finished: false, completed: undefined };
+    if (record === undefined || record.phase !== "running") return { ...nothing, record: record as JobRecord, aligned: [] };
+    const aligned = this.aligns ? await announceAlignment(ring.messages, record.generation, this.told, this.ports.journal) : [];
+    return { ...(await this.look(ring, record)), aligned };
+  }
+
+  private async look(ring: JobRing, record: JobRecord): Promise<Look> {
     const cut = decideCut(this.rootTasks(record), said(ring), record.pending?.checkpoint);
     if (record.pending !== undefined) return this.attend(ring, record, record.pending, cut);
-    if (cut.finished) return { record, poke: [], finished: true, completed: undefined };
+    if (cut.finished) return { ...nothing, record, finished: true };
     this.checkFailures(record);
-    if (!this.isDue(record)) return { record, poke: [], finished: false, completed: undefined };
+    if (!this.isDue(record)) return { ...nothing, record };
     return this.trigger(ring, record, false);
   }
 
@@ -273,7 +289,13 @@ export class Coordinator {
   private lastTriggerAt = -Infinity;
   private lastEndAt = -Infinity;
 
+  /** A job in batch mode takes none (as Flink's): its tasks go on from their journals. */
+  private get takesCheckpoints(): boolean {
+    return this.job.options.mode === "streaming";
+  }
+
   private isDue(record: JobRecord): boolean {
+    if (!this.takesCheckpoints) return false;
     const now = this.ports.clock.now();
     const { checkpointIntervalMs, checkpointMinPauseMs } = this.job.options;
     return (
@@ -291,18 +313,18 @@ export class Coordinator {
 
   /** Asks for a checkpoint now. Undefined when one is pending, or another coordinator was faster. */
   async triggerNow(savepoint: boolean): Promise<Checkpoint | undefined> {
+    if (!this.takesCheckpoints) return undefined;
     const ring = await readJobRing(this.ports, this.job.name);
     if (ring.record === undefined || ring.record.phase !== "running" || ring.record.pending !== undefined) return undefined;
     return (await this.trigger(ring, ring.record, savepoint)).record.pending?.checkpoint;
   }
 
-  private async trigger(ring: JobRing, record: JobRecord, savepoint: boolean): Promise<Tick> {
+  private async trigger(ring: JobRing, record: JobRecord, savepoint: boolean): Promise<Look> {
     const since = this.ports.clock.now();
     this.lastTriggerAt = since;
     const checkpoint = record.lastCheckpoint + 1;
     const moved = { ...record, lastCheckpoint: checkpoint, pending: { checkpoint, savepoint, since } };
-    if (!(await moveJobRecord(this.ports, ring, moved, this.options.id)))
-      return { record, poke: [], finished: false, completed: undefined };
+    if (!(await moveJobRecord(this.ports, ring, moved, this.options.id))) return { ...nothing, record };
     const poke = await this.request(moved, this.rootTasks(record));
     return { record: moved, poke, finished: false, completed: undefined };
   }
@@ -321,7 +343,7 @@ export class Coordinator {
     return readers;
   }
 
-  private async attend(ring: JobRing, record: JobRecord, pending: NonNullable<JobRecord["pending"]>, cut: Cut): Promise<Tick> {
+  private async attend(ring: JobRing, record: JobRecord, pending: NonNullable<JobRecord["pending"]>, cut: Cut): Promise<Look> {
     const { checkpoint } = pending;
     if (cut.outcome === "complete") return this.complete(ring, record, pending, cut.tasks);
     const late = this.ports.clock.now() - pending.since > this.job.options.checkpointTimeoutMs;
@@ -334,7 +356,7 @@ export class Coordinator {
     record: JobRecord,
     pending: NonNullable<JobRecord["pending"]>,
     tasks: readonly Acknowledgement[],
-  ): Promise<Tick> {
+  ): Promise<Look> {
     const { checkpoint, savepoint } = pending;
     const name = manifestName(checkpoint);
     const manifest: Manifest = {
@@ -367,12 +389,11 @@ export class Coordinator {
     return bytes === undefined || isTombstone(decodeManifest(bytes));
   }
 
-  private async abandon(ring: JobRing, record: JobRecord, checkpoint: Checkpoint, reason: string): Promise<Tick> {
+  private async abandon(ring: JobRing, record: JobRecord, checkpoint: Checkpoint, reason: string): Promise<Look> {
     const name = manifestName(checkpoint);
     const tombstone = encodeManifest({ version: 1, checkpoint, abandoned: reason });
-    const nothing = { record, poke: [], finished: false, completed: undefined };
     if ((await this.ports.blobs.put(name, tombstone, { ifAbsent: true })) === "exists" && !(await this.isAbandoned(name)))
-      return nothing;
+      return { ...nothing, record };
     this.ports.telemetry.log("warn", "checkpoint abandoned", { checkpoint, reason });
     const moved: JobRecord = { ...record, pending: undefined, failures: record.failures + 1 };
     return { ...nothing, record: (await moveJobRecord(this.ports, ring, moved, this.options.id)) ? moved : record };

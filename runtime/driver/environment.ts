@@ -13,7 +13,7 @@
  */
 import type { SourceRecord } from "../api/connector.ts";
 import { isKind, MillraceError } from "../base/errors.ts";
-import { type AttemptId, id, type Position, type Seq, type ShardId, type TaskId } from "../base/ids.ts";
+import { type AttemptId, type BlobName, id, type Position, type Seq, type ShardId, type TaskId } from "../base/ids.ts";
 import { decodeValue } from "../base/message-pack.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
 import type { ReadLimit, Shard } from "../ports/log.ts";
@@ -27,15 +27,18 @@ import type { Barrier, Successor } from "../streaming/element.ts";
 import { fullRange, type HashRange } from "../streaming/hash-range.ts";
 import { buildBase, wantForBase } from "../task/base-builder.ts";
 import { isPoison } from "../task/blame.ts";
+import type { SourceInput } from "../task/source-input.ts";
 import type { FeedStatus, Task } from "../task/task.ts";
 import { allSafeguards, type Safeguards } from "../task/safeguards.ts";
 import { defaultLimits, type TaskLimits, type TaskPlan } from "../task/task-plan.ts";
+import { announcedAlignment } from "./align-sources.ts";
 import { carryOut } from "./carry-out.ts";
 import type { Doorbell, TurnOutcome } from "./doorbell.ts";
 import { evictCold } from "./evict.ts";
 import { type PayloadOptions, storeCommit } from "./journal-entry.ts";
 import { readJobRecord } from "./job-ring.ts";
 import { loadMissing } from "./load-groups.ts";
+import { loadRuns } from "./load-runs.ts";
 import { type Recovered, recoverTask } from "./recover.ts";
 import { isPast } from "./shard-lineage.ts";
 import { isPlannedBy, planTask, taskOfShard } from "./topology.ts";
@@ -90,6 +93,12 @@ interface Cached extends Recovered {
 class LostRace extends Error {}
 
 const attemptsMax = 50;
+
+/** Batch mode: after so many commits over sorted input a turn ends, so that others get theirs and a stop is heard. */
+const sortedCommitsPerTurn = 16;
+
+/** Batch mode reads and sorts more at once: a turn's records become one run. */
+const batchReadFactor = 8;
 
 export class Environment {
   readonly job: JobGraph;
@@ -273,12 +282,15 @@ export class Environment {
       commits: opened.commits,
       records: summary.records - recordsBefore,
       ended: task.ended,
-      wakeAt: task.nextWakeUp(),
+      wakeAt: task.sorts ? this.ports.clock.now() : task.nextWakeUp(),
     };
   }
 
   private async feedBell(opened: Cached, bell: Exclude<Doorbell, { kind: "poke" }>): Promise<FeedStatus> {
     if (bell.kind === "frames") return this.feedInbox(opened, bell.records, bell.after);
+    const input = opened.task.sources.get(bell.source);
+    if (input !== undefined && input.watermarkOf(bell.shard) > this.alignmentLimit(opened, input))
+      throw new MillraceError("unavailable", `shard ${bell.shard} of ${bell.source} waits for slower sources of its group`);
     return this.feedShard(opened, bell.source, bell.shard, bell.records, bell.after);
   }
 
@@ -288,6 +300,7 @@ export class Environment {
     shard: ShardId,
     records: readonly SourceRecord[],
     after: Position | "horizon" | undefined,
+    upTo?: number,
   ): Promise<FeedStatus> {
     const { task } = opened;
     const known = await this.knowShard(opened, source, shard);
@@ -302,7 +315,7 @@ export class Environment {
       () => input.positionOf(shard),
       read,
       async (part) => {
-        const batch = { source, shard, records: part, at: 0 };
+        const batch = { source, shard, records: part, at: 0, ...(upTo !== undefined && { upTo }) };
         return this.feed(opened, () => task.feedRecords(batch));
       },
     );
@@ -344,7 +357,8 @@ export class Environment {
   }
 
   private get readLimit(): ReadLimit {
-    return { records: this.options.recordsPerTurn, bytes: this.options.bytesPerTurn };
+    const factor = this.job.options.mode === "batch" ? batchReadFactor : 1;
+    return { records: this.options.recordsPerTurn * factor, bytes: this.options.bytesPerTurn * factor };
   }
 
   /** L3: what lies between the position and the batch is read and fed first. */
@@ -400,11 +414,18 @@ export class Environment {
     const recordsBefore = task.taken;
     this.turns++;
     for (let n = 0; n < shards.length; n++) {
-      const left = this.options.recordsPerTurn - (task.taken - recordsBefore);
+      const left = this.readLimit.records - (task.taken - recordsBefore);
       if (left <= 0) break;
       const { source, shard } = shards[(this.turns + n) % shards.length]!;
       const share = Math.ceil(left / (shards.length - n));
-      const status = await this.readShard(opened, source, shard, { records: share, bytes: this.options.bytesPerTurn });
+      const status = await this.readShard(opened, source, shard, { records: share, bytes: this.readLimit.bytes });
+      if (status !== "done") return status;
+    }
+    // Shards that waited for others which turned out to have nothing.
+    for (const { source, shard } of shards) {
+      const input = task.sources.get(source);
+      if (input?.alignment === undefined || task.taken > recordsBefore || !input.isLive(shard)) continue;
+      const status = await this.readShard(opened, source, shard, this.readLimit);
       if (status !== "done") return status;
     }
     if (task.plan.stage.kind !== "keyed") return "done";
@@ -451,17 +472,40 @@ export class Environment {
     if ((await this.knowShard(opened, source, shard)) !== "known") return "done";
     const input = task.sources.get(source)!;
     if (input.isEnded(shard)) return "done";
+    const upTo = this.alignmentLimit(opened, input);
+    if (input.watermarkOf(shard) > upTo) {
+      input.pause(shard, task.now);
+      return "done";
+    }
     const after = input.positionOf(shard);
-    const result = await this.ports.source(source).read(this.streamOf(source), shard, after, limit);
+    // One record tells where the shard stands among the others.
+    const few = input.alignment !== undefined && after === "horizon" ? { ...limit, records: 1 } : limit;
+    const result = await this.ports.source(source).read(this.streamOf(source), shard, after, few);
     if (result.gap) this.reportGap(task, source, shard, after);
     if (result.records.length > 0) {
-      const status = await this.feedShard(opened, source, shard, result.records, after);
+      const status = await this.feedShard(opened, source, shard, result.records, after, upTo);
       if (status !== "done") return status;
     }
+    const left = result.records.length > 0 && input.positionOf(shard) !== result.records.at(-1)?.position;
+    if (left) return "done";
     if (result.next === undefined) await this.endShard(task, source, shard);
-    else if (result.records.length === 0 && result.behindMs === 0) task.decideIdle(source, shard);
+    else if (result.records.length === 0 && result.behindMs === 0) {
+      input.noteCaughtUp(shard);
+      task.decideIdle(source, shard);
+    }
     await this.drain(opened);
     return "done";
+  }
+
+  /**
+   * How far the shards of a source may go, epoch ms: some way ahead of the slowest of their alignment group, as far as it is known.
+   * Infinity: no limit.
+   */
+  private alignmentLimit({ task, messages }: Cached, { alignment }: SourceInput): number {
+    if (alignment === undefined) return Infinity;
+    const { group, maxDriftMs } = alignment;
+    const announced = task.plan.stage.kind === "single" ? undefined : announcedAlignment(messages, group);
+    return maxDriftMs + (announced ?? task.slowestOf(group));
   }
 
   private reportGap(task: Task, source: string, shard: ShardId, after: string): void {
@@ -513,12 +557,29 @@ export class Environment {
   private async settle(opened: Cached): Promise<void> {
     const { task } = opened;
     if (task.changed) await this.commit(opened);
-    if (!task.inputEnded || task.ended) return;
+    await this.processSorted(opened);
+    if (!task.inputEnded || task.ended || task.sorts) return;
     await this.nameSuccessors(task);
     task.endTime();
     await this.drain(opened);
+    await this.processSorted(opened);
+    if (task.sorts) return;
     task.end();
     await this.commit(opened);
+  }
+
+  /** Batch mode: gives sorted input to operators, for so many commits of a turn. */
+  private async processSorted(opened: Cached): Promise<void> {
+    const { task } = opened;
+    for (let commits = 0; task.sorts && commits < sortedCommitsPerTurn;) {
+      const status = task.feedSorted();
+      if (status === "reads") await loadRuns(task, this.ports.blobs);
+      if (task.missing.length > 0) await loadMissing(task, this.ports.blobs, this.ports.pages);
+      await this.drain(opened);
+      if (status === "reads" || status === "waits") continue;
+      await this.commit(opened);
+      commits++;
+    }
   }
 
   // ---- committing ----
@@ -528,6 +589,8 @@ export class Environment {
     const { barrier } = task;
     const attempt = id<AttemptId>(`${this.options.id}.${++this.attempts}`);
     const groups = this.needsBase(opened) ? await this.loadForBase(opened, barrier !== undefined || task.ended) : undefined;
+    const runsBefore = task.runBlobs;
+    await this.spill(task, objectName("runs", task.plan.task, task.head + 1, attempt));
     const draft = task.finish();
     const base = groups === undefined ? opened.base : await this.writeBase(opened, groups, draft.seq, attempt);
     const effects: Effect[] = [...draft.effects];
@@ -547,6 +610,14 @@ export class Environment {
     if (this.options.safeguards.holds("R3")) await effectsCarriedOut;
     else this.leave(opened, effectsCarriedOut);
     opened.effectsDone = true;
+    const runs = task.runBlobs;
+    const spent = [...runsBefore].filter((blob) => !runs.has(blob));
+    if (spent.length > 0) await this.ports.blobs.delete(spent);
+  }
+
+  private async spill(task: Task, name: BlobName): Promise<void> {
+    const bytes = task.spill(name);
+    if (bytes !== undefined) await this.ports.blobs.put(name, bytes);
   }
 
   /** Without R3: the next entry does not wait, only the turn's end does. */

@@ -92,8 +92,8 @@ export class JobRunner {
           outcome.successors.map((successor) => successor.task),
         );
     }
-    const finished = await this.look(worked);
-    return { worked, finished, wakeAt };
+    const { finished, aligned } = await this.look(worked);
+    return { worked: worked || aligned, finished, wakeAt };
   }
 
   private end(task: TaskId, successors: readonly TaskId[]): void {
@@ -101,16 +101,17 @@ export class JobRunner {
     for (const successor of successors) this.tasks.add(successor);
   }
 
-  /** Looks at checkpoints when it is time, when one is pending, or when nothing else is to be done. */
-  private async look(worked: boolean): Promise<boolean> {
+  /** Looks at checkpoints when it is time, when one is pending, when sources wait for one another, or when nothing else is to be done. */
+  private async look(worked: boolean): Promise<{ readonly finished: boolean; readonly aligned: boolean }> {
     const now = this.clock.now();
-    if (worked && now < this.nextTickAt && this.record?.pending === undefined) return false;
+    const mayWait = now < this.nextTickAt && this.record?.pending === undefined && !this.coordinator.aligns;
+    if (worked && mayWait) return { finished: false, aligned: false };
     this.nextTickAt = now + Math.min(this.options.pollMs, this.job.options.checkpointIntervalMs);
     const tick = await this.coordinator.tick();
     if (tick.record !== undefined) this.adopt(tick.record);
     for (const task of tick.poke) if (!this.over.has(task)) this.tasks.add(task);
     if (tick.completed !== undefined) await this.onCompleted(tick.completed);
-    return tick.finished;
+    return { finished: tick.finished, aligned: tick.aligned.length > 0 };
   }
 
   private async onCompleted(checkpoint: Checkpoint): Promise<void> {
@@ -139,8 +140,9 @@ export class JobRunner {
     return "stopped";
   }
 
-  /** Takes a checkpoint now and waits for it. Returns its number, or undefined when it was not completed. */
+  /** Takes a checkpoint now and waits for it. Returns its number, or undefined when it was not completed; in batch mode there are none. */
   async checkpoint(savepoint = false): Promise<Checkpoint | undefined> {
+    if (this.job.options.mode === "batch") return undefined;
     const before = this.record?.lastCheckpoint ?? 0;
     for (let steps = 0; steps < 1_000; steps++) {
       if (this.record?.pending === undefined && (this.record?.lastCheckpoint ?? 0) <= before)

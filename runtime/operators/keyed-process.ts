@@ -1,12 +1,7 @@
 /** process with keys, state and timers (Flink's KeyedProcessFunction, KeyedProcessOperator). */
-import type { KeyedProcessFunction, TimerContext, Timers } from "../api/functions.ts";
-import type { Key } from "../api/key.ts";
-import { CurrentNamespace, type KeyedAccess } from "../state/keyed-access.ts";
-import { voidNamespace } from "../state/namespace.ts";
-import { type StateHandle, stateHandles } from "../state/state-handles.ts";
-import type { Timer, TimerDomain } from "../state/timer.ts";
-import { checkedTime } from "./checked-time.ts";
-import { HandlerContext } from "./context.ts";
+import type { KeyedProcessFunction, TimerContext } from "../api/functions.ts";
+import type { Timer } from "../state/timer.ts";
+import { KeyedHandlerContext } from "./keyed-context.ts";
 import type { KeyedOperatorHost, Operator } from "./operator.ts";
 
 export class KeyedProcessOperator implements Operator {
@@ -15,7 +10,7 @@ export class KeyedProcessOperator implements Operator {
 
   constructor(host: KeyedOperatorHost, fn: KeyedProcessFunction<any, any, any, any>) {
     this.fn = fn;
-    this.context = new KeyedHandlerContext(host, fn);
+    this.context = new KeyedHandlerContext(host, fn.sideOutputs);
   }
 
   onRecord(value: any, timestamp: number): void {
@@ -23,40 +18,12 @@ export class KeyedProcessOperator implements Operator {
     this.fn.onRecord(value, this.context as unknown as TimerContext<any, any, any>);
   }
 
-  /** What an event-time timer emits carries its time; of a processing-time timer, none. */
   onTimer(timer: Timer): void {
-    this.context.domain = timer.domain;
-    this.context.moveTo(timer.domain === "eventTime" ? timer.at : NaN);
-    this.fn.onTimer?.(timer.at, this.context as unknown as TimerContext<any, any, any>);
+    this.context.beginTimer(timer);
+    try {
+      this.fn.onTimer?.(timer.at, this.context as unknown as TimerContext<any, any, any>);
+    } finally {
+      this.context.endTimer();
+    }
   }
-}
-
-class KeyedHandlerContext extends HandlerContext {
-  readonly state: Record<string, StateHandle>;
-  readonly timers: Timers;
-  domain: TimerDomain = "eventTime";
-  private readonly access: KeyedAccess;
-
-  constructor(host: KeyedOperatorHost, fn: KeyedProcessFunction<any, any, any, any>) {
-    super(host, fn.sideOutputs);
-    this.access = host.access;
-    this.state = stateHandles(host.access, new CurrentNamespace());
-    this.timers = userTimers(host.access);
-  }
-
-  get key(): Key {
-    return this.access.row.key;
-  }
-}
-
-/** The author's timers, outside windows. */
-function userTimers(access: KeyedAccess): Timers {
-  const set = (domain: TimerDomain) => (at: number) => access.setTimer(domain, checkedTime(at), voidNamespace);
-  const cancel = (domain: TimerDomain) => (at: number) => access.cancelTimer(domain, checkedTime(at), voidNamespace);
-  return {
-    eventTime: set("eventTime"),
-    processingTime: set("processingTime"),
-    cancelEventTime: cancel("eventTime"),
-    cancelProcessingTime: cancel("processingTime"),
-  };
 }

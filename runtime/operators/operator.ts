@@ -36,4 +36,6 @@ export interface KeyedOperatorHost extends OperatorHost {
 export interface Operator {
   onRecord(value: any, timestamp: number, input: number): void;
   onTimer?(timer: Timer): void;
+  /** Batch mode: the current key has had all its records, and its timers have fired. */
+  onKeyEnd?(): void;
 }

@@ -1,7 +1,7 @@
 /** process without keys (Flink's ProcessFunction), with state of its task (CheckpointedFunction). */
 import type { ProcessContext, ProcessFunction } from "../api/functions.ts";
-import { HandlerContext } from "./context.ts";
 import type { Operator, OperatorHost } from "./operator.ts";
+import { TaskContext } from "./task-context.ts";
 
 export class ProcessOperator implements Operator {
   private readonly fn: ProcessFunction<any, any, any>;
@@ -9,20 +9,11 @@ export class ProcessOperator implements Operator {
 
   constructor(host: OperatorHost, fn: ProcessFunction<any, any, any>) {
     this.fn = fn;
-    this.context = new TaskContext(host, fn);
+    this.context = new TaskContext(host, fn.sideOutputs);
   }
 
   onRecord(value: any, timestamp: number): void {
     this.context.moveTo(timestamp);
     this.fn.onRecord(value, this.context as unknown as ProcessContext<any, any>);
-  }
-}
-
-class TaskContext extends HandlerContext {
-  readonly operatorState: Readonly<Record<string, unknown>>;
-
-  constructor(host: OperatorHost, fn: ProcessFunction<any, any, any>) {
-    super(host, fn.sideOutputs);
-    this.operatorState = host.operatorState?.handles() ?? {};
   }
 }

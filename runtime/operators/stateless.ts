@@ -40,9 +40,13 @@ export class FlatMapOperator implements Operator {
   }
 
   onRecord(value: any, timestamp: number): void {
-    const results = this.fn(value);
-    if (results === undefined || results === null || typeof results[Symbol.iterator] !== "function")
-      throw new MillraceError("user", "a flatMap function must return an iterable: return [] for no result");
-    for (const result of results) this.output.emit(result, timestamp);
+    for (const result of iterable(this.fn(value))) this.output.emit(result, timestamp);
   }
+}
+
+/** What a flatMap function gave; throws `user` when it is nothing to go through. */
+export function iterable(results: Iterable<any>): Iterable<any> {
+  if (results === undefined || results === null || typeof results[Symbol.iterator] !== "function")
+    throw new MillraceError("user", "a flatMap function must return an iterable: return [] for no result");
+  return results;
 }

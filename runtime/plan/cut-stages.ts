@@ -2,15 +2,17 @@
  * Cuts the logical graph into stages: says of every edge whether it is chained or an exchange.
  *
  * One pass in the order of the graph, since every edge points backwards (G1). Chaining is maximal under these rules:
- * C1 An edge that is keyed, rebalanced or global is an exchange; one behind `assumeKeyed` never is.
+ * C1 An edge that is keyed, rebalanced, global or broadcast is an exchange; one behind `assumeKeyed` never is.
  * C2 What an exchange feeds cannot be fed by source shards too (P1): a source's edge to it becomes a rebalance.
  * C3 Chaining must not make a stage feed itself through others (P4): its barriers would wait for one another.
  * C4 A sink with a key gets its records keyed by it, so that one task writes a row, unless they are so keyed already.
  * C5 A stage that all records reach through `global()` is one task, and only stages that are one task are chained to it.
+ * C6 The sides of a co-process meet in one task: where they come from different sources, each task of which reads but one of them,
+ *    an exchange brings them together. (Functions that see one record and nothing else need not meet.)
  */
 import { assert } from "../base/assert.ts";
 import { invalid } from "../api/invalid.ts";
-import type { LogicalEdge, LogicalGraph, LogicalNode, Partitioning } from "../api/graph.ts";
+import { type LogicalEdge, type LogicalGraph, type LogicalNode, type Partitioning, sides } from "../api/graph.ts";
 import type { RoutedEdge } from "./routed-edge.ts";
 import { StageDrafts, type StageDraft } from "./stage-draft.ts";
 
@@ -40,7 +42,8 @@ class Cutter {
   /** Places one operator, and says what becomes of its input edges. */
   place(node: LogicalNode): readonly RoutedEdge[] {
     const single = this.#isSingle(node);
-    const wanted = node.inputs.map((edge) => this.#wanted(node, edge, single));
+    const apart = node.spec.kind === "coProcess" && !this.#sidesMeet(node);
+    const wanted = node.inputs.map((edge) => this.#wanted(node, edge, single) ?? (apart ? rebalance : undefined));
     const fedBy = node.inputs.some((edge, i) => wanted[i] || this.stages.of(edge.from).fedBy === "inbox") ? "inbox" : "shards";
     const chained = this.#chainable(node, wanted, { fedBy, single });
     const edges = node.inputs.map((edge, i): RoutedEdge => {
@@ -69,8 +72,25 @@ class Cutter {
       if (split) throw invalid("what follows assumeKeyed() runs with its source: take `chain` away", { operator: node.uid });
       return undefined;
     }
-    if (kind === "keyed" || kind === "global") return edge.partitioning;
+    if (kind === "keyed" || kind === "global" || kind === "broadcast") return edge.partitioning;
     return kind === "rebalance" || split || (!single && this.#mustBeKeyed(node, edge)) ? this.#spread(node) : undefined;
+  }
+
+  /** C6: both sides come from the same sources, or one of them through an exchange, which the other then needs too (C2). */
+  #sidesMeet({ inputs }: LogicalNode): boolean {
+    if (inputs.some(({ from }) => this.stages.of(from).fedBy === "inbox")) return true;
+    const [left, right] = sides.map((_, side) => {
+      const edges = inputs.filter(({ input }) => input === side);
+      return new Set(edges.flatMap(({ from }) => this.#sourcesOf(from)));
+    }) as [Set<string>, Set<string>];
+    return left.size === right.size && [...left].every((source) => right.has(source));
+  }
+
+  /** The sources whose shards feed the operator without an exchange. */
+  #sourcesOf(uid: string): readonly string[] {
+    const inputs = this.#routed.get(uid) ?? [];
+    if (inputs.length === 0) return [uid];
+    return inputs.filter(({ exchanged }) => !exchanged).flatMap(({ from }) => this.#sourcesOf(from));
   }
 
   /** How records are spread over the operator's tasks where its author did not say: C4, or evenly. */

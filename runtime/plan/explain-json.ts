@@ -5,7 +5,7 @@
  */
 import type { ConnectorOptions } from "../api/connector.ts";
 import type { EvictorSpec } from "../api/evictors.ts";
-import type { OperatorSpec, WindowSpec } from "../api/graph.ts";
+import { hasTwoInputs, type OperatorSpec, type Side, sides, type WindowSpec } from "../api/graph.ts";
 import type { TriggerSpec } from "../api/triggers.ts";
 import type { WatermarkSpec } from "../api/watermarks.ts";
 import type { WindowAssignerSpec, WindowTime } from "../api/windows.ts";
@@ -44,7 +44,8 @@ export interface ExplainedOperator {
 }
 export interface ExplainedEdge {
   readonly to: string;
-  readonly input: number;
+  /** Of an operator with two inputs; null of others. */
+  readonly side: "left" | "right" | null;
   /** A side output's id; null is the main output. */
   readonly tag: string | null;
   readonly partitioning: string;
@@ -70,6 +71,8 @@ export interface ExplainedWatermarks {
   readonly boundMs: number | null;
   readonly idleAfterMs: number | null;
   readonly advanceWhenIdle: boolean;
+  /** Null: waits for no other source. */
+  readonly alignment: { readonly group: string; readonly maxDriftMs: number } | null;
 }
 export interface ExplainedSink {
   readonly connector: string;
@@ -117,7 +120,8 @@ export function explainJson(graph: JobGraph): ExplainedJob {
     parameters: Object.fromEntries(parameters),
     stages: graph.stages.map((stage) => explainStage(stage, graph)),
     exchanges: graph.exchanges.map(({ number, from, fromStage, to, toStage, input, tag, partitioning }) => ({
-      ...{ number, from, fromStage, to, toStage, input },
+      ...{ number, from, fromStage, to, toStage },
+      side: sideOf(to, input, graph),
       tag: tag ?? null,
       partitioning: partitioning.kind,
     })),
@@ -125,12 +129,24 @@ export function explainJson(graph: JobGraph): ExplainedJob {
 }
 
 function explainStage({ id, kind, parallelism, hash, operators }: StagePlan, graph: JobGraph): ExplainedStage {
-  return { id, kind, tasks: parallelism, hash, operators: operators.map((uid) => explainOperator(graph.operators.get(uid)!)) };
+  return {
+    id,
+    kind,
+    tasks: parallelism,
+    hash,
+    operators: operators.map((uid) => explainOperator(graph.operators.get(uid)!, graph)),
+  };
 }
 
-function explainOperator({ node: { uid, spec, sideOutputs }, states, outputs }: OperatorPlan): ExplainedOperator {
+function sideOf(to: string, input: Side, graph: JobGraph): "left" | "right" | null {
+  return hasTwoInputs(graph.operators.get(to)!.node.spec) ? sides[input] : null;
+}
+
+function explainOperator({ node, states, outputs }: OperatorPlan, graph: JobGraph): ExplainedOperator {
+  const { uid, spec, sideOutputs } = node;
   const edges = outputs.map(({ to, input, tag, partitioning, exchange }) => {
-    return { to, input, tag: tag ?? null, partitioning: partitioning.kind, exchange: exchange ?? null };
+    const side = sideOf(to, input, graph);
+    return { to, side, tag: tag ?? null, partitioning: partitioning.kind, exchange: exchange ?? null };
   });
   return { uid, kind: spec.kind, states, sideOutputs, outputs: edges, ...particularsOf(spec) };
 }
@@ -158,8 +174,14 @@ function explainSource({ source, watermarks }: OperatorSpec & { kind: "source" }
 }
 
 function explainWatermarks(spec: WatermarkSpec): ExplainedWatermarks {
-  const { kind, idleAfter, advanceWhenIdle } = spec;
-  return { kind, boundMs: spec.kind === "bounded" ? spec.boundMs : null, idleAfterMs: idleAfter ?? null, advanceWhenIdle };
+  const { kind, idleAfter, advanceWhenIdle, alignment } = spec;
+  return {
+    kind,
+    boundMs: spec.kind === "bounded" ? spec.boundMs : null,
+    idleAfterMs: idleAfter ?? null,
+    advanceWhenIdle,
+    alignment: alignment ? { group: alignment.group, maxDriftMs: alignment.maxDriftMs } : null,
+  };
 }
 
 function explainWindow(spec: WindowSpec): ExplainedWindow {

@@ -49,7 +49,9 @@ class StageTree {
   #rowsBelow(from: string, edge: ExplainedEdge, indent: string, last: boolean): readonly TreeRow[] {
     const { to, exchange } = edge;
     const corner = indent + (last ? "└" : "├");
-    const notes = [edge.tag === null ? "" : `side output ${edge.tag}`, describePartitioning(edge.partitioning)].filter(Boolean);
+    const tag = edge.tag === null ? "" : `side output ${edge.tag}`;
+    const side = edge.side === null ? "" : `${edge.side} side`;
+    const notes = [tag, side, describePartitioning(edge.partitioning)].filter(Boolean);
     if (exchange !== null)
       return [{ tree: `${corner}─▶ ${to}`, kind: "", words: [`exchange ${exchange}`, ...notes].join(" · ") }];
     const operator = this.#operators.get(to);

@@ -18,9 +18,20 @@ export function describeOperator(operator: ExplainedOperator): { readonly words:
   return { words: watermarks ? describeWatermarks(watermarks) : "", more };
 }
 
+/** Where the method is not called as the kind. */
+const methods: Partial<Record<ExplainedOperator["kind"], string>> = {
+  keyedProcess: "process",
+  coMap: "connect map",
+  coFlatMap: "connect flatMap",
+  coProcess: "connect process",
+  keyedCoProcess: "connect process",
+  broadcastProcess: "connect process",
+  keyedBroadcastProcess: "connect process",
+};
+
 /** The kind as its method is called. */
 export function describeKind(kind: ExplainedOperator["kind"]): string {
-  return kind === "keyedProcess" ? "process" : kind;
+  return methods[kind] ?? kind;
 }
 
 /** How an edge spreads records; nothing for a forward edge. */
@@ -30,6 +41,7 @@ export function describePartitioning(kind: string): string {
     assumeKeyed: "by key, as its source is partitioned",
     rebalance: "evenly",
     global: "to one task",
+    broadcast: "to every task",
   };
   return words[kind] ?? "";
 }
@@ -62,13 +74,15 @@ function describeSink(sink: ExplainedSink): string {
 
 function describeWatermarks(watermarks: ExplainedWatermarks | null): string {
   if (!watermarks) return "no watermarks";
-  const { boundMs, idleAfterMs, advanceWhenIdle } = watermarks;
+  const { boundMs, idleAfterMs, advanceWhenIdle, alignment } = watermarks;
   const strategy =
     boundMs === null
       ? "watermarks of its own"
       : `watermarks ${boundMs === 0 ? "right" : formatMs(boundMs)} behind the latest record`;
   const idleness = idleAfterMs === null ? [] : [`a shard is idle after ${formatMs(idleAfterMs)}`];
-  return [strategy, ...idleness, ...(advanceWhenIdle ? ["follows the clock when all are"] : [])].join(", ");
+  const follows = advanceWhenIdle ? ["follows the clock when all are"] : [];
+  const waits = alignment ? [`waits when ${formatMs(alignment.maxDriftMs)} ahead in group ${alignment.group}`] : [];
+  return [strategy, ...idleness, ...follows, ...waits].join(", ");
 }
 
 function describeWindow(explained: ExplainedWindow): string {

@@ -16,7 +16,10 @@ export function explain(graph: JobGraph): string {
 }
 
 function header({ job, fingerprint, options, parameters, stages, exchanges }: ExplainedJob): readonly string[] {
-  const checkpoints = `checkpoints every ${formatMs(options.checkpointIntervalMs)}, ${options.checkpointsRetained} retained`;
+  const batch = options.mode === "batch";
+  const checkpoints = batch
+    ? "batch mode: each key's input is sorted by timestamp, no checkpoints"
+    : `checkpoints every ${formatMs(options.checkpointIntervalMs)}, ${options.checkpointsRetained} retained`;
   const set = Object.entries(parameters).map(([name, value]) => `${name} = ${value}`);
   return [
     `Job ${job}: ${countOf(stages.length, "stage")}, ${countOf(exchanges.length, "exchange")}`,

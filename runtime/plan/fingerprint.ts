@@ -3,7 +3,7 @@ import type { ExchangePlan, OperatorPlan, ResolvedJobOptions } from "./job-graph
 
 /** The parts of a plan that stored state and frames in flight depend on. */
 export interface FingerprintedPlan {
-  readonly options: Pick<ResolvedJobOptions, "keyGroups">;
+  readonly options: Pick<ResolvedJobOptions, "keyGroups" | "mode">;
   readonly operators: ReadonlyMap<string, OperatorPlan>;
   readonly exchanges: readonly ExchangePlan[];
 }
@@ -17,6 +17,7 @@ export function fingerprintOf({ options, operators, exchanges }: FingerprintedPl
   const parts = {
     version: 1,
     keyGroups: options.keyGroups,
+    ...(options.mode === "batch" && { mode: options.mode }),
     operators: [...operators.values()].map(describe).sort(byFirst),
     exchanges: exchanges.map(({ from, tag, to, input, partitioning }) => [from, tag ?? null, to, input, partitioning.kind]),
   };

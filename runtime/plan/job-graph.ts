@@ -8,7 +8,7 @@
  * P4 A stage of kind "source" receives no exchange, and no path of exchanges leads from a stage back to itself, so stages stand
  *    in an order in which every exchange points forwards.
  */
-import type { LogicalGraph, LogicalNode, Partitioning } from "../api/graph.ts";
+import type { LogicalGraph, LogicalNode, Partitioning, Side } from "../api/graph.ts";
 
 export interface JobGraph {
   readonly name: string;
@@ -32,6 +32,8 @@ export interface ResolvedJobOptions {
   readonly tolerableCheckpointFailures: number;
   readonly onUserError: "fail" | "deadLetter";
   readonly watermarkStepMs: number;
+  readonly watermarkIntervalMs: number;
+  readonly mode: "streaming" | "batch";
   readonly allowSkippedState: boolean;
   readonly statePlacement: "cooling" | "table" | "segments";
 }
@@ -64,7 +66,7 @@ export interface OperatorPlan {
 export interface OutputEdge {
   readonly tag: string | undefined;
   readonly to: string;
-  readonly input: number;
+  readonly input: Side;
   readonly partitioning: Partitioning;
   /** The exchange's number, or undefined when the edge is chained. */
   readonly exchange: number | undefined;
@@ -75,7 +77,7 @@ export interface ExchangePlan {
   readonly from: string;
   readonly tag: string | undefined;
   readonly to: string;
-  readonly input: number;
+  readonly input: Side;
   readonly partitioning: Partitioning;
   readonly fromStage: string;
   readonly toStage: string;

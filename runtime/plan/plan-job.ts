@@ -1,5 +1,6 @@
 import type { Job } from "../api/job.ts";
 import type { LogicalEdge, LogicalGraph, LogicalNode } from "../api/graph.ts";
+import { invalid } from "../api/invalid.ts";
 import { allStatesOf } from "../api/operator-states.ts";
 import { stateSchema } from "./state-schema.ts";
 import { cutStages } from "./cut-stages.ts";
@@ -15,6 +16,7 @@ import type { RoutedEdge } from "./routed-edge.ts";
  */
 export function planJob({ name, options, graph }: Pick<Job, "name" | "options" | "graph">): JobGraph {
   const resolved = resolveOptions(options);
+  if (resolved.mode === "batch") checkBounded(graph);
   const nodes = new Map(graph.nodes.map((node) => [node.uid, node]));
   const cut = resolved.parallelism === 1 ? undefined : cutStages(graph);
   const stages = cut ? planStages(cut.stages, nodes, resolved) : [planSingleStage(nodes)];
@@ -25,6 +27,13 @@ export function planJob({ name, options, graph }: Pick<Job, "name" | "options" |
   const operators = new Map(graph.nodes.map((node) => [node.uid, operatorPlan(node, stageOf.get(node.uid)!, routes)]));
   const fingerprint = fingerprintOf({ options: resolved, operators, exchanges });
   return { name, fingerprint, options: resolved, graph, operators, stages, exchanges };
+}
+
+/** Sorting ends when its input does. */
+function checkBounded({ nodes }: LogicalGraph): void {
+  for (const { uid, spec } of nodes)
+    if (spec.kind === "source" && !spec.source.bounded)
+      throw invalid("a job in batch mode reads bounded sources only", { source: uid, connector: spec.source.kind });
 }
 
 /** An edge with its exchange's number. */

@@ -1,4 +1,4 @@
-import { minutes, seconds } from "../api/duration.ts";
+import { millis, minutes, seconds } from "../api/duration.ts";
 import type { JobOptions } from "../api/graph.ts";
 import { invalid } from "../api/invalid.ts";
 import type { ResolvedJobOptions } from "./job-graph.ts";
@@ -19,6 +19,8 @@ export function resolveOptions(options: JobOptions): ResolvedJobOptions {
     tolerableCheckpointFailures: checkpoints.tolerableFailures ?? Number.MAX_SAFE_INTEGER,
     onUserError: options.onUserError ?? "deadLetter",
     watermarkStepMs: options.watermarkStep ?? seconds(1),
+    watermarkIntervalMs: options.watermarkInterval ?? millis(200),
+    mode: options.mode ?? "streaming",
     allowSkippedState: options.allowSkippedState ?? false,
     statePlacement: options.statePlacement ?? "cooling",
   };
@@ -37,8 +39,10 @@ function checkOptions(options: ResolvedJobOptions): void {
   if (!(Number.isInteger(Math.log2(keyGroups)) && keyGroups >= 1 && keyGroups <= keyGroupsMax))
     throw invalid(`keyGroups must be a power of two from 1 to ${keyGroupsMax}`, { keyGroups });
   checkParallelism(options.parallelism, keyGroups);
+  if (options.mode !== "streaming" && options.mode !== "batch")
+    throw invalid('a job\'s mode is "streaming" or "batch"', { mode: options.mode });
   atLeast(1, options, ["checkpointIntervalMs", "checkpointTimeoutMs", "checkpointsRetained", "watermarkStepMs"]);
-  atLeast(0, options, ["checkpointMinPauseMs", "tolerableCheckpointFailures"]);
+  atLeast(0, options, ["checkpointMinPauseMs", "watermarkIntervalMs", "tolerableCheckpointFailures"]);
 }
 
 type Count = { [P in keyof ResolvedJobOptions]: ResolvedJobOptions[P] extends number ? P : never }[keyof ResolvedJobOptions];

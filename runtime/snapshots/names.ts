@@ -4,7 +4,8 @@
  */
 import { type AttemptId, type BlobName, type Checkpoint, type Generation, id, type Seq, type TaskId } from "../base/ids.ts";
 
-export type ObjectKind = "segments" | "payloads";
+/** "runs": sorted input of operators in batch mode. */
+export type ObjectKind = "segments" | "payloads" | "runs";
 
 /** An object written for entry `seq` of a task by one attempt. */
 export function objectName(kind: ObjectKind, task: TaskId, seq: Seq, attempt: AttemptId): BlobName {
@@ -36,6 +37,17 @@ export function inboxName(generation: Generation, stage: string): string {
 /** Messages in a task's mailbox (ports/journal.ts), by name. */
 export const checkpointMessage = "checkpoint";
 export const wakeUpMessage = "wakeUp";
+
+/** How far the slowest of an alignment group is: its version is that watermark, which as a limit never goes back. */
+export function alignmentMessage(group: string): string {
+  return `alignment/${group}`;
+}
+
+/** In the job ring: where a source's task stands in its alignment group. */
+export function standingMessage(task: TaskId): string {
+  return `${standingPrefix}${task}`;
+}
+export const standingPrefix = "standing/";
 
 /** In the job ring: what a task said of its part of a checkpoint; a later checkpoint's takes its place. */
 export function ackMessage(task: TaskId): string {

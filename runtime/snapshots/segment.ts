@@ -11,7 +11,7 @@
  */
 import { crc32 } from "node:zlib";
 import { ByteReader, corrupt } from "../base/byte-reader.ts";
-import { ByteWriter } from "../base/byte-writer.ts";
+import { ByteWriter, fitsInt } from "../base/byte-writer.ts";
 import { type BlobName, id, type TaskId } from "../base/ids.ts";
 import { RowWriter } from "../state/row-writer.ts";
 import { type BlobRange, emptyIndex, type IndexEntry, type Part, type TaskIndex } from "../state/state-index.ts";
@@ -170,7 +170,7 @@ function writeEntry(writer: ByteWriter, entry: IndexEntry, blobs: Names, schemas
 /** 0: none; 1: a whole number; 2: any other. */
 function writeTimer(writer: ByteWriter, at: number): void {
   if (at === Infinity) return writer.u8(0);
-  if (Number.isSafeInteger(at)) {
+  if (fitsInt(at)) {
     writer.u8(1);
     return writer.int(at);
   }

@@ -42,6 +42,14 @@ export interface AlignmentProgress {
     { readonly checkpoint: Checkpoint; readonly savepoint: boolean; readonly arrived: readonly ChannelId[] } | undefined;
 }
 
+/** Frames with nothing but watermarks go out at most once per interval; those of the channels named here wait. */
+export interface WaitingWatermarks {
+  /** When such frames went out last, processing time. */
+  readonly sentAt: number;
+  /** The elements of the open frame. */
+  readonly waiting: ReadonlyMap<ChannelId, Uint8Array>;
+}
+
 /** Everything of a task but keyed state and held frames. */
 export interface Progress {
   /** By source uid. */
@@ -50,9 +58,15 @@ export interface Progress {
   readonly channels: ReadonlyMap<ChannelId, ChannelProgress>;
   /** The number of the next frame on each outgoing channel. */
   readonly sent: ReadonlyMap<ChannelId, Seq>;
+  /** Watermarks that wait to be sent (`watermarkInterval`); not there when none has waited yet. */
+  readonly watermarks?: WaitingWatermarks;
+  /** What a source's task last told its alignment group; not there when it has none. */
+  readonly told?: AlignmentTold;
   /** Valves of operators with several inputs, by uid, as the time layer stores them. */
   readonly valves: ReadonlyMap<string, unknown>;
   readonly alignment: AlignmentProgress;
+  /** Where operators in batch mode stand in their sorted input, by uid; not there in streaming mode. */
+  readonly sorts?: ReadonlyMap<string, unknown>;
   /** Open objects of sinks, by uid. */
   readonly sinks: ReadonlyMap<string, unknown>;
   /** Highest processing time seen; never goes back (L12). */
@@ -92,7 +106,21 @@ export type Effect =
     }
   /** The task has ended with this state. */
   | { readonly effect: "ended"; readonly index: BlobRange | undefined }
-  | { readonly effect: "wakeAt"; readonly at: number };
+  | { readonly effect: "wakeAt"; readonly at: number }
+  | ({ readonly effect: "align" } & AlignmentReport);
+
+/** See `AlignmentReport`; `toldAt` is processing time. */
+export interface AlignmentTold {
+  readonly at: number | undefined;
+  readonly toldAt: number;
+}
+
+/** Where a source's task stands in its alignment group. */
+export interface AlignmentReport {
+  readonly group: string;
+  /** Its watermark, epoch ms; undefined: nobody needs to wait for it (it is idle, has ended, or has nothing to read). */
+  readonly at: number | undefined;
+}
 
 /**
  * What the latest index covers. `local` holds what a checkpoint must not: held frames. Both undefined: the task has stored and

@@ -5,7 +5,8 @@
  * K2 The hash is of the canonical encoding, so it never depends on where or when it is computed.
  */
 import { createHash } from "node:crypto";
-import type { Key } from "../api/key.ts";
+import type { Key, KeyPart } from "../api/key.ts";
+import { type ByteReader, corrupt } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
 import { MillraceError } from "../base/errors.ts";
 import type { KeyGroup } from "../base/ids.ts";
@@ -90,6 +91,26 @@ export function canonicalKey(key: Key): Uint8Array {
   return scratch.take();
 }
 
+/** The key of a canonical encoding. */
+export function readCanonicalKey(reader: ByteReader): Key {
+  const tag = reader.u8();
+  switch (tag) {
+    case 1:
+      return reader.string();
+    case 2:
+      return reader.f64();
+    case 3:
+      return BigInt(reader.string());
+    case 4:
+    case 5:
+      return tag === 5;
+    case 6:
+      return Array.from({ length: reader.count() }, () => readCanonicalKey(reader) as KeyPart);
+    default:
+      throw corrupt(`not a canonical key: tag ${tag}`);
+  }
+}
+
 /** How a stage places keys in the 128-bit hash space. */
 export type KeyHashing = "murmur3" | "md5";
 
@@ -112,4 +133,9 @@ export function hashKeyOf(key: Key, hashing: KeyHashing): bigint {
 /** The key group of a hash: its top bits. `keyGroups` is a power of two. */
 export function keyGroupOf(hash: number, keyGroups: number): KeyGroup {
   return keyGroups === 1 ? 0 : hash >>> (32 - Math.log2(keyGroups));
+}
+
+/** A key in a message. */
+export function showKey(key: Key): string {
+  return JSON.stringify(key, (_name, part: unknown) => (typeof part === "bigint" ? `${part}n` : part));
 }

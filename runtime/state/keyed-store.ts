@@ -115,6 +115,8 @@ export class KeyedStore {
   readonly missing = new Set<KeyGroup>();
   /** Counted by the task, one per turn. */
   turn = 0;
+  /** Rows without state leave memory at the next commit: their keys will not come again (batch mode). */
+  dropsEmptyRows = false;
   private readonly activity: Activity;
   private readonly hashing: KeyHashing;
   private readonly range: HashRange;
@@ -371,6 +373,12 @@ export class KeyedStore {
     return this.dirtyCount > 0;
   }
 
+  /** Takes all state of a key away. */
+  clear(row: Row): void {
+    while (row.present) row.forget(row);
+    this.markDirty(row);
+  }
+
   /** Writes the changes of all dirty rows, which commit `seq` will hold, and settles them. Returns how many rows it wrote. */
   writeChanges(writer: RowWriter, seq: Seq): number {
     const { dirtyRows } = this;
@@ -387,7 +395,7 @@ export class KeyedStore {
       if (row.empty && !row.idle) this.noteIdle(row);
     }
     this.dirtyCount = 0;
-    if (++this.commits % idleCommits === 0) this.dropIdle();
+    if (this.dropsEmptyRows || ++this.commits % idleCommits === 0) this.dropIdle();
     return written;
   }
 

@@ -1,5 +1,5 @@
 /** Writes rows and their changes (row-format.ts). Owns what the run has said last; the bytes are the caller's. */
-import type { ByteWriter } from "../base/byte-writer.ts";
+import { type ByteWriter, fitsInt } from "../base/byte-writer.ts";
 import { writeValue } from "../base/message-pack.ts";
 import type { Cell } from "./cell.ts";
 import { globalNamespace, type Namespace, sameNamespace, voidNamespace } from "./namespace.ts";
@@ -82,7 +82,7 @@ export class RowWriter {
     const { out } = this;
     if (namespace === voidNamespace) return out.u8(namespaceForm.none);
     const { start, end } = namespace;
-    if (Number.isSafeInteger(start) && Number.isSafeInteger(end)) {
+    if (fitsInt(start - this.start) && fitsInt(end - start)) {
       out.u8(namespaceForm.near);
       out.int(start - this.start);
       out.int(end - start);
@@ -182,7 +182,7 @@ export class RowWriter {
     const event = timer.domain === "eventTime";
     this.writeHead(set ? (event ? op.setEvent : op.setProcessing) : event ? op.cancelEvent : op.cancelProcessing, namespace);
     if (at === namespace.end - 1) out.u8(timeForm.windowEnd);
-    else if (Number.isSafeInteger(at)) {
+    else if (fitsInt(at)) {
       out.u8(timeForm.whole);
       out.int(at);
     } else {

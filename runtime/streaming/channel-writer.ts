@@ -2,6 +2,8 @@
  * The upstream end of one channel within one commit: packs elements into as few frames as the record size allows (L15).
  *
  * N1 Frames of a channel are numbered 0, 1, 2, … without gaps over all commits.
+ * N2 A frame that would hold nothing but watermarks may wait for what comes next: the same elements go in the same order, in fewer
+ *    frames. The final watermark does not wait.
  */
 import type { Key } from "../api/key.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
@@ -13,6 +15,7 @@ import { type FrameHeader, writeFrameHeader } from "./frame.ts";
 export interface ChannelMark {
   readonly frames: number;
   readonly length: number;
+  readonly isUrgent: boolean;
 }
 
 export class ChannelWriter {
@@ -23,31 +26,43 @@ export class ChannelWriter {
   private frames: Uint8Array[] = [];
   private readonly open = new ByteWriter(4096);
   private headerLength = 0;
+  /** Something other than a watermark that may wait has been written. */
+  private isUrgent = false;
 
-  constructor(header: Omit<FrameHeader, "seq">, next: Seq, frameBytesMax: number) {
+  /** `waiting`: elements that an earlier commit left to wait. */
+  constructor(header: Omit<FrameHeader, "seq">, next: Seq, frameBytesMax: number, waiting?: Uint8Array) {
     this.header = header;
     this.next = next;
     this.frameBytesMax = frameBytesMax;
+    if (waiting !== undefined) {
+      this.begin();
+      this.open.raw(waiting);
+    }
   }
 
   record(edge: number, key: Key | undefined, timestamp: number, value: unknown): void {
+    this.isUrgent = true;
     this.append(() => writeRecord(this.open, edge, key, timestamp, value));
   }
 
   watermark(edge: number, at: number): void {
+    if (at === Infinity) this.isUrgent = true;
     this.append(() => writeWatermark(this.open, edge, at));
   }
 
   status(edge: number, active: boolean): void {
+    this.isUrgent = true;
     this.append(() => writeStatus(this.open, edge, active));
   }
 
   barrier(barrier: Barrier): void {
+    this.isUrgent = true;
     this.append(() => writeBarrier(this.open, barrier));
     this.close();
   }
 
   end(successors: readonly Successor[]): void {
+    this.isUrgent = true;
     this.append(() => writeEnd(this.open, successors));
     this.close();
   }
@@ -98,11 +113,12 @@ export class ChannelWriter {
 
   /** The place up to which elements stand, for `rollback`. */
   mark(): ChannelMark {
-    return { frames: this.frames.length, length: this.open.length };
+    return { frames: this.frames.length, length: this.open.length, isUrgent: this.isUrgent };
   }
 
   /** Takes back what was written since the mark. */
   rollback(mark: ChannelMark): void {
+    this.isUrgent = mark.isUrgent;
     if (this.frames.length === mark.frames) {
       this.open.length = mark.length;
       return;
@@ -114,9 +130,20 @@ export class ChannelWriter {
     this.open.raw(reopened.subarray(0, mark.length));
   }
 
+  /** What was written is watermarks alone, in one frame, and may wait. */
+  get mayWait(): boolean {
+    return !this.isUrgent && this.open.length > 0 && this.frames.length === 0;
+  }
+
+  /** The elements that wait for a later commit, as the constructor takes them. */
+  get waiting(): Uint8Array {
+    return this.open.slice(this.headerLength, this.open.length);
+  }
+
   /** The frames of this commit, in order. */
   take(): readonly Uint8Array[] {
     this.close();
+    this.isUrgent = false;
     const frames = this.frames;
     this.frames = [];
     return frames;

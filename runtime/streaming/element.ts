@@ -6,7 +6,7 @@
  */
 import type { Key } from "../api/key.ts";
 import { ByteReader, corrupt } from "../base/byte-reader.ts";
-import type { ByteWriter } from "../base/byte-writer.ts";
+import { type ByteWriter, fitsInt } from "../base/byte-writer.ts";
 import type { Checkpoint, TaskId } from "../base/ids.ts";
 import { readValue, writeValue } from "../base/message-pack.ts";
 
@@ -71,7 +71,7 @@ export function writeEnd(writer: ByteWriter, successors: readonly Successor[]): 
 
 /** 0: a whole number; 1: any other (NaN, infinite). */
 function writeTime(writer: ByteWriter, at: number): void {
-  if (Number.isSafeInteger(at)) {
+  if (fitsInt(at)) {
     writer.u8(0);
     return writer.int(at);
   }

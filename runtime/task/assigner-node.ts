@@ -22,7 +22,7 @@ export class AssignerNode extends ChainNode {
   private assigner: AssignTimestampsOperator | undefined;
 
   constructor(uid: string, output: NodeOutput, shared: TaskShared, spec: AssignSpec, stepMs: number) {
-    super(uid, output, {}, shared);
+    super(uid, output, { keyed: undefined, operator: undefined }, shared);
     this.spec = spec;
     this.stepMs = stepMs;
   }

@@ -9,8 +9,9 @@
  * N3 At a commit nothing waits.
  */
 import type { Key } from "../api/key.ts";
-import { minWatermark } from "../time/watermark.ts";
-import type { ValveChange, WatermarkValve } from "../time/watermark-valve.ts";
+import { maxWatermark, minWatermark } from "../time/watermark.ts";
+import type { TwoInputChange, TwoInputValve } from "../time/two-input-valve.ts";
+import type { WatermarkValve } from "../time/watermark-valve.ts";
 import type { TimerQueue } from "../time/timer-queue.ts";
 import type { Operator, KeyedOperatorHost } from "../operators/operator.ts";
 import type { KeyedAccess } from "../state/keyed-access.ts";
@@ -43,6 +44,12 @@ export interface NodeState {
   readonly processingTimers: TimerQueue<ProcessingRow>;
 }
 
+/** What a node keeps: by key, and for its task. */
+export interface NodeStates {
+  readonly keyed?: NodeState | undefined;
+  readonly operator?: OperatorState | undefined;
+}
+
 /** What a node shares with its task. */
 export interface TaskShared {
   readonly units: Units;
@@ -60,7 +67,7 @@ export class ChainNode implements KeyedOperatorHost {
   readonly state: NodeState | undefined;
   readonly operatorState: OperatorState | undefined;
   /** Set when the node has more than one input. */
-  valve: WatermarkValve | undefined;
+  valve: WatermarkValve | TwoInputValve | undefined;
   current = minWatermark;
   private operator: Operator | undefined;
   protected readonly shared: TaskShared;
@@ -68,12 +75,7 @@ export class ChainNode implements KeyedOperatorHost {
   /** The timer that fires, where it is the only one of its row: an object for each would be thrown away at once. */
   private readonly windowEnd = new Timer("eventTime", 0, voidNamespace);
 
-  constructor(
-    uid: string,
-    output: NodeOutput,
-    states: { readonly keyed?: NodeState | undefined; readonly operator?: OperatorState | undefined },
-    shared: TaskShared,
-  ) {
+  constructor(uid: string, output: NodeOutput, states: NodeStates, shared: TaskShared) {
     this.uid = uid;
     this.output = output;
     this.state = states.keyed;
@@ -110,7 +112,7 @@ export class ChainNode implements KeyedOperatorHost {
 
   record(value: unknown, timestamp: number, input: number, key: Key | undefined): void {
     if (this.waiting.length > 0) {
-      this.state?.store.want(key as Key);
+      if (key !== undefined) this.state?.store.want(key);
       this.shared.units.activity.count++;
       this.waiting.push({ kind: "record", value, timestamp, input, key });
       return;
@@ -120,8 +122,8 @@ export class ChainNode implements KeyedOperatorHost {
 
   private tryRecord(value: unknown, timestamp: number, input: number, key: Key | undefined): boolean {
     if (this.state !== undefined) {
-      const row = this.state.store.find(key as Key);
-      if (row === undefined) return false;
+      const row = key === undefined ? undefined : this.state.store.find(key);
+      if (row === undefined && key !== undefined) return false;
       this.state.access.setRow(row);
     }
     if (this.operatorState?.open() === false) return false;
@@ -147,8 +149,9 @@ export class ChainNode implements KeyedOperatorHost {
   }
 
   /** Passes on what became of a change of the valve: "active" before the watermark, "idle" after it. */
-  applyChange({ status, watermark }: ValveChange): void {
+  applyChange({ status, flushed, watermark }: TwoInputChange): void {
     if (status === "active") this.passStatus(true);
+    if (flushed !== undefined) this.advance(flushed);
     if (watermark !== undefined) this.advance(watermark);
     if (status === "idle") this.passStatus(false);
   }
@@ -188,7 +191,7 @@ export class ChainNode implements KeyedOperatorHost {
   }
 
   /** Fires all timers up to `upTo`, also those set meanwhile. False: it must go on after a load (only when units are guarded). */
-  private fire(domain: TimerDomain, queue: TimerQueue<Row> | TimerQueue<ProcessingRow>, upTo: number): boolean {
+  protected fire(domain: TimerDomain, queue: TimerQueue<Row> | TimerQueue<ProcessingRow>, upTo: number): boolean {
     for (let due = queue.popDue(upTo); due !== undefined; due = queue.popDue(upTo)) {
       const { at, rows } = due;
       for (let i = 0; i < rows.length; i++) {
@@ -253,6 +256,23 @@ export class ChainNode implements KeyedOperatorHost {
     }
   }
 
+  /** The key of the row has ended (batch mode). */
+  protected fireKeyEnd(row: Row): void {
+    const { operator } = this;
+    if (operator?.onKeyEnd === undefined) return;
+    const { access, store } = this.state as NodeState;
+    const origin = { operator: this.uid, key: row.key, at: maxWatermark, domain: "eventTime" };
+    this.shared.units.timer(origin, () => {
+      store.use(row);
+      access.setRow(row);
+      try {
+        operator.onKeyEnd?.();
+      } catch (error) {
+        throw blame(error, this.uid);
+      }
+    });
+  }
+
   /** Goes on with what waits, after a load. False: something waits again. */
   resume(): boolean {
     const waiting = this.waiting;
@@ -282,7 +302,7 @@ export class ChainNode implements KeyedOperatorHost {
   }
 
   private wantAll(): void {
-    for (const item of this.waiting) if (item.kind === "record") this.state?.store.want(item.key as Key);
+    for (const item of this.waiting) if (item.kind === "record" && item.key !== undefined) this.state?.store.want(item.key);
   }
 
   /** True when records wait: in guarded mode they are part of the open unit. */

@@ -1,6 +1,6 @@
 /** Builds the chain of a task: its nodes, their states, and the edges between them and into channels. */
 import { isKeyed, operatorStatesOf, statesOf } from "../api/operator-states.ts";
-import type { OperatorSpec } from "../api/graph.ts";
+import type { OperatorSpec, Partitioning, Side } from "../api/graph.ts";
 import type { Key } from "../api/key.ts";
 import { MillraceError } from "../base/errors.ts";
 import type { TaskId } from "../base/ids.ts";
@@ -13,15 +13,23 @@ import { OperatorState, operatorStoreName } from "../state/operator-state.ts";
 import type { ProcessingRow, Row } from "../state/row.ts";
 import type { TaskIndex } from "../state/state-index.ts";
 import { hashKeyOf } from "../state/key.ts";
+import { noWatermarks } from "../time/watermark-generator.ts";
 import type { ChannelWriter } from "../streaming/channel-writer.ts";
 import { fullRange } from "../streaming/hash-range.ts";
 import { KeyRouter } from "../streaming/router.ts";
 import { TimerQueue } from "../time/timer-queue.ts";
 import { AssignerNode } from "./assigner-node.ts";
-import { ChainNode, type NodeState, type TaskShared } from "./chain-node.ts";
-import { ChainedEdge, ExchangeEdge, NodeOutput } from "./node-output.ts";
+import { ChainNode, type NodeState, type NodeStates, type TaskShared } from "./chain-node.ts";
+import { SortingNode } from "./sorting-node.ts";
+import { ChainedEdge, ExchangeEdge, NodeOutput, type Spread } from "./node-output.ts";
 import type { TaskPlan } from "./task-plan.ts";
 import type { TaskStart } from "./task-start.ts";
+
+/** An input of a node, by the name under which its valve knows it. */
+export interface NodeInput {
+  readonly name: string;
+  readonly side: Side;
+}
 
 export interface Chain {
   /** In topological order; sources are not among them. */
@@ -31,8 +39,8 @@ export interface Chain {
   readonly sinks: ReadonlyMap<string, SinkOperator>;
   /** Where records of a source go. */
   readonly sourceOutputs: ReadonlyMap<string, NodeOutput>;
-  /** The names of each node's inputs that come from within the task. */
-  readonly chainedInputs: ReadonlyMap<string, readonly string[]>;
+  /** Each node's inputs that come from within the task. */
+  readonly chainedInputs: ReadonlyMap<string, readonly NodeInput[]>;
 }
 
 export interface ChainParts {
@@ -50,6 +58,11 @@ function hashOfRow(row: { readonly hash: number }): number {
   return row.hash;
 }
 
+/** How records without a key go over an exchange. */
+function spreadOf(kind: Partitioning["kind"]): Spread {
+  return kind === "rebalance" ? "inTurn" : kind === "broadcast" ? "toAll" : "toFirst";
+}
+
 /** The name of a chained edge at its receiver. */
 function inputName(from: string, edge: OutputEdge): string {
   return `${from}:${edge.tag ?? ""}:${edge.input}`;
@@ -64,7 +77,7 @@ class ChainBuilder {
   private readonly byUid = new Map<string, ChainNode>();
   private readonly outputs = new Map<string, NodeOutput>();
   private readonly sinks = new Map<string, SinkOperator>();
-  private readonly chainedInputs = new Map<string, string[]>();
+  private readonly chainedInputs = new Map<string, NodeInput[]>();
 
   constructor(parts: ChainParts) {
     this.parts = parts;
@@ -98,14 +111,26 @@ class ChainBuilder {
     if (spec.kind === "source") return;
     if (spec.kind === "assignTimestamps") return this.addAssigner(uid, output, spec);
     const keyed = isKeyed(spec) ? this.createState(uid, spec, operator) : undefined;
-    const node = new ChainNode(uid, output, { keyed, operator: this.createOperatorState(uid, spec) }, this.parts.shared);
-    node.run(spec.kind === "sink" ? this.createSink(uid, spec) : createOperator(spec, node));
+    const node = this.createNode(uid, output, { keyed, operator: this.createOperatorState(uid, spec) });
+    node.run(spec.kind === "sink" ? this.createSink(uid, spec) : createOperator(spec, node, this.batch));
     this.byUid.set(uid, node);
+  }
+
+  private get batch(): boolean {
+    return this.parts.plan.job.options.mode === "batch";
+  }
+
+  private createNode(uid: string, output: NodeOutput, states: NodeStates): ChainNode {
+    const { shared } = this.parts;
+    return this.batch && states.keyed !== undefined
+      ? new SortingNode(uid, output, states, shared)
+      : new ChainNode(uid, output, states, shared);
   }
 
   private addAssigner(uid: string, output: NodeOutput, spec: OperatorSpec & { kind: "assignTimestamps" }): void {
     const { plan, shared } = this.parts;
-    this.byUid.set(uid, new AssignerNode(uid, output, shared, spec, plan.job.options.watermarkStepMs));
+    const watermarks = this.batch ? noWatermarks : spec.watermarks;
+    this.byUid.set(uid, new AssignerNode(uid, output, shared, { ...spec, watermarks }, plan.job.options.watermarkStepMs));
   }
 
   private createState(uid: string, spec: OperatorSpec, operator: OperatorPlan): NodeState {
@@ -165,7 +190,7 @@ class ChainBuilder {
 
   private chainedEdge(from: string, edge: OutputEdge): ChainedEdge {
     const name = inputName(from, edge);
-    this.chainedInputs.set(edge.to, [...(this.chainedInputs.get(edge.to) ?? []), name]);
+    this.chainedInputs.set(edge.to, [...(this.chainedInputs.get(edge.to) ?? []), { name, side: edge.input }]);
     const { partitioning } = edge;
     let key = partitioning.kind === "keyed" || partitioning.kind === "global" ? partitioning.key : undefined;
     if (partitioning.kind === "assumeKeyed") key = this.assumedKey(partitioning.key);
@@ -202,7 +227,7 @@ class ChainBuilder {
       writers: tasks.map(({ task }) => writer(task)),
       router: new KeyRouter(tasks.map(({ range }) => range)),
       key: edge.partitioning.kind === "keyed" || edge.partitioning.kind === "global" ? edge.partitioning.key : undefined,
-      inTurn: edge.partitioning.kind === "rebalance",
+      spread: spreadOf(edge.partitioning.kind),
       activity: shared.units.activity,
     });
   }

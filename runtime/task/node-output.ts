@@ -56,14 +56,17 @@ export class ChainedEdge implements Edge {
   }
 }
 
-/** Across an exchange: by key, in turn, or all to the first. */
+/** Where a record without a key goes: to each task in turn, to every one, or always to the first. */
+export type Spread = "inTurn" | "toAll" | "toFirst";
+
+/** Across an exchange: by key, or as its spread says. */
 export class ExchangeEdge implements Edge {
   private readonly number: number;
   private readonly to: string;
   private readonly writers: readonly ChannelWriter[];
   private readonly router: KeyRouter;
   private readonly key: ((value: any) => Key) | undefined;
-  private readonly inTurn: boolean;
+  private readonly spread: Spread;
   private readonly activity: Activity;
   private next = 0;
 
@@ -73,7 +76,7 @@ export class ExchangeEdge implements Edge {
     readonly writers: readonly ChannelWriter[];
     readonly router: KeyRouter;
     readonly key: ((value: any) => Key) | undefined;
-    readonly inTurn: boolean;
+    readonly spread: Spread;
     readonly activity: Activity;
   }) {
     this.number = options.number;
@@ -81,24 +84,28 @@ export class ExchangeEdge implements Edge {
     this.writers = options.writers;
     this.router = options.router;
     this.key = options.key;
-    this.inTurn = options.inTurn;
+    this.spread = options.spread;
     this.activity = options.activity;
   }
 
   deliver(value: unknown, timestamp: number): void {
     const key = this.key === undefined ? undefined : keyOf(this.key, value, this.to);
-    const writer = this.writers[this.receiver(key)] as ChannelWriter;
     this.activity.count++;
     try {
-      writer.record(this.number, key, timestamp, value);
+      if (this.spread === "toAll") this.deliverToAll(timestamp, value);
+      else (this.writers[this.receiver(key)] as ChannelWriter).record(this.number, key, timestamp, value);
     } catch (error) {
       throw blame(error, this.to);
     }
   }
 
+  private deliverToAll(timestamp: number, value: unknown): void {
+    for (const writer of this.writers) writer.record(this.number, undefined, timestamp, value);
+  }
+
   private receiver(key: Key | undefined): number {
     if (key !== undefined) return this.router.route(hashOf(key, "murmur3"));
-    if (!this.inTurn) return 0;
+    if (this.spread !== "inTurn") return 0;
     this.next = (this.next + 1) % this.writers.length;
     return this.next;
   }

@@ -9,6 +9,7 @@
  */
 import type { DecodeTarget, SourceRecord } from "../api/connector.ts";
 import type { OperatorSpec, RecordMeta } from "../api/graph.ts";
+import type { AlignmentSpec } from "../api/watermarks.ts";
 import { assert } from "../base/assert.ts";
 import { messageOf, MillraceError } from "../base/errors.ts";
 import type { Position, ShardId } from "../base/ids.ts";
@@ -28,6 +29,8 @@ export interface RecordsInput {
   readonly shard: ShardId;
   readonly records: readonly SourceRecord[];
   at: number;
+  /** Feeding stops once the shard's watermark is above it; what is left will be read again. Default: no limit. */
+  readonly upTo?: number;
 }
 
 interface OpenShard {
@@ -41,6 +44,8 @@ export interface SourceInputOptions {
   readonly uid: string;
   readonly spec: OperatorSpec & { kind: "source" };
   readonly stepMs: number;
+  /** Time only ends. */
+  readonly batch: boolean;
   readonly progress: SourceProgress | undefined;
   /** Whether the task reads all shards of the source: the end of the last is the end of event time. */
   readonly whole: boolean;
@@ -81,7 +86,7 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
     this.output = options.output;
     this.units = options.units;
     this.rejected = options.reject;
-    if (spec.watermarks !== undefined)
+    if (spec.watermarks !== undefined && !options.batch)
       this.watermarks = new SourceWatermarks(
         spec.watermarks,
         options.stepMs,
@@ -146,6 +151,44 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
     return this.watermarks?.status === "idle";
   }
 
+  // ---- alignment ----
+
+  /** Undefined: the source waits for no others. */
+  get alignment(): AlignmentSpec | undefined {
+    return this.watermarks === undefined ? undefined : this.spec.watermarks?.alignment;
+  }
+
+  /** The lowest watermark of its shards that others wait for; Infinity: there is none. */
+  get slowest(): number {
+    return this.watermarks?.slowest ?? Infinity;
+  }
+
+  /** When its shards that others wait for should be read, if nothing rings before; Infinity: there is none. */
+  nextAlignmentCheck(): number {
+    const { alignment, watermarks } = this;
+    if (alignment === undefined || watermarks === undefined) return Infinity;
+    return watermarks.slowestSeenAt + Math.max(1, alignment.updateIntervalMs);
+  }
+
+  /** A read of the shard found nothing, and nothing is behind: nobody waits for it. */
+  noteCaughtUp(shard: ShardId): void {
+    if (this.isLive(shard)) this.watermarks?.onCaughtUp(shard);
+  }
+
+  /** The task was last heard of with nothing to read. */
+  assumeCaughtUp(): void {
+    for (const shard of this.shards.keys()) if (this.watermarks?.has(shard)) this.watermarks.onCaughtUp(shard);
+  }
+
+  watermarkOf(shard: ShardId): number {
+    return this.shards.get(shard)?.watermarks?.watermark ?? minWatermark;
+  }
+
+  /** The shard waits for others: it is not read for now. */
+  pause(shard: ShardId, now: number): void {
+    if (this.isLive(shard)) this.watermarks?.onPaused(shard, now);
+  }
+
   // ---- feeding ----
 
   /** Drops from the input what is complete already. */
@@ -175,6 +218,11 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
     }
     if (this.values.length === 0) input.at++;
     if (!this.units.interrupted) this.passWatermark();
+  }
+
+  /** Some values of the current record are not yet taken. */
+  get isWithinRecord(): boolean {
+    return this.values.length > 0;
   }
 
   /** The watermark that a record brought follows its unit of work and is not part of it: timers that fail are to blame themselves. */

@@ -17,9 +17,16 @@ export interface TaskLimits {
   readonly heldBytesMax: number;
   /** Outputs of one commit; above it, the commit ends (L15). */
   readonly outputBytesMax: number;
+  /** What operators in batch mode gather before a commit leaves it as a sorted run. */
+  readonly gatheredBytesMax: number;
 }
 
-export const defaultLimits: TaskLimits = { frameBytesMax: 1_000_000, heldBytesMax: 64 << 20, outputBytesMax: 8 << 20 };
+export const defaultLimits: TaskLimits = {
+  frameBytesMax: 1_000_000,
+  heldBytesMax: 64 << 20,
+  outputBytesMax: 8 << 20,
+  gatheredBytesMax: 64 << 20,
+};
 
 export interface TaskPlan {
   readonly job: JobGraph;

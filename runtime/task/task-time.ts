@@ -1,15 +1,18 @@
 /** The watermarks of a task's operators: which have several inputs, and where they stood at the last commit. */
+import { hasTwoInputs } from "../api/graph.ts";
 import type { ChannelId, TaskId } from "../base/ids.ts";
 import type { ExchangePlan } from "../plan/job-graph.ts";
 import type { Progress } from "../state/commit.ts";
 import { stageOf, upstreamOf } from "../streaming/channel.ts";
 import { loadWatermark, minWatermark, storeWatermark, type StoredWatermark } from "../time/watermark.ts";
+import { type SideStatus, TwoInputValve } from "../time/two-input-valve.ts";
 import { type InputStatus, WatermarkValve } from "../time/watermark-valve.ts";
 import type { StoredSourceWatermarks } from "../time/source-watermarks.ts";
 import { AssignerNode } from "./assigner-node.ts";
-import type { Chain } from "./chain.ts";
+import type { Chain, NodeInput } from "./chain.ts";
 import type { ChainNode } from "./chain-node.ts";
 import type { ChannelInput } from "./channel-input.ts";
+import { SortingNode, type SortProgress } from "./sorting-node.ts";
 import type { SourceInput } from "./source-input.ts";
 import { stageOfTask } from "./source-task.ts";
 import type { TaskPlan } from "./task-plan.ts";
@@ -17,10 +20,17 @@ import type { TaskPlan } from "./task-plan.ts";
 interface StoredInput extends Omit<InputStatus, "at"> {
   readonly at: StoredWatermark;
 }
+type StoredInputs = readonly (readonly [string, StoredInput])[];
+interface StoredSide {
+  readonly watermark: StoredWatermark;
+  readonly inputs: StoredInputs;
+}
+/** After a restore into a new generation only the watermark is there: the channels are new. */
 export interface StoredValve {
   readonly watermark: StoredWatermark;
-  /** Undefined after a restore into a new generation: the channels are new, the watermark is not. */
-  readonly inputs: readonly (readonly [string, StoredInput])[] | undefined;
+  readonly inputs: StoredInputs | undefined;
+  /** In the place of `inputs`, of an operator that keeps two inputs apart. */
+  readonly sides?: readonly [StoredSide, StoredSide];
   /** Of an operator that makes event time: where its own stands. */
   readonly assigner?: StoredSourceWatermarks;
 }
@@ -38,36 +48,64 @@ export function createValves(task: Timed, progress: Progress): void {
     const inputs = [...(task.chain.chainedInputs.get(node.uid) ?? []), ...channelInputs(task, node, progress.channels.keys())];
     const stored = progress.valves.get(node.uid) as StoredValve | undefined;
     if (node instanceof AssignerNode) node.begin(stored?.assigner);
+    if (node instanceof SortingNode) node.begin(progress.sorts?.get(node.uid) as SortProgress | undefined);
     const fromChannels = task.plan.job.exchanges.some((exchange) => exchange.to === node.uid);
     if (inputs.length < 2 && !fromChannels) continue;
-    node.valve = restoreValve(stored, inputs);
-    if (!(node instanceof AssignerNode)) node.current = node.valve.watermark;
+    const { spec } = task.plan.job.operators.get(node.uid)!.node;
+    node.valve = hasTwoInputs(spec) ? restoreTwoInputValve(stored, inputs) : restoreValve(stored, inputs);
+    if (!ownsTime(node)) node.current = node.valve.watermark;
   }
 }
 
-function channelInputs(task: Timed, node: ChainNode, channels: Iterable<ChannelId>): string[] {
+/** Its watermark is not that of its input. */
+function ownsTime(node: ChainNode): boolean {
+  return node instanceof AssignerNode || node instanceof SortingNode;
+}
+
+function channelInputs(task: Timed, node: ChainNode, channels: Iterable<ChannelId>): NodeInput[] {
   const { exchanges } = task.plan.job;
   const into = exchanges.filter((exchange) => exchange.to === node.uid && exchange.toStage === task.plan.stage.id);
-  const names: string[] = [];
+  const inputs: NodeInput[] = [];
   for (const channel of channels)
-    for (const exchange of into) if (sends(task, upstreamOf(channel), exchange)) names.push(`${exchange.number}:${channel}`);
-  return names;
+    for (const exchange of into)
+      if (sends(task, upstreamOf(channel), exchange))
+        inputs.push({ name: `${exchange.number}:${channel}`, side: exchange.input });
+  return inputs;
 }
 
 function sends({ plan }: Timed, from: TaskId, { fromStage, from: operator }: ExchangePlan): boolean {
   return stageOf(from) === fromStage && stageOfTask(plan.job, from).operators.includes(operator);
 }
 
-function restoreValve(stored: StoredValve | undefined, inputs: readonly string[]): WatermarkValve {
-  const floor = stored === undefined ? minWatermark : loadWatermark(stored.watermark);
-  if (stored?.inputs !== undefined)
-    return WatermarkValve.restore(
-      stored.inputs.map(([name, input]) => [name, { ...input, at: loadWatermark(input.at) }] as const),
-      { floor },
-    );
+function floorOf(stored: StoredValve | undefined): number {
+  return stored === undefined ? minWatermark : loadWatermark(stored.watermark);
+}
+
+function restoreValve(stored: StoredValve | undefined, inputs: readonly NodeInput[]): WatermarkValve {
+  const floor = floorOf(stored);
+  if (stored?.inputs !== undefined) return WatermarkValve.restore(loadInputs(stored.inputs), { floor });
   const valve = new WatermarkValve({ floor });
-  for (const input of inputs) valve.add(input);
+  for (const { name } of inputs) valve.add(name);
   return valve;
+}
+
+function restoreTwoInputValve(stored: StoredValve | undefined, inputs: readonly NodeInput[]): TwoInputValve {
+  const floor = floorOf(stored);
+  if (stored?.sides !== undefined) {
+    const [left, right] = stored.sides;
+    return TwoInputValve.restore([loadSide(left), loadSide(right)], floor);
+  }
+  const valve = new TwoInputValve(floor);
+  for (const { name, side } of inputs) valve.add(name, side);
+  return valve;
+}
+
+function loadInputs(inputs: StoredInputs): Map<string, InputStatus> {
+  return new Map(inputs.map(([name, input]) => [name, { ...input, at: loadWatermark(input.at) }]));
+}
+
+function loadSide({ watermark, inputs }: StoredSide): SideStatus {
+  return { watermark: loadWatermark(watermark), inputs: loadInputs(inputs) };
 }
 
 /** Puts operators with one input where their only input stands, and not before where they stood themselves. */
@@ -78,7 +116,7 @@ export function restoreWatermarks(task: Timed, progress: Progress): void {
     const upstream = task.plan.job.operators.get(node.uid)?.node.inputs.find(({ from }) => at.has(from))?.from;
     const stored = progress.valves.get(node.uid) as StoredValve | undefined;
     const floor = stored === undefined ? minWatermark : loadWatermark(stored.watermark);
-    if (node.valve === undefined && upstream !== undefined && !(node instanceof AssignerNode))
+    if (node.valve === undefined && upstream !== undefined && !ownsTime(node))
       node.current = Math.max(floor, at.get(upstream) ?? minWatermark);
     at.set(node.uid, node.current);
   }
@@ -93,7 +131,7 @@ export function valveProgress(chain: Chain): Map<string, StoredValve> {
   for (const node of chain.nodes) {
     const { uid, valve, state, current } = node;
     if (node instanceof AssignerNode) valves.set(uid, assignerProgress(node));
-    else if (valve !== undefined) valves.set(uid, { watermark: storeWatermark(valve.watermark), inputs: storedInputs(valve) });
+    else if (valve !== undefined) valves.set(uid, storedValve(valve));
     else if (state !== undefined) valves.set(uid, { watermark: storeWatermark(current), inputs: undefined });
   }
   return valves;
@@ -101,13 +139,21 @@ export function valveProgress(chain: Chain): Map<string, StoredValve> {
 
 function assignerProgress(node: AssignerNode): StoredValve {
   const { valve } = node;
-  return {
-    watermark: storeWatermark(valve?.watermark ?? minWatermark),
-    inputs: valve && storedInputs(valve),
-    assigner: node.snapshotTime(),
-  };
+  const before = valve === undefined ? { watermark: storeWatermark(minWatermark), inputs: undefined } : storedValve(valve);
+  return { ...before, assigner: node.snapshotTime() };
 }
 
-function storedInputs(valve: WatermarkValve): StoredValve["inputs"] {
-  return [...valve.snapshot()].map(([name, status]) => [name, { ...status, at: storeWatermark(status.at) }] as const);
+function storedValve(valve: WatermarkValve | TwoInputValve): StoredValve {
+  const watermark = storeWatermark(valve.watermark);
+  if (valve instanceof WatermarkValve) return { watermark, inputs: storedInputs(valve.snapshot()) };
+  const [left, right] = valve.snapshot();
+  return { watermark, inputs: undefined, sides: [storedSide(left), storedSide(right)] };
+}
+
+function storedSide({ watermark, inputs }: SideStatus): StoredSide {
+  return { watermark: storeWatermark(watermark), inputs: storedInputs(inputs) };
+}
+
+function storedInputs(inputs: ReadonlyMap<string, InputStatus>): StoredInputs {
+  return [...inputs].map(([name, status]) => [name, { ...status, at: storeWatermark(status.at) }] as const);
 }

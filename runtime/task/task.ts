@@ -16,7 +16,16 @@ import { messageOf, type MillraceError } from "../base/errors.ts";
 import type { BlobName, ChannelId, Checkpoint, KeyGroup, Position, Seq, ShardId, TaskId } from "../base/ids.ts";
 import type { CommitEnd } from "../api/connector.ts";
 import { Activity } from "../state/activity.ts";
-import type { Commit, Effect, Progress, RowChanges, SourceProgress } from "../state/commit.ts";
+import type {
+  AlignmentReport,
+  AlignmentTold,
+  Commit,
+  Effect,
+  Progress,
+  RowChanges,
+  SourceProgress,
+  WaitingWatermarks,
+} from "../state/commit.ts";
 import type { TaskIndex } from "../state/state-index.ts";
 import { RowWriter } from "../state/row-writer.ts";
 import type { KeyedStore, LoadedPart } from "../state/keyed-store.ts";
@@ -27,7 +36,10 @@ import { type Barrier, type Element, readElement, type Successor } from "../stre
 import type { Frame } from "../streaming/frame.ts";
 import type { ValveChange } from "../time/watermark-valve.ts";
 import { maxWatermark, minWatermark } from "../time/watermark.ts";
+import type { SortMark } from "../state/sort-buffer.ts";
+import type { WantedRun } from "../state/sorted-runs.ts";
 import { AssignerNode } from "./assigner-node.ts";
+import { SortingNode, type StepStatus } from "./sorting-node.ts";
 import { buildChain, type Chain } from "./chain.ts";
 import { blame } from "./blame.ts";
 import { ChannelInput, type FramesInput } from "./channel-input.ts";
@@ -74,6 +86,8 @@ export class Task implements TaskShared, UnitKeeper {
   private readonly start: Progress;
   private readonly writers = new Map<ChannelId, ChannelWriter>();
   private readonly nodesDownstreamFirst: readonly ChainNode[];
+  /** Operators in batch mode, upstream first. */
+  private readonly sorting: readonly SortingNode[];
   private readonly activity: Activity;
   /** The bytes of pages in each segment that the index refers to. */
   readonly segments: Map<BlobName, number>;
@@ -82,7 +96,13 @@ export class Task implements TaskShared, UnitKeeper {
   private deadLetters: DeadLetterEffect[] = [];
   private readonly totals: Counters;
   private outputMark:
-    { writers: Map<ChannelWriter, ReturnType<ChannelWriter["mark"]>>; sinks: Map<string, number>; letters: number } | undefined;
+    | {
+        writers: Map<ChannelWriter, ReturnType<ChannelWriter["mark"]>>;
+        sinks: Map<string, number>;
+        gathered: Map<SortingNode, SortMark>;
+        letters: number;
+      }
+    | undefined;
   /** The frame that is being taken in. */
   private frame: Frame | undefined;
   private frameShard = "";
@@ -96,6 +116,10 @@ export class Task implements TaskShared, UnitKeeper {
   private moved = false;
   private announced: boolean;
   private wokenAt = Infinity;
+  /** What was last told of the task's watermark. */
+  private told: AlignmentTold | undefined;
+  /** When frames with nothing but watermarks went out last. */
+  private watermarksSentAt: number;
   private readonly rowWriter = new RowWriter(new ByteWriter(1 << 16));
 
   /** `earlier`: an instance of this task that stood at a commit before `head`; its state is taken over, and `replay` brings it up. */
@@ -108,6 +132,7 @@ export class Task implements TaskShared, UnitKeeper {
     this.now = start.progress.now;
     this.ended = start.progress.ended;
     this.successors = start.progress.successors;
+    this.watermarksSentAt = start.progress.watermarks?.sentAt ?? -Infinity;
     this.totals = { ...start.progress.totals };
     this.units = new Units(this.activity, this, plan.job.options.onUserError === "fail");
     this.chain = buildChain({
@@ -120,6 +145,7 @@ export class Task implements TaskShared, UnitKeeper {
       seq: () => this.head + 1,
     });
     this.nodesDownstreamFirst = [...this.chain.nodes].reverse();
+    this.sorting = this.chain.nodes.filter((node): node is SortingNode => node instanceof SortingNode);
     const { job, generation, deployment, task, safeguards } = plan;
     this.channels = new ChannelInput({ job: job.name, generation, deployment, task, safeguards }, start.progress, start.held);
     for (const uid of plan.stage.sources) this.sources.set(uid, this.createSource(uid, start.progress.sources.get(uid)));
@@ -133,6 +159,9 @@ export class Task implements TaskShared, UnitKeeper {
       bytes: () => encodeValue((this.element as Element & { kind: "record" }).value),
     };
     this.announced = head > 0;
+    this.told = start.progress.told;
+    if (this.told !== undefined && this.told.at === undefined)
+      for (const source of this.sources.values()) source.assumeCaughtUp();
   }
 
   /** Lays the rows and held frames of a commit over the state; its progress is given to the constructor. */
@@ -154,6 +183,7 @@ export class Task implements TaskShared, UnitKeeper {
       uid,
       spec,
       stepMs: this.plan.job.options.watermarkStepMs,
+      batch: this.plan.job.options.mode === "batch",
       progress,
       whole: this.plan.stage.kind === "single",
       now: this.now,
@@ -169,7 +199,8 @@ export class Task implements TaskShared, UnitKeeper {
     let writer = this.writers.get(channel);
     if (writer === undefined) {
       const next = this.start.sent.get(channel) ?? 0;
-      writer = new ChannelWriter({ job: job.name, generation, deployment, channel }, next, limits.frameBytesMax);
+      const waiting = this.start.watermarks?.waiting.get(channel);
+      writer = new ChannelWriter({ job: job.name, generation, deployment, channel }, next, limits.frameBytesMax, waiting);
       this.writers.set(channel, writer);
     }
     return writer;
@@ -204,6 +235,7 @@ export class Task implements TaskShared, UnitKeeper {
     this.now = Math.max(this.now, now);
     for (const store of this.chain.stores) store.turn++;
     if (!this.announced) this.announceTime();
+    if (this.watermarksWait && this.now >= this.watermarksDue) this.moved = true;
     for (const node of this.chain.nodes) {
       if (node.state !== undefined && node.state.store.earliestTimer("processingTime") <= this.now) {
         this.moved = true;
@@ -223,7 +255,6 @@ export class Task implements TaskShared, UnitKeeper {
     this.moved = true;
     this.applyChange(source.begin(input, this.now), this.chain.sourceOutputs.get(input.source) as NodeOutput);
     const { records } = input;
-    const bytesMax = this.plan.limits.outputBytesMax;
     let status: FeedStatus = "done";
     while (input.at < records.length) {
       if (this.units.guarded && this.blocked) {
@@ -231,7 +262,8 @@ export class Task implements TaskShared, UnitKeeper {
         break;
       }
       source.feedOne(input);
-      if ((input.at & 255) === 0 && this.outputBytes() > bytesMax) {
+      if (input.upTo !== undefined && !source.isWithinRecord && source.watermarkOf(input.shard) > input.upTo) break;
+      if ((input.at & 255) === 0 && this.isFull) {
         status = "full";
         break;
       }
@@ -245,6 +277,15 @@ export class Task implements TaskShared, UnitKeeper {
     let bytes = 0;
     for (const writer of this.writers.values()) bytes += writer.sizeBytes;
     return bytes;
+  }
+
+  /** Enough for one commit: of frames, or of records gathered to be sorted. */
+  private get isFull(): boolean {
+    const { outputBytesMax, gatheredBytesMax } = this.plan.limits;
+    if (this.outputBytes() > outputBytesMax) return true;
+    let gathered = 0;
+    for (const node of this.sorting) gathered += node.gatheredBytes;
+    return gathered > gatheredBytesMax;
   }
 
   /** Feeds frames of the inbox. Held frames that need wait no longer come first. */
@@ -268,7 +309,7 @@ export class Task implements TaskShared, UnitKeeper {
       this.declineWhenTooMuchIsHeld();
       const held = this.feedHeld();
       if (held !== "done") return held;
-      if (this.outputBytes() > this.plan.limits.outputBytesMax) return "full";
+      if (this.isFull) return "full";
     }
     return "done";
   }
@@ -342,6 +383,43 @@ export class Task implements TaskShared, UnitKeeper {
 
   load(store: KeyedStore, group: KeyGroup, parts: readonly LoadedPart[]): void {
     store.load(group, parts);
+  }
+
+  // ---- sorted input (batch mode) ----
+
+  /** Some operator's input is there and sorted, and not all of it has been processed. */
+  get sorts(): boolean {
+    return this.sorting.some((node) => node.isSorted);
+  }
+
+  /** Writes what operators have gathered since the last commit as runs of one object; undefined when they have nothing. */
+  spill(blob: BlobName): Uint8Array | undefined {
+    if (this.sorting.every((node) => node.gatheredBytes === 0)) return undefined;
+    const writer = new ByteWriter(1 << 16);
+    for (const node of this.sorting) node.spill(writer, blob);
+    return writer.take();
+  }
+
+  /** Goes on with sorted input. */
+  feedSorted(): StepStatus {
+    for (const node of this.sorting) {
+      if (!node.isSorted) continue;
+      this.moved = true;
+      if (node.gatheredBytes > 0) return "full";
+      const status = node.step(() => this.isFull);
+      if (status !== "done") return status;
+    }
+    return "done";
+  }
+
+  /** Parts of sorted runs that must be read before `feedSorted` can go on. */
+  get wantedRuns(): readonly WantedRun[] {
+    return this.sorting.flatMap((node) => node.wanted);
+  }
+
+  /** Objects in which runs lie that are not processed to their ends. */
+  get runBlobs(): ReadonlySet<BlobName> {
+    return new Set(this.sorting.flatMap((node) => node.progress().runs.map(({ blob }) => blob)));
   }
 
   // ---- barriers ----
@@ -423,6 +501,14 @@ export class Task implements TaskShared, UnitKeeper {
     this.applyChange(input.endShard(shard, this.now, successors.length > 0), this.chain.sourceOutputs.get(source) as NodeOutput);
   }
 
+  /** The lowest watermark among the shards here of an alignment group; Infinity when there is none. */
+  slowestOf(group: string): number {
+    let slowest = Infinity;
+    for (const source of this.sources.values())
+      if (source.alignment?.group === group) slowest = Math.min(slowest, source.slowest);
+    return slowest;
+  }
+
   decideIdle(source: string, shard: ShardId): void {
     const change = (this.sources.get(source) as SourceInput).decideIdle(shard, this.now);
     if (change === undefined || (change.watermark === undefined && change.status === undefined)) return;
@@ -479,6 +565,7 @@ export class Task implements TaskShared, UnitKeeper {
 
   /** Whether there is anything to commit. */
   get changed(): boolean {
+    if (this.now >= this.reportDue()) return true;
     return this.moved || this.deadLetters.length > 0 || this.barrierDue !== undefined || this.declined !== undefined;
   }
 
@@ -526,7 +613,12 @@ export class Task implements TaskShared, UnitKeeper {
 
   private takeEffects(end: CommitEnd): Effect[] {
     const effects: Effect[] = [];
+    const watermarksWait = this.now < this.watermarksDue;
     for (const [channel, writer] of this.writers) {
+      if (writer.mayWait) {
+        if (watermarksWait) continue;
+        this.watermarksSentAt = this.now;
+      }
       const frames = writer.take();
       if (frames.length > 0) effects.push({ effect: "send", channel, frames });
     }
@@ -538,10 +630,61 @@ export class Task implements TaskShared, UnitKeeper {
     if (this.declined !== undefined)
       effects.push({ effect: "acknowledge", checkpoint: this.declined.checkpoint, index: undefined, declined: true });
     this.declined = undefined;
+    if (this.now >= this.reportDue()) effects.push(this.reportStanding());
     const wakeAt = this.nextWakeUp();
     if (wakeAt !== this.wokenAt && wakeAt !== Infinity) effects.push({ effect: "wakeAt", at: wakeAt });
     this.wokenAt = wakeAt;
     return effects;
+  }
+
+  /** Until then frames with nothing but watermarks wait. */
+  private get watermarksDue(): number {
+    return this.watermarksSentAt + this.plan.job.options.watermarkIntervalMs;
+  }
+
+  // ---- alignment: what a source's task tells of its watermark, so that others can wait for it ----
+
+  /** Of the one source of a task that reads a shard; the single task knows all of its own. */
+  private get standing(): AlignmentReport | undefined {
+    if (this.plan.stage.kind !== "source") return undefined;
+    for (const source of this.sources.values()) {
+      const { alignment, slowest } = source;
+      if (alignment !== undefined) return { group: alignment.group, at: slowest === Infinity ? undefined : slowest };
+    }
+    return undefined;
+  }
+
+  /** When the others are to be told; Infinity: they know. */
+  private reportDue(): number {
+    const { standing } = this;
+    const { told } = this;
+    if (standing === undefined || standing.at === told?.at) return Infinity;
+    // That others need not wait for this task any longer, or again, is told at once.
+    if (standing.at === undefined || told?.at === undefined) return -Infinity;
+    return told.toldAt + this.reportIntervalMs;
+  }
+
+  private get reportIntervalMs(): number {
+    for (const { alignment } of this.sources.values()) if (alignment !== undefined) return alignment.updateIntervalMs;
+    return 0;
+  }
+
+  private reportStanding(): Effect {
+    const standing = this.standing as AlignmentReport;
+    this.told = { at: standing.at, toldAt: this.now };
+    return { effect: "align", ...standing };
+  }
+
+  private get watermarksWait(): boolean {
+    for (const writer of this.writers.values()) if (writer.mayWait) return true;
+    return false;
+  }
+
+  private waitingWatermarks(): WaitingWatermarks | undefined {
+    if (this.watermarksSentAt === -Infinity) return undefined;
+    const waiting = new Map<ChannelId, Uint8Array>();
+    for (const [channel, writer] of this.writers) if (writer.mayWait) waiting.set(channel, writer.waiting);
+    return { sentAt: this.watermarksSentAt, waiting };
   }
 
   private onRefusedRow(operator: string, value: unknown, error: unknown): void {
@@ -553,7 +696,10 @@ export class Task implements TaskShared, UnitKeeper {
   nextWakeUp(): number {
     let at = Infinity;
     for (const store of this.chain.stores) at = Math.min(at, store.earliestTimer("processingTime"));
-    for (const source of this.sources.values()) at = Math.min(at, source.nextIdleCheck() ?? Infinity);
+    if (this.watermarksWait) at = Math.min(at, this.watermarksDue);
+    at = Math.min(at, this.reportDue());
+    for (const source of this.sources.values())
+      at = Math.min(at, source.nextIdleCheck() ?? Infinity, source.nextAlignmentCheck());
     for (const node of this.chain.nodes) if (node instanceof AssignerNode) at = Math.min(at, node.nextIdleCheck() ?? Infinity);
     return at;
   }
@@ -567,13 +713,17 @@ export class Task implements TaskShared, UnitKeeper {
       source.taken = 0;
     }
     this.totals.records += taken;
+    const watermarks = this.waitingWatermarks();
     const sent = new Map<ChannelId, Seq>();
     for (const [channel, writer] of this.writers) sent.set(channel, writer.next);
     return {
       sources,
       ...this.channels.progress(),
       sent,
+      ...(watermarks && { watermarks }),
+      ...(this.told && { told: this.told }),
       valves: valveProgress(this.chain),
+      ...(this.sorting.length > 0 && { sorts: new Map(this.sorting.map((node) => [node.uid, node.progress()])) }),
       sinks: this.sinkStates(),
       now: this.now,
       ended: this.ended,
@@ -613,6 +763,7 @@ export class Task implements TaskShared, UnitKeeper {
     this.outputMark = {
       writers: new Map([...this.writers.values()].map((writer) => [writer, writer.mark()])),
       sinks: new Map([...this.chain.sinks].map(([uid, sink]) => [uid, sink.length])),
+      gathered: new Map(this.sorting.map((node) => [node, node.markGathered()])),
       letters: this.deadLetters.length,
     };
   }
@@ -622,6 +773,7 @@ export class Task implements TaskShared, UnitKeeper {
     for (const node of this.chain.nodes) node.dropWaitingRecords();
     for (const store of this.chain.stores) store.undoUnit();
     for (const [writer, at] of mark.writers) writer.rollback(at);
+    for (const [node, at] of mark.gathered) node.takeBackGathered(at);
     for (const [uid, length] of mark.sinks) this.chain.sinks.get(uid)?.truncate(length);
     this.deadLetters.length = mark.letters;
     this.outputMark = undefined;

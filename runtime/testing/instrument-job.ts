@@ -6,6 +6,7 @@
  *    the source keeps these records from the job.
  * I2 Sinks write to memory, and every declared side output has a sink, so that a test can look at it.
  * I3 Checkpoints are taken only when the test asks for one.
+ * I4 Watermarks go at once from task to task, unless the job says how often: tests need not turn the clock for them.
  */
 import type { LogicalEdge, LogicalNode, OperatorSpec, RecordMeta } from "../api/graph.ts";
 import { millis } from "../api/duration.ts";
@@ -37,27 +38,35 @@ export function instrumentJob(
   sources: ReadonlyMap<string, HarnessSource>,
   parallelism: number | undefined,
 ): Pick<Job, "name" | "options" | "graph"> {
+  // In batch mode only what is bounded may be read; `endInput` ends it.
+  const bounded = options.mode === "batch" && graph.nodes.every(({ spec }) => spec.kind !== "source" || spec.source.bounded);
   const stepMs = resolveOptions(options).watermarkStepMs;
   const nodes = graph.nodes.flatMap((node) => {
     const { spec } = node;
     const inputs = node.inputs.map((edge) => (sources.has(edge.from) ? { ...edge, from: filterOf(edge.from) } : edge));
-    if (spec.kind === "source") return readNode(node, spec, sources.get(node.uid) as HarnessSource, stepMs);
+    if (spec.kind === "source") return readNode(node, spec, sources.get(node.uid) as HarnessSource, stepMs, bounded);
     if (spec.kind === "sink") return [{ ...node, inputs, spec: writtenToMemory(spec) }];
     return [{ ...node, inputs }, ...node.sideOutputs.map((tag) => sideSinkNode(node.uid, tag))];
   });
   const checkpoints = { interval: never, timeout: never };
   return {
     name,
-    options: { ...options, checkpoints, ...(parallelism === undefined ? {} : { parallelism }) },
+    options: { watermarkInterval: millis(0), ...options, checkpoints, ...(parallelism === undefined ? {} : { parallelism }) },
     graph: { ...graph, nodes },
   };
 }
 
 /** The source, and the filter behind it. */
-function readNode(node: LogicalNode, spec: SourceSpec, source: HarnessSource, stepMs: number): readonly LogicalNode[] {
+function readNode(
+  node: LogicalNode,
+  spec: SourceSpec,
+  source: HarnessSource,
+  stepMs: number,
+  bounded: boolean,
+): readonly LogicalNode[] {
   const read: SourceSpec = {
     kind: "source",
-    source: { ...spec.source, bounded: false, decode: (record, target) => target.accept((record as HarnessRecord).value()) },
+    source: { ...spec.source, bounded, decode: (record, target) => target.accept((record as HarnessRecord).value()) },
     timestamps: (value: unknown, meta: RecordMeta) => timestampOf(spec, source, value, meta),
     watermarks: spec.watermarks && steered(spec.watermarks, stepMs),
   };
@@ -86,14 +95,14 @@ interface SteeredState {
 
 /** The author's strategy on the job's grid, and the watermarks that the test asks for as they are. */
 function steered(spec: WatermarkSpec, stepMs: number): WatermarkSpec {
-  const { idleAfter, advanceWhenIdle } = spec;
+  const { idleAfter, advanceWhenIdle, alignment } = spec;
   const generator: WatermarkGenerator<unknown, SteeredState> = {
     create: () => ({ highest: undefined, own: spec.kind === "custom" ? spec.generator.create() : undefined }),
     onRecord: (state, value, timestamp) =>
       value instanceof SteeredWatermark ? value.at : floorToGrid(declared(spec, state, value, timestamp), stepMs),
   };
   const boundMs = spec.kind === "bounded" ? spec.boundMs : (spec.boundMs ?? 0);
-  return { kind: "custom", generator, idleAfter, advanceWhenIdle, boundMs, offGrid: true };
+  return { kind: "custom", generator, idleAfter, advanceWhenIdle, boundMs, offGrid: true, ...(alignment && { alignment }) };
 }
 
 /** As time/watermark-generator.ts. */

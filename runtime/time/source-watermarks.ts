@@ -16,7 +16,7 @@ import type { ValveInput } from "./valve-input.ts";
 import { assertGridStep, floorToGrid, nextOnGrid } from "./watermark-grid.ts";
 import { createGenerator, type ShardGenerator } from "./watermark-generator.ts";
 import { WatermarkValve, type ValveChange } from "./watermark-valve.ts";
-import { loadWatermark, storeWatermark, type StoredWatermark } from "./watermark.ts";
+import { loadWatermark, minWatermark, storeWatermark, type StoredWatermark } from "./watermark.ts";
 
 /** One shard as plain data. */
 export interface StoredShardWatermark {
@@ -50,6 +50,8 @@ export class ShardWatermarks {
   #next: number;
   /** Of the last read that brought records, or of the shard's start; processing time. */
   seenAt: number;
+  /** The last read found nothing, and nothing is behind. */
+  caughtUp = false;
 
   constructor(id: string, valve: WatermarkValve, generator: ShardGenerator, stepMs: number, seenAt: number) {
     this.id = id;
@@ -71,6 +73,11 @@ export class ShardWatermarks {
 
   get ended(): boolean {
     return this.#input.ended;
+  }
+
+  /** The shard's own watermark, epoch ms. */
+  get watermark(): number {
+    return this.#input.at;
   }
 
   /**
@@ -148,10 +155,39 @@ export class SourceWatermarks {
     return this.#shown(change);
   }
 
+  /**
+   * The lowest watermark of the shards that others should wait for: there is more to read, and they have a watermark. Infinity: there
+   * is none.
+   */
+  get slowest(): number {
+    let slowest = Infinity;
+    for (const shard of this.#shards.values()) if (isBehind(shard)) slowest = Math.min(slowest, shard.watermark);
+    return slowest;
+  }
+
+  /** Processing time of the longest ago that a shard was read that others wait for; Infinity: there is none. */
+  get slowestSeenAt(): number {
+    let seenAt = Infinity;
+    for (const shard of this.#shards.values()) if (isBehind(shard)) seenAt = Math.min(seenAt, shard.seenAt);
+    return seenAt;
+  }
+
+  /** Notes that a read of the shard found nothing, and that nothing is behind (L13). */
+  onCaughtUp(id: string): void {
+    this.shard(id).caughtUp = true;
+  }
+
+  /** Notes that the shard is not read for now, by decision: idleness does not count the time. */
+  onPaused(id: string, now: number): void {
+    const shard = this.shard(id);
+    shard.seenAt = Math.max(shard.seenAt, now);
+  }
+
   /** Notes that a read of the shard brought records, before they are given to `onRecord`. An idle shard is active again. */
   onRecordsSeen(id: string, now: number): ValveChange {
     const shard = this.shard(id);
     shard.seenAt = Math.max(shard.seenAt, now);
+    shard.caughtUp = false;
     return shard.active ? unchanged : this.#shown(this.#valve.setStatus(id, true));
   }
 
@@ -233,6 +269,10 @@ export class SourceWatermarks {
     if (!this.#spec.advanceWhenIdle || change.status === undefined) return change;
     return { watermark: change.watermark, status: undefined };
   }
+}
+
+function isBehind({ live, active, caughtUp, watermark }: ShardWatermarks): boolean {
+  return live && active && !caughtUp && watermark > minWatermark;
 }
 
 function restoreValve(stored: StoredSourceWatermarks): WatermarkValve {

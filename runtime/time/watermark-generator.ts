@@ -11,6 +11,14 @@ import type { WatermarkGenerator, WatermarkSpec } from "../api/watermarks.ts";
 import { MillraceError } from "../base/errors.ts";
 import { loadWatermark, maxWatermark, minWatermark, storeWatermark, type StoredWatermark } from "./watermark.ts";
 
+/** Time that only ends: of a stream in batch mode. */
+export const noWatermarks: WatermarkSpec = {
+  kind: "custom",
+  generator: { create: () => null, onRecord: () => undefined },
+  idleAfter: undefined,
+  advanceWhenIdle: false,
+};
+
 /** The generator of one shard. */
 export interface ShardGenerator {
   /** The generator's new watermark, epoch ms, or `minWatermark` when the record does not move it. */

@@ -14,6 +14,8 @@ import {
   session,
   tumbling,
   type,
+  map,
+  value,
   type Aggregator,
   type JobBuilder,
   type KeyedStream,
@@ -117,6 +119,63 @@ describe("the graph", () => {
         .with({ parallelism: 3 }),
     );
     assert.deepEqual(job.graph.nodes.at(-1)!.options, { parallelism: 3, chain: "new" });
+  });
+
+  test("keeps the sides of connected streams apart, and their keys", () => {
+    const job = define((source) => {
+      const other = source.map("other", (v) => v);
+      source.union(other).connect(other.rebalance()).map("free", String, String);
+      const co = { output: type<string>(), sideOutputs: [late, late], onLeft: () => {}, onRight: () => {} };
+      source
+        .keyBy((v) => v)
+        .connect(other.keyBy((v) => v))
+        .process("keyed", co)
+        .sideOutput(late);
+      const rules = other.broadcast("rules", { rules: map<string, string>() });
+      source
+        .keyBy((v) => v)
+        .connect(rules)
+        .process("ruled", { output: type<string>(), onRecord: () => {}, onBroadcast: () => {} });
+    });
+    const edges = (uid: string) =>
+      job.graph.nodes
+        .find((node) => node.uid === uid)!
+        .inputs.map(({ from, input, partitioning }) => [from, input, partitioning.kind]);
+    assert.deepEqual(edges("free"), [
+      ["in", 0, "forward"],
+      ["other", 0, "forward"],
+      ["other", 1, "rebalance"],
+    ]);
+    assert.deepEqual(edges("keyed"), [
+      ["in", 0, "keyed"],
+      ["other", 1, "keyed"],
+    ]);
+    assert.deepEqual(edges("ruled"), [
+      ["in", 0, "keyed"],
+      ["other", 1, "broadcast"],
+    ]);
+    assert.deepEqual(job.graph.nodes.find(({ uid }) => uid === "keyed")!.sideOutputs, ["late"]);
+  });
+
+  test("connects streams of one job alone, and not what needs no exchange", () => {
+    define((mine) =>
+      define((other) => {
+        assertInvalid(() => mine.connect(other), /two jobs/);
+        assertInvalid(() => mine.keyBy((v) => v).connect(other.keyBy((v) => v)), /two jobs/);
+        assertInvalid(() => mine.keyBy((v) => v).connect(other.broadcast("rules", {})), /two jobs/);
+        const assumed = mine.assumeKeyed((v) => v);
+        assertInvalid(() => assumed.connect(mine.keyBy((v) => v)), /use keyBy\(\)/, { operator: ["in", "in"] });
+        assertInvalid(() => mine.keyBy((v): string => v).connect(assumed), /use keyBy\(\)/);
+        assertInvalid(() => assumed.connect(mine.broadcast("rules", {})), /use keyBy\(\)/);
+      }));
+  });
+
+  test("broadcasts under a name, into maps", () => {
+    define((source) => {
+      assertInvalid(() => source.broadcast("a b", {}), /the uid of a broadcast must be 1 to 64/, { broadcast: "a b" });
+      const states = { rules: value<string>() as never };
+      assertInvalid(() => source.broadcast("rules", states), /kept in maps/, { broadcast: "rules", state: "rules" });
+    });
   });
 
   test("is not changed by a stream that is used twice", () => {

@@ -323,3 +323,115 @@ export const windows = defineJob("windows", (job) => {
   for (const [i, stream] of [latest, last, lastOf, counted, newest, inferred, mean, users, own].entries())
     (stream as DataStream<unknown>).sinkTo(`out-${i}`, testSink<unknown>());
 });
+
+/** Streams side by side. */
+export const connected = defineJob("connected", (job) => {
+  const views = job.source("views", source, eventTime);
+  const words = job.source("words", testSource<string>("words"), { watermarks: monotonous() });
+  const odd = outputTag<number>("odd");
+
+  const free = views.connect(words);
+  const mapped = free.map(
+    "mapped",
+    (v) => v.page.length,
+    (word) => word.length,
+  );
+  holds<Equal<Of<typeof mapped>, number>>();
+  const flat = free.flatMap(
+    "flat",
+    (v) => [v.page],
+    function* (word) {
+      yield word;
+    },
+  );
+  holds<Equal<Of<typeof flat>, string>>();
+  const processed = free.process("processed", {
+    output: type<boolean>(),
+    sideOutputs: [odd],
+    onLeft(v, ctx) {
+      holds<Equal<typeof v, View>>();
+      ctx.output(odd, v.at);
+      ctx.emit(v.bot);
+    },
+    onRight(word, ctx) {
+      holds<Equal<typeof word, string>>();
+      ctx.emit(word === "");
+    },
+  });
+  holds<Equal<Of<typeof processed>, boolean>>();
+
+  const byPage = views.keyBy((v) => v.page);
+  const both = byPage.connect(words.keyBy((word) => word)).process("both", {
+    state: { views: list<View>(), words: value<number>() },
+    output: type<{ page: string; n: number }>(),
+    onLeft(v, ctx) {
+      holds<Equal<typeof ctx.key, string>>();
+      ctx.state.views.add(v);
+      ctx.timers.eventTime(v.at);
+    },
+    onRight(word, ctx) {
+      holds<Equal<typeof word, string>>();
+      ctx.state.words.set((ctx.state.words.get() ?? 0) + word.length);
+    },
+    onTimer(_at, ctx) {
+      ctx.emit({ page: ctx.key, n: ctx.state.views.get().length });
+    },
+  });
+  holds<Equal<Of<typeof both>, { page: string; n: number }>>();
+
+  const rules = words.broadcast("rules", { rules: map<string, number>(), last: map<boolean, string>() });
+  const ruled = byPage.connect(rules).process("ruled", {
+    state: { n: value<number>() },
+    output: type<number>(),
+    onRecord(v, ctx) {
+      holds<Equal<typeof ctx.key, string>>();
+      const limit = ctx.broadcast.rules.get(v.page);
+      holds<Equal<typeof limit, number | undefined>>();
+      ctx.state.n.set((ctx.state.n.get() ?? 0) + (limit ?? 0));
+      ctx.timers.processingTime(v.at);
+    },
+    onBroadcast(word, ctx) {
+      ctx.broadcast.rules.set(word, word.length);
+      ctx.broadcast.last.set(true, word);
+    },
+    onTimer: (_at, ctx) => ctx.emit(ctx.state.n.get() ?? 0),
+  });
+  holds<Equal<Of<typeof ruled>, number>>();
+
+  const beside = views.connect(rules).process("beside", {
+    output: type<string>(),
+    onRecord(v, ctx) {
+      holds<Equal<typeof v, View>>();
+      ctx.emit(ctx.broadcast.last.get(true) ?? v.page);
+    },
+    onBroadcast: (word, ctx) => ctx.broadcast.last.set(true, word),
+  });
+  holds<Equal<Of<typeof beside>, string>>();
+
+  const misuses = () => {
+    // @ts-expect-error keys of another kind
+    byPage.connect(views.keyBy((v) => v.at));
+    // @ts-expect-error a keyed stream is connected with a keyed one, or with a broadcast
+    byPage.connect(words);
+    // @ts-expect-error each side has its own values
+    free.map("a", (v: string) => v, String);
+    // @ts-expect-error broadcast states are maps
+    words.broadcast("b", { n: value<number>() });
+    byPage.connect(rules).process("c", {
+      output: type<number>(),
+      onRecord(v, ctx) {
+        // @ts-expect-error what is broadcast is only read here
+        ctx.broadcast.rules.set(v.page, 1);
+      },
+      onBroadcast(_word, ctx) {
+        // @ts-expect-error no keyed state in onBroadcast
+        void ctx.state;
+        // @ts-expect-error and no timers
+        void ctx.timers;
+      },
+    });
+  };
+  void misuses;
+  for (const [i, stream] of [mapped, flat, processed, both, ruled, beside].entries())
+    (stream as DataStream<unknown>).sinkTo(`out-${i}`, testSink<unknown>());
+});

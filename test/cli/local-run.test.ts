@@ -125,6 +125,22 @@ suite("a run goes on where the one before ended", () => {
           assert.equal(run.progress().input?.read, 5_000);
         }));
 
+  for (const parallelism of [1, 2])
+    test(`in batch mode, stopped on the way, parallelism ${parallelism}`, () =>
+      withDirectory(async (directory) => {
+        const places = placesIn(directory);
+        const job = counting(made(5_000), { parallelism, mode: "batch" });
+        const paced = { ...places, recordsPerSecond: 20_000 };
+        const stopped = await runUntil(job, paced, (run) => run.progress().totals.records >= 1_000);
+        assert.ok(stopped.progress().totals.records < 5_000);
+        assert.deepEqual(await countsIn(directory), [], "nothing comes out before the input has ended");
+        const streaming = counting(made(5_000), { parallelism });
+        await assert.rejects(LocalRun.open(streaming, places), says("invalid", /has changed and has no checkpoint/));
+        const run = await runToEnd(job, places);
+        assert.deepEqual(await countsIn(directory), expectedCounts(5_000));
+        assert.equal(run.progress().totals.records >= 5_000, true);
+      }));
+
   test("after a stop, with another parallelism each time", () =>
     withDirectory(async (directory) => {
       const options = { ...placesIn(directory), recordsPerSecond: 4_000 };

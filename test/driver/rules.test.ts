@@ -5,6 +5,7 @@ import { keyedProcess, minutes, type, value } from "../../runtime/index.ts";
 import { ByteWriter } from "../../runtime/base/byte-writer.ts";
 import { type BlobName, type ChannelId, id, type ShardId, type TaskId } from "../../runtime/base/ids.ts";
 import { defaultEnvironment, Environment, type EnvironmentOptions } from "../../runtime/driver/environment.ts";
+import { defaultLimits } from "../../runtime/task/task-plan.ts";
 import { readJobRing } from "../../runtime/driver/job-ring.ts";
 import { loadCommit } from "../../runtime/driver/journal-entry.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
@@ -364,7 +365,7 @@ describe("R7 a snapshot contains exactly the effects of all records before the b
 
 test("L9 too many held bytes: the checkpoint is declined, nothing is lost, and the next one succeeds", async () => {
   const job = new TwoChannels();
-  const limits = { frameBytesMax: 1_000_000, heldBytesMax: 200, outputBytesMax: 1 << 20 };
+  const limits = { ...defaultLimits, frameBytesMax: 1_000_000, heldBytesMax: 200, outputBytesMax: 1 << 20 };
   await job.start({ environment: { limits } });
   const coordinator = job.run.coordinator();
   await coordinator.triggerNow(false);
@@ -642,7 +643,7 @@ describe("L12", () => {
 });
 
 test("L15 a commit's outputs are bounded: it ends early, and the rest follows in the next", async () => {
-  const limits = { frameBytesMax: 4_000, heldBytesMax: 1 << 20, outputBytesMax: 20_000 };
+  const limits = { ...defaultLimits, frameBytesMax: 4_000, heldBytesMax: 1 << 20, outputBytesMax: 20_000 };
   const wide = pipeline((events) =>
     events
       .flatMap("many", ({ n = 0 }) => Array.from({ length: 50 }, (_, i) => event(`key ${i}`, 0, n)))

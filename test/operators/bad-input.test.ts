@@ -12,6 +12,7 @@ import {
   type,
   value,
 } from "../../runtime/index.ts";
+import { defaultLimits } from "../../runtime/task/task-plan.ts";
 import { harness, type JobHarness, verifyOperator } from "../../runtime/testing/index.ts";
 import { type Event, event, pipeline, steps, twoSources } from "./pipeline.ts";
 
@@ -391,7 +392,7 @@ describe("values that cannot be stored or sent", () => {
         .keyBy(({ key }) => key as string)
         .process("size", { output: type<unknown>(), onRecord: ({ n }, ctx) => ctx.emit(String(n).length) }),
     );
-    const limits = { frameBytesMax: 65_536, heldBytesMax: 1 << 20, outputBytesMax: 1 << 20 };
+    const limits = { ...defaultLimits, frameBytesMax: 65_536, heldBytesMax: 1 << 20, outputBytesMax: 1 << 20 };
     const run = await harness(job, { parallelism: 2, environment: { limits } });
     await run.push("in", ...[1, 0, 2, 10, 3, 100].map((n) => ({ value: event("k", 0, n) })));
     assert.deepEqual(run.output("out"), [1, 2, 3]);

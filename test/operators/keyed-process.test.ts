@@ -330,13 +330,149 @@ describe("timers", () => {
     ]);
   });
 
-  test("at times that are not whole milliseconds are the author's error", async () => {
-    const run = await harness(keyed({ output: type<unknown>(), onRecord: ({ n }, ctx) => ctx.timers.eventTime(n as number) }));
-    await run.push("in", { value: event("a", 0, NaN) }, { value: event("a", 0, 0.5) }, { value: event("a", 0, 2 ** 60) });
-    assert.deepEqual(
-      run.deadLetters().map(({ reason }) => /whole epoch milliseconds: (.*) \(operator fn\)/.exec(reason)?.[1]),
-      ["NaN", "0.5", "1152921504606847000"],
-    );
+  test("at times that are none are the author's error, with operator and key; the state is as before", async () => {
+    for (const set of ["eventTime", "processingTime", "cancelEventTime", "cancelProcessingTime"] as const) {
+      const job = keyed({
+        state: { seen: list<number>() },
+        output: type<unknown>(),
+        onRecord({ n }, ctx) {
+          ctx.state.seen.add(n as number);
+          ctx.timers[set](n as number);
+          ctx.emit([...ctx.state.seen.get()]);
+        },
+      });
+      const run = await harness(job);
+      const times = [NaN, 0.5, 2 ** 53, -(2 ** 53), Infinity, -Infinity];
+      await run.push("in", ...times.map((n) => ({ value: event(["a", 1n], 0, n) })), { value: event(["a", 1n], 0, 2 ** 53 - 1) });
+      assert.deepEqual(
+        run
+          .deadLetters()
+          .map(({ operator, reason }) => [operator, /whole epoch milliseconds .*: (.*) \(operator fn\)/.exec(reason)?.[1]]),
+        ["NaN", "0.5", `${2 ** 53}`, `${-(2 ** 53)}`, "Infinity", "-Infinity (before the first watermark?)"].map((shown) => [
+          "fn",
+          `${shown}, key ["a","1n"]`,
+        ]),
+      );
+      assert.deepEqual(run.output("out"), [[2 ** 53 - 1]]);
+    }
+  });
+
+  test("at the edges of time, and just before the epoch, are as others; clearing state leaves them", async () => {
+    const job = keyed({
+      state: { n: value<number>() },
+      output: type<unknown>(),
+      onRecord({ n = 0 }, ctx) {
+        ctx.state.n.set(n);
+        ctx.timers.eventTime(n);
+        if (n < 0) ctx.state.n.clear();
+      },
+      onTimer: (at, ctx) => ctx.emit([at, ctx.state.n.get()]),
+    });
+    await verifyOperator(job, {
+      steps: steps(event("a", 0, -1), event("b", 0, -(2 ** 53) + 1), event("a", 0, 2 ** 53 - 1), event("b", 0, -1), 5, {
+        endInput: true,
+      }),
+      expected: {
+        out: [
+          [-(2 ** 53) + 1, undefined],
+          [-1, undefined],
+          [-1, 2 ** 53 - 1],
+          [2 ** 53 - 1, 2 ** 53 - 1],
+        ],
+      },
+      order: "any",
+    });
+  });
+
+  test("of processing time that have come already fire at once, in the order of their times, and those they set", async () => {
+    const job = keyed({
+      output: type<unknown>(),
+      onRecord({ n = 0 }, ctx) {
+        ctx.timers.processingTime(ctx.processingTime + n);
+        ctx.timers.processingTime(ctx.processingTime);
+        ctx.timers.processingTime(-5);
+      },
+      onTimer(at, ctx) {
+        ctx.emit([at, ctx.processingTime]);
+        if (at === -5) ctx.timers.processingTime(ctx.processingTime - 1);
+      },
+    });
+    await verifyOperator(job, {
+      steps: steps({ processingTime: 100 }, event("a", 0, 7), { processingTime: 107 }),
+      expected: {
+        out: [
+          [-5, 100],
+          [99, 100],
+          [100, 100],
+          [107, 107],
+        ],
+      },
+    });
+  });
+
+  test("that set themselves anew for ever are the author's error, with operator and key, and stop", async () => {
+    for (const domain of ["eventTime", "processingTime"] as const) {
+      const job = keyed({
+        output: type<unknown>(),
+        onRecord: ({ n = 0 }, ctx) => ctx.timers[domain](n),
+        onTimer(at, ctx) {
+          if (ctx.key === "again") ctx.timers[domain](at);
+          else ctx.emit([ctx.key, at]);
+        },
+      });
+      const run = await harness(job, { startAt: 50 });
+      await run.push("in", { value: event("again", 0, 7) }, { watermark: 50 });
+      assert.deepEqual(
+        run.deadLetters().map(({ operator, reason }) => [operator, /a timer fires for ever: .*/.exec(reason)?.[0]]),
+        [["fn", 'a timer fires for ever: it sets timers that are due already: key "again", timer 7 (operator fn)']],
+      );
+      await run.push("in", { value: event("once", 0, 20) }, { watermark: 60 });
+      assert.deepEqual(run.output("out"), [["once", 20]], "what comes after it goes on");
+    }
+  });
+
+  test("that beat on for ever stop when all time has passed", async () => {
+    const job = keyed({
+      state: { beats: value<number>() },
+      output: type<unknown>(),
+      onRecord: ({ at }, ctx) => ctx.timers.eventTime(at),
+      onTimer(at, ctx) {
+        ctx.state.beats.set((ctx.state.beats.get() ?? 0) + 1);
+        ctx.timers.eventTime(at + 1_000);
+        if (at === 3_000) ctx.emit(ctx.state.beats.get());
+      },
+    });
+    const run = await harness(job);
+    await run.push("in", { value: event("a", 1_000), timestamp: 0 }, { watermark: 5_000 });
+    assert.deepEqual(run.output("out"), [3]);
+    await run.endInput();
+    assert.match(run.deadLetters()[0]!.reason, /a timer fires for ever: .*key "a"/);
+    assert.equal(run.deadLetters().length, 1);
+  });
+
+  test("set in timers of the other domain wait for their own time", async () => {
+    const job = keyed({
+      output: type<unknown>(),
+      onRecord: ({ at }, ctx) => ctx.timers.eventTime(at),
+      onTimer(at, ctx) {
+        ctx.emit([ctx.domain, at]);
+        if (ctx.domain === "eventTime") ctx.timers.processingTime(50);
+        else ctx.timers.eventTime(at + 25);
+      },
+    });
+    await verifyOperator(job, {
+      steps: steps({ source: "in", value: event("a", 10), timestamp: 0 }, 10, { processingTime: 50 }, 74, 75, {
+        processingTime: 60,
+      }),
+      expected: {
+        out: [
+          ["eventTime", 10],
+          ["processingTime", 50],
+          ["eventTime", 75],
+          ["processingTime", 50],
+        ],
+      },
+    });
   });
 
   test("may write side outputs", async () => {

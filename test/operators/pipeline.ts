@@ -11,8 +11,8 @@ export interface Event {
 }
 
 /** A source that only a harness can read. */
-export function anySource<T>(name: string): Source<T> {
-  return { kind: "test", name, bounded: false, options: {}, decode: () => assertHarness() };
+export function anySource<T>(name: string, bounded = false): Source<T> {
+  return { kind: "test", name, bounded, options: {}, decode: () => assertHarness() };
 }
 
 /** A sink that only a harness can write. */
@@ -33,7 +33,10 @@ export function pipeline(
   return defineJob(
     "pipeline",
     (job) => {
-      const events = job.source("in", anySource<Event>("in"), { timestamps: (event) => event.at, watermarks });
+      const events = job.source("in", anySource<Event>("in", options.mode === "batch"), {
+        timestamps: (event) => event.at,
+        watermarks,
+      });
       build(events).sinkTo("out", anySink());
     },
     jobOptions,
@@ -50,7 +53,11 @@ export function twoSources(
     "two-sources",
     (job) => {
       const time = { timestamps: (event: Event) => event.at, watermarks };
-      build(job.source("a", anySource<Event>("a"), time), job.source("b", anySource<Event>("b"), time)).sinkTo("out", anySink());
+      const bounded = options.mode === "batch";
+      build(job.source("a", anySource<Event>("a", bounded), time), job.source("b", anySource<Event>("b", bounded), time)).sinkTo(
+        "out",
+        anySink(),
+      );
     },
     jobOptions,
   );

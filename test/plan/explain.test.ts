@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { defineJob } from "../../runtime/api/define-job.ts";
 import { hours, minutes, seconds } from "../../runtime/api/duration.ts";
+import { type } from "../../runtime/api/functions.ts";
+import { map } from "../../runtime/api/state.ts";
 import { boundedOutOfOrderness, customWatermarks } from "../../runtime/api/watermarks.ts";
 import { session, tumbling } from "../../runtime/api/windows.ts";
 import { explain } from "../../runtime/plan/explain.ts";
@@ -11,7 +13,7 @@ import type { JobGraph } from "../../runtime/plan/job-graph.ts";
 import { planJob } from "../../runtime/plan/plan-job.ts";
 import { testSink, testSource } from "../api/connectors.ts";
 import { pageviews } from "../api/jobs.ts";
-import { mapped, plan, reduced } from "./pipelines.ts";
+import { mapped, plan, reduced, type Sources } from "./pipelines.ts";
 
 /** The lines of a plan, without those about the job as a whole. */
 function treeOf(graph: JobGraph): readonly string[] {
@@ -65,6 +67,33 @@ describe("explain", () => {
       "│     │  └── both          as below",
       "│     └── both     map",
       "│        └── out   sink    test output, exactly once",
+    ]);
+  });
+
+  test("says which side of two inputs an edge leads to", () => {
+    const build = (source: Sources) => {
+      const views = source("views").keyBy((v) => v);
+      const rules = source("rules");
+      const ruled = views
+        .connect(rules.broadcast("rules", { rules: map<string, string>() }))
+        .process("ruled", { output: type<string>(), onRecord: () => {}, onBroadcast: () => {} });
+      return ruled.connect(rules).map("both", String, String);
+    };
+    assert.deepEqual(treeOf(plan(build)), [
+      "┌─ Stage views · one task per source shard",
+      "│  views       source           test views",
+      "│  │                            no watermarks",
+      "│  └─▶ ruled                    exchange 0 · left side · by key",
+      "┌─ Stage rules · one task per source shard",
+      "│  rules       source           test rules",
+      "│  │                            no watermarks",
+      "│  ├─▶ ruled                    exchange 1 · right side · to every task",
+      "│  └─▶ both                     exchange 2 · right side · evenly",
+      "┌─ Stage ruled · 4 tasks · fed by views, rules",
+      "│  ruled       connect process",
+      "│  │                            keeps rules.rules (broadcast)",
+      "│  └── both    connect map      left side",
+      "│     └── out  sink             test output, exactly once",
     ]);
   });
 
@@ -181,8 +210,8 @@ describe("explainJson", () => {
       states: [{ name: "contents", kind: "value", version: 0 }],
       sideOutputs: ["late"],
       outputs: [
-        { to: "table", input: 0, tag: null, partitioning: "keyed", exchange: 1 },
-        { to: "late", input: 0, tag: "late", partitioning: "forward", exchange: null },
+        { to: "table", side: null, tag: null, partitioning: "keyed", exchange: 1 },
+        { to: "late", side: null, tag: "late", partitioning: "forward", exchange: null },
       ],
       window: {
         assigner: "tumbling",
@@ -206,7 +235,7 @@ describe("explainJson", () => {
       fromStage: "per-minute",
       to: "table",
       toStage: "table",
-      input: 0,
+      side: null,
       tag: null,
       partitioning: "keyed",
     });
@@ -219,7 +248,7 @@ describe("explainJson", () => {
       name: "page-views",
       bounded: false,
       options: { stream: "page-views" },
-      watermarks: { kind: "bounded", boundMs: 5_000, idleAfterMs: 60_000, advanceWhenIdle: false },
+      watermarks: { kind: "bounded", boundMs: 5_000, idleAfterMs: 60_000, advanceWhenIdle: false, alignment: null },
     });
     const sinks = job.stages.flatMap(({ operators }) => operators.flatMap(({ uid, sink }) => (sink ? [[uid, sink]] : [])));
     assert.deepEqual(Object.fromEntries(sinks), {

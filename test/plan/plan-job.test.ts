@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { seconds } from "../../runtime/api/duration.ts";
 import { outputTag, type } from "../../runtime/api/functions.ts";
+import { map } from "../../runtime/api/state.ts";
 import type { JobOptions } from "../../runtime/api/graph.ts";
 import { isKind } from "../../runtime/base/errors.ts";
 import { testSink, testTable } from "../api/connectors.ts";
@@ -70,6 +71,70 @@ describe("above it", () => {
     const graph = plan((source) => mapped(mapped(mapped(source("in").rebalance(), "r").global(), "g"), "h"));
     assert.deepEqual(stagesOf(graph), ["source×shards: in", "keyed×4: r", "keyed×1: g h out"]);
     assert.deepEqual(exchangesOf(graph), ["0 in>r rebalance", "1 r>g global"]);
+  });
+
+  test("both sides of a keyed operator come by exchanges, each with its side and its key", () => {
+    const graph = plan((source) => {
+      const left = source("a").keyBy((v): string => `left ${v}`);
+      const right = mapped(source("b"), "m").keyBy((v): string => `right ${v}`);
+      return left.connect(right).process("both", { output: type<string>(), onLeft: () => {}, onRight: () => {} });
+    });
+    assert.deepEqual(stagesOf(graph), ["source×shards: a", "source×shards: b m", "keyed×4: both out"]);
+    assert.deepEqual(exchangesOf(graph), ["0 a>both keyed", "1 m>both keyed"]);
+    assert.deepEqual(
+      graph.exchanges.map(({ input, partitioning }) => [input, partitioning.kind === "keyed" && partitioning.key("k")]),
+      [
+        [0, "left k"],
+        [1, "right k"],
+      ],
+    );
+    assert.equal(graph.operators.get("both")!.hash, "murmur3");
+  });
+
+  test("both sides may come from one operator, each by its own exchange", () => {
+    const graph = plan((source) => {
+      const keyed = source("a").keyBy((v) => v);
+      return keyed.connect(keyed).process("both", { output: type<string>(), onLeft: () => {}, onRight: () => {} });
+    });
+    assert.deepEqual(
+      graph.exchanges.map(({ number, from, to, input }) => [number, from, to, input]),
+      [
+        [0, "a", "both", 0],
+        [1, "a", "both", 1],
+      ],
+    );
+  });
+
+  test("map and flatMap of two sources run with each of them, without an exchange", () => {
+    const graph = plan((source) => source("a").connect(source("b")).map("both", String, String));
+    assert.deepEqual(stagesOf(graph), ["source×shards: a b both out"]);
+  });
+
+  test("the sides of a co-process meet in one task (C6)", () => {
+    const co = { output: type<string>(), onLeft: () => {}, onRight: () => {} };
+    const apart = plan((source) => source("a").connect(source("b")).process("both", co));
+    assert.deepEqual(stagesOf(apart), ["source×shards: a", "source×shards: b", "keyed×4: both out"]);
+    assert.deepEqual(exchangesOf(apart), ["0 a>both rebalance", "1 b>both rebalance"]);
+    const together = plan((source) => {
+      const a = source("a");
+      return mapped(a, "m").connect(a).process("both", co);
+    });
+    assert.deepEqual(stagesOf(together), ["source×shards: a m both out"]);
+    const behind = plan((source) => reduced(source("a"), "sum").connect(source("b")).process("both", co));
+    assert.deepEqual(stagesOf(behind), ["source×shards: a", "source×shards: b", "keyed×4: sum both out"]);
+    assert.deepEqual(exchangesOf(behind), ["0 a>sum keyed", "1 b>both rebalance"]);
+  });
+
+  test("a broadcast is an exchange to every task", () => {
+    const graph = plan((source) =>
+      source("a")
+        .keyBy((v) => v)
+        .connect(source("rules").broadcast("rules", { rules: map<string, string>() }))
+        .process("ruled", { output: type<string>(), onRecord: () => {}, onBroadcast: () => {} }),
+    );
+    assert.deepEqual(stagesOf(graph), ["source×shards: a", "source×shards: rules", "keyed×4: ruled out"]);
+    assert.deepEqual(exchangesOf(graph), ["0 a>ruled keyed", "1 rules>ruled broadcast"]);
+    assert.equal(graph.operators.get("ruled")!.hash, "murmur3");
   });
 
   test("a source joining a keyed stage is rebalanced into it, since a stage is fed by shards or by an inbox (C2)", () => {
@@ -270,6 +335,8 @@ describe("options", () => {
       tolerableCheckpointFailures: Number.MAX_SAFE_INTEGER,
       onUserError: "deadLetter",
       watermarkStepMs: 1_000,
+      watermarkIntervalMs: 200,
+      mode: "streaming",
       allowSkippedState: false,
       statePlacement: "cooling",
     });

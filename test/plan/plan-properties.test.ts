@@ -6,18 +6,22 @@ import type { DataStream } from "../../runtime/api/data-stream.ts";
 import { defineJob } from "../../runtime/api/define-job.ts";
 import type { Job } from "../../runtime/api/job.ts";
 import type { JobGraph } from "../../runtime/plan/job-graph.ts";
+import { type } from "../../runtime/api/functions.ts";
 import { planJob } from "../../runtime/plan/plan-job.ts";
 import { testSink, testSource, testTable } from "../api/connectors.ts";
 
 /** One operator: what is done with the union of some earlier streams. */
 interface Step {
   readonly inputs: readonly number[];
-  readonly how: "map" | "keyed" | "rebalance" | "global" | "new" | "never";
+  readonly how: "map" | "keyed" | "rebalance" | "global" | "new" | "never" | "connected" | "keyedConnected" | "broadcast";
 }
 
 const step = fc.record<Step>({
   inputs: fc.array(fc.nat(), { minLength: 1, maxLength: 3 }),
-  how: fc.constantFrom("map", "map", "map", "keyed", "keyed", "rebalance", "global", "new", "never"),
+  how: fc.constantFrom(
+    ...(["map", "map", "map", "keyed", "keyed", "rebalance", "global", "new", "never"] as const),
+    ...(["connected", "keyedConnected", "broadcast"] as const),
+  ),
 });
 const steps = fc.array(step, { maxLength: 12 });
 
@@ -29,7 +33,7 @@ function jobOf(steps: readonly Step[]): Job {
     streams.push(assumed.reduce("assumed", (v) => v));
     for (const [i, { inputs, how }] of steps.entries()) {
       const [first, ...others] = inputs.map((n) => streams[n % streams.length]!);
-      streams.push(append(first!.union(...others), `op-${i}`, how));
+      streams.push(append(first!, others, `op-${i}`, how));
     }
     for (const [i, stream] of streams.entries()) {
       const sink = i % 2 === 0 ? testSink<string>() : testTable<string>({ key: (v) => v });
@@ -38,8 +42,29 @@ function jobOf(steps: readonly Step[]): Job {
   });
 }
 
-function append(stream: DataStream<string>, uid: string, how: Step["how"]): DataStream<string> {
+/** What connects takes the first as its left side, the union of the others (or the first again) as its right. */
+function append(
+  first: DataStream<string>,
+  others: readonly DataStream<string>[],
+  uid: string,
+  how: Step["how"],
+): DataStream<string> {
+  const stream = first.union(...others);
+  const right = others.length === 0 ? first : others[0]!.union(...others.slice(1));
+  const onLeft = () => {};
   switch (how) {
+    case "connected":
+      return first.connect(right).process(uid, { output: type<string>(), onLeft, onRight: onLeft });
+    case "keyedConnected":
+      return first
+        .keyBy((v) => v)
+        .connect(right.keyBy((v) => v))
+        .process(uid, { output: type<string>(), onLeft, onRight: onLeft });
+    case "broadcast":
+      return first
+        .keyBy((v) => v)
+        .connect(right.broadcast(`${uid}-state`, {}))
+        .process(uid, { output: type<string>(), onRecord: onLeft, onBroadcast: onLeft });
     case "keyed":
       return stream.keyBy((v) => v).reduce(uid, (v) => v);
     case "rebalance":
@@ -87,10 +112,10 @@ holds("P2: every operator is in one stage, after what it is chained to", ({ stag
 });
 
 holds("P3: an exchange's number is its place, and stands at the edge", ({ exchanges, operators }) => {
-  for (const [i, { number, from, to, tag, partitioning }] of exchanges.entries()) {
+  for (const [i, { number, from, to, tag, input, partitioning }] of exchanges.entries()) {
     assert.equal(number, i);
     const edge = operators.get(from)!.outputs.find(({ exchange }) => exchange === i);
-    assert.deepEqual(edge, { tag, to, input: 0, partitioning, exchange: i });
+    assert.deepEqual(edge, { tag, to, input, partitioning, exchange: i });
   }
 });
 
@@ -155,4 +180,32 @@ holds(
 holds("the same job gives the same plan", (graph, job) => {
   const again = planJob({ ...job, options: { parallelism: 4 } });
   assert.deepEqual([again.fingerprint, again.stages, again.exchanges], [graph.fingerprint, graph.stages, graph.exchanges]);
+});
+
+holds("C6: the sides of a co-process come from the same sources, or through exchanges", ({ operators }) => {
+  const shards = (uid: string): string[] => {
+    const { node } = operators.get(uid)!;
+    if (node.inputs.length === 0) return [uid];
+    return node.inputs.flatMap(({ from }) =>
+      operators.get(from)!.outputs.some(({ to, exchange }) => to === uid && exchange === undefined) ? shards(from) : [],
+    );
+  };
+  for (const { node, stage } of operators.values()) {
+    if (node.spec.kind !== "coProcess" || !operators.get(stage)!.node.spec.kind.startsWith("source")) continue;
+    const [left, right] = [0, 1].map((side) =>
+      node.inputs.filter(({ input }) => input === side).flatMap(({ from }) => shards(from)),
+    );
+    assert.deepEqual([...new Set(left)].sort(), [...new Set(right)].sort());
+  }
+});
+
+holds("a broadcast is an exchange of its own, whatever it is fed by", ({ operators, exchanges }) => {
+  for (const { node } of operators.values()) {
+    if (node.spec.kind !== "keyedBroadcastProcess") continue;
+    const into = exchanges.filter(({ to }) => to === node.uid);
+    assert.deepEqual(
+      into.map(({ input, partitioning }) => [input, partitioning.kind]),
+      node.inputs.map(({ input }) => [input, input === 0 ? "keyed" : "broadcast"]),
+    );
+  }
 });

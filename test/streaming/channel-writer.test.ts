@@ -49,13 +49,13 @@ function write(writer: ChannelWriter, { kind, size }: Step): readonly unknown[] 
 }
 
 const units = fc.array(
-  fc.record({ steps: fc.array(step, { maxLength: 6 }), then: fc.constantFrom("keep", "takeBack", "commit") }),
+  fc.record({ steps: fc.array(step, { maxLength: 6 }), then: fc.constantFrom("keep", "takeBack", "commit", "wait") }),
 );
 
 test("what is written arrives once and in order; what is taken back does not; frames have no gap", () => {
   fc.assert(
     fc.property(units, (list) => {
-      const writer = new ChannelWriter(header, 3, frameBytesMax);
+      let writer = new ChannelWriter(header, 3, frameBytesMax);
       let expected: unknown[] = [];
       let next = 3;
       for (const { steps, then } of [...list, { steps: [], then: "commit" }]) {
@@ -63,6 +63,10 @@ test("what is written arrives once and in order; what is taken back does not; fr
         const written = steps.flatMap((each) => write(writer, each));
         if (then === "takeBack") writer.rollback(mark);
         else expected.push(...written);
+        if (then === "wait" && writer.mayWait) {
+          assert.ok(expected.every((element) => (element as { kind: string }).kind === "watermark"));
+          writer = new ChannelWriter(header, writer.next, frameBytesMax, writer.waiting);
+        }
         if (then !== "commit") continue;
         const frames = writer.take();
         assert.deepEqual(read(frames, next), expected);

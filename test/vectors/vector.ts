@@ -68,6 +68,11 @@ export function readVectorFile(path: string): Vector[] {
   });
 }
 
+/** Expectations of what Flink keeps inside: looked at only where the engine shows it. */
+export function isInternal(name: string): boolean {
+  return /^(buffered|pending|nextWakeUp|eventTimers|processingTimers)/.test(name);
+}
+
 /** A time of a vector: a number, `"MIN"` or `"MAX"`, also `"MIN+n"` and `"MAX-n"`, which are as far off as those. */
 export function timeOf(time: number | string): number {
   if (typeof time === "number") return time;

@@ -31,22 +31,21 @@ export class SlicedContents {
   /** Finds the slices that begin between `from` and `until`; returns how many there are. */
   find(from: number, until: number): number {
     const { starts, accumulators } = this;
-    starts.length = accumulators.length = 0;
-    for (const [start, accumulator] of this.handle.entries() as Iterable<[number, unknown]>)
-      if (start >= from && start < until) this.put(start, accumulator);
-    return starts.length;
-  }
-
-  /** They stand nearly in the order of time: the place of one is looked for from the end. */
-  private put(start: number, accumulator: unknown): void {
-    const { starts, accumulators } = this;
-    let at = starts.length;
-    for (; at > 0 && (starts[at - 1] as number) > start; at--) {
-      starts[at] = starts[at - 1] as number;
-      accumulators[at] = accumulators[at - 1];
+    const slices = this.handle.peek() as ReadonlyMap<number, unknown>;
+    let found = 0;
+    for (const [start, accumulator] of slices) {
+      if (start < from || start >= until) continue;
+      // They stand nearly in the order of time: the place of one is looked for from the end.
+      let at = found++;
+      for (; at > 0 && (starts[at - 1] as number) > start; at--) {
+        starts[at] = starts[at - 1] as number;
+        accumulators[at] = accumulators[at - 1];
+      }
+      starts[at] = start;
+      accumulators[at] = accumulator;
     }
-    starts[at] = start;
-    accumulators[at] = accumulator;
+    starts.length = accumulators.length = found;
+    return found;
   }
 
   /** Of those found last: where the first begins, and where the last does. */
@@ -65,10 +64,11 @@ export class SlicedContents {
     return aggregator.result(merged);
   }
 
-  /** Drops the slices that begin before `until`. */
-  dropBefore(until: number): void {
-    const over: number[] = [];
-    for (const [start] of this.handle.entries() as Iterable<[number, unknown]>) if (start < until) over.push(start);
-    for (const start of over) this.handle.delete(start);
+  /** Drops those found last that begin before `until`. */
+  dropFoundBefore(until: number): void {
+    for (const start of this.starts) {
+      if (start >= until) return;
+      this.handle.delete(start);
+    }
   }
 }

@@ -13,6 +13,7 @@ import type { WindowSpec } from "../../api/graph.ts";
 import { contentsName } from "../../api/operator-states.ts";
 import type { TimeWindow } from "../../api/windows.ts";
 import { assert } from "../../base/assert.ts";
+import type { Namespace } from "../../state/namespace.ts";
 import type { Timer } from "../../state/timer.ts";
 import { type Slice, type Slices, slicesOf } from "../../time/slices.ts";
 import { cleanupTime, isWindowLate, largestTime, timeWindow } from "../../time/windows.ts";
@@ -33,6 +34,9 @@ export class SlicedWindowOperator implements Operator {
   /** Records mostly fall into one of two slices. */
   private recent = noSlice;
   private other = noSlice;
+  /** The window whose timer has fired last, and the one that ends next. */
+  private firing = timeWindow(0, 0);
+  private next: TimeWindow | undefined;
 
   constructor(host: KeyedOperatorHost, spec: WindowSpec) {
     const { assigner, contents } = spec;
@@ -80,27 +84,31 @@ export class SlicedWindowOperator implements Operator {
     this.setTimer(window.maxTimestamp, window);
   }
 
-  onTimer({ at, namespace: { start, end } }: Timer): void {
-    const window = timeWindow(start, end);
-    if (at === window.maxTimestamp) this.fire(window);
-    else this.cleanUp(window);
+  onTimer({ at, namespace }: Timer): void {
+    this.goTo(namespace);
+    const { firing, next, contents } = this;
+    if (at === firing.maxTimestamp) this.fire(firing, next);
+    else if (contents.find(-Infinity, firing.end) > 0) contents.dropFoundBefore(next?.start ?? firing.end);
   }
 
-  /** For the first time. */
-  private fire(window: TimeWindow): void {
+  /** Most timers of one time are of the same window, each of another key. */
+  private goTo({ start, end }: Namespace): void {
+    if (this.firing.start === start && this.firing.end === end) return;
+    this.firing = timeWindow(start, end);
+    this.next = this.slices.next(this.firing);
+  }
+
+  /** Gives the window for the first time, and sees to what comes after it. */
+  private fire(window: TimeWindow, next: TimeWindow | undefined): void {
     const { contents } = this;
     if (contents.find(window.start, window.end) === 0) return;
     this.emitter.emit(window);
-    const next = this.slices.next(window);
     if (next !== undefined && contents.latest >= next.start) this.setTimer(next.maxTimestamp, next);
-    if (contents.earliest >= (next?.start ?? window.end)) return;
+    // What is in no later window goes when this one is cleaned up.
+    const over = next?.start ?? window.end;
+    if (contents.earliest >= over) return;
     if (this.latenessMs > 0) this.setCleanupTimer(window);
-    else this.cleanUp(window);
-  }
-
-  /** Drops the slices that are in no later window. */
-  private cleanUp(window: TimeWindow): void {
-    this.contents.dropBefore(this.slices.next(window)?.start ?? window.end);
+    else contents.dropFoundBefore(over);
   }
 
   private setCleanupTimer(window: TimeWindow): void {
@@ -109,6 +117,6 @@ export class SlicedWindowOperator implements Operator {
   }
 
   private setTimer(at: number, window: TimeWindow): void {
-    this.host.access.setTimer("eventTime", at, window);
+    this.host.access.setOwnTimer("eventTime", at, window);
   }
 }

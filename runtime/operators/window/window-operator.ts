@@ -25,7 +25,7 @@ import { emitterOf, type WindowEmitter } from "./emitter.ts";
 import { eventTimeTrigger } from "./end-triggers.ts";
 import { giveLate, timestampFor } from "./late-records.ts";
 import { MergedStates } from "./merged-states.ts";
-import { TimerChain } from "./timer-chain.ts";
+import { TimerChain } from "../timer-chain.ts";
 import { fires, purges, type Trigger, type TriggerContext } from "./trigger.ts";
 
 export class WindowOperator implements Operator {
@@ -43,7 +43,7 @@ export class WindowOperator implements Operator {
   /** The trigger is the plain one of event time, whose timer is the window's own. */
   private readonly plain: boolean;
   private readonly mergedStates: MergedStates;
-  private readonly chain = new TimerChain();
+  private readonly chain = new TimerChain("a trigger");
 
   constructor(host: KeyedOperatorHost, spec: WindowSpec) {
     const states = [...host.access.store.states.keys()];

@@ -12,6 +12,7 @@ export interface Settings {
   readonly parallelism: number;
   readonly keyGroups: number;
   readonly statePlacement: NonNullable<JobOptions["statePlacement"]>;
+  readonly watermarkIntervalMs: number;
   readonly checkpointIntervalMs: number;
   readonly checkpointTimeoutMs: number;
   readonly retained: number;
@@ -37,6 +38,7 @@ export function drawSettings(random: SimRandom, topology: string | undefined): S
     parallelism: random.between(1, 3),
     keyGroups: random.pick([4, 8, 16, 32]),
     statePlacement: random.pick(["cooling", "cooling", "cooling", "table", "table", "segments"] as const),
+    watermarkIntervalMs: random.pick([0, 30, 300]),
     checkpointIntervalMs: random.pick([40, 100, 250, 800]),
     checkpointTimeoutMs: random.pick([120, 400, 2_000]),
     retained: random.between(1, 3),
@@ -68,6 +70,7 @@ export function jobOptions(settings: Settings, parallelism: number): JobOptions 
     keyGroups: settings.keyGroups,
     onUserError: "fail",
     watermarkStep: millis(20),
+    watermarkInterval: millis(settings.watermarkIntervalMs),
     statePlacement: settings.statePlacement,
     checkpoints: {
       interval: millis(settings.checkpointIntervalMs),

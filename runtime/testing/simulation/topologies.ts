@@ -7,11 +7,11 @@ import { boundedOutOfOrderness } from "../../api/watermarks.ts";
 import { combine, count, sum } from "../../api/aggregators.ts";
 import { defineJob } from "../../api/define-job.ts";
 import { millis } from "../../api/duration.ts";
-import { keyedProcess, type, type ProcessFunction } from "../../api/functions.ts";
+import { keyedProcess, type, type ProcessFunction, type Timers } from "../../api/functions.ts";
 import type { JobOptions } from "../../api/graph.ts";
 import type { JobBuilder } from "../../api/job-builder.ts";
 import { evenSplitList, type OperatorStateDescriptor, unionList } from "../../api/operator-scoped-state.ts";
-import { list, type ListState, map, reducing, value } from "../../api/state.ts";
+import { list, type ListState, map, type MapState, reducing, value } from "../../api/state.ts";
 import { session, tumbling } from "../../api/windows.ts";
 import type { Job } from "../../api/job.ts";
 import { appendSink, tableSink } from "./sinks.ts";
@@ -37,11 +37,12 @@ export function jobOf(topology: Topology, options: JobOptions): Job {
 const windowMs = 100;
 const gapMs = 45;
 
-function read(job: JobBuilder, source: string) {
-  return job.source(source, simulatedSource(source), {
-    timestamps: (record) => record.at,
-    watermarks: boundedOutOfOrderness(millis(outOfOrdernessMs)),
-  });
+const inOrder = boundedOutOfOrderness(millis(outOfOrdernessMs));
+/** Sources that wait for one another. */
+const aligned = inOrder.withAlignment("all", millis(60), millis(20));
+
+function read(job: JobBuilder, source: string, watermarks = inOrder) {
+  return job.source(source, simulatedSource(source), { timestamps: (record) => record.at, watermarks });
 }
 
 const totals = () => combine({ n: count(), total: sum<SimRecord>((record) => record.value) });
@@ -136,8 +137,8 @@ const sessions: Topology = {
   name: "sessions",
   sources: ["a", "b"],
   build(job) {
-    const rows = read(job, "a")
-      .union(read(job, "b"))
+    const rows = read(job, "a", aligned)
+      .union(read(job, "b", aligned))
       .keyBy((record) => record.key)
       .window(session(millis(gapMs)))
       .aggregate("perSession", totals(), (key, window, of): SessionRow => ({
@@ -387,8 +388,147 @@ const keyedRolling: Topology = {
   expect: (records) => ({ lists: new Map(), tables: new Map([["table", keyTotals(records)]]) }),
 };
 
+interface Pairing {
+  readonly key: string;
+  readonly end: number;
+  readonly left: readonly number[];
+  readonly right: readonly number[];
+}
+
+/** The ids of each side in each window of a key, collected by hand. */
+const pairing = {
+  state: { left: map<number, number[]>(), right: map<number, number[]>() },
+  output: type<Pairing>(),
+  onLeft: (record: SimRecord, { state, timers }: CollectContext) => collect(record, state.left, timers),
+  onRight: (record: SimRecord, { state, timers }: CollectContext) => collect(record, state.right, timers),
+};
+
+interface CollectContext {
+  readonly state: { readonly left: MapState<number, number[]>; readonly right: MapState<number, number[]> };
+  readonly timers: Timers;
+}
+
+function collect(record: SimRecord, into: MapState<number, number[]>, timers: Timers): void {
+  const end = startOf(record.at, windowMs) + windowMs;
+  into.set(
+    end,
+    [...(into.get(end) ?? []), record.id].sort((a, b) => a - b),
+  );
+  timers.eventTime(end);
+}
+
+function pairings(records: readonly SimRecord[]): Pairing[] {
+  const groups = groupBy(records, (record) => `${record.key} ${startOf(record.at, windowMs)}`);
+  return [...groups.values()].map((own) => {
+    const first = own[0] as SimRecord;
+    const ids = (source: string) =>
+      from(own, source)
+        .map((record) => record.id)
+        .sort((a, b) => a - b);
+    return { key: first.key, end: startOf(first.at, windowMs) + windowMs, left: ids("a"), right: ids("b") };
+  });
+}
+
+/** Two sources side by side, with keys and without; what they give goes in turn to several tasks, and then to one. */
+const connected: Topology = {
+  name: "connected",
+  sources: ["a", "b"],
+  build(job) {
+    const [a, b] = [read(job, "a"), read(job, "b")];
+    a.keyBy(byKey)
+      .connect(b.keyBy(byKey))
+      .process("pair", {
+        ...pairing,
+        onTimer(at, ctx) {
+          const { left, right } = ctx.state;
+          ctx.emit({ key: ctx.key, end: at, left: left.get(at) ?? [], right: right.get(at) ?? [] });
+          left.delete(at);
+          right.delete(at);
+        },
+      })
+      .sinkTo("pairs", appendSink("pairs"));
+    a.connect(b)
+      .map(
+        "sides",
+        (record) => `left ${record.id}`,
+        (record) => `right ${record.id}`,
+      )
+      .rebalance()
+      .map("spread", (side) => side)
+      .global()
+      .map("one", (side) => side)
+      .sinkTo("seen", appendSink("seen"));
+  },
+  expect: (records) => ({
+    lists: new Map<string, readonly unknown[]>([
+      ["pairs", pairings(records)],
+      ["seen", records.map(({ id, source }) => `${source === "a" ? "left" : "right"} ${id}`)],
+    ]),
+    tables: new Map(),
+  }),
+};
+
+interface Known {
+  readonly key: string;
+  readonly end: number;
+  readonly n: number;
+  /** What had been broadcast before the window's end. */
+  readonly rules: number;
+  readonly total: number;
+}
+
+/** Every task keeps all of one source beside its keys of the other. */
+const broadcasting: Topology = {
+  name: "broadcasting",
+  sources: ["a", "b"],
+  build(job) {
+    const rules = read(job, "b").broadcast("rules", { rules: map<number, readonly [at: number, value: number]>() });
+    read(job, "a")
+      .keyBy(byKey)
+      .connect(rules)
+      .process("known", {
+        state: { byWindow: map<number, number>() },
+        output: type<Known>(),
+        onRecord(record, { state, timers }) {
+          const end = startOf(record.at, windowMs) + windowMs;
+          state.byWindow.set(end, (state.byWindow.get(end) ?? 0) + 1);
+          timers.eventTime(end);
+        },
+        onBroadcast: ({ id, at, value }, { broadcast }) => broadcast.rules.set(id, [at, value]),
+        onTimer(end, ctx) {
+          const values = [...ctx.broadcast.rules.entries()].flatMap(([, [at, value]]) => (at < end ? [value] : []));
+          const total = values.reduce((sum, value) => sum + value, 0);
+          ctx.emit({ key: ctx.key, end, n: ctx.state.byWindow.get(end) ?? 0, rules: values.length, total });
+          ctx.state.byWindow.delete(end);
+        },
+      })
+      .sinkTo("rows", appendSink("rows"));
+  },
+  expect: (records) => ({
+    lists: new Map([["rows", known(from(records, "a"), from(records, "b"))]]),
+    tables: new Map(),
+  }),
+};
+
+function known(records: readonly SimRecord[], broadcast: readonly SimRecord[]): Known[] {
+  return windowRows(records, byKey).map(({ key, start, n }) => {
+    const { n: rules, total } = totalOf(broadcast.filter(({ at }) => at < start + windowMs));
+    return { key, end: start + windowMs, n, rules, total };
+  });
+}
+
 function from(records: readonly SimRecord[], source: string): SimRecord[] {
   return records.filter((record) => record.source === source);
 }
 
-export const topologies: readonly Topology[] = [windows, sessions, rolling, collecting, threeStages, keyedSources, keyedRolling];
+export const topologies: readonly Topology[] = [
+  windows,
+  sessions,
+  rolling,
+  collecting,
+  threeStages,
+  keyedSources,
+  keyedRolling,
+  connected,
+  broadcasting,
+];

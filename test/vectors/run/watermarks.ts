@@ -8,6 +8,7 @@ import { millis } from "../../../runtime/api/duration.ts";
 import { assertIdleAfter, isIdle } from "../../../runtime/time/idleness.ts";
 import { SourceWatermarks } from "../../../runtime/time/source-watermarks.ts";
 import { createGenerator } from "../../../runtime/time/watermark-generator.ts";
+import { type TwoInputChange, TwoInputValve } from "../../../runtime/time/two-input-valve.ts";
 import { WatermarkValve, type ValveChange } from "../../../runtime/time/watermark-valve.ts";
 import { minWatermark } from "../../../runtime/time/watermark.ts";
 import { compare } from "../compare.ts";
@@ -44,8 +45,8 @@ export function run(vector: Vector): Failure | undefined {
 }
 
 /** What a change sends on, in the order it is sent. */
-function emitted({ watermark, status }: ValveChange): Emitted[] {
-  const out: Emitted[] = watermark === undefined ? [] : [{ wm: watermark }];
+function emitted({ flushed, watermark, status }: TwoInputChange): Emitted[] {
+  const out: Emitted[] = [flushed, watermark].filter((wm) => wm !== undefined).map((wm) => ({ wm }));
   if (status === "active") out.unshift({ status: "ACTIVE" });
   if (status === "idle") out.push({ status: "IDLE" });
   return out;
@@ -67,7 +68,7 @@ function emittedOf(item: any): Emitted {
   return "wm" in item ? { wm: timeOf(item.wm) } : item;
 }
 
-function feed(valve: WatermarkValve, name: string, step: any): Emitted[] {
+function feed(valve: WatermarkValve | TwoInputValve, name: string, step: any): Emitted[] {
   if (step.status !== undefined) return emitted(valve.setStatus(name, step.status === "ACTIVE"));
   return emitted({ watermark: valve.advance(name, timeOf(step.wm)), status: undefined });
 }
@@ -119,19 +120,18 @@ function runValve(vector: Vector): Failure | undefined {
   return checkPhases(vector, (step) => feed(valve, String(step.channel), step));
 }
 
-/** A task with a valve per input and an operator that takes the minimum over its inputs. */
+/** A task with an operator of one or two inputs, each of as many channels. */
 function taskOf(inputs: number, channels: number): (input: number, channel: number, step: any) => Emitted[] {
-  const operator = new WatermarkValve({ resumed: "hold" });
-  const valves = Array.from({ length: inputs }, (_, input) => {
-    operator.add(String(input));
-    const valve = new WatermarkValve();
-    for (let channel = 0; channel < channels; channel++) valve.add(String(channel));
-    return valve;
-  });
+  if (inputs !== 1 && inputs !== 2) throw new Error(`no operator of ${inputs} inputs`);
+  const valve = inputs === 1 ? new WatermarkValve() : new TwoInputValve();
+  for (const input of inputs === 1 ? ([0] as const) : ([0, 1] as const))
+    for (let channel = 0; channel < channels; channel++)
+      if (valve instanceof TwoInputValve) valve.add(`${input}:${channel}`, input);
+      else valve.add(`${input}:${channel}`);
   return (input, channel, step) => {
     // The operator is an identity map, which makes text of numbers.
     if (step.el !== undefined) return [{ value: String(step.el), ts: step.ts }];
-    return feed(valves[input]!, String(channel), step).flatMap((item) => feed(operator, String(input), item));
+    return feed(valve, `${input}:${channel}`, step);
   };
 }
 
@@ -246,8 +246,9 @@ const sqlAssigner: Assigner = {
 };
 
 function assignerOf({ config, features }: Vector): Assigner {
-  if (config.mode !== "stream") throw new Error(`no mode ${config.mode}`);
   const timeOfEvent = (value: any) => value.time ?? value;
+  // In batch mode the task gives the operator no generator.
+  if (config.mode === "batch") return { timestamps: timeOfEvent, onRecord: () => undefined, sent: "atOnce" };
   return features.includes("punctuated")
     ? { timestamps: timeOfEvent, onRecord: ({ flag }, timestamp) => (flag ? timestamp : undefined), sent: "atOnce" }
     : { timestamps: timeOfEvent, onRecord: (_value, timestamp) => timestamp - 1, sent: "periodically" };
@@ -269,6 +270,7 @@ function runAssigner(vector: Vector, { timestamps, onRecord, sent }: Assigner): 
     watermark: () => last,
     processingTime: () => now,
     count: () => undefined,
+    operatorState: undefined,
   };
   const { spec: watermarks } = customWatermarks({ create: () => ({}), onRecord: (_state, value, at) => onRecord(value, at) });
   const operator = new AssignTimestampsOperator(host, { kind: "assignTimestamps", timestamps, watermarks }, 1, now);

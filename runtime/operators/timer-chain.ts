@@ -1,20 +1,23 @@
 /**
- * Stops a trigger that fires for ever: one that sets, whenever its timer fires, the next one at a time that has come already.
+ * Stops timers that fire for ever: a trigger or a process function that sets, whenever its timer fires, the next one at a time that has
+ * come already.
  *
  * H1 Only timers that set one another count: each must be the one that was set last time, at the same key.
  * H2 Timers that move on in time end by themselves, unless the watermark is after all time.
  */
-import { MillraceError } from "../../base/errors.ts";
-import type { Row } from "../../state/row.ts";
-import type { TimerDomain } from "../../state/timer.ts";
-import { largestTime } from "../../time/windows.ts";
+import { MillraceError } from "../base/errors.ts";
+import { showKey } from "../state/key.ts";
+import type { Row } from "../state/row.ts";
+import type { TimerDomain } from "../state/timer.ts";
+import { largestTime } from "../time/windows.ts";
 
-/** So often in a row a trigger may set a timer that does not move on in time. */
+/** So often in a row a timer may set a timer that does not move on in time. */
 const stuckMost = 1_000;
 /** So many timers may follow on one another when all time has passed. */
 const stepsMost = 100_000;
 
 export class TimerChain {
+  private readonly of: string;
   private row: Row | undefined;
   private domain: TimerDomain = "eventTime";
   private at = NaN;
@@ -22,6 +25,11 @@ export class TimerChain {
   private next = Infinity;
   private stuck = 0;
   private steps = 0;
+
+  /** `of`: whose timers these are, in words. */
+  constructor(of: string) {
+    this.of = of;
+  }
 
   /** A timer fires. */
   begin(row: Row, domain: TimerDomain, at: number): void {
@@ -45,7 +53,7 @@ export class TimerChain {
     else return;
     this.next = Math.min(this.next, at);
     if (this.stuck <= stuckMost && this.steps <= stepsMost) return;
-    const key = JSON.stringify(this.row?.key, (_name, part: unknown) => (typeof part === "bigint" ? `${part}n` : part));
-    throw new MillraceError("user", `a trigger fires for ever: it sets timers that are due already: key ${key}, timer ${at}`);
+    const key = this.row === undefined ? "" : showKey(this.row.key);
+    throw new MillraceError("user", `${this.of} fires for ever: it sets timers that are due already: key ${key}, timer ${at}`);
   }
 }

@@ -1,0 +1,188 @@
+/** Flink's expectations of its timer service, of the node that runs an operator with keys: timers by key, namespace, time and domain. */
+import { ByteWriter } from "../../../runtime/base/byte-writer.ts";
+import type { Operator } from "../../../runtime/operators/operator.ts";
+import { Activity } from "../../../runtime/state/activity.ts";
+import { KeyedAccess } from "../../../runtime/state/keyed-access.ts";
+import { compareRows, KeyedStore } from "../../../runtime/state/keyed-store.ts";
+import type { Namespace } from "../../../runtime/state/namespace.ts";
+import { RowWriter } from "../../../runtime/state/row-writer.ts";
+import type { ProcessingRow, Row } from "../../../runtime/state/row.ts";
+import type { Timer, TimerDomain } from "../../../runtime/state/timer.ts";
+import { fullRange } from "../../../runtime/streaming/hash-range.ts";
+import { ChainNode, type NodeState, type TaskShared } from "../../../runtime/task/chain-node.ts";
+import { NodeOutput } from "../../../runtime/task/node-output.ts";
+import { Units } from "../../../runtime/task/units.ts";
+import { TimerQueue } from "../../../runtime/time/timer-queue.ts";
+import { compare } from "../compare.ts";
+import { isInternal, timeOf, type Failure, type Vector } from "../vector.ts";
+
+interface Fired {
+  readonly key: string;
+  readonly namespace: string;
+  readonly time: number;
+}
+
+export function runTimerService(vector: Vector): Failure | undefined {
+  const service = new TimerService(vector.config.onTimer);
+  const { pendingAfterStep = {}, nextWakeUpAfterStep = {} } = vector.expected;
+  const { currentWatermarkAfterStep = {}, currentProcessingTimeAfterStep = {} } = vector.expected;
+  for (let done = 0; done <= vector.input.length; done++) {
+    if (done > 0) service.step(vector.input[done - 1]);
+    const checks: readonly (readonly [string, any, unknown])[] = [
+      ["pending", pendingAfterStep[done], service.pending],
+      ["next wake-up", nextWakeUpAfterStep[done], service.nextWakeUp],
+      ["watermark", currentWatermarkAfterStep[done], service.watermark],
+      ["processing time", currentProcessingTimeAfterStep[done], service.now],
+    ];
+    for (const [what, expected, actual] of checks) {
+      if (expected === undefined) continue;
+      // None: no wake-up.
+      const wanted = expected === null ? Infinity : typeof expected === "string" ? timeOf(expected) : expected;
+      const failure = compare(actual, wanted, `${what} after step ${done}`);
+      if (failure !== undefined) return failure;
+    }
+  }
+  return checkFired(service, vector.expected);
+}
+
+const looked: ReadonlySet<string> = new Set(["order", "currentWatermarkAfterStep", "currentProcessingTimeAfterStep"]);
+
+function checkFired(service: TimerService, expected: any): Failure | undefined {
+  const lists: Readonly<Record<string, () => unknown>> = {
+    fired: () => service.fired("eventTime", "processingTime"),
+    firedEvent: () => service.fired("eventTime"),
+    firedProcessing: () => service.fired("processingTime"),
+    remaining: () => service.pending,
+  };
+  const unknown = Object.keys(expected).filter((name) => lists[name] === undefined && !looked.has(name) && !isInternal(name));
+  if (unknown.length > 0) return { expected, actual: `nothing looks at ${unknown.join(", ")}` };
+
+  for (const [name, of] of Object.entries(lists)) {
+    if (expected[name] === undefined) continue;
+    const [actual, wanted] = [of(), expected[name]].map((list) => (expected.order === "any" ? inOrder(list) : list));
+    const failure = compare(actual, wanted, name);
+    if (failure !== undefined) return failure;
+  }
+  return undefined;
+}
+
+function inOrder(list: unknown): unknown {
+  return Array.isArray(list) ? list.map((item) => JSON.stringify(item)).sort() : list;
+}
+
+/** What a timer function does: at its own time plus something, or at a fixed time. */
+const registering = /register an? (event|processing)[- ](?:time )?timer (?:for its own time \+ (\d+)|(?:at|for) (?:time )?(\d+))/;
+
+/** The node of an operator that does with timers what it is told. */
+class TimerService {
+  readonly #onTimer: string | undefined;
+  readonly #fired: (Fired & { readonly domain: TimerDomain })[] = [];
+  readonly #namespaces = new Map<string, Namespace>();
+  readonly #shared: TaskShared;
+  #node: ChainNode;
+  #seq = 0;
+
+  constructor(onTimer: string | undefined) {
+    this.#onTimer = onTimer;
+    const units = new Units(new Activity(), { ...noKeeper }, true);
+    this.#shared = { units, now: 0, pauses: () => false, partitionKey: () => "", count: () => undefined };
+    this.#node = this.#begin();
+  }
+
+  #begin(): ChainNode {
+    const eventTimers = new TimerQueue<Row>(compareRows);
+    const processingTimers = new TimerQueue<ProcessingRow>(compareRows);
+    const options = { operator: "timers", states: new Map(), keyGroups: 128, hashing: "murmur3", range: fullRange } as const;
+    const { activity } = this.#shared.units;
+    const store = new KeyedStore({ ...options, eventTimers, processingTimers, activity });
+    const keyed: NodeState = { store, access: new KeyedAccess(store), eventTimers, processingTimers };
+    const node = new ChainNode("timers", new NodeOutput(), { keyed, operator: undefined }, this.#shared);
+    node.run(this.#operator(node));
+    return node;
+  }
+
+  #operator(node: ChainNode): Operator {
+    return {
+      onRecord: (step) => {
+        const domain = `${step.register ?? step.delete}Time` as TimerDomain;
+        const namespace = this.#namespace(step.namespace ?? "");
+        if (step.register) node.access.setTimer(domain, timeOf(step.time), namespace);
+        else node.access.cancelTimer(domain, timeOf(step.time), namespace);
+      },
+      onTimer: (timer) => this.#fire(node, timer),
+    };
+  }
+
+  #fire(node: ChainNode, { domain, at, namespace }: Timer): void {
+    const [name] = [...this.#namespaces].find(([, known]) => known === namespace || known.start === namespace.start)!;
+    this.#fired.push({ domain, key: node.access.row.key as string, namespace: name, time: at });
+    const [, of, by, fixed] = registering.exec(this.#onTimer ?? "") ?? [];
+    if (of !== undefined)
+      node.access.setTimer(`${of}Time` as TimerDomain, by === undefined ? Number(fixed) : at + Number(by), namespace);
+    else if (this.#onTimer !== undefined) throw new Error(`no timer function: ${this.#onTimer}`);
+  }
+
+  #namespace(name: string): Namespace {
+    const known = this.#namespaces.get(name);
+    if (known !== undefined) return known;
+    const start = 1e12 + this.#namespaces.size;
+    const namespace = { start, end: start + 1 };
+    this.#namespaces.set(name, namespace);
+    return namespace;
+  }
+
+  step(step: any): void {
+    if (step.register !== undefined || step.delete !== undefined) this.#node.record(step, NaN, 0, step.key);
+    else if (step.wm !== undefined) this.#node.advance(timeOf(step.wm));
+    else if (step.pt !== undefined) {
+      this.#shared.now = timeOf(step.pt);
+      this.#node.passTime();
+    } else if (step.snapshotRestore) this.#restore();
+    else throw new Error(`no step: ${JSON.stringify(step)}`);
+  }
+
+  /** Writes all rows down and reads them into another node. */
+  #restore(): void {
+    const { store } = this.#node.state!;
+    const writer = new RowWriter(new ByteWriter());
+    store.writeChanges(writer, ++this.#seq);
+    this.#written.push(writer.out.take());
+    this.#node = this.#begin();
+    this.#written.forEach((bytes, n) => this.#node.state!.store.applyChanges(n + 1, store.schema, bytes));
+  }
+
+  readonly #written: Uint8Array[] = [];
+
+  get watermark(): number {
+    return this.#node.watermark();
+  }
+
+  get now(): number {
+    return this.#shared.now;
+  }
+
+  get nextWakeUp(): number {
+    return this.#node.state!.store.earliestTimer("processingTime");
+  }
+
+  get pending(): number {
+    let pending = 0;
+    for (const group of this.#node.state!.store.loadedGroups()) for (const row of group.rows) pending += row.timers.length;
+    return pending;
+  }
+
+  fired(...domains: readonly TimerDomain[]): readonly Fired[] {
+    return this.#fired
+      .filter(({ domain }) => domains.includes(domain))
+      .map(({ key, namespace, time }) => ({ key, namespace, time }));
+  }
+}
+
+const noKeeper = {
+  mark: () => undefined,
+  takeBack: () => undefined,
+  check: () => undefined,
+  forget: () => undefined,
+  waiting: () => false,
+  deadLetter: () => undefined,
+};
