@@ -3,5 +3,5 @@ export interface StandIn {
   /** What AWS_ENDPOINT_URL_<SERVICE> is set to. */
   readonly endpoint: string;
   /** Open connections are cut. */
-  close(): Promise<void>;
+  stop(): Promise<void>;
 }

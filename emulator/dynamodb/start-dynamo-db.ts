@@ -19,7 +19,7 @@ export async function startDynamoDb(options: DynamoDbOptions = {}): Promise<Stan
   const path = options.directory === undefined ? {} : { path: options.directory };
   const server = dynalite({ createTableMs: 0, deleteTableMs: 0, updateTableMs: 0, ...path });
   await listen(server, options.port ?? 0);
-  return { endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => close(server) };
+  return { endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, stop: () => close(server) };
 }
 
 function listen(server: Server, port: number): Promise<void> {

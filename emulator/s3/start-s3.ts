@@ -28,7 +28,7 @@ export async function startS3(options: S3Options = {}): Promise<StandIn> {
   });
   enforcePreconditions(app, stores.s3Store);
   await app.listen({ host: "127.0.0.1", port: options.port ?? 0 });
-  return { endpoint: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`, close: () => app.close() };
+  return { endpoint: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`, stop: () => app.close() };
 }
 
 /** The last n bytes of an object that has fewer are all of it (RFC 9110, 14.1.2); fauxqs refuses. */

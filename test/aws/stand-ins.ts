@@ -3,6 +3,8 @@ import { after } from "node:test";
 import { CreateBucketCommand } from "@aws-sdk/client-s3";
 import type { NodeHttpHandler } from "@smithy/node-http-handler";
 import { startDynamoDb } from "../../emulator/dynamodb/start-dynamo-db.ts";
+import { type Faults, startKinesis } from "../../emulator/kinesis/index.ts";
+import { readSequenceNumber } from "../../emulator/kinesis/sequence-number.ts";
 import { startS3 } from "../../emulator/s3/start-s3.ts";
 import type { StandIn } from "../../emulator/stand-in.ts";
 import { awsClients } from "../../runtime/adapters/aws/aws-clients.ts";
@@ -10,10 +12,14 @@ import type { Pace } from "../../runtime/adapters/aws/back-off.ts";
 import { DynamoJournal } from "../../runtime/adapters/aws/dynamo-journal.ts";
 import { DynamoPages } from "../../runtime/adapters/aws/dynamo-pages.ts";
 import { DynamoTable } from "../../runtime/adapters/aws/dynamo-table.ts";
+import { KinesisLog } from "../../runtime/adapters/aws/kinesis-log.ts";
 import { S3Blobs } from "../../runtime/adapters/aws/s3-blobs.ts";
 import { createStateTable } from "../../runtime/adapters/aws/state-table.ts";
 import { SystemClock } from "../../runtime/adapters/local/system-clock.ts";
+import type { ProvisionedLog } from "../../runtime/adapters/log-provisioning.ts";
+import { MemoryLog } from "../../runtime/adapters/memory/memory-log.ts";
 import { MemoryTelemetry } from "../../runtime/adapters/memory/memory-telemetry.ts";
+import { id, type Position } from "../../runtime/base/ids.ts";
 import type { Clock } from "../../runtime/ports/clock.ts";
 
 export const tableName = "state";
@@ -54,8 +60,8 @@ function paceOf({ clock }: Wiring): Pace {
   return { clock: clock ?? new HastyClock(), random: () => 0.5 };
 }
 
-function endAfterTests(started: Promise<StandIn>): void {
-  after(async () => (await started).close());
+function endAfterTests(started: Promise<Pick<StandIn, "stop">>): void {
+  after(async () => (await started).stop());
 }
 
 /** DynamoDB with the state table. */
@@ -93,4 +99,33 @@ export function withS3() {
       return new S3Blobs(s3, wiring.bucket ?? bucketName, wiring.job ?? newJob(), telemetry, paceOf(wiring));
     },
   };
+}
+
+/** Kinesis without throttling, a fresh server for each log; `clock` is the server's too. */
+export function withKinesis() {
+  const started: Pick<StandIn, "stop">[] = [];
+  after(() => Promise.all(started.map((server) => server.stop())));
+  return {
+    log: async (wiring: Wiring & { readonly maxRecordBytes?: number; readonly faults?: Faults } = {}) => {
+      const clock = wiring.clock ?? new HastyClock();
+      const embedded = new MemoryLog({ clock, maxRecordBytes: 10 * 1024 * 1024 });
+      const faults = wiring.faults === undefined ? {} : { faults: wiring.faults };
+      const server = await startKinesis({ log: embedded, clock, limits: "off", ...faults });
+      started.push(server);
+      const { kinesis } = clientsOf(server.endpoint, wiring);
+      const size = wiring.maxRecordBytes === undefined ? {} : { maxRecordBytes: wiring.maxRecordBytes };
+      const log = new KinesisLog(kinesis, wiring.telemetry ?? new MemoryTelemetry(), paceOf({ ...wiring, clock }), size);
+      return { log: withTrim(log, embedded), embedded, kinesis, server };
+    },
+  };
+}
+
+/** Trimming is retention's in Kinesis: here it is done behind the server. */
+function withTrim(log: KinesisLog, embedded: MemoryLog): ProvisionedLog {
+  return Object.assign(log, {
+    trim: (...[stream, shard, upTo]: Parameters<ProvisionedLog["trim"]>) => {
+      const position = readSequenceNumber(upTo)?.position ?? upTo;
+      return embedded.trim(stream, shard, id<Position>(String(position)));
+    },
+  });
 }
