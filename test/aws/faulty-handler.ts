@@ -12,7 +12,7 @@ type Answer = Awaited<ReturnType<NodeHttpHandler["handle"]>>;
 export type Fate =
   | { readonly kind: "pass" }
   | { readonly kind: "lose" }
-  | { readonly kind: "refuse"; readonly status: number; readonly body: object }
+  | { readonly kind: "refuse"; readonly status: number; readonly body: object | string }
   /** The answer's body, changed. */
   | { readonly kind: "change"; readonly change: (body: any) => object };
 
@@ -43,15 +43,16 @@ export class FaultyHandler extends NodeHttpHandler {
   }
 }
 
-function answerOf(statusCode: number, body: object): Answer {
-  const bytes = Buffer.from(JSON.stringify(body));
-  const headers = { "content-type": "application/x-amz-json-1.0" };
+/** JSON for an object, XML for text. */
+function answerOf(statusCode: number, body: object | string): Answer {
+  const bytes = Buffer.from(typeof body === "string" ? body : JSON.stringify(body));
+  const headers = { "content-type": typeof body === "string" ? "application/xml" : "application/x-amz-json-1.0" };
   return { response: { statusCode, headers, body: Readable.from([bytes]) } } as unknown as Answer;
 }
 
 function parsed(body: unknown): unknown {
   try {
-    return JSON.parse(String(Buffer.isBuffer(body) || typeof body === "string" ? body : Buffer.from(body as Uint8Array)));
+    return JSON.parse(Buffer.from(Uint8Array.from(body as Uint8Array)).toString());
   } catch {
     return undefined;
   }

@@ -169,7 +169,7 @@ export class DynamoTable {
     send: (waiting: readonly Item[]) => Promise<readonly Item[]>,
   ): Promise<void> {
     let waiting = keys;
-    for (let attempt = 1; ;) {
+    for (let attempt = 0; ;) {
       const left = await send(waiting).catch((error: unknown) => {
         throw this.#error(error, verb, keys[0]!);
       });
@@ -193,8 +193,9 @@ export class DynamoTable {
     return { outcome: "refused", stored };
   }
 
+  /** Who finds nothing pays for one unit, which a stand-in may leave out. */
   #countRead(consumed: ConsumedCapacity | undefined): void {
-    this.#telemetry.add("dynamodb.rru", consumed?.CapacityUnits ?? readUnits(0), { part: this.#part });
+    this.#telemetry.add("dynamodb.rru", Math.max(readUnits(0), consumed?.CapacityUnits ?? 0), { part: this.#part });
   }
 
   #countWrite(consumed: ConsumedCapacity | undefined): void {

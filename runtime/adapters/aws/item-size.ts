@@ -6,7 +6,7 @@ import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 
 export type Item = Record<string, AttributeValue>;
 
-/** Names and values in UTF-8; numbers take about a byte for two digits, and one more. */
+/** Names and text in UTF-8, bytes as they are; numbers, which must be whole and not negative, two digits a byte and one more. */
 export function itemBytes(item: Item): number {
   return Object.entries(item).reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + valueBytes(value), 0);
 }
@@ -24,6 +24,13 @@ export function readUnits(sizeBytes: number): number {
 function valueBytes(value: AttributeValue): number {
   if (value.S !== undefined) return Buffer.byteLength(value.S);
   if (value.B !== undefined) return value.B.length;
-  if (value.N !== undefined) return Math.ceil(value.N.replace(/^-|\.|^0+|0+$/g, "").length / 2) + 1;
-  return 1;
+  return value.N === undefined ? 1 : numberBytes(value.N);
+}
+
+/** Pairs of digits counted from the point, without the zeros at the end. */
+function numberBytes(digits: string): number {
+  const significant = digits.replace(/0+$/, "").length;
+  if (significant === 0) return 1;
+  const startsInPair = digits.length % 2; // the first pair has one digit
+  return 1 + Math.ceil((significant + startsInPair) / 2);
 }

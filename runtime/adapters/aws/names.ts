@@ -1,5 +1,5 @@
 /**
- * Every name of this adapter in DynamoDB and S3, formed in one place: docs/state-layout.md lists them.
+ * Every name of this adapter in DynamoDB, S3 and Kinesis, formed in one place: docs/state-layout.md lists them.
  *
  * N1 Everything of a job lies under `<job>/`: the leading part of its partition keys and of its object names, so that one job's role can
  *    be kept from another's state.
@@ -58,6 +58,11 @@ export function objectKey(job: string, name: string): string {
 
 export function blobOfKey(job: string, key: string): BlobName {
   return key.slice(part(job).length + 1) as BlobName;
+}
+
+/** An inbox stream of the job, in an account that has other streams. */
+export function streamName(job: string, stream: string): string {
+  return `${job}-${stream}`;
 }
 
 function part(text: string): string {
