@@ -78,6 +78,7 @@ export function withDynamoDb() {
   };
   return {
     table,
+    endpoint: () => ready,
     client: async () => clientsOf(await ready, {}).dynamodb,
     journal: async (ringSize: number, wiring: Wiring = {}) =>
       new DynamoJournal(await table("journal", wiring), wiring.job ?? newJob(), ringSize),

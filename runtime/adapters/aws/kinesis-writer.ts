@@ -94,6 +94,7 @@ export class KinesisWriter {
   }
 
   async #checkShards(stream: string, records: readonly KeyedRecordToAppend[], results: readonly AppendResult[]): Promise<void> {
+    if (!results.some(({ outcome }) => outcome === "appended")) return;
     const astray = async () => {
       const shards = this.#shards.get(stream) ?? (await listShards(this.#client, stream));
       this.#shards.set(stream, shards);
