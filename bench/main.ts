@@ -4,34 +4,31 @@
  * Every comparison runs its sides in turns, in one process, after one round that does not count, and says the median of each. Fails
  * when the results differ. Nothing is asserted about time: figures depend on the machine and on what else it does.
  *
- *     npm run bench -- [--only tumbling|session|local|ndjson|memory] [--runs 7]
+ *     npm run bench -- [--only tumbling|session|sliding|lateness|local|ndjson|memory] [--runs 7]
  */
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs, promisify } from "node:util";
-import { sessionCounts, tumblingCounts } from "./counts/baseline.ts";
-import {
-  inputOf,
-  type Kind,
-  type Outcome,
-  recordsPerTurn,
-  runCounts,
-  sessionGapMs,
-  turnsPerCheckpoint,
-} from "./counts/engine.ts";
+import { sessionCounts, slidingCounts, tumblingCounts } from "./counts/baseline.ts";
+import { inputOf, type Outcome, recordsPerTurn, runCounts, sessionGapMs, turnsPerCheckpoint } from "./counts/engine.ts";
 import { type Event, makeEvents } from "./counts/events.ts";
 import { ndjsonInput, parseNdjson, writeNdjson } from "./counts/ndjson.ts";
 
 const eventCount = 1_000_000;
 const keyCount = 100_000;
+/** Over fewer keys: with so many, nearly every record would have sixty results of its own. */
+const slidingKeyCounts = [100, 1_000];
 const memoryEventCount = 10_000_000;
-const aims = { counts: 0.3, local: 0.5, ndjson: 2.2, memoryMb: 512 };
+const aims = { counts: 0.3, sliding: 4, lateness: 1, local: 0.5, ndjson: 2.2, memoryMb: 512 };
 
 const { values } = parseArgs({ options: { only: { type: "string" }, runs: { type: "string", default: "7" } } });
 const runs = Number(values.runs);
-const sections = { tumbling: () => counts("tumbling"), session: () => counts("session"), local, ndjson, memory };
+const sections = {
+  ...{ tumbling: () => counts("tumbling"), session: () => counts("session") },
+  ...{ sliding: slidingOverTumbling, lateness, local, ndjson, memory },
+};
 
 interface Timed<T> {
   readonly ms: number;
@@ -85,11 +82,11 @@ function events(): readonly Event[] {
   return (made ??= makeEvents(eventCount, keyCount));
 }
 
-function baseline(kind: Kind): string {
+function baseline(kind: "tumbling" | "session"): string {
   return (kind === "tumbling" ? tumblingCounts(events()) : sessionCounts(events(), sessionGapMs)).text;
 }
 
-async function counts(kind: Kind): Promise<void> {
+async function counts(kind: "tumbling" | "session"): Promise<void> {
   const { a, b } = await inTurns(
     () => baseline(kind),
     () => runCounts(kind, inputOf(events())),
@@ -105,6 +102,38 @@ async function counts(kind: Kind): Promise<void> {
 
 function written({ commits, checkpoints }: Outcome): string {
   return `${commits} commits, ${checkpoints} checkpoints`;
+}
+
+/** Windows of a minute every second beside windows of a minute. */
+async function slidingOverTumbling(): Promise<void> {
+  for (const keys of slidingKeyCounts) {
+    const few = makeEvents(eventCount, keys);
+    const { a, b } = await inTurns(
+      () => runCounts("tumbling", inputOf(few)),
+      () => runCounts("sliding", inputOf(few)),
+    );
+    report("sliding", [
+      ratio("times tumbling", b.ms / a.ms, `≤ ${aims.sliding}`),
+      rate("sliding", b.ms),
+      rate("tumbling", a.ms),
+      `${keys.toLocaleString("en")} keys`,
+      same("sliding", b.result.checksum.text, slidingCounts(few, 60_000, 1_000).text),
+    ]);
+  }
+}
+
+/** Windows that wait five minutes for late records, of which there are none, beside windows that do not. */
+async function lateness(): Promise<void> {
+  const { a, b } = await inTurns(
+    () => runCounts("tumbling", inputOf(events())),
+    () => runCounts("lateness", inputOf(events())),
+  );
+  report("lateness", [
+    ratio("times without", b.ms / a.ms, String(aims.lateness)),
+    rate("with", b.ms),
+    rate("without", a.ms),
+    same("lateness", b.result.checksum.text, a.result.checksum.text),
+  ]);
 }
 
 async function local(): Promise<void> {
@@ -178,7 +207,8 @@ for (const [, run] of selected) await run();
 console.log(
   [
     "",
-    "tumbling: windows of a minute; session: a gap of 15 s. Ratio: throughput of the engine / of the baseline (bench/counts/baseline.ts).",
+    "tumbling: windows of a minute; session: a gap of 15 s; sliding: a minute every second; lateness: a minute, and five for late ones.",
+    "Ratio: throughput of the engine / of the baseline (bench/counts/baseline.ts).",
     "ndjson: files() and json() into the tumbling count, 190 bytes a line; plain: readFileSync, split, JSON.parse of the same file.",
     "Not measured: exchanges (one task), the network, restoring, timers of authors, sinks that do more than decode what they are given.",
   ].join("\n"),

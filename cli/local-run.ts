@@ -206,6 +206,7 @@ class Parts {
   readonly #ports: Ports;
   readonly #coordinator: Coordinator;
   readonly #sources: ReadonlyMap<string, SourceReader>;
+  readonly #sinks: LocalSinks;
   readonly #holder = randomUUID().slice(0, 8);
   #leases: LeaseKeeper | undefined;
 
@@ -214,6 +215,12 @@ class Parts {
     this.foundation = foundation;
     this.options = options;
     this.#sources = this.#openSources();
+    this.#sinks = new LocalSinks({
+      sinks: sinksOf(job),
+      bindings: options.bindings ?? new Map(),
+      outputDirectory: options.output,
+      console: options.console ?? process.stdout,
+    });
     this.#ports = (options.around ?? ((ports) => ports))(this.#makePorts());
     const environment = new Environment(job, this.#ports, { ...defaultEnvironment, id: this.#holder });
     const createStream = (stream: string, shards: number) => foundation.log.createStream(stream, shards);
@@ -254,9 +261,13 @@ class Parts {
 
   async close(): Promise<void> {
     for (const source of this.#sources.values()) await source.close();
-    // A lease that cannot be given up ends by itself, and the error that led here says more.
-    await this.#leases?.release().catch(() => undefined);
-    await this.foundation.close();
+    try {
+      await this.#sinks.close();
+    } finally {
+      // A lease that cannot be given up ends by itself, and the error that led here says more.
+      await this.#leases?.release().catch(() => undefined);
+      await this.foundation.close();
+    }
   }
 
   get #inputsAreBounded(): boolean {
@@ -290,12 +301,7 @@ class Parts {
 
   #makePorts(): Ports {
     const { options, foundation } = this;
-    const sinks = new LocalSinks({
-      sinks: sinksOf(this.job),
-      bindings: options.bindings ?? new Map(),
-      outputDirectory: options.output,
-      console: options.console ?? process.stdout,
-    });
+    const sinks = this.#sinks;
     const log = (level: string, message: string, fields: object = {}) => {
       if (level !== "info") options.events?.warning?.(message, fields);
     };

@@ -95,6 +95,8 @@ export { files, type FilesOptions } from "./connectors/files/files.ts";
 export { fileSink, type FileSinkOptions } from "./connectors/files/file-sink.ts";
 export { generator, type GeneratorOptions } from "./connectors/generator/generator.ts";
 export { consoleSink } from "./connectors/console/console-sink.ts";
+export { customSink } from "./connectors/custom/custom-sink.ts";
+export type { CustomRestore, CustomRow, CustomSinkFunctions } from "./connectors/custom/custom-sink.ts";
 export { json, ndjson } from "./connectors/formats/json.ts";
 export { csv, type CsvOptions } from "./connectors/formats/csv.ts";
 export { accessLog, type AccessLogEntry } from "./connectors/formats/access-log.ts";

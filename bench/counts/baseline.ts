@@ -18,6 +18,25 @@ export function tumblingCounts(events: Iterable<Event>): Checksum {
   return result;
 }
 
+/** Count per key and window of `size` every `slide`, of which `size` is a multiple: the counts of slides, added up. */
+export function slidingCounts(events: Iterable<Event>, size: number, slide: number): Checksum {
+  const slides = new Map<string, Map<number, number>>();
+  for (const { key, at } of events) {
+    const start = Math.floor(at / slide) * slide;
+    let counts = slides.get(key);
+    if (counts === undefined) slides.set(key, (counts = new Map()));
+    counts.set(start, (counts.get(start) ?? 0) + 1);
+  }
+  const result = new Checksum();
+  for (const [key, counts] of slides) {
+    const windows = new Map<number, number>();
+    for (const [start, n] of counts)
+      for (let window = start; window > start - size; window -= slide) windows.set(window, (windows.get(window) ?? 0) + n);
+    for (const [window, n] of windows) result.add(key, window, n);
+  }
+  return result;
+}
+
 interface Session {
   start: number;
   end: number;

@@ -8,6 +8,7 @@
 import { ByteReader, corrupt } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { MillraceError } from "./errors.ts";
+import { KnownNames } from "./known-names.ts";
 
 const extension = { undefined: 0, bigint: 1, date: 2, map: 3, set: 4 } as const;
 const depthMax = 100;
@@ -266,8 +267,7 @@ function readObject(reader: ByteReader, size: number, depth: number): object {
   reader.need(size * 2);
   const object: Record<string, unknown> = {};
   for (let i = 0; i < size; i++) {
-    const key = readValue(reader, depth);
-    if (typeof key !== "string") throw corrupt(`object key is not text at ${reader.at}`);
+    const key = readKey(reader, depth);
     const item = readValue(reader, depth);
     if (key === "__proto__")
       Object.defineProperty(object, key, { value: item, enumerable: true, configurable: true, writable: true });
@@ -275,6 +275,25 @@ function readObject(reader: ByteReader, size: number, depth: number): object {
   }
   return object;
 }
+
+/** Most members have short names that come again and again: each is made once. */
+function readKey(reader: ByteReader, depth: number): string {
+  const { buffer, at } = reader;
+  const size = (buffer[at] as number) - 0xa0;
+  if (size > 0 && size < 32 && at + size < reader.end) {
+    const known = knownNames.find(buffer, at + 1, size);
+    if (known !== undefined) {
+      reader.at = at + 1 + size;
+      return known;
+    }
+  }
+  const key = readValue(reader, depth);
+  if (typeof key !== "string") throw corrupt(`object key is not text at ${reader.at}`);
+  if (size > 0 && size < 32) knownNames.remember(buffer, at + 1, size, key);
+  return key;
+}
+
+const knownNames = new KnownNames();
 
 function readExtension(reader: ByteReader, depth: number): unknown {
   checkDepth(depth);

@@ -7,6 +7,8 @@ import type { OperatorUid } from "../base/ids.ts";
 import type { DeadLetterBatch, Restored, SinkDriver, SinkEffect } from "../ports/sink-driver.ts";
 import { bindingOf, type Bindings } from "./bindings.ts";
 import { ConsoleWriter } from "./console/writer.ts";
+import type { CustomSink } from "./custom/custom-sink.ts";
+import { CustomWriter } from "./custom/writer.ts";
 import { DeadLetterFiles } from "./dead-letters.ts";
 import type { FileSinkSettings } from "./files/file-sink.ts";
 import { FileWriter } from "./files/writer.ts";
@@ -45,6 +47,13 @@ export class LocalSinks implements SinkDriver {
     await this.#target(operator).quarantine(restored);
   }
 
+  /** Closes what sinks hold open. Throws the first failure, after all were asked. */
+  async close(): Promise<void> {
+    const closed = await Promise.allSettled([...new Set(this.#targets.values())].map((target) => target.close?.()));
+    const failed = closed.find((result) => result.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+  }
+
   #target(operator: OperatorUid): SinkTarget {
     const target = this.#targets.get(operator);
     if (target === undefined) throw new MillraceError("invalid", `the job has no sink of this name any more: ${operator}`);
@@ -58,6 +67,7 @@ function createTargets(options: LocalSinksOptions): ReadonlyMap<OperatorUid, Sin
   const takenBy = new Map<string, OperatorUid>();
   for (const [operator, sink] of options.sinks) {
     if (sink.kind === "console") targets.set(operator, (console ??= new ConsoleWriter(options.console)));
+    else if (sink.kind === "custom") targets.set(operator, new CustomWriter(operator, (sink as CustomSink<any, any>).functions));
     else if (sink.kind === "files") targets.set(operator, createFileWriter(operator, sink, options, takenBy));
     else throw notLocal(operator, sink);
   }
@@ -85,6 +95,6 @@ function createFileWriter(
 }
 
 function notLocal(operator: OperatorUid, { kind }: Sink<any, any>): MillraceError {
-  const message = `a sink of kind ${kind} is not written on one machine: use fileSink() or consoleSink() here: ${operator}`;
+  const message = `a sink of kind ${kind} is not written on one machine: use fileSink(), consoleSink() or customSink() here: ${operator}`;
   return new MillraceError("invalid", message, { context: { operator } });
 }

@@ -4,4 +4,6 @@ import type { Restored, SinkEffect } from "../ports/sink-driver.ts";
 export interface SinkTarget {
   carryOut(effect: SinkEffect): Promise<void>;
   quarantine(restored: Restored): Promise<void>;
+  /** Gives up what it holds; nothing is carried out after it. */
+  close?(): Promise<void>;
 }

@@ -14,6 +14,7 @@ import type { Journal, Message } from "../ports/journal.ts";
 import { alignmentMessage, standingPrefix } from "../snapshots/names.ts";
 import type { AlignmentReport } from "../state/commit.ts";
 import { generationOf } from "../streaming/channel.ts";
+import { together } from "./together.ts";
 
 /** Whether any source of the job waits for others. */
 export function hasAlignment(job: JobGraph): boolean {
@@ -46,7 +47,7 @@ export async function announceAlignment(
   journal: Pick<Journal, "post">,
 ): Promise<readonly TaskId[]> {
   const news = decideAlignment(messages, generation).filter(({ task, slowest }) => slowest > (told.get(task) ?? -Infinity));
-  await Promise.all(
+  await together(
     news.map(async ({ task, group, slowest }) => {
       await journal.post(task, { name: alignmentMessage(group), version: slowest, bytes: encodeValue(slowest) });
       told.set(task, slowest);

@@ -3,7 +3,11 @@
  *
  * One frame per channel is in flight: appending may reorder, so the next is sent only when the one before is acknowledged. Different
  * channels, sinks and messages go side by side; payloads of one sink in their order.
+ *
+ * L16 The shard that took a frame is the one of the task it is for.
  */
+import type { InboxShards } from "./inbox-shards.ts";
+import { together } from "./together.ts";
 import { encodeValue } from "../base/message-pack.ts";
 import { MillraceError } from "../base/errors.ts";
 import { id, type OperatorUid, type TaskId } from "../base/ids.ts";
@@ -22,26 +26,20 @@ function all<K extends Effect["effect"]>(commit: Commit, kind: K): EffectOf<K>[]
 }
 
 /** Throws `unavailable` when something could not be done: the whole is to be repeated. */
-export async function carryOut(commit: Commit, plan: TaskPlan, ports: Ports): Promise<void> {
+export async function carryOut(commit: Commit, plan: TaskPlan, ports: Ports, inboxes: InboxShards): Promise<void> {
   if (commit.effects.length === 0) return;
   const work = [
-    sendFrames(commit, plan, ports),
+    sendFrames(commit, plan, ports, inboxes),
     writeSinks(commit, ports),
     writeDeadLetters(commit, ports),
     postMessages(commit, plan, ports),
   ];
-  await settleAll(work);
-}
-
-/** All are awaited before any failure is passed on: no promise is left pending at the end of a turn (L16). */
-async function settleAll(work: readonly Promise<void>[]): Promise<void> {
-  const failed = (await Promise.allSettled(work)).find((result) => result.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
+  await together(work);
 }
 
 /** What a commit brings to the outside of the job alone: sinks and dead letters. May be repeated as all effects. */
 export async function publish(commit: Commit, ports: Ports): Promise<void> {
-  await settleAll([writeSinks(commit, ports), writeDeadLetters(commit, ports)]);
+  await together([writeSinks(commit, ports), writeDeadLetters(commit, ports)]);
 }
 
 interface Outgoing {
@@ -49,14 +47,16 @@ interface Outgoing {
   readonly frames: readonly Uint8Array[];
 }
 
-async function sendFrames(commit: Commit, plan: TaskPlan, ports: Ports): Promise<void> {
+async function sendFrames(commit: Commit, plan: TaskPlan, ports: Ports, inboxes: InboxShards): Promise<void> {
   const byStage = new Map<string, Outgoing[]>();
   for (const { channel, frames } of all(commit, "send")) {
     const task = downstreamOf(channel);
     const outgoing = { range: rangeOf(plan, task), frames };
     byStage.set(stageOf(task), [...(byStage.get(stageOf(task)) ?? []), outgoing]);
   }
-  await settleAll([...byStage].map(([stage, outgoing]) => sendToStage(inboxName(commit.generation, stage), outgoing, ports)));
+  const send = ([stage, outgoing]: readonly [string, Outgoing[]]) =>
+    sendToStage(inboxName(commit.generation, stage), outgoing, ports, inboxes);
+  await together([...byStage].map(send));
 }
 
 function rangeOf(plan: TaskPlan, task: TaskId): HashRange {
@@ -64,7 +64,7 @@ function rangeOf(plan: TaskPlan, task: TaskId): HashRange {
   throw new MillraceError("internal", `no range for task ${task}`);
 }
 
-async function sendToStage(stream: string, outgoing: readonly Outgoing[], ports: Ports): Promise<void> {
+async function sendToStage(stream: string, outgoing: readonly Outgoing[], ports: Ports, inboxes: InboxShards): Promise<void> {
   const rounds = Math.max(...outgoing.map(({ frames }) => frames.length));
   for (let round = 0; round < rounds; round++) {
     let waiting = outgoing.filter(({ frames }) => round < frames.length);
@@ -74,6 +74,10 @@ async function sendToStage(stream: string, outgoing: readonly Outgoing[], ports:
         stream,
         waiting.map(({ range, frames }) => ({ hashKey: range.from, bytes: frames[round] as Uint8Array })),
       );
+      for (const [n, { range }] of waiting.entries()) {
+        const result = results[n];
+        if (result?.outcome === "appended") await inboxes.check(stream, range, result.shard);
+      }
       waiting = waiting.filter((_, n) => results[n]?.outcome === "throttled");
     }
   }
@@ -89,7 +93,7 @@ async function writeSinks(commit: Commit, ports: Ports): Promise<void> {
   for (const effect of all(commit, "sink")) bySink.set(effect.operator, [...(bySink.get(effect.operator) ?? []), effect]);
   const { task, generation, progress } = commit;
   const seq = progress.versionOffset + commit.seq;
-  await settleAll(
+  await together(
     [...bySink].map(async ([operator, effects]) => {
       for (const { n, payload } of effects)
         await ports.sinks.carryOut({ operator: id<OperatorUid>(operator), task, generation, seq, n, payload });

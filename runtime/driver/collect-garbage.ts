@@ -1,16 +1,18 @@
 /**
- * Garbage collection of segments, payloads and manifests (L6): lists first, then reads the roots in this order: rings, open acknowledgements,
+ * Garbage collection of segments, payloads, runs and manifests (L6): lists first, then reads the roots in this order: rings, open acknowledgements,
  * manifests, job record. What was written meanwhile was not listed; what is listed and refers to nothing stays unreferenced, because
  * its entry's slot is taken: a name goes only when its seq is at most its task's head.
+ *
+ * Rings, pages and messages of generations that are over go some time later (retire-generations.ts).
  *
  * A manifest or tombstone goes when a later checkpoint is complete and it is not retained. A coordinator that comes late may write
  * its name again (L10), but the job record has moved on without it: it is garbage once more.
  */
 import { decodeValue } from "../base/message-pack.ts";
-import type { BlobName, Seq, TaskId } from "../base/ids.ts";
+import type { BlobName, Generation, Seq, TaskId } from "../base/ids.ts";
 import type { Ports } from "../ports/ports.ts";
 import { type Acknowledgement, decodeManifest, isTombstone } from "../snapshots/manifest.ts";
-import { manifestPrefix, objectPrefixes, parseObjectName } from "../snapshots/names.ts";
+import { ackPrefix, endPrefix, manifestPrefix, objectPrefixes, parseObjectName } from "../snapshots/names.ts";
 import type { JobRecord } from "../snapshots/job-record.ts";
 import { readReferences } from "../snapshots/segment.ts";
 import type { BlobRange } from "../state/state-index.ts";
@@ -22,22 +24,25 @@ import { loadCommit, payloadOf } from "./journal-entry.ts";
 interface Roots {
   readonly used: Set<BlobName>;
   readonly heads: Map<TaskId, Seq>;
+  /** The oldest generation whose rings are there: of those before it nobody writes any more. */
+  readonly oldest: Generation;
 }
 
 /** Returns how many objects were deleted. */
 export async function collectGarbage(job: string, ports: Ports, safeguards: Safeguards): Promise<number> {
   const early = safeguards.holds("L6") ? undefined : await readRoots(job, ports, tasksIn(await listObjects(ports)));
   const names = await listObjects(ports);
-  const { used, heads } = early ?? (await readRoots(job, ports, tasksIn(names)));
-  const dead = names.filter((name) => !used.has(name) && isSettled(name, heads, early !== undefined));
+  const roots = early ?? (await readRoots(job, ports, tasksIn(names)));
+  const dead = names.filter((name) => !roots.used.has(name) && isSettled(name, roots, early !== undefined));
   dead.push(...(await oldManifests(job, ports)));
   for (let from = 0; from < dead.length; from += 1_000) await ports.blobs.delete(dead.slice(from, from + 1_000));
   return dead.length;
 }
 
-function isSettled(name: BlobName, heads: ReadonlyMap<TaskId, Seq>, always: boolean): boolean {
+function isSettled(name: BlobName, { heads, oldest }: Pick<Roots, "heads" | "oldest">, always: boolean): boolean {
   const parsed = parseObjectName(name);
-  return parsed !== undefined && (always || parsed.seq <= (heads.get(parsed.task) ?? 0));
+  if (parsed === undefined) return false;
+  return always || parsed.seq <= (heads.get(parsed.task) ?? 0) || generationOf(parsed.task) < oldest;
 }
 
 async function oldManifests(job: string, ports: Ports): Promise<readonly BlobName[]> {
@@ -74,16 +79,29 @@ function tasksIn(names: readonly BlobName[]): ReadonlySet<TaskId> {
 async function readRoots(job: string, ports: Ports, tasks: ReadonlySet<TaskId>): Promise<Roots> {
   const used = new Set<BlobName>();
   const heads = new Map<TaskId, Seq>();
-  // A generation that is over stays so: its rings are sealed and no roots any more.
-  const living = (await readJobRing(ports, job)).record?.generation ?? 0;
+  // A generation that is over stays so: its rings are sealed and no roots any more, nor is what its tasks said.
+  const before = (await readJobRing(ports, job)).record;
+  const living = before?.generation ?? 0;
+  const oldest = Math.min(living, ...generationsOf(before));
   for (const task of tasks)
     heads.set(task, await (generationOf(task) < living ? useHead(task, ports, used) : useRing(task, ports, used)));
   const open = await readJobRing(ports, job);
-  for (const { bytes } of open.messages) await useIndex((decodeValue(bytes) as Acknowledgement).index, ports, used);
+  for (const { name, bytes } of open.messages) {
+    if (!name.startsWith(ackPrefix) && !name.startsWith(endPrefix)) continue;
+    const { task, index } = decodeValue(bytes) as Acknowledgement;
+    if (generationOf(task) >= living) await useIndex(index, ports, used);
+  }
   const { record } = await readJobRing(ports, job);
   const manifests = record === undefined ? [] : manifestsOf(record);
   for (const name of manifests) if (name !== undefined) await useManifest(name, ports, used);
-  return { used, heads };
+  return { used, heads, oldest };
+}
+
+/** Those that are over and of which rings are still there. */
+function generationsOf(record: JobRecord | undefined): number[] {
+  if (record === undefined) return [];
+  const stages = [...record.replaces, ...record.former.flatMap((former) => former.stages)];
+  return stages.map(({ generation }) => generation);
 }
 
 /** Marks the head's payload alone: whoever seals the ring late must still be able to read it. Returns the head. */
@@ -105,6 +123,8 @@ async function useRing(task: TaskId, ports: Ports, used: Set<BlobName>): Promise
   if (last === undefined) return 0;
   const head = await loadCommit(task, last, ports.blobs);
   const base = head.base?.seq ?? 0;
+  for (const sorted of head.progress.sorts?.values() ?? [])
+    for (const { blob } of (sorted as { readonly runs: readonly { readonly blob: BlobName }[] }).runs) used.add(blob);
   await useIndex(head.base?.index, ports, used);
   for (const entry of entries) {
     const payload = payloadOf(entry.bytes);

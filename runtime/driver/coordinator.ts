@@ -21,19 +21,26 @@ import type { Safeguards } from "../task/safeguards.ts";
 import { announceAlignment, hasAlignment } from "./align-sources.ts";
 import { collectGarbage } from "./collect-garbage.ts";
 import { type JobRing, moveJobRecord, readJobRing } from "./job-ring.ts";
+import { retireGenerations } from "./retire-generations.ts";
 import { sealRings } from "./seal-rings.ts";
 import { isPast } from "./shard-lineage.ts";
+import { together } from "./together.ts";
 import { createTopology, rootTasks, type Roots } from "./topology.ts";
 
 export interface CoordinatorOptions {
   readonly id: string;
   readonly deployment: number;
   readonly safeguards: Safeguards;
+  /** How long rings and pages of a generation stay after it is over; at least as long as anybody may still act for it. */
+  readonly formerMsMin?: number;
   /** Takes the place of the job's own option: for one start. */
   readonly allowSkippedState?: boolean | undefined;
   /** Creates an inbox stream with so many shards, unless it is there. */
   readonly createStream: (stream: string, shards: number) => Promise<unknown>;
 }
+
+/** More than an environment's `recordMsMax` and `invocationMsMax` together. */
+const defaultFormerMsMin = 60 * 60_000;
 
 /** What a look at the job brought. */
 export interface Tick {
@@ -119,6 +126,7 @@ export class Coordinator {
       since: now,
       failures: 0,
       replaces: [],
+      former: [],
     };
     await moveJobRecord(this.ports, ring, record, this.options.id);
   }
@@ -258,7 +266,9 @@ export class Coordinator {
         await this.ports.sinks.quarantine(id<OperatorUid>(node.uid), { generation, from: manifest?.generation ?? 0, lastSeq });
     for (const { stage, tasks, kind } of record.topology)
       if (kind === "keyed") await this.options.createStream(inboxName(generation, stage), tasks.length);
-    await moveJobRecord(this.ports, ring, { ...record, phase: "running", replaces: [] }, this.options.id);
+    const ended = { stages: replaces, endedAt: this.ports.clock.now() };
+    const former = replaces.length === 0 ? record.former : [...record.former, ended];
+    await moveJobRecord(this.ports, ring, { ...record, phase: "running", replaces: [], former }, this.options.id);
   }
 
   // ---- checkpoints ----
@@ -337,9 +347,7 @@ export class Coordinator {
     );
     const readers = tasks.filter((task) => !keyed.has(task));
     const bytes = encodeValue({ savepoint });
-    await Promise.all(
-      readers.map((task) => this.ports.journal.post(task, { name: checkpointMessage, version: checkpoint, bytes })),
-    );
+    await together(readers.map((task) => this.ports.journal.post(task, { name: checkpointMessage, version: checkpoint, bytes })));
     return readers;
   }
 
@@ -399,9 +407,20 @@ export class Coordinator {
     return { ...nothing, record: (await moveJobRecord(this.ports, ring, moved, this.options.id)) ? moved : record };
   }
 
-  /** Deletes what nothing refers to any longer (L6). Returns how many objects went. */
+  /** Deletes what nothing refers to any longer (L6), and what generations have left that are over. Returns how many objects went. */
   async collectGarbage(): Promise<number> {
-    return collectGarbage(this.job.name, this.ports, this.options.safeguards);
+    const collected = await collectGarbage(this.job.name, this.ports, this.options.safeguards);
+    await this.retireFormer();
+    return collected;
+  }
+
+  private async retireFormer(): Promise<void> {
+    const ring = await readJobRing(this.ports, this.job.name);
+    const { record } = ring;
+    if (record === undefined || record.phase !== "running" || record.former.length === 0) return;
+    const before = this.ports.clock.now() - (this.options.formerMsMin ?? defaultFormerMsMin);
+    const former = await retireGenerations(record.former, before, this.ports);
+    if (former.length < record.former.length) await moveJobRecord(this.ports, ring, { ...record, former }, this.options.id);
   }
 }
 

@@ -9,6 +9,8 @@
  * L2 A newer frame, or an unknown shard, makes it reload the job record.
  * L3 When a batch begins after the position, the log is read from the position up to it first.
  * L11 The end of a shard is found by a read of its own.
+ * L13 A shard is idle only if a read from its position is empty and nothing is behind.
+ * L14 What kills environments without an exception is narrowed down, and goes to the dead letters (attempt-log.ts).
  * L16 No promise is left pending at the end of a turn.
  */
 import type { SourceRecord } from "../api/connector.ts";
@@ -31,6 +33,7 @@ import type { SourceInput } from "../task/source-input.ts";
 import type { FeedStatus, Task } from "../task/task.ts";
 import { allSafeguards, type Safeguards } from "../task/safeguards.ts";
 import { defaultLimits, type TaskLimits, type TaskPlan } from "../task/task-plan.ts";
+import { AttemptLog, type AttemptOptions, defaultAttempts } from "./attempt-log.ts";
 import { announcedAlignment } from "./align-sources.ts";
 import { carryOut } from "./carry-out.ts";
 import type { Doorbell, TurnOutcome } from "./doorbell.ts";
@@ -39,8 +42,13 @@ import { type PayloadOptions, storeCommit } from "./journal-entry.ts";
 import { readJobRecord } from "./job-ring.ts";
 import { loadMissing } from "./load-groups.ts";
 import { loadRuns } from "./load-runs.ts";
+import { LostRace } from "./lost-race.ts";
 import { type Recovered, recoverTask } from "./recover.ts";
+import { provesEffects } from "./proven-effects.ts";
+import { InboxShards } from "./inbox-shards.ts";
 import { isPast } from "./shard-lineage.ts";
+import { TimeBudget } from "./time-budget.ts";
+import { together } from "./together.ts";
 import { isPlannedBy, planTask, taskOfShard } from "./topology.ts";
 import { shardOf } from "../task/source-task.ts";
 
@@ -59,6 +67,11 @@ export interface EnvironmentOptions {
   readonly bytesPerTurn: number;
   /** The longest that an invocation can live: once a generation is older, no batch of an earlier one can come (L3). */
   readonly invocationMsMax: number;
+  /** The job record is read anew when it was read so long ago. */
+  readonly recordMsMax: number;
+  /** What is kept of an invocation's time for a commit and its effects: then no more is taken in. */
+  readonly reserveMs: number;
+  readonly attempts: AttemptOptions;
   readonly limits: TaskLimits;
   readonly safeguards: Safeguards;
 }
@@ -71,6 +84,9 @@ export const defaultEnvironment: Omit<EnvironmentOptions, "id"> = {
   recordsPerTurn: 10_000,
   bytesPerTurn: 4 << 20,
   invocationMsMax: 20 * 60_000,
+  recordMsMax: 20 * 60_000,
+  reserveMs: 5_000,
+  attempts: defaultAttempts,
   limits: defaultLimits,
   safeguards: allSafeguards,
 };
@@ -85,12 +101,17 @@ interface Cached extends Recovered {
   journalBytes: number;
   /** Commits of this turn. */
   commits: number;
+  /** The mapping's batch that is being taken in, and where its shard stood at the last commit. */
+  batch: { readonly position: () => Position | "horizon"; at: Position | "horizon" } | undefined;
+  /** Undefined as long as nobody has died at the head, and this environment has committed before (L14). */
+  attempts: AttemptLog | undefined;
+  readonly budget: TimeBudget;
   /** Effects that are still being carried out; always empty but without R3. */
   readonly unfinished: Promise<void>[];
 }
 
-/** Thrown inside a turn: another has written the entry; the cache is gone, the turn starts over. */
-class LostRace extends Error {}
+/** How a feeding ended: as the task says, or because the turn's time is over. */
+type Fed = FeedStatus | "late";
 
 const attemptsMax = 50;
 
@@ -106,14 +127,19 @@ export class Environment {
   private readonly options: EnvironmentOptions;
   private readonly cache = new Map<TaskId, Cached>();
   private record: JobRecord | undefined;
+  private recordReadAt = -Infinity;
   private readonly shards = new Map<string, readonly Shard[]>();
   private attempts = 0;
+  private readonly inboxes: InboxShards;
+  /** Tasks on which this environment has committed: it does not die of starting them. */
+  private readonly proven = new Set<TaskId>();
   /** Turns so far: shards take turns in being read first. */
   private turns = 0;
 
   constructor(job: JobGraph, ports: Ports, options: EnvironmentOptions) {
     this.job = job;
     this.ports = ports;
+    this.inboxes = new InboxShards(ports.log);
     this.options = options;
   }
 
@@ -141,8 +167,7 @@ export class Environment {
   }
 
   private async attempt(bell: Doorbell, guarded: boolean): Promise<TurnOutcome | "again"> {
-    this.record ??= await readJobRecord(this.ports, this.job.name);
-    const { record } = this;
+    const record = await this.jobRecord();
     if (record !== undefined && record.deployment > this.options.deployment)
       return { outcome: "fenced", deployment: record.deployment };
     // Newer code whose plan is another waits until its coordinator has moved the job to a generation of that plan.
@@ -153,16 +178,25 @@ export class Environment {
     const task = bell.kind === "records" ? taskOfShard(this.job, record.generation, bell.source, bell.shard) : bell.task;
     if (generationOf(task) < record.generation) return { outcome: "stale" };
     if (generationOf(task) > record.generation) return this.options.safeguards.holds("L2") ? this.again() : { outcome: "stale" };
-    const opened = await this.open(task, record);
+    const opened = await this.open(task, record, bell);
     if (opened === "sealed") return this.again();
     if ("outcome" in opened) return opened;
     try {
       return await this.run(opened, bell, guarded);
     } catch (error) {
       this.cache.delete(task);
+      await opened.attempts?.takeBack().catch(() => undefined);
       if (!guarded && isPoison(error)) return this.attempt(bell, true);
       throw error;
     }
+  }
+
+  /** What is known of the job; not older than the options say, since what is over is forgotten some time. */
+  private async jobRecord(): Promise<JobRecord | undefined> {
+    const now = this.ports.clock.now();
+    if (this.record !== undefined && now - this.recordReadAt <= this.options.recordMsMax) return this.record;
+    this.recordReadAt = now;
+    return (this.record = await readJobRecord(this.ports, this.job.name));
   }
 
   private again(): "again" {
@@ -174,7 +208,7 @@ export class Environment {
 
   // ---- opening ----
 
-  private async open(task: TaskId, record: JobRecord): Promise<Cached | "sealed" | TurnOutcome> {
+  private async open(task: TaskId, record: JobRecord, bell: Doorbell): Promise<Cached | "sealed" | TurnOutcome> {
     const cached = this.cache.get(task);
     const { deployment, limits, safeguards } = this.options;
     const place = await this.placeOf(task, record);
@@ -193,11 +227,20 @@ export class Environment {
       base: recovered.head === undefined ? undefined : fresh ? recovered.head.base : cached?.base,
       journalBytes: cached?.journalBytes ?? 0,
       commits: 0,
+      batch: undefined,
+      attempts: this.openAttempts(recovered),
+      budget: new TimeBudget(this.ports.clock, this.options.reserveMs),
       unfinished: [],
     };
     this.cache.set(task, opened);
-    await this.finishHead(opened);
+    await this.finishHead(opened, bell);
     return opened;
+  }
+
+  private openAttempts({ task, messages }: Recovered): AttemptLog | undefined {
+    const { safeguards, attempts, id: by } = this.options;
+    if (!safeguards.holds("L14")) return undefined;
+    return AttemptLog.open(task, messages, this.ports.journal, by, this.proven.has(task.plan.task), attempts);
   }
 
   private async recover(plan: TaskPlan, record: JobRecord, parents: readonly TaskId[] | undefined, cached: Cached | undefined) {
@@ -210,10 +253,13 @@ export class Environment {
     }
   }
 
-  /** R5: repeats the head's effects unless this environment saw them finish. */
-  private async finishHead(opened: Cached): Promise<void> {
-    if (opened.effectsDone || opened.head === undefined) return;
-    if (this.options.safeguards.holds("R5")) await carryOut(opened.head, opened.plan, this.ports);
+  /** R5: repeats the head's effects unless this environment saw them finish, or they are proven done. */
+  private async finishHead(opened: Cached, bell: Doorbell): Promise<void> {
+    const { head, plan } = opened;
+    if (opened.effectsDone || head === undefined) return;
+    const { deployment, safeguards } = this.options;
+    const proven = provesEffects(head, bell, deployment, safeguards);
+    if (!proven && safeguards.holds("R5")) await carryOut(head, plan, this.ports, this.inboxes);
     opened.effectsDone = true;
   }
 
@@ -262,16 +308,20 @@ export class Environment {
   private async run(opened: Cached, bell: Doorbell, guarded: boolean): Promise<TurnOutcome | "again"> {
     const { task } = opened;
     const recordsBefore = task.summary.records;
+    let unprocessed: Position | undefined;
     if (!task.ended) {
-      task.begin(this.ports.clock.now(), guarded);
-      await this.drain(opened);
+      await this.begin(opened, guarded);
       const before = task.taken;
       const status = bell.kind === "poke" ? await this.readInputs(opened) : await this.feedBell(opened, bell);
       if (status === "newer") return this.again();
-      if (bell.kind === "poke" && task.taken === before) await this.decideIdleOperators(opened);
-      await this.answerRequests(opened);
+      if (status === "late") unprocessed = firstLeft(task, bell);
+      else {
+        if (bell.kind === "poke" && task.taken === before) await this.decideIdleOperators(opened);
+        await this.answerRequests(opened);
+      }
       await this.settle(opened);
-      await Promise.all(opened.unfinished);
+      await this.endAttempts(opened);
+      await together(opened.unfinished);
     }
     await evictCold(task, this.ports.pages, this.options.cacheBytesMax);
     const { summary } = task;
@@ -283,10 +333,48 @@ export class Environment {
       records: summary.records - recordsBefore,
       ended: task.ended,
       wakeAt: task.sorts ? this.ports.clock.now() : task.nextWakeUp(),
+      unprocessed,
     };
   }
 
-  private async feedBell(opened: Cached, bell: Exclude<Doorbell, { kind: "poke" }>): Promise<FeedStatus> {
+  /** Time moves on in the task; timers that are due fire. */
+  private async begin(opened: Cached, guarded: boolean): Promise<void> {
+    const { task, attempts } = opened;
+    const now = this.ports.clock.now();
+    if (task.nextWakeUp() <= now) await this.announce(opened, `time of ${task.head}`);
+    task.begin(now, guarded || attempts?.careful === true);
+    await this.endStep(opened);
+  }
+
+  // ---- steps, where environments have died (L14) ----
+
+  /** Before a step that takes in no records. */
+  private async announce({ attempts }: Cached, step: string): Promise<void> {
+    if (attempts === undefined) return;
+    if (attempts.careful) await attempts.beginStep(step, 0);
+    else await attempts.begin();
+  }
+
+  /** After a step: what waits is finished; a careful one ends in a commit of its own. */
+  private async endStep(opened: Cached): Promise<void> {
+    await this.drain(opened);
+    const { attempts, task } = opened;
+    if (attempts?.careful !== true) return;
+    if (task.changed) await this.commit(opened);
+    attempts.passed();
+    if (!attempts.careful) await this.endAttempts(opened);
+  }
+
+  /** What this environment attempted has not killed it. */
+  private async endAttempts(opened: Cached): Promise<void> {
+    const { attempts } = opened;
+    if (attempts === undefined) return;
+    opened.attempts = undefined;
+    opened.task.units.watch(Infinity, []);
+    await attempts.takeBack();
+  }
+
+  private async feedBell(opened: Cached, bell: Exclude<Doorbell, { kind: "poke" }>): Promise<Fed> {
     if (bell.kind === "frames") return this.feedInbox(opened, bell.records, bell.after);
     const input = opened.task.sources.get(bell.source);
     if (input !== undefined && input.watermarkOf(bell.shard) > this.alignmentLimit(opened, input))
@@ -301,7 +389,7 @@ export class Environment {
     records: readonly SourceRecord[],
     after: Position | "horizon" | undefined,
     upTo?: number,
-  ): Promise<FeedStatus> {
+  ): Promise<Fed> {
     const { task } = opened;
     const known = await this.knowShard(opened, source, shard);
     if (known === "past") return "done";
@@ -309,15 +397,13 @@ export class Environment {
     const input = task.sources.get(source)!;
     const read = (from: Position | "horizon") =>
       this.ports.source(source).read(this.streamOf(source), shard, from, this.readLimit);
-    return this.withGap(
-      records,
-      after,
-      () => input.positionOf(shard),
-      read,
-      async (part) => {
-        const batch = { source, shard, records: part, at: 0, ...(upTo !== undefined && { upTo }) };
-        return this.feed(opened, () => task.feedRecords(batch));
-      },
+    const position = () => input.positionOf(shard);
+    const feed = (part: readonly SourceRecord[]) => {
+      const batch = { source, shard, records: part, at: 0, ...(upTo !== undefined && { upTo }) };
+      return this.feed(opened, () => task.feedRecords(batch));
+    };
+    return this.withGap(opened, records, after, position, read, (part) =>
+      this.feedParts(opened, `${source} ${shard}`, part, position, feed),
     );
   }
 
@@ -325,35 +411,17 @@ export class Environment {
     opened: Cached,
     records: readonly SourceRecord[],
     after: Position | "horizon" | undefined,
-  ): Promise<FeedStatus> {
+  ): Promise<Fed> {
     const { task } = opened;
     const stream = inboxName(task.plan.generation, stageOf(task.plan.task));
-    const shard = await this.inboxShard(stream, task);
+    const shard = await this.inboxes.of(stream, task.plan.range);
     const read = (from: Position | "horizon") => this.ports.log.read(stream, shard, from, this.readLimit);
-    return this.withGap(
-      records,
-      after,
-      () => task.channels.position,
-      read,
-      async (part) => {
-        const batch = { records: part, at: 0 };
-        return this.feed(opened, () => task.feedFrames(batch));
-      },
-    );
-  }
-
-  private readonly inboxShards = new Map<TaskId, ShardId>();
-
-  private async inboxShard(stream: string, task: Task): Promise<ShardId> {
-    const known = this.inboxShards.get(task.plan.task);
-    if (known !== undefined) return known;
-    const { range } = task.plan;
-    const shard = (await this.ports.log.shards(stream)).find(
-      (candidate) => candidate.range.from <= range.from && candidate.range.to >= range.from,
-    );
-    if (shard === undefined) throw new MillraceError("invalid", `inbox ${stream} has no shard for task ${task.plan.task}`);
-    this.inboxShards.set(task.plan.task, shard.id);
-    return shard.id;
+    const position = () => task.channels.position;
+    const feed = (part: readonly SourceRecord[]) => {
+      const batch = { records: part, at: 0 };
+      return this.feed(opened, () => task.feedFrames(batch));
+    };
+    return this.withGap(opened, records, after, position, read, (part) => this.feedParts(opened, "inbox", part, position, feed));
   }
 
   private get readLimit(): ReadLimit {
@@ -363,12 +431,13 @@ export class Environment {
 
   /** L3: what lies between the position and the batch is read and fed first. */
   private async withGap(
+    opened: Cached,
     records: readonly SourceRecord[],
     after: Position | "horizon" | undefined,
     position: () => Position | "horizon",
     read: (from: Position | "horizon") => Promise<{ readonly records: readonly SourceRecord[]; readonly gap: boolean }>,
-    feed: (records: readonly SourceRecord[]) => Promise<FeedStatus>,
-  ): Promise<FeedStatus> {
+    feed: (records: readonly SourceRecord[]) => Promise<Fed>,
+  ): Promise<Fed> {
     const first = records[0];
     if (first === undefined) return "done";
     const young = this.ports.clock.now() - (this.record?.since ?? 0) <= this.options.invocationMsMax;
@@ -382,7 +451,37 @@ export class Environment {
         if (position() === from) break;
       }
     }
+    if (after === undefined) opened.batch = { position, at: position() };
     return feed(records);
+  }
+
+  /** Feeds a batch in as many parts as the time, or caution, asks for. */
+  private async feedParts(
+    opened: Cached,
+    what: string,
+    batch: readonly SourceRecord[],
+    position: () => Position | "horizon",
+    feed: (part: readonly SourceRecord[]) => Promise<Fed>,
+  ): Promise<Fed> {
+    const { budget, attempts } = opened;
+    const first = batch.findIndex((record) => isBefore(position(), record.position));
+    if (first < 0) return "done";
+    if (attempts?.careful === false) await attempts.begin();
+    for (let from = first; from < batch.length;) {
+      if (budget.isOver) return "late";
+      const left = budget.begin(batch.length - from);
+      const careful = opened.attempts?.careful === true;
+      const taken = careful ? await attempts!.beginStep(`${what} after ${position()}`, left) : left;
+      const part = taken === batch.length ? batch : batch.slice(from, from + taken);
+      const status = await feed(part);
+      if (status !== "done") return status;
+      if (careful) await this.endStep(opened);
+      budget.end(taken);
+      // A source that runs ahead of others stops within a batch.
+      if (position() !== part.at(-1)?.position) return "done";
+      from += taken;
+    }
+    return "done";
   }
 
   /** Feeds until the input is taken in, committing wherever a commit must end. */
@@ -399,14 +498,16 @@ export class Environment {
   /** Loads what elements wait for, and lets them go on, until nothing waits. */
   private async drain(opened: Cached): Promise<void> {
     const { task } = opened;
-    while (task.blocked) {
+    while (task.blocked || task.units.held !== undefined) {
+      if (task.units.held !== undefined) await opened.attempts?.allowMore();
+      if (!task.blocked) return;
       await loadMissing(task, this.ports.blobs, this.ports.pages);
       task.resume();
     }
   }
 
   /** A poke reads for itself: each live shard, or the inbox, up to a turn's worth. */
-  private async readInputs(opened: Cached): Promise<FeedStatus> {
+  private async readInputs(opened: Cached): Promise<Fed> {
     const { task } = opened;
     const shards: { source: string; shard: ShardId }[] = [];
     for (const source of task.sources.keys())
@@ -416,6 +517,7 @@ export class Environment {
     for (let n = 0; n < shards.length; n++) {
       const left = this.readLimit.records - (task.taken - recordsBefore);
       if (left <= 0) break;
+      if (opened.budget.isOver) return "late";
       const { source, shard } = shards[(this.turns + n) % shards.length]!;
       const share = Math.ceil(left / (shards.length - n));
       const status = await this.readShard(opened, source, shard, { records: share, bytes: this.readLimit.bytes });
@@ -430,7 +532,7 @@ export class Environment {
     }
     if (task.plan.stage.kind !== "keyed") return "done";
     const stream = inboxName(task.plan.generation, stageOf(task.plan.task));
-    const shard = await this.inboxShard(stream, task);
+    const shard = await this.inboxes.of(stream, task.plan.range);
     const { position } = task.channels;
     const { records } = await this.ports.log.read(stream, shard, position, this.readLimit);
     return this.feedInbox(opened, records, position);
@@ -467,7 +569,7 @@ export class Environment {
     for (const { id: shard, parents } of fresh) task.addShard(source, shard, parents);
   }
 
-  private async readShard(opened: Cached, source: string, shard: ShardId, limit: ReadLimit): Promise<FeedStatus> {
+  private async readShard(opened: Cached, source: string, shard: ShardId, limit: ReadLimit): Promise<Fed> {
     const { task } = opened;
     if ((await this.knowShard(opened, source, shard)) !== "known") return "done";
     const input = task.sources.get(source)!;
@@ -488,12 +590,11 @@ export class Environment {
     }
     const left = result.records.length > 0 && input.positionOf(shard) !== result.records.at(-1)?.position;
     if (left) return "done";
-    if (result.next === undefined) await this.endShard(task, source, shard);
+    if (result.next === undefined) await this.endShard(opened, source, shard);
     else if (result.records.length === 0 && result.behindMs === 0) {
       input.noteCaughtUp(shard);
-      task.decideIdle(source, shard);
+      await this.decideIdle(opened, source, shard);
     }
-    await this.drain(opened);
     return "done";
   }
 
@@ -515,11 +616,24 @@ export class Environment {
   }
 
   /** L11: the shard has been read to its end. Its children belong to other tasks, or to this one. */
-  private async endShard(task: Task, source: string, shard: ShardId): Promise<void> {
+  private async endShard(opened: Cached, source: string, shard: ShardId): Promise<void> {
+    const { task } = opened;
+    await this.announce(opened, `end of ${source} ${shard}`);
     const shards = await this.listShards(source);
     const children = shards.filter((candidate) => candidate.parents.includes(shard));
     if (task.plan.stage.kind === "single") this.learnShards(task, source, shards);
     task.endShard(source, shard, task.plan.stage.kind === "single" ? [] : this.successorsOf(task, source, children));
+    await this.endStep(opened);
+  }
+
+  /** L13: the read from the shard's position was empty, and nothing is behind. */
+  private async decideIdle(opened: Cached, source: string, shard: ShardId): Promise<void> {
+    const { task } = opened;
+    const due = (task.sources.get(source)?.nextIdleCheck() ?? Infinity) <= task.now;
+    if (due) await this.announce(opened, `idleness of ${source} ${shard}`);
+    task.decideIdle(source, shard);
+    if (due) await this.endStep(opened);
+    else await this.drain(opened);
   }
 
   /** A shard that had ended before the checkpoint which its task was restored from ends again, before the tasks of this generation. */
@@ -549,8 +663,9 @@ export class Environment {
 
   /** A poke found nothing to read (L13). */
   private async decideIdleOperators(opened: Cached): Promise<void> {
+    if (opened.attempts?.careful === true) await this.announce(opened, "idle operators");
     opened.task.decideIdleOperators();
-    await this.drain(opened);
+    await this.endStep(opened);
   }
 
   /** Ends the turn: what was gathered is committed; a task whose inputs have ended ends. */
@@ -560,6 +675,7 @@ export class Environment {
     await this.processSorted(opened);
     if (!task.inputEnded || task.ended || task.sorts) return;
     await this.nameSuccessors(task);
+    await this.announce(opened, "end");
     task.endTime();
     await this.drain(opened);
     await this.processSorted(opened);
@@ -571,13 +687,18 @@ export class Environment {
   /** Batch mode: gives sorted input to operators, for so many commits of a turn. */
   private async processSorted(opened: Cached): Promise<void> {
     const { task } = opened;
+    let announced = false;
     for (let commits = 0; task.sorts && commits < sortedCommitsPerTurn;) {
+      if (!announced) await this.announce(opened, `sorted input at ${task.head}`);
+      announced = true;
       const status = task.feedSorted();
       if (status === "reads") await loadRuns(task, this.ports.blobs);
       if (task.missing.length > 0) await loadMissing(task, this.ports.blobs, this.ports.pages);
       await this.drain(opened);
       if (status === "reads" || status === "waits") continue;
       await this.commit(opened);
+      opened.attempts?.passed();
+      announced = false;
       commits++;
     }
   }
@@ -598,15 +719,16 @@ export class Environment {
       effects.push({ effect: "acknowledge", checkpoint: barrier.checkpoint, index: base?.index, declined: false });
     if (task.ended) effects.push({ effect: "ended", index: base?.index });
     const done = draft.seq - 1;
-    const commit: Commit = { ...draft, effects, attempt, by: "mapping", done, base };
+    const commit: Commit = { ...draft, effects, attempt, by: takesFromBatch(opened) ? "mapping" : "poke", done, base };
     const bytes = await storeCommit(commit, this.ports.blobs, this.options.payload);
     await this.write(task.plan.task, draft.seq, attempt, bytes);
     opened.head = commit;
     opened.base = base;
     opened.commits++;
+    this.noteCommitted(opened);
     opened.journalBytes = groups === undefined ? opened.journalBytes + bytes.length : 0;
     opened.effectsDone = false;
-    const effectsCarriedOut = carryOut(commit, opened.plan, this.ports);
+    const effectsCarriedOut = carryOut(commit, opened.plan, this.ports, this.inboxes);
     if (this.options.safeguards.holds("R3")) await effectsCarriedOut;
     else this.leave(opened, effectsCarriedOut);
     opened.effectsDone = true;
@@ -618,6 +740,12 @@ export class Environment {
   private async spill(task: Task, name: BlobName): Promise<void> {
     const bytes = task.spill(name);
     if (bytes !== undefined) await this.ports.blobs.put(name, bytes);
+  }
+
+  private noteCommitted(opened: Cached): void {
+    this.proven.add(opened.task.plan.task);
+    opened.attempts?.committed(opened.task.head);
+    if (opened.attempts?.careful === false) opened.attempts = undefined;
   }
 
   /** Without R3: the next entry does not wait, only the turn's end does. */
@@ -664,6 +792,22 @@ export class Environment {
 
 function isBefore(position: Position | "horizon", other: string): boolean {
   return position === "horizon" || comparePositions(position, other) < 0;
+}
+
+/** The position of the first record that the doorbell brought and the task did not get to: the rest is to be brought again. */
+function firstLeft(task: Task, bell: Doorbell): Position | undefined {
+  if (bell.kind === "poke") return undefined;
+  const at = bell.kind === "frames" ? task.channels.position : task.sources.get(bell.source)?.positionOf(bell.shard);
+  const first = bell.records.find((record) => isBefore(at ?? "horizon", record.position));
+  return first && id<Position>(first.position);
+}
+
+/** Whether the open commit advances the position by records of the mapping's batch; asked once per commit. */
+function takesFromBatch({ batch }: Cached): boolean {
+  if (batch === undefined) return false;
+  const before = batch.at;
+  batch.at = batch.position();
+  return batch.at !== before;
 }
 
 function isMissingObject(error: unknown): boolean {

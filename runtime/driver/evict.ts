@@ -37,8 +37,10 @@ export async function evictCold(task: Task, pages: Pages, budgetBytes: number): 
 /** False when the group must stay in memory for now. */
 async function evictGroup(task: Task, store: KeyedStore, group: KeyGroupState, pages: Pages): Promise<boolean> {
   const stored = store.index.get(group.id);
-  const behind = stored === undefined ? !group.isEmpty : group.changedAt > stored.version;
+  const behind = stored === undefined ? !group.isEmpty : group.hasChangedSince(stored.version);
   if (behind && !(await writePage(task, store, group, pages))) return false;
+  // After a crash a page may be newer than the index: what was due then may have fired since, and would be due again and again.
+  if (!behind && stored !== undefined && group.completeTo > stored.version) noteDue(store, group, stored);
   store.evict(group.id);
   return true;
 }

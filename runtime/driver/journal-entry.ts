@@ -1,15 +1,16 @@
 /**
  * Commits as journal entries: compressed when it pays, as an object with a pointer when they are long (DESIGN §8, payload).
  *
+ * E1 An entry and its object each open with their form and a checksum of both form and contents: what is damaged is `corrupt`.
  * R6 The object is written before the entry that points to it, under a name that no other attempt uses.
  */
-import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { crc32, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { corrupt } from "../base/byte-reader.ts";
 import { MillraceError } from "../base/errors.ts";
 import { type BlobName, id, type Seq, type TaskId } from "../base/ids.ts";
 import type { Blobs } from "../ports/blobs.ts";
 import { objectName } from "../snapshots/names.ts";
-import { type Commit, decodeCommit, encodeCommit } from "../state/commit.ts";
+import { type Commit, commitHeadBytes, decodeCommit, encodeCommit } from "../state/commit.ts";
 
 export interface PayloadOptions {
   /** Entries above it become objects; Infinity: none. */
@@ -18,29 +19,48 @@ export interface PayloadOptions {
   readonly compressFromBytes: number;
 }
 
-/** The first byte of an entry; a plain one is the commit itself, which leaves that byte free. */
+/** The first byte of an entry, before its checksum; a plain one is the commit itself, which leaves these bytes free. */
 const form = { plain: 0, compressed: 1, object: 2 } as const;
 
 /** The bytes of the entry, whose object (if it needs one) has been written. */
 export async function storeCommit(commit: Commit, blobs: Blobs, options: PayloadOptions): Promise<Uint8Array> {
   const plain = encodeCommit(commit);
-  const payload = plain.length > options.compressFromBytes ? tagged(form.compressed, zstdCompressSync(plain)) : plain;
+  const payload =
+    plain.length > options.compressFromBytes ? withHead(form.compressed, zstdCompressSync(plain)) : sealed(plain, form.plain);
   if (payload.length <= options.inlineBytesMax) return payload;
   const name = objectName("payloads", commit.task, commit.seq, commit.attempt);
   await blobs.put(name, payload);
-  return tagged(form.object, Buffer.from(name));
+  return withHead(form.object, Buffer.from(name));
 }
 
-function tagged(tag: number, bytes: Uint8Array): Uint8Array {
-  const result = Buffer.allocUnsafeSlow(bytes.length + 1);
-  result[0] = tag;
-  result.set(bytes, 1);
-  return result;
+function withHead(tag: number, contents: Uint8Array): Uint8Array {
+  const bytes = Buffer.allocUnsafeSlow(commitHeadBytes + contents.length);
+  bytes.set(contents, commitHeadBytes);
+  return sealed(bytes, tag);
 }
 
-/** The name of the object that an entry points to, if it does. */
+/** Fills the head. */
+function sealed(bytes: Uint8Array, tag: number): Uint8Array {
+  bytes[0] = tag;
+  viewOf(bytes).setUint32(1, crc32(bytes.subarray(commitHeadBytes), tag), true);
+  return bytes;
+}
+
+/** Throws `corrupt` when the bytes are not those that were written. */
+function checkSeal(bytes: Uint8Array): void {
+  const intact =
+    bytes.length >= commitHeadBytes && viewOf(bytes).getUint32(1, true) === crc32(bytes.subarray(commitHeadBytes), bytes[0]);
+  if (!intact) throw corrupt("journal entry does not match its checksum");
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** The name of the object that an entry points to, if it does. Throws `corrupt` for a damaged entry. */
 export function payloadOf(entry: Uint8Array): BlobName | undefined {
-  return entry[0] === form.object ? id<BlobName>(Buffer.from(entry.subarray(1)).toString()) : undefined;
+  checkSeal(entry);
+  return entry[0] === form.object ? id<BlobName>(Buffer.from(entry.subarray(commitHeadBytes)).toString()) : undefined;
 }
 
 /** The commit of an entry. Throws `unavailable` when its object is gone: whoever reads must look at the ring again (L6). */
@@ -52,6 +72,7 @@ export async function loadCommit(
   const name = payloadOf(entry.bytes);
   const bytes = name === undefined ? entry.bytes : await blobs.get(name);
   if (bytes === undefined) throw missingObject(name as BlobName);
+  if (name !== undefined) checkSeal(bytes);
   const commit = decodePayload(bytes);
   if (commit.task !== task || commit.seq !== entry.seq)
     throw corrupt(`entry ${entry.seq} of ${task} holds commit ${commit.seq} of ${commit.task}`);
@@ -63,7 +84,7 @@ function decodePayload(bytes: Uint8Array): Commit {
     case form.plain:
       return decodeCommit(bytes);
     case form.compressed:
-      return decodeCommit(decompress(bytes.subarray(1)));
+      return decodeCommit(decompress(bytes.subarray(commitHeadBytes)));
     default:
       throw corrupt(`journal entry of unknown form ${String(bytes[0])}`);
   }

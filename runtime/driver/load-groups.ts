@@ -9,6 +9,7 @@ import type { BlobRange, Part } from "../state/state-index.ts";
 import type { Task } from "../task/task.ts";
 import { missingObject } from "./journal-entry.ts";
 import { decodePage } from "./page-codec.ts";
+import { together } from "./together.ts";
 
 /** Ranges this near are read as one: a request costs more than the bytes between. */
 const gapBytesMax = 64 << 10;
@@ -24,7 +25,7 @@ export async function loadMissing(task: Task, blobs: Blobs, pages: Pages): Promi
   const wanted: Wanted[] = task.missing.flatMap(({ store, groups }) =>
     groups.map((group) => ({ store, group, parts: store.index.get(group)?.parts ?? [] })),
   );
-  const [segments, table] = await Promise.all([readSegments(wanted, blobs), readPages(wanted, pages)]);
+  const [segments, table] = await together([readSegments(wanted, blobs), readPages(wanted, pages)]);
   for (const { store, group, parts } of wanted) {
     const loaded = parts.map((part) =>
       part.kind === "segment" ? fromSegment(part, segments) : fromTable(store, group, part, table),
@@ -66,7 +67,7 @@ async function readSegments(wanted: readonly Wanted[], blobs: Blobs): Promise<Re
     }
   const read = new Map<BlobRange, Uint8Array>();
   const reads = [...byBlob].flatMap(([blob, ranges]) => coalesce(ranges).map((run) => readRun(blob, run, blobs, read)));
-  await Promise.all(reads);
+  await together(reads);
   return read;
 }
 

@@ -2,10 +2,11 @@
 import type { Blobs } from "../ports/blobs.ts";
 import type { Task } from "../task/task.ts";
 import { missingObject } from "./journal-entry.ts";
+import { together } from "./together.ts";
 
 /** Throws `unavailable` when an object is gone: the task has gone on elsewhere. */
 export async function loadRuns(task: Task, blobs: Blobs): Promise<void> {
-  await Promise.all(
+  await together(
     task.wantedRuns.map(async ({ range, supply }) => {
       const bytes = await blobs.get(range.blob, range);
       if (bytes === undefined) throw missingObject(range.blob);

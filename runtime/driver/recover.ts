@@ -23,6 +23,7 @@ import type { JobRecord } from "../snapshots/job-record.ts";
 import { missingObject, loadCommit } from "./journal-entry.ts";
 import { beginSources } from "./restored-sources.ts";
 import { isPast } from "./shard-lineage.ts";
+import { together } from "./together.ts";
 import { rootChannels, rootTasks } from "./topology.ts";
 import { shardOf, stageOfTask } from "../task/source-task.ts";
 import { operatorStatesIn, takeOperatorState } from "./take-operator-state.ts";
@@ -86,7 +87,7 @@ async function catchUp(
   head: Commit,
   ports: Ports,
 ): Promise<Task> {
-  const commits = await Promise.all(entries.map((entry) => loadCommit(plan.task, entry, ports.blobs)));
+  const commits = await together(entries.map((entry) => loadCommit(plan.task, entry, ports.blobs)));
   const base = head.base !== undefined && head.base.seq > cached.task.head ? head.base : undefined;
   const index = base && (await readBaseIndex(base, ports));
   const { held } = cached.task.channels;
@@ -113,7 +114,7 @@ async function restart(
   const upTo = entries.filter((entry) => entry.seq <= head.seq);
   if (from + upTo.length !== head.seq)
     throw new MillraceError("unavailable", `the ring of ${plan.task} reads torn: ${from} + ${upTo.length} < ${head.seq}`);
-  const commits = await Promise.all(upTo.map((entry) => loadCommit(plan.task, entry, ports.blobs)));
+  const commits = await together(upTo.map((entry) => loadCommit(plan.task, entry, ports.blobs)));
   const basis = head.base === undefined ? await startOf(plan, record, parents, ports) : await readBase(head.base, ports);
   if (basis === "waiting" || basis === "sealed")
     throw new MillraceError("unavailable", `the parents of ${plan.task} are not what they were: look again`);
@@ -123,7 +124,7 @@ async function restart(
 }
 
 async function readBase(base: Base, ports: Ports): Promise<Pick<TaskStart, "index" | "held">> {
-  const [index, local] = await Promise.all([readBaseIndex(base, ports), readLocalState(base, ports)]);
+  const [index, local] = await together([readBaseIndex(base, ports), readLocalState(base, ports)]);
   return { index, held: local.held };
 }
 
@@ -206,9 +207,7 @@ async function startFromManifest(plan: TaskPlan, record: JobRecord, manifest: Ma
 async function readIndexes(plan: TaskPlan, acks: readonly Acknowledgement[], ports: Ports) {
   const all = plan.stage.operators.some((uid) => operatorStatesIn(plan, uid).size > 0);
   const wanted = acks.filter((ack) => ack.index !== undefined && (all || rangesOverlap(ack.range, plan.range)));
-  return Promise.all(
-    wanted.map(async (ack) => ({ ack, index: await readIndex(await readRange(ack.index as BlobRange, ports)) })),
-  );
+  return together(wanted.map(async (ack) => ({ ack, index: await readIndex(await readRange(ack.index as BlobRange, ports)) })));
 }
 
 /** The tasks with which the generation begins and in which the operator runs. */
@@ -304,7 +303,7 @@ async function startOfChild(plan: TaskPlan, parents: readonly TaskId[], ports: P
     if (!head.progress.ended && plan.safeguards.holds("L8")) return "waiting";
     heads.push(head);
   }
-  const bases = await Promise.all(
+  const bases = await together(
     heads.map(async (head) => ({
       task: head.task,
       index: head.base === undefined ? emptyIndex() : (await readBase(head.base, ports)).index,

@@ -48,4 +48,8 @@ export interface Journal {
   ): Promise<WriteResult>;
   /** Puts a message unless one of the same name with this or a higher version is there. */
   post(task: TaskId, message: Message): Promise<"posted" | "superseded">;
+  /** Deletes messages; names that are not there are passed over. */
+  withdraw(task: TaskId, names: readonly string[]): Promise<void>;
+  /** Deletes the task's entries and messages. Only for a task that nobody writes, reads or seals any more. */
+  forget(task: TaskId): Promise<void>;
 }

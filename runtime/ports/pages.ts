@@ -19,5 +19,7 @@ export interface Pages {
   /** In the order of `ids`; undefined where there is none. */
   get(ids: readonly PageId[]): Promise<readonly (StoredPage | undefined)[]>;
   put(page: PageId & StoredPage): Promise<"put" | "superseded">;
+  /** The pages of a writer, at most 1,000 at once. */
+  list(writer: TaskId): Promise<readonly PageId[]>;
   delete(ids: readonly PageId[]): Promise<void>;
 }

@@ -5,6 +5,7 @@
  * Phases: restoring (old rings are being sealed, outputs taken back) → running → stopped. `restoring` of a new generation is
  * written over `running` or `stopped` of the old one.
  */
+import { crc32 } from "node:zlib";
 import { ByteReader, corrupt } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
 import type { BlobName, Checkpoint, Generation, ShardId, TaskId } from "../base/ids.ts";
@@ -21,6 +22,13 @@ export interface StageTopology {
   readonly tasks: readonly { readonly task: TaskId; readonly range: HashRange }[];
   /** By source uid: the shards that were there when the generation began, each with its range. Later ones follow from their parents. */
   readonly roots: ReadonlyMap<string, readonly { readonly shard: ShardId; readonly range: HashRange }[]>;
+}
+
+/** A generation that is over, and of which rings, mailboxes and pages are still there. */
+export interface FormerGeneration {
+  readonly stages: readonly StageTopology[];
+  /** Epoch ms: when the next one began to run. */
+  readonly endedAt: number;
 }
 
 export interface JobRecord {
@@ -50,16 +58,25 @@ export interface JobRecord {
   readonly failures: number;
   /** While restoring: the topology of the generation before, whose rings are sealed first. */
   readonly replaces: readonly StageTopology[];
+  /** Oldest first. */
+  readonly former: readonly FormerGeneration[];
 }
+
+/** Where the record begins, behind its checksum. */
+const headBytes = 4;
 
 export function encodeJobRecord(record: JobRecord): Uint8Array {
   const writer = new ByteWriter(1024);
+  writer.u32(0);
   writeValue(writer, record);
+  writer.buffer.writeUInt32LE(crc32(writer.buffer.subarray(headBytes, writer.length)));
   return writer.take();
 }
 
 export function decodeJobRecord(bytes: Uint8Array): JobRecord {
-  const record = readValue(new ByteReader(bytes)) as JobRecord;
+  const reader = new ByteReader(bytes);
+  if (reader.u32() !== crc32(bytes.subarray(headBytes))) throw corrupt("job record does not match its checksum");
+  const record = readValue(reader) as JobRecord;
   const version = (record as JobRecord | null | undefined)?.version;
   if (version !== 1) throw corrupt(`job record of format version ${String(version)}, this code knows 1`);
   return record;

@@ -14,7 +14,7 @@ export function objectName(kind: ObjectKind, task: TaskId, seq: Seq, attempt: At
 
 /** The task and seq of an object's name; undefined for other names. */
 export function parseObjectName(name: string): { readonly task: TaskId; readonly seq: Seq } | undefined {
-  const match = /^(?:segments|payloads)\/(.+)\/(\d{12})-[^/]*$/.exec(name);
+  const match = /^(?:segments|payloads|runs)\/(.+)\/(\d{12})-[^/]*$/.exec(name);
   return match === null ? undefined : { task: id<TaskId>(match[1] as string), seq: Number(match[2]) };
 }
 
@@ -24,7 +24,7 @@ export function manifestName(checkpoint: Checkpoint): BlobName {
 }
 
 export const manifestPrefix = "manifests/";
-export const objectPrefixes = ["segments/", "payloads/"] as const;
+export const objectPrefixes = ["segments/", "payloads/", "runs/"] as const;
 
 /** The ring in which the job record lives. */
 export const jobRing = id<TaskId>("job");
@@ -37,6 +37,7 @@ export function inboxName(generation: Generation, stage: string): string {
 /** Messages in a task's mailbox (ports/journal.ts), by name. */
 export const checkpointMessage = "checkpoint";
 export const wakeUpMessage = "wakeUp";
+export const attemptMessage = "attempt";
 
 /** How far the slowest of an alignment group is: its version is that watermark, which as a limit never goes back. */
 export function alignmentMessage(group: string): string {
@@ -51,10 +52,12 @@ export const standingPrefix = "standing/";
 
 /** In the job ring: what a task said of its part of a checkpoint; a later checkpoint's takes its place. */
 export function ackMessage(task: TaskId): string {
-  return `ack/${task}`;
+  return `${ackPrefix}${task}`;
 }
+export const ackPrefix = "ack/";
 
 /** In the job ring: how a task ended, and who goes on with its range. Beside its last acknowledgement, which stays as it is. */
 export function endMessage(task: TaskId): string {
-  return `end/${task}`;
+  return `${endPrefix}${task}`;
 }
+export const endPrefix = "end/";

@@ -158,11 +158,15 @@ export interface Commit {
 
 const version = 1;
 
-/** The commit's bytes, after one byte that the caller has the use of. */
+/** Bytes before a commit's own that whoever stores it has the use of. */
+export const commitHeadBytes = 5;
+
+/** The commit's bytes, after `commitHeadBytes` for the caller. */
 export function encodeCommit(commit: Commit): Uint8Array {
   const rowBytes = commit.rows.reduce((sum, { bytes }) => sum + bytes.length, 0);
   const writer = new ByteWriter(4096 + rowBytes + effectBytes(commit.effects));
   writer.u8(0);
+  writer.u32(0);
   writer.u8(version);
   writeValue(writer, { ...commit, rows: undefined });
   writer.uint(commit.rows.length);
@@ -185,9 +189,9 @@ function effectBytes(effects: readonly Effect[]): number {
   return bytes;
 }
 
-/** Reads what `encodeCommit` wrote, the caller's byte passed over. */
+/** Reads what `encodeCommit` wrote, the caller's bytes passed over. */
 export function decodeCommit(bytes: Uint8Array): Commit {
-  const reader = new ByteReader(bytes, 1);
+  const reader = new ByteReader(bytes, commitHeadBytes);
   const found = reader.u8();
   if (found !== version) throw corrupt(`journal entry of format version ${found}, this code knows ${version}`);
   const commit = readValue(reader) as Commit;

@@ -6,7 +6,7 @@ export class KeyGroupState {
   readonly id: KeyGroup;
   /** The first of its rows, which know their neighbours: most groups are small, and a list of their own would outweigh them. */
   first: Row | undefined = undefined;
-  /** The last commit that took a row away here, or that was laid over the rows; see `changedAt`. */
+  /** The last commit that took a row away here, or that was laid over the rows. */
   droppedAt: Seq = 0;
   /** Of its rows when last written or loaded: for eviction by size. */
   sizeBytes = 0;
@@ -32,11 +32,11 @@ export class KeyGroupState {
     return true;
   }
 
-  /** The last commit that changed a row here; 0 when none has since the rows were loaded. Kept by the rows, which are at hand. */
-  get changedAt(): Seq {
-    let { droppedAt: changedAt } = this;
-    for (let row = this.first; row !== undefined; row = row.next) if (row.changedAt > changedAt) changedAt = row.changedAt;
-    return changedAt;
+  /** Whether a commit after `seq` has changed a row here. Known by the rows, which are at hand; mostly the first one tells. */
+  hasChangedSince(seq: Seq): boolean {
+    if (this.droppedAt > seq) return true;
+    for (let row = this.first; row !== undefined; row = row.next) if (row.changedAt > seq) return true;
+    return false;
   }
 
   /** The turn that used one of its rows last, for eviction. */

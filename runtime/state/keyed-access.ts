@@ -53,8 +53,7 @@ export class KeyedAccess {
   /** All state of one window of the current key, and the timer at its end, become another window's, which ends no earlier. */
   renameWindow(from: Namespace, to: Namespace): void {
     const { row, store } = this;
-    if (row.present && sameNamespace(row.namespace, from)) row.renameCell(row, to);
-    for (const cell of row.others) if (sameNamespace(cell.namespace, from)) row.renameCell(cell, to);
+    for (const cell of row.cellsIn(from)) row.renameCell(cell, to);
     store.markDirty(row);
   }
 

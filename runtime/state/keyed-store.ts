@@ -5,7 +5,7 @@
  * Does not own any I/O: it names what it lacks (`missing`), the driver fetches it, `load` takes it in.
  *
  * T1 A row that is not empty is in memory exactly when its key group is loaded; a key group without durable parts counts as loaded.
- * T2 `dirtyRows` are the rows changed since the last commit; `changedAt > entry.version` says that a group's durable copy is behind.
+ * T2 `dirtyRows` are the rows changed since the last commit; a group that has changed since its entry's version is ahead of its durable copy.
  * T3 Deltas for a group that is not loaded are kept until it is (catch-up), and are laid over it by seq (L7).
  */
 import type { Key } from "../api/key.ts";
@@ -526,7 +526,7 @@ export class KeyedStore {
 
   /** Whether the group's durable copy lacks something that its rows have. */
   isBehind(group: KeyGroupState): boolean {
-    return group.changedAt > (this.index.get(group.id)?.version ?? 0);
+    return group.hasChangedSince(this.index.get(group.id)?.version ?? 0);
   }
 
   /**
@@ -600,7 +600,7 @@ export class KeyedStore {
     if (group === undefined) return;
     const stored = this.index.get(id);
     assert(
-      stored === undefined ? group.isEmpty : group.changedAt <= stored.version,
+      stored === undefined ? group.isEmpty : !group.hasChangedSince(stored.version),
       `key group ${id} of ${this.operator} is evicted before it is stored`,
     );
     for (const row of group.rows) this.drop(row);

@@ -108,9 +108,7 @@ export class RowWriter {
     this.writeHead(storedNamespace === undefined ? timed : timed | flag.renamed, namespace);
     this.out.u8(cell.state);
     this.writeNamespace(namespace);
-    if (storedNamespace === undefined) return;
-    this.writeStoredName(namespace, storedNamespace);
-    cell.storedNamespace = undefined; // said once
+    if (storedNamespace !== undefined) this.writeStoredName(namespace, storedNamespace);
   }
 
   /** Only windows are renamed, and mostly one end moves. */
@@ -148,6 +146,7 @@ export class RowWriter {
     for (const key of changed) {
       const present = cell.value.has(key);
       this.writeCellHead(present ? op.putEntry : op.deleteEntry, cell);
+      cell.storedNamespace = undefined; // said once
       writeValue(this.out, key);
       if (present) writeValue(this.out, cell.value.get(key));
     }

@@ -13,11 +13,12 @@
 import type { Key } from "../api/key.ts";
 import type { Seq } from "../base/ids.ts";
 import { Cell, type CellKind } from "./cell.ts";
+import { byEnd, insertInOrder, placeOf, takeFromOrder } from "./cell-order.ts";
 import type { KeyGroupState } from "./key-group.ts";
 import { type Namespace, sameNamespace } from "./namespace.ts";
 import { isEndTimer, Timer, type TimerDomain } from "./timer.ts";
 
-/** How many further cells a row has before finding one goes through a map. */
+/** How many further cells a row has before they are kept in the order of their windows' ends. */
 const linearCells = 12;
 
 const noCells: readonly Cell[] = [];
@@ -37,8 +38,8 @@ class RowExtras {
   /** Timers set or cancelled since the last commit. */
   touchedTimers: Timer[] = nothing;
   processing: ProcessingRow | undefined = undefined;
-  /** `others` by the end of their window, when they are many. */
-  byEnd: Map<number, Cell[]> | undefined = undefined;
+  /** `others` stand in the order of their windows' ends: they are many, or were. */
+  ordered = false;
 
   /** The row may as well have none, once it is settled. */
   get empty(): boolean {
@@ -169,18 +170,51 @@ export class Row extends Cell {
   }
 
   private findOther(state: number, namespace: Namespace): Cell | undefined {
-    const cells = this.othersIn(namespace);
-    for (let i = 0; i < cells.length; i++) {
-      const cell = cells[i] as Cell;
+    const { ordered, others } = this.extras;
+    for (let i = ordered ? placeOf(namespace.end, others) : 0; i < others.length; i++) {
+      const cell = others[i] as Cell;
       if (cell.state === state && sameNamespace(cell.namespace, namespace)) return cell;
+      if (ordered && cell.namespace.end > namespace.end) return undefined;
     }
     return undefined;
   }
 
-  /** Further cells, those of the namespace among them. */
-  private othersIn(namespace: Namespace): readonly Cell[] {
-    const { byEnd, others } = this.extras;
-    return byEnd === undefined ? others : (byEnd.get(namespace.end) ?? noCells);
+  /** A further cell of the namespace; with `timed`, one whose flag is the timer at its end. */
+  private otherIn(namespace: Namespace, timed: boolean): Cell | undefined {
+    const { ordered, others } = this.extras;
+    for (let i = ordered ? placeOf(namespace.end, others) : 0; i < others.length; i++) {
+      const cell = others[i] as Cell;
+      if (sameNamespace(cell.namespace, namespace) && (cell.endTimer || !timed)) return cell;
+      if (ordered && cell.namespace.end > namespace.end) return undefined;
+    }
+    return undefined;
+  }
+
+  /** All cells of the namespace. */
+  cellsIn(namespace: Namespace): readonly Cell[] {
+    const found: Cell[] = this.present && sameNamespace(this.namespace, namespace) ? [this] : [];
+    const { ordered, others } = this.extras;
+    for (let i = ordered ? placeOf(namespace.end, others) : 0; i < others.length; i++) {
+      const cell = others[i] as Cell;
+      if (sameNamespace(cell.namespace, namespace)) found.push(cell);
+      else if (ordered && cell.namespace.end > namespace.end) break;
+    }
+    return found;
+  }
+
+  /** The cells of a state whose windows, of which no two overlap, share a time with [start, end] or touch it; in the order of time. */
+  cellsAround(state: number, start: number, end: number): readonly Cell[] {
+    const found: Cell[] = [];
+    const take = (cell: Cell): boolean => {
+      if (cell.state !== state) return true;
+      const { namespace } = cell;
+      if (namespace.start <= end && namespace.end >= start) found.push(cell);
+      return namespace.start <= end;
+    };
+    if (this.present) take(this);
+    const { ordered, others } = this.extras;
+    for (let i = ordered ? placeOf(start, others) : 0; i < others.length; i++) if (!take(others[i] as Cell) && ordered) break;
+    return found.sort((a, b) => a.namespace.start - b.namespace.start);
   }
 
   /** A new cell; there must be none of this state and namespace. */
@@ -200,9 +234,9 @@ export class Row extends Cell {
 
   private makeOther(cell: Cell): Cell {
     const extras = this.ownExtras();
-    extras.others = withItem(extras.others, cell);
-    if (extras.byEnd !== undefined) index(extras.byEnd, cell);
-    else if (extras.others.length > linearCells) this.reindex();
+    if (extras.ordered) insertInOrder(extras.others, cell);
+    else extras.others = withItem(extras.others, cell);
+    if (!extras.ordered && extras.others.length > linearCells) this.putInOrder();
     return cell;
   }
 
@@ -215,14 +249,12 @@ export class Row extends Cell {
 
   /** Takes the cell away together with its timer. */
   forget(cell: Cell): void {
-    const last = this.extras.others.pop();
-    if (last === undefined) return this.leaveOwn();
+    const { others, ordered } = this.extras;
+    if (others.length === 0) return this.leaveOwn();
     if (cell.stored) this.rememberDeleted(cell);
-    const { others, byEnd } = this.extras;
-    const gone = cell === this ? last : cell;
-    if (byEnd !== undefined) unindex(byEnd, gone, gone.namespace.end);
-    if (cell === this) this.become(last);
-    else if (cell !== last) others[others.indexOf(cell)] = last;
+    if (cell === this) this.become(others.pop() as Cell);
+    else if (ordered) takeFromOrder(others, cell);
+    else takeOut(others, cell);
   }
 
   /** Where it is stored, it says until the commit what to delete. */
@@ -245,18 +277,16 @@ export class Row extends Cell {
 
   /** The cell of another window; the next commit renames it where it is stored. Its timer at the end goes along. */
   renameCell(cell: Cell, namespace: Namespace): void {
-    const { end } = cell.namespace;
-    const { byEnd } = this.extras;
+    const { others, ordered } = this.extras;
+    const moves = ordered && cell !== this;
+    if (moves) takeFromOrder(others, cell);
     cell.rename(namespace);
-    if (byEnd === undefined || cell === this) return;
-    unindex(byEnd, cell, end);
-    index(byEnd, cell);
+    if (moves) insertInOrder(others, cell);
   }
 
-  private reindex(): void {
-    const extras = this.ownExtras();
-    extras.byEnd = extras.others.length > linearCells ? new Map() : undefined;
-    if (extras.byEnd !== undefined) for (const cell of extras.others) index(extras.byEnd, cell);
+  private putInOrder(): void {
+    this.extras.others.sort(byEnd);
+    this.extras.ordered = true;
   }
 
   // ---- timers ----
@@ -277,14 +307,14 @@ export class Row extends Cell {
 
   private cellIn(namespace: Namespace): Cell | undefined {
     if (this.present && sameNamespace(this.namespace, namespace)) return this;
-    return firstIn(this.othersIn(namespace), namespace, false);
+    return this.otherIn(namespace, false);
   }
 
   /** The cell whose flag is the timer at the end of the window. */
   private timedCell(namespace: Namespace): Cell | undefined {
     if (this.present && this.endTimer && sameNamespace(this.namespace, namespace)) return this;
     if (this.extras === noExtras) return undefined;
-    return firstIn(this.othersIn(namespace), namespace, true);
+    return this.otherIn(namespace, true);
   }
 
   private setOwnTimer(domain: TimerDomain, at: number, namespace: Namespace): void {
@@ -354,9 +384,8 @@ export class Row extends Cell {
   earliestOf(domain: TimerDomain): number {
     let earliest = domain === "eventTime" && this.present && this.endTimer ? this.namespace.end - 1 : Infinity;
     if (this.extras === noExtras) return earliest;
-    const { others, timers } = this.extras;
-    if (domain === "eventTime")
-      for (const { endTimer, namespace } of others) if (endTimer && namespace.end <= earliest) earliest = namespace.end - 1;
+    const { others, timers, ordered } = this.extras;
+    if (domain === "eventTime") earliest = Math.min(earliest, earliestEnd(others, ordered));
     for (const timer of timers) if (timer.domain === domain && timer.at < earliest) earliest = timer.at;
     return earliest;
   }
@@ -373,10 +402,13 @@ export class Row extends Cell {
     if (domain === "eventTime" && this.present && this.endTimer && this.namespace.end - 1 === at)
       due.push(new Timer(domain, at, this.namespace));
     if (this.extras === noExtras) return due;
-    const { others, timers } = this.extras;
-    if (domain === "eventTime")
-      for (const { endTimer, namespace } of others)
-        if (endTimer && namespace.end - 1 === at) due.push(new Timer(domain, at, namespace));
+    const { others, timers, ordered } = this.extras;
+    const from = domain === "processingTime" ? others.length : ordered ? placeOf(at + 1, others) : 0;
+    for (let i = from; i < others.length; i++) {
+      const { endTimer, namespace } = others[i] as Cell;
+      if (endTimer && namespace.end - 1 === at) due.push(new Timer(domain, at, namespace));
+      else if (ordered && namespace.end - 1 > at) break;
+    }
     for (const timer of timers) if (timer.domain === domain && timer.at === at) due.push(timer);
     return due.length > 1 ? due.sort(compareWindows) : due;
   }
@@ -403,6 +435,7 @@ export class Row extends Cell {
       present: this.present,
       own: this.copy(),
       others: this.others.map((cell) => cell.copy()),
+      ordered: this.extras.ordered,
       timers: this.timers.map((timer) => timer.copy()),
       deleted: [...this.deleted],
       cancelled: this.touchedTimers.filter((timer) => !timer.live).map((timer) => timer.copy()),
@@ -414,20 +447,23 @@ export class Row extends Cell {
     this.become(copy.own);
     const extras = this.ownExtras();
     extras.others = copy.others;
+    extras.ordered = copy.ordered;
     extras.deleted = copy.deleted;
     extras.timers = copy.timers;
     extras.touchedTimers = [...copy.timers.filter((timer) => timer.touched), ...copy.cancelled];
-    this.reindex();
   }
 }
 
-/** The first cell of the namespace, or the first whose flag is the timer at its end. */
-function firstIn(cells: readonly Cell[], namespace: Namespace, timed: boolean): Cell | undefined {
+/** The earliest end that is a timer, less one; Infinity when there is none. */
+function earliestEnd(cells: readonly Cell[], ordered: boolean): number {
+  let earliest = Infinity;
   for (let i = 0; i < cells.length; i++) {
-    const cell = cells[i] as Cell;
-    if (sameNamespace(cell.namespace, namespace) && (cell.endTimer || !timed)) return cell;
+    const { endTimer, namespace } = cells[i] as Cell;
+    if (!endTimer || namespace.end > earliest) continue;
+    earliest = namespace.end - 1;
+    if (ordered) break;
   }
-  return undefined;
+  return earliest;
 }
 
 function compareWindows(a: Timer, b: Timer): number {
@@ -436,19 +472,6 @@ function compareWindows(a: Timer, b: Timer): number {
 
 /** A cell that holds nothing and never did. */
 const blank = new Cell();
-
-function index(byEnd: Map<number, Cell[]>, cell: Cell): void {
-  const same = byEnd.get(cell.namespace.end);
-  if (same === undefined) byEnd.set(cell.namespace.end, [cell]);
-  else same.push(cell);
-}
-
-function unindex(byEnd: Map<number, Cell[]>, cell: Cell, end: number): void {
-  const same = byEnd.get(end);
-  if (same === undefined) return;
-  if (same.length === 1) byEnd.delete(end);
-  else takeOut(same, cell);
-}
 
 /** Takes an item out of a list whose order means nothing. */
 function takeOut<T>(list: T[], item: T): void {
@@ -460,6 +483,7 @@ export interface RowCopy {
   readonly present: boolean;
   readonly own: Cell;
   readonly others: Cell[];
+  readonly ordered: boolean;
   readonly timers: Timer[];
   readonly deleted: DeletedCell[];
   readonly cancelled: readonly Timer[];

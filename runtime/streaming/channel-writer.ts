@@ -10,7 +10,7 @@ import { ByteWriter } from "../base/byte-writer.ts";
 import { MillraceError } from "../base/errors.ts";
 import type { Seq } from "../base/ids.ts";
 import { type Barrier, type Successor, writeBarrier, writeEnd, writeRecord, writeStatus, writeWatermark } from "./element.ts";
-import { type FrameHeader, writeFrameHeader } from "./frame.ts";
+import { type FrameHeader, takeFrame, writeFrameHeader } from "./frame.ts";
 
 export interface ChannelMark {
   readonly frames: number;
@@ -101,7 +101,7 @@ export class ChannelWriter {
 
   private close(): void {
     if (this.open.length === 0) return;
-    this.frames.push(this.open.take());
+    this.frames.push(takeFrame(this.open));
     this.open.clear();
     this.next++;
   }

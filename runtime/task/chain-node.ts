@@ -22,7 +22,7 @@ import { type ProcessingRow, Row } from "../state/row.ts";
 import { Timer, type TimerDomain } from "../state/timer.ts";
 import { blame } from "./blame.ts";
 import type { NodeOutput } from "./node-output.ts";
-import type { Units } from "./units.ts";
+import type { UnitOrigin, Units } from "./units.ts";
 
 type Waiting =
   | {
@@ -217,7 +217,9 @@ export class ChainNode implements KeyedOperatorHost {
       if (this.shared.pauses(this)) return false;
       const timer = due[i] as Timer;
       // One that fired before it at the same time may have cancelled it.
-      if (i === 0 || row.hasTimer(domain, at, timer.namespace)) this.fireTimer(row, timer);
+      if (i > 0 && !row.hasTimer(domain, at, timer.namespace)) continue;
+      if (this.isHeld(row, timer)) return false;
+      this.fireTimer(row, timer);
     }
     return true;
   }
@@ -228,6 +230,7 @@ export class ChainNode implements KeyedOperatorHost {
     const { windowEnd } = this;
     windowEnd.at = at;
     windowEnd.namespace = window;
+    if (this.isHeld(row, windowEnd)) return false;
     this.fireTimer(row, windowEnd);
     return true;
   }
@@ -241,8 +244,17 @@ export class ChainNode implements KeyedOperatorHost {
   }
 
   private fireGuarded(row: Row, timer: Timer): void {
-    const { domain, at } = timer;
-    this.shared.units.timer({ operator: this.uid, key: row.key, at, domain }, () => this.callOnTimer(row, timer));
+    this.shared.units.timer(this.originOf(row, timer), () => this.callOnTimer(row, timer));
+  }
+
+  /** True when the timer must not fire yet. */
+  private isHeld(row: Row, timer: Timer): boolean {
+    const { units } = this.shared;
+    return units.guarded && !units.mayBegin(this.originOf(row, timer));
+  }
+
+  private originOf(row: Row, { at, domain }: Timer): UnitOrigin & { kind: "timer" } {
+    return { kind: "timer", operator: this.uid, key: row.key, at, domain };
   }
 
   private callOnTimer(row: Row, timer: Timer): void {
@@ -256,13 +268,15 @@ export class ChainNode implements KeyedOperatorHost {
     }
   }
 
-  /** The key of the row has ended (batch mode). */
-  protected fireKeyEnd(row: Row): void {
+  /** The key of the row has ended (batch mode). False: it must not be told yet. */
+  protected fireKeyEnd(row: Row): boolean {
     const { operator } = this;
-    if (operator?.onKeyEnd === undefined) return;
+    if (operator?.onKeyEnd === undefined) return true;
     const { access, store } = this.state as NodeState;
-    const origin = { operator: this.uid, key: row.key, at: maxWatermark, domain: "eventTime" };
-    this.shared.units.timer(origin, () => {
+    const { units } = this.shared;
+    const origin = { kind: "timer", operator: this.uid, key: row.key, at: maxWatermark, domain: "eventTime" } as const;
+    if (units.guarded && !units.mayBegin(origin)) return false;
+    units.timer(origin, () => {
       store.use(row);
       access.setRow(row);
       try {
@@ -271,6 +285,7 @@ export class ChainNode implements KeyedOperatorHost {
         throw blame(error, this.uid);
       }
     });
+    return true;
   }
 
   /** Goes on with what waits, after a load. False: something waits again. */

@@ -6,13 +6,16 @@ export type Safeguard =
   | "R3" // effects of n are done before n + 1 is written
   | "R4" // a frame is applied at most once
   | "R5" // effects that nobody saw finish are repeated
+  | "R5.shards" // with several shards there is no proof that a head's effects are done
   | "L1" // the rings of the old generation are sealed
   | "L2" // a newer frame makes the receiver look again, instead of being dropped
   | "L3" // records between the position and the batch are read first
+  | "L4" // a head of another deployment proves nothing of its effects
   | "L5" // versions of outside rows have all their parts
   | "L6" // garbage collection lists before it reads the roots
   | "L8" // alignment waits for exactly the live channels; children wait for their parents
   | "L9" // a higher barrier abandons a lower alignment
+  | "L14" // environments that died are counted, and what killed them is narrowed down
   | "hold"; // frames behind a barrier are held
 
 export interface Safeguards {

@@ -58,6 +58,8 @@ export class SortingNode extends ChainNode {
   private ending = false;
   private readonly origin: UnitOrigin;
   private record1: SortedRecord | undefined;
+  /** Taken from the runs and not yet given. */
+  private next: SortedRecord | undefined;
   private readonly work: () => void;
 
   constructor(uid: string, output: NodeOutput, states: NodeStates, shared: TaskShared) {
@@ -66,7 +68,8 @@ export class SortingNode extends ChainNode {
     states.keyed.store.dropsEmptyRows = true;
     const shard = `sorted input of ${uid}`;
     const position = () => String(this.record1?.timestamp ?? "");
-    this.origin = { kind: "record", shard, position, bytes: () => encodeValue(this.record1?.value) };
+    const operator = () => uid;
+    this.origin = { kind: "record", operator, shard, position, bytes: () => encodeValue(this.record1?.value) };
     this.work = () => {
       const { value, timestamp, input, key } = this.record1 as SortedRecord;
       super.record(value, timestamp, input, key);
@@ -143,6 +146,7 @@ export class SortingNode extends ChainNode {
     for (let taken = 0; ;) {
       if (this.blocked || this.shared.pauses(this)) return "waits";
       if (this.ending && !this.endKey()) return "waits";
+      if (this.next !== undefined && !this.giveNext()) return "waits";
       const { nextKey } = this.merged;
       if (nextKey === undefined && !this.merged.done) return "reads";
       if (this.keyBytes !== undefined && (nextKey === undefined || Buffer.compare(nextKey, this.keyBytes) !== 0)) {
@@ -151,7 +155,8 @@ export class SortingNode extends ChainNode {
       }
       if (nextKey === undefined) return this.finish();
       if (taken === recordsPerStep || ((taken & 255) === 255 && isFull())) return "full";
-      this.give(this.merged.take());
+      this.next = this.merged.take();
+      if (!this.giveNext()) return "waits";
       taken++;
     }
   }
@@ -161,10 +166,16 @@ export class SortingNode extends ChainNode {
     return this.merged?.wanted ?? [];
   }
 
-  private give(record: SortedRecord): void {
-    if (this.keyBytes === undefined) this.openKey(record.key, record.keyBytes);
+  /** Gives the operator the record that is next. False: its unit must not begin yet. */
+  private giveNext(): boolean {
+    const record = this.next as SortedRecord;
+    const { units } = this.shared;
     this.record1 = record;
-    this.shared.units.record(this.origin, this.work);
+    if (units.guarded && !units.mayBegin(this.origin)) return false;
+    this.next = undefined;
+    if (this.keyBytes === undefined) this.openKey(record.key, record.keyBytes);
+    units.record(this.origin, this.work);
+    return true;
   }
 
   private openKey(key: Key, keyBytes: Uint8Array): void {
@@ -181,7 +192,7 @@ export class SortingNode extends ChainNode {
     this.current = maxWatermark;
     if (!this.fire("eventTime", eventTimers, maxWatermark)) return false;
     if (!this.fire("processingTime", processingTimers, maxWatermark)) return false;
-    this.fireKeyEnd(row);
+    if (!this.fireKeyEnd(row)) return false;
     access.dropsTimers = false;
     this.current = minWatermark;
     store.clear(row);

@@ -97,7 +97,8 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
       if (!ended) this.watermarks?.add(shard, options.now, parents);
       this.open(shard, position, ended, parents);
     }
-    this.origin = { kind: "record", shard: "", position: () => this.position, bytes: () => this.current.bytes };
+    const operator = () => this.uid;
+    this.origin = { kind: "record", operator, shard: "", position: () => this.position, bytes: () => this.current.bytes };
     Object.defineProperty(this.origin, "shard", { get: () => this.currentId });
     this.work = () => this.take(this.value);
   }
@@ -208,10 +209,20 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
     return this.watermarks?.onRecordsSeen(input.shard, now);
   }
 
+  /** Guarded: whether the next unit may begin now. */
+  mayBegin(input: RecordsInput): boolean {
+    if (this.values.length === 0) this.record = input.records[input.at] as SourceRecord;
+    return this.units.mayBegin(this.origin);
+  }
+
   /** Takes the next value of the input; a record is passed when its last value is taken. */
   feedOne(input: RecordsInput): void {
     this.passWatermark();
-    if (this.values.length === 0) this.decode(input.records[input.at] as SourceRecord);
+    if (this.values.length === 0) {
+      this.record = input.records[input.at] as SourceRecord;
+      if (this.units.guarded && this.units.bury(this.origin)) return void input.at++;
+      this.decode(this.record);
+    }
     if (this.values.length > 0) {
       this.value = this.values.pop();
       this.units.record(this.origin, this.work);
@@ -234,7 +245,6 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
   }
 
   private decode(record: SourceRecord): void {
-    this.record = record;
     try {
       this.spec.source.decode(record, this);
     } catch (error) {

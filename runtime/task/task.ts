@@ -154,6 +154,7 @@ export class Task implements TaskShared, UnitKeeper {
     restoreWatermarks(this, start.progress);
     this.frameOrigin = {
       kind: "record",
+      operator: () => this.plan.job.exchanges[(this.element as Element & { kind: "record" }).edge]?.to ?? "",
       shard: "inbox",
       position: () => this.framePosition,
       bytes: () => encodeValue((this.element as Element & { kind: "record" }).value),
@@ -257,7 +258,7 @@ export class Task implements TaskShared, UnitKeeper {
     const { records } = input;
     let status: FeedStatus = "done";
     while (input.at < records.length) {
-      if (this.units.guarded && this.blocked) {
+      if (this.units.guarded && (this.blocked || !source.mayBegin(input))) {
         status = "blocked";
         break;
       }
@@ -330,7 +331,16 @@ export class Task implements TaskShared, UnitKeeper {
     if (frame === undefined) return this.barrierDue === undefined ? "done" : "barrier";
     while (!frame.elements.done) {
       if (this.units.guarded && this.blocked) return "blocked";
-      this.takeElement(frame.channel, readElement(frame.elements));
+      const { at } = frame.elements;
+      const element = readElement(frame.elements);
+      if (this.units.guarded && element.kind === "record") {
+        this.element = element;
+        if (!this.units.mayBegin(this.frameOrigin)) {
+          frame.elements.at = at;
+          return "blocked";
+        }
+      }
+      this.takeElement(frame.channel, element);
     }
     this.frame = undefined;
     return this.barrierDue === undefined ? "done" : "barrier";
@@ -689,7 +699,8 @@ export class Task implements TaskShared, UnitKeeper {
 
   private onRefusedRow(operator: string, value: unknown, error: unknown): void {
     const bytes = () => encodeRefused(value);
-    this.addDeadLetter({ kind: "record", shard: "", position: () => "", bytes }, operator, messageOf(error));
+    const origin: UnitOrigin = { kind: "record", operator: () => operator, shard: "", position: () => "", bytes };
+    this.addDeadLetter(origin, operator, messageOf(error));
   }
 
   /** The processing time at which this task has something to do without input; Infinity: never. */

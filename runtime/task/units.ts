@@ -5,18 +5,41 @@
  * breaks the task, and the driver runs the batch again guarded. *Guarded*: rows are copied when first touched and outputs are
  * marked, so each failing unit is taken back by itself and its record goes to the dead letters (DESIGN §7, L14).
  *
+ * After environments have died of something in a batch (L14), units of guarded mode are *watched* as well: they are counted, begin
+ * only as far as they are allowed to, and those that are known to kill go to the dead letters in place of being run.
+ *
  * U1 In guarded mode a unit that waits for state is finished before the next one begins (`interrupted`), and a record's unit begins
  *    only when nothing waits: a watermark that waits for timers cannot pass an open unit.
  */
 import type { Key } from "../api/key.ts";
-import type { MillraceError } from "../base/errors.ts";
+import { MillraceError } from "../base/errors.ts";
 import type { Activity } from "../state/activity.ts";
 import { isPoison } from "./blame.ts";
 
 /** Who is to blame when the unit fails: an input record, or a timer. */
 export type UnitOrigin =
-  | { readonly kind: "record"; readonly shard: string; readonly position: () => string; readonly bytes: () => Uint8Array }
+  | {
+      readonly kind: "record";
+      /** The operator that takes the record in. */
+      readonly operator: () => string;
+      readonly shard: string;
+      readonly position: () => string;
+      readonly bytes: () => Uint8Array;
+    }
   | { readonly kind: "timer"; readonly operator: string; readonly key: Key; readonly at: number; readonly domain: string };
+
+/** A unit that has killed environments: the `n`-th of what is watched, under this name. */
+export interface Killer {
+  readonly n: number;
+  readonly name: string;
+  readonly times: number;
+}
+
+/** What tells units apart that have the same place among others: of a timer operator, key and time, of a record its position. */
+export function nameOfUnit(origin: UnitOrigin): string {
+  if (origin.kind === "record") return `record ${origin.shard} ${origin.position()}`;
+  return `timer ${origin.operator} ${JSON.stringify(origin.key)} ${origin.domain} ${origin.at}`;
+}
 
 /** What the task does for its units. */
 export interface UnitKeeper {
@@ -37,6 +60,12 @@ export class Units {
   private readonly keeper: UnitKeeper;
   private readonly failOnUserError: boolean;
   private open: UnitOrigin | undefined;
+  /** How many have begun since `watch`. */
+  begun = 0;
+  /** The name of the one that waits for `allow`. */
+  held: string | undefined;
+  private allowed = Infinity;
+  private killers: readonly Killer[] = [];
   private readonly following: (() => void)[] = [];
 
   constructor(activity: Activity, keeper: UnitKeeper, failOnUserError: boolean) {
@@ -50,9 +79,44 @@ export class Units {
     return this.open !== undefined;
   }
 
-  timer(timer: Omit<UnitOrigin & { kind: "timer" }, "kind">, work: () => void): void {
+  /** Counts anew: guarded units from number `allowed` on wait for `allow`. */
+  watch(allowed: number, killers: readonly Killer[]): void {
+    this.begun = 0;
+    this.held = undefined;
+    this.allowed = allowed;
+    this.killers = killers;
+  }
+
+  /** Lets units up to this number begin. */
+  allow(allowed: number): void {
+    this.held = undefined;
+    this.allowed = allowed;
+  }
+
+  /** To be asked before a guarded unit begins. False: it waits, and its name is in `held`. */
+  mayBegin(origin: UnitOrigin): boolean {
+    if (this.begun < this.allowed) return true;
+    this.held = nameOfUnit(origin);
+    return false;
+  }
+
+  /** Puts the next unit into the dead letters if it is a known killer: it must not be touched again. */
+  bury(origin: UnitOrigin): boolean {
+    if (this.killers.length === 0) return false;
+    const killer = this.killers.find(({ n, name }) => n === this.begun && name === nameOfUnit(origin));
+    if (killer === undefined) return false;
+    this.begun++;
+    const operator = origin.kind === "record" ? origin.operator() : origin.operator;
+    const what = `${killer.name} has killed the environment ${killer.times} times: out of memory, out of time, or an exit`;
+    const error = new MillraceError("user", what, { context: { operator } });
+    if (this.failOnUserError) throw error;
+    this.keeper.deadLetter(origin, error);
+    return true;
+  }
+
+  timer(origin: UnitOrigin & { kind: "timer" }, work: () => void): void {
     if (!this.guarded || this.open !== undefined) return work();
-    this.guard({ kind: "timer", ...timer }, work);
+    this.guard(origin, work);
   }
 
   /** Does this once the open unit is closed, whatever becomes of it; at once when none is open. */
@@ -78,6 +142,8 @@ export class Units {
   }
 
   private guard(origin: UnitOrigin, work: () => void): void {
+    if (this.bury(origin)) return;
+    this.begun++;
     this.keeper.mark();
     this.open = origin;
     this.attempt(work);

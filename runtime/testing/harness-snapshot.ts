@@ -71,6 +71,7 @@ export class TakenSnapshot implements HarnessSnapshot {
       since: now,
       failures: 0,
       replaces: [],
+      former: [],
     };
   }
 }

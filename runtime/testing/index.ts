@@ -6,3 +6,4 @@ export type { WrittenRow } from "./harness-sink.ts";
 export { type OperatorTest, type OutputOrder, verifyOperator } from "./verify-operator.ts";
 export type { OperatorStep } from "./operator-steps.ts";
 export type { DeadLetter } from "../ports/sink-driver.ts";
+export { type MarbleOptions, type Marbles, marbles, verifyMarbles } from "./marbles.ts";

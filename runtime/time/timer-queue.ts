@@ -123,25 +123,31 @@ export class TimerQueue<R extends Scheduled> {
 
   /** Moves the horizon past the next span: its rows go to where their timers are now. */
   #openSpan(): void {
-    const from = this.#far.earliest();
-    const rows = this.#far.take(from);
-    this.#horizon = from + spanMs;
-    this.#size -= rows.length;
-    for (let i = 0; i < rows.length; i++) this.schedule(rows[i]!, rows[i]!.earliest());
+    const bucket = this.#far.take(this.#far.earliest());
+    this.#horizon = bucket.at + spanMs;
+    this.#size -= bucket.valid;
+    for (const row of bucket.rows) {
+      if (row.queuedIn !== bucket) continue;
+      row.queuedIn = undefined;
+      this.schedule(row, row.earliest());
+    }
   }
 
   /** Empties a bucket of an exact time; rows that have no timer there go to where their next one is. */
   #take(at: number): R[] {
-    const rows = this.#near.take(at);
-    this.#size -= rows.length;
+    const bucket = this.#near.take(at);
+    const { rows } = bucket;
+    this.#size -= bucket.valid;
     let due = 0;
     for (let i = 0; i < rows.length; i++) {
       const row = rows[i]!;
+      if (row.queuedIn !== bucket) continue;
+      row.queuedIn = undefined;
       const earliest = row.earliest();
       if (earliest > at) this.schedule(row, earliest);
       else rows[due++] = row;
     }
-    rows.length = due;
+    if (due < rows.length) rows.length = due;
     return this.#hashOf === undefined ? rows.sort(this.#compare) : sortByHash(rows, this.#hashOf, this.#compare);
   }
 }
@@ -170,13 +176,11 @@ class Line<R extends Scheduled> {
     }
   }
 
-  /** Empties the bucket at `at`; its rows are the caller's. */
-  take(at: number): R[] {
+  /** Takes the bucket at `at` out: the caller's, with its stale entries. */
+  take(at: number): Bucket<R> {
     const bucket = this.#buckets.get(at) as Bucket<R>;
     this.#drop(bucket);
-    const { rows } = bucket;
-    dropStale(bucket);
-    return rows;
+    return bucket;
   }
 
   /** Makes the row's entry stale. */
@@ -211,20 +215,15 @@ class Line<R extends Scheduled> {
   }
 }
 
-/** Leaves one entry of each valid row: a row that left and came back has two that look valid. They are queued nowhere then. */
-function dropStale<R extends Scheduled>(bucket: Bucket<R>): void {
+/** Leaves one entry of each valid row: a row that left and came back has two that look valid. */
+function compact<R extends Scheduled>(bucket: Bucket<R>): void {
   const { rows } = bucket;
   let kept = 0;
-  for (let i = 0; i < rows.length; i++) {
-    const row = rows[i]!;
+  for (const row of rows) {
     if (row.queuedIn !== bucket) continue;
     row.queuedIn = undefined;
     rows[kept++] = row;
   }
-  if (kept < rows.length) rows.length = kept;
-}
-
-function compact<R extends Scheduled>(bucket: Bucket<R>): void {
-  dropStale(bucket);
-  for (const row of bucket.rows) row.queuedIn = bucket;
+  rows.length = kept;
+  for (const row of rows) row.queuedIn = bucket;
 }

@@ -202,6 +202,16 @@ suite("a run goes on where the one before ended", () => {
       await two.close();
     }));
 
+  test("a place where nothing can be made is refused at once, as output and as state", () =>
+    withDirectory(async (directory) => {
+      // Node's own making of directories never comes back from here.
+      const nowhere = "/proc/nowhere/at/all";
+      const places = placesIn(directory);
+      const refused = { kind: "invalid", message: /nowhere/ };
+      await assert.rejects(LocalRun.open(counting(made(10)), { ...places, state: nowhere }), refused);
+      await assert.rejects(runToEnd(counting(made(10)), { ...places, output: nowhere }), refused);
+    }));
+
   test("objects are those of the checkpoints that are kept", () =>
     withDirectory(async (directory) => {
       let kept: readonly string[] = [];
@@ -211,9 +221,14 @@ suite("a run goes on where the one before ended", () => {
           return ports.journal.tail(task, after);
         };
         const { journal } = ports;
-        const write: typeof journal.write = (...args) => journal.write(...args);
-        const post: typeof journal.post = (...args) => journal.post(...args);
-        return { ...ports, journal: { ringSize: journal.ringSize, tail, write, post } };
+        const rest: Omit<typeof journal, "tail"> = {
+          ringSize: journal.ringSize,
+          write: (...args) => journal.write(...args),
+          post: (...args) => journal.post(...args),
+          withdraw: (...args) => journal.withdraw(...args),
+          forget: (...args) => journal.forget(...args),
+        };
+        return { ...ports, journal: { ...rest, tail } };
       };
       const run = await runToEnd(counting(made(9_000)), { ...placesIn(directory), recordsPerSecond: 6_000, around });
       assert.ok(run.progress().checkpoint > 15, `${run.progress().checkpoint} checkpoints`);

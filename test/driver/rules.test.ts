@@ -13,7 +13,7 @@ import { decodeManifest, isTombstone } from "../../runtime/snapshots/manifest.ts
 import { inboxName, manifestName } from "../../runtime/snapshots/names.ts";
 import type { SinkEffect } from "../../runtime/ports/sink-driver.ts";
 import { writeRecord } from "../../runtime/streaming/element.ts";
-import { writeFrameHeader } from "../../runtime/streaming/frame.ts";
+import { takeFrame, writeFrameHeader } from "../../runtime/streaming/frame.ts";
 import { harness, type HarnessOptions, type RunningHarness } from "../../runtime/testing/harness.ts";
 import { copyCheckpoint, TakenSnapshot } from "../../runtime/testing/harness-snapshot.ts";
 import { type Event, event, pipeline, twoSources } from "../operators/pipeline.ts";
@@ -172,7 +172,7 @@ describe("R4 a receiver applies frame seq of a channel at most once, in order, w
     writeFrameHeader(writer, { job: "pipeline", generation: 1, deployment: 1, channel, seq, ...header });
     writeRecord(writer, 0, "a", 0, event("a", 0, 1_000));
     const range = run.runner.record!.topology.flatMap(({ tasks }) => tasks).find((known) => known.task === task)!.range;
-    await run.ports.log.append(inboxName(1, "sum"), [{ hashKey: range.from, bytes: writer.take() }]);
+    await run.ports.log.append(inboxName(1, "sum"), [{ hashKey: range.from, bytes: takeFrame(writer) }]);
   }
 
   test("a frame that comes again is dropped", async () => {
@@ -208,6 +208,26 @@ describe("R4 a receiver applies frame seq of a channel at most once, in order, w
     await assert.rejects(run.settle(), { kind: "corrupt", message: /frames of channel .* are lost: expected 1, got 7/ });
     await assert.rejects(run.push("in", a(5)), { kind: "corrupt" });
     assert.deepEqual(run.output("out"), [["a", 0]]);
+  });
+
+  test("a damaged frame is loud too, whatever of it is damaged", async () => {
+    let damage = false;
+    const wrapPorts = replacing("log", "read", (read) => async (...args) => {
+      const result = await read(...args);
+      if (!damage) return result;
+      const damaged = (bytes: Uint8Array) => bytes.map((byte, at) => (at === bytes.length - 2 ? byte ^ 4 : byte));
+      return { ...result, records: result.records.map((record) => ({ ...record, bytes: damaged(record.bytes) })) };
+    });
+    const run = await engine({ parallelism: 2, wrapPorts });
+    await run.push("in", a(1));
+    damage = true;
+    await assert.rejects(run.push("in", a(2)), { kind: "corrupt", message: /checksum/ });
+    damage = false;
+    await run.crash();
+    assert.deepEqual(run.output("out"), [
+      ["a", 1],
+      ["a", 3],
+    ]);
   });
 
   test("R9 a frame of a higher deployment is left for newer code, not dropped", async () => {

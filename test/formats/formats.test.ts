@@ -54,7 +54,7 @@ describe("a newer version is corrupt, and the message says both", () => {
     const newer = JSON.stringify({ ...(JSON.parse(Buffer.from(manifest.encode()).toString()) as object), version: 2 });
     assert.throws(() => manifest.decode(Buffer.from(newer)), { kind: "corrupt", message: /version 2, this code knows 1/ });
     const record = samples.find(({ name }) => name === "job-record")!;
-    const bytes = encodeValue({ ...(record.value as object), version: 2 });
+    const bytes = record.reseal!(Buffer.concat([Buffer.alloc(4), encodeValue({ ...(record.value as object), version: 2 })]));
     assert.throws(() => record.decode(bytes), { kind: "corrupt", message: /version 2, this code knows 1/ });
   });
 });
@@ -84,14 +84,14 @@ describe("mutated bytes give a value or an error of kind corrupt, soon", () => {
   /** Length prefixes that promise more than there is must fail before anything is made of that size. */
   const bytesMax = 64 << 20;
 
-  for (const { name, decode, encode } of samples)
+  for (const { name, decode, encode, reseal = (bytes: Uint8Array) => bytes } of samples)
     test(name, () => {
       const bytes = encode();
       const before = process.memoryUsage().arrayBuffers;
       const property = fc.property(fc.array(mutation, { minLength: 1, maxLength: 4 }), (changes) => {
         const started = performance.now();
         try {
-          decode(changes.reduce(mutate, bytes));
+          decode(reseal(changes.reduce(mutate, bytes)));
         } catch (error) {
           assert.ok(error instanceof MillraceError, String((error as Error).stack));
           assert.equal(error.kind, "corrupt");
@@ -103,20 +103,34 @@ describe("mutated bytes give a value or an error of kind corrupt, soon", () => {
     });
 
   test("every single byte, set to what hurts", () => {
-    for (const { name, decode, encode } of samples)
+    for (const { name, decode, encode, reseal = (bytes: Uint8Array) => bytes } of samples)
       for (const byte of [0x00, 0x01, 0x7f, 0x80, 0x9f, 0xbf, 0xc9, 0xdd, 0xff]) {
         const bytes = encode();
         for (let at = 0; at < bytes.length; at++) {
           const mutated = bytes.slice();
           mutated[at] = byte;
           try {
-            decode(mutated);
+            decode(reseal(mutated));
           } catch (error) {
             assert.equal((error as MillraceError).kind, "corrupt", `${name} at ${at} set to ${byte}: ${String(error)}`);
           }
         }
       }
   });
+});
+
+describe("with any one bit turned it is corrupt, never other data", () => {
+  for (const { name, decode, encode, reseal } of samples) {
+    if (reseal === undefined) continue;
+    test(name, () => {
+      const bytes = encode();
+      for (let at = 0; at < bytes.length * 8; at++) {
+        const turned = Uint8Array.from(bytes);
+        turned[at >> 3] = turned[at >> 3]! ^ (1 << (at & 7));
+        assert.throws(() => decode(turned), { kind: "corrupt" }, `bit ${at}`);
+      }
+    });
+  }
 });
 
 test("a manifest holds any plain data that a watermark generator keeps", () => {
@@ -171,6 +185,32 @@ describe("values", () => {
     const cyclic: unknown[] = [];
     cyclic.push(cyclic);
     assert.throws(() => encodeValue(cyclic), { kind: "invalid", message: /cyclic/ });
+  });
+
+  test("with names that are alike keep each its own", () => {
+    const names = [
+      "a",
+      "b",
+      "ab",
+      "ba",
+      "aXb",
+      "aYb",
+      "axxb",
+      "axyb",
+      "é",
+      "ü",
+      "aéb",
+      "x".repeat(31),
+      "x".repeat(32),
+      "",
+      "0",
+      "ab\0",
+    ];
+    const objects = names.flatMap((one) => names.map((other) => ({ [one]: 1, [other]: 2 })));
+    for (const given of [...objects, ...objects.reverse()])
+      assert.deepEqual(Object.entries(value.decode(encodeValue(given)) as object), Object.entries(given));
+    const many = Object.fromEntries(Array.from({ length: 5_000 }, (_, n) => [`name-${n}`, n]));
+    for (let n = 0; n < 2; n++) assert.deepEqual(value.decode(encodeValue(many)), many);
   });
 
   test("that are no data are refused by name", () => {

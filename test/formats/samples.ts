@@ -19,7 +19,7 @@ import {
   writeBarrier,
   writeEnd,
 } from "../../runtime/streaming/element.ts";
-import { readFrame, writeFrameHeader } from "../../runtime/streaming/frame.ts";
+import { readFrame, takeFrame, writeFrameHeader } from "../../runtime/streaming/frame.ts";
 import { fullRange } from "../../runtime/streaming/hash-range.ts";
 import { crc32 } from "node:zlib";
 
@@ -31,6 +31,8 @@ export interface Sample {
   readonly decode: (bytes: Uint8Array) => unknown;
   /** Where the format's version stands; undefined: inside. */
   readonly versionAt?: number;
+  /** Of a format that is a checksum and what it guards: makes it right, so that what is behind it can be seen to be careful too. */
+  readonly reseal?: (bytes: Uint8Array) => Uint8Array;
 }
 
 const task = (name: string) => id<TaskId>(name);
@@ -79,7 +81,14 @@ function encodeFrame(): Uint8Array {
     else if (element.kind === "barrier") writeBarrier(writer, element.barrier);
     else writeEnd(writer, element.successors);
   }
-  return writer.take();
+  return takeFrame(writer);
+}
+
+/** The bytes with the checksum at `at` made right for what follows it. */
+function resealed(bytes: Uint8Array, at: number): Uint8Array {
+  const copy = Buffer.from(bytes);
+  if (copy.length >= at + 4) copy.writeUInt32LE(crc32(copy.subarray(at + 4)), at);
+  return copy;
 }
 
 function decodeFrame(bytes: Uint8Array): unknown {
@@ -258,6 +267,7 @@ const record = {
   since: 3,
   failures: 1,
   replaces: [],
+  former: [],
 } as unknown as JobRecord;
 
 /** As driver/page-codec.ts writes it; the rows are opaque here. */
@@ -273,8 +283,15 @@ function encodePage(): Uint8Array {
 
 export const samples: readonly Sample[] = [
   { name: "value", value: everything, encode: () => encodeValue(everything), decode: decodeValue },
-  { name: "frame", value: { ...header, elements }, encode: encodeFrame, decode: decodeFrame, versionAt: 1 },
-  { name: "commit", value: commit, encode: () => encodeCommit(commit), decode: decodeCommit, versionAt: 1 },
+  {
+    name: "frame",
+    value: { ...header, elements },
+    encode: encodeFrame,
+    decode: decodeFrame,
+    versionAt: 1,
+    reseal: (bytes) => resealed(bytes, 2),
+  },
+  { name: "commit", value: commit, encode: () => encodeCommit(commit), decode: decodeCommit, versionAt: 5 },
   {
     name: "segment",
     value: { index: segment().index, references: [segmentName, "segments/old"], held: [[5, 6]] },
@@ -292,5 +309,11 @@ export const samples: readonly Sample[] = [
     versionAt: 0,
   },
   { name: "manifest", value: manifest, encode: () => encodeManifest(manifest), decode: decodeManifest },
-  { name: "job-record", value: record, encode: () => encodeJobRecord(record), decode: decodeJobRecord },
+  {
+    name: "job-record",
+    value: record,
+    encode: () => encodeJobRecord(record),
+    decode: decodeJobRecord,
+    reseal: (bytes) => resealed(bytes, 0),
+  },
 ];

@@ -5,17 +5,17 @@
 import { writeSync, openSync } from "node:fs";
 import { main } from "../../examples/pageviews/main.ts";
 import type { BlobName } from "../../runtime/base/ids.ts";
-import { loadCommit } from "../../runtime/driver/journal-entry.ts";
+import { loadCommit, storeCommit } from "../../runtime/driver/journal-entry.ts";
 import type { Journal } from "../../runtime/ports/journal.ts";
 import type { LogReader } from "../../runtime/ports/log.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
 import { jobRing } from "../../runtime/snapshots/names.ts";
-import { encodeCommit } from "../../runtime/state/commit.ts";
 import type { ChildOrder, TraceLine } from "./orders.ts";
 
 const order = JSON.parse(process.env.MILLRACE_KILL_ORDER!) as ChildOrder;
 const trace = openSync(order.trace, "a");
 const startedAt = performance.now();
+const plain = { inlineBytesMax: Infinity, compressFromBytes: Infinity };
 
 function write(line: TraceLine): void {
   writeSync(trace, `${JSON.stringify(line)}\n`);
@@ -78,7 +78,7 @@ function aroundJournal({ journal, blobs }: Ports): Journal {
       if (order.replay || task === jobRing) return tail;
       const entries = tail.entries.map(async (entry) => {
         const commit = await loadCommit(task, entry, blobs);
-        return { seq: entry.seq, bytes: Buffer.concat([Buffer.of(0), encodeCommit({ ...commit, rows: [] })]) };
+        return { seq: entry.seq, bytes: await storeCommit({ ...commit, rows: [] }, blobs, plain) };
       });
       return { ...tail, entries: await Promise.all(entries) };
     },
@@ -88,6 +88,8 @@ function aroundJournal({ journal, blobs }: Ports): Journal {
       else if ((await loadCommit(task, entry, blobs)).effects.length > 0) dieAt("beforeEffects");
       return result;
     },
+    withdraw: (task, names) => journal.withdraw(task, names),
+    forget: (task) => journal.forget(task),
     post: async (task, message) => {
       const result = await journal.post(task, message);
       if (message.name.startsWith("ack/")) dieAt("afterAcknowledgement");

@@ -8,6 +8,7 @@ import {
   monotonous,
   outputTag,
   seconds,
+  session,
   tumbling,
   type,
   value,
@@ -434,4 +435,33 @@ test("a record that fails in one of two sources keeps the order of the other", a
     },
     deadLetters: ["check", "check"],
   });
+});
+
+test("a session that grows beside a record that fails leaves no older session behind in what is stored", async () => {
+  const job = pipeline((events) => {
+    // Fails when something has changed already, so that the batch runs again with every unit taken back by itself.
+    const counted = keyedProcess({
+      state: { seen: value<number>() },
+      output: type<Event>(),
+      onRecord(e: Event, ctx) {
+        ctx.state.seen.set(1);
+        if (e.n === 13) throw new Error("thirteen");
+        ctx.emit(e);
+      },
+    });
+    return events
+      .keyBy(({ key }) => key)
+      .process("check", counted)
+      .keyBy(({ key }) => key)
+      .window(session(seconds(1)))
+      .aggregate("session", count(), (key, { start, end }, n) => [key, start, end, n]);
+  });
+  const run = await harness(job, { parallelism: 1 });
+  await run.push("in", { value: event("a", 1_000) });
+  await run.push("in", { value: event("a", 1_500) }, { value: event("b", 0, 13) });
+  await run.crash();
+  await run.push("in", { value: event("a", 2_000) });
+  await run.endInput();
+  assert.deepEqual(run.output("out"), [["a", 1_000, 3_000, 3]]);
+  assert.equal(run.deadLetters().length, 1);
 });

@@ -2,7 +2,9 @@
 import fc from "fast-check";
 import type { Job } from "../../runtime/index.ts";
 import { harness, type HarnessOptions, type Pushed } from "../../runtime/testing/index.ts";
+import type { RunningHarness } from "../../runtime/testing/harness.ts";
 import { defaultEnvironment } from "../../runtime/driver/environment.ts";
+import { millis } from "../../runtime/index.ts";
 
 /** What happens after a batch. */
 type Then = "nothing" | "crash" | { readonly restoreAt: number };
@@ -47,44 +49,64 @@ export const plainly: Schedule = {
   batches: [{ records: 1_000_000, then: "nothing" }],
 };
 
-/** What the sink "out" was given, in order, and the dead letters' reasons. */
+/** The clock is turned to this time, epoch ms: whatever was pushed before is done by then. */
+export interface ClockStep {
+  readonly processingTime: number;
+}
+
+/** What the sink "out" was given, in order, the dead letters' reasons, and how many records were counted as too late. */
 export interface Outcome {
   readonly out: readonly unknown[];
   readonly deadLetters: readonly string[];
+  readonly lateDropped: number;
 }
 
 /** Runs the job over the input of the source "in", to its end. */
 export async function runOn(
   job: Job,
-  input: readonly Pushed[],
+  input: readonly (Pushed | ClockStep)[],
   schedule: Schedule,
   options: HarnessOptions = {},
 ): Promise<Outcome> {
   const { cacheBytesMax, journalBytesMax, recordsPerTurn } = schedule;
   const environment = { ...defaultEnvironment, cacheBytesMax, journalBytesMax, recordsPerTurn };
   const common = { ...options, environment, recordsPerTurn };
-  let run = await harness(job, { ...common, parallelism: schedule.parallelism });
-  const out: unknown[] = [];
-  const deadLetters: string[] = [];
+  let run = (await harness(job, { ...common, parallelism: schedule.parallelism })) as RunningHarness;
+  const outcome = { out: [] as unknown[], deadLetters: [] as string[], lateDropped: 0 };
   const take = () => {
-    out.push(...run.output("out"));
-    deadLetters.push(...run.deadLetters().map(({ reason }) => reason));
+    outcome.out.push(...run.output("out"));
+    outcome.deadLetters.push(...run.deadLetters().map(({ reason }) => reason));
+    for (const task of run.tasks) outcome.lateDropped += run.runner.environment.peek(task)?.summary.lateDropped ?? 0;
   };
   let from = 0;
   for (let n = 0; from < input.length; n++) {
     const { records, then } = schedule.batches[Math.min(n, schedule.batches.length - 1)]!;
-    await run.push("in", ...input.slice(from, from + records));
+    await feed(run, input.slice(from, from + records));
     from += records;
     if (then === "crash") await run.crash();
     else if (then !== "nothing") {
       const snapshot = await run.snapshot();
       take();
-      run = await harness(job, { ...common, parallelism: then.restoreAt, from: snapshot });
+      run = (await harness(job, { ...common, parallelism: then.restoreAt, from: snapshot })) as RunningHarness;
     }
   }
   await run.endInput();
   take();
-  return { out, deadLetters };
+  return outcome;
+}
+
+/** What stands between two turns of the clock is pushed at once. */
+async function feed(run: RunningHarness, steps: readonly (Pushed | ClockStep)[]): Promise<void> {
+  let pushed: Pushed[] = [];
+  for (const step of steps) {
+    if (!("processingTime" in step)) pushed.push(step);
+    else {
+      await run.push("in", ...pushed);
+      pushed = [];
+      await run.advanceProcessingTime(millis(step.processingTime - run.processingTime));
+    }
+  }
+  await run.push("in", ...pushed);
 }
 
 /** Values in an order that depends on nothing. */

@@ -4,14 +4,13 @@ import {
   boundedOutOfOrderness,
   count,
   customWatermarks,
-  millis,
   minutes,
   monotonous,
   seconds,
   tumbling,
   type,
 } from "../../runtime/index.ts";
-import { harness, verifyOperator } from "../../runtime/testing/index.ts";
+import { harness, verifyMarbles, verifyOperator } from "../../runtime/testing/index.ts";
 import { type Event, event, pipeline, steps, twoSources } from "./pipeline.ts";
 
 /** Shows the watermark under which each record is handled. */
@@ -105,46 +104,29 @@ describe("a union of two sources", () => {
       .union(b)
       .keyBy(({ key }) => key as string)
       .window(tumbling(seconds(10)))
-      .aggregate("count", count(), (key, { start }, n) => [key, start, n]),
+      .aggregate("count", count(), (key, { start, end }, n) => [key, start, end, n]),
   );
 
   test("has the lower of their watermarks", async () => {
-    await verifyOperator(job, {
-      steps: [
-        { source: "a", value: event("k", 1) },
-        { source: "a", watermark: 50_000 },
-        { source: "b", value: event("k", 2) },
-        { source: "b", watermark: 9_998 },
-        { source: "b", value: event("k", 3) },
-        { source: "b", watermark: 9_999 },
-      ],
-      expected: { out: [["k", 0, 3]] },
-    });
+    await verifyMarbles(
+      job,
+      `a    k@1  |50s
+       b               k@2  |9998  k@3  |9999
+       out                              k[0,10s)=3`,
+    );
   });
 
   test("goes on by the other when one has ended", async () => {
-    await verifyOperator(job, {
-      steps: [
-        { source: "a", value: event("k", 1) },
-        { endInput: true, source: "a" },
-        { source: "b", value: event("k", 2) },
-        { source: "b", watermark: 9_999 },
-        { source: "b", value: event("k", 11_000) },
-        { endInput: true, source: "b" },
-      ],
-      expected: {
-        out: [
-          ["k", 0, 2],
-          ["k", 10_000, 1],
-        ],
-      },
-    });
+    await verifyMarbles(
+      job,
+      `a    k@1  |
+       b            k@2  |9999        k@11s  |
+       out               k[0,10s)=2          k[10s,20s)=1`,
+    );
   });
 
   test("is held back by a source that has not begun", async () => {
-    const run = await harness(job);
-    await run.push("a", { value: event("k", 1) }, { watermark: 1_000_000 });
-    assert.deepEqual(run.output("out"), []);
+    await verifyMarbles(job, "a  k@1  |1000s");
   });
 });
 
@@ -157,43 +139,27 @@ describe("idleness", () => {
           .union(b)
           .keyBy(({ key }) => key as string)
           .window(tumbling(seconds(10)))
-          .aggregate("count", count(), (key, { start }, n) => [key, start, n]),
+          .aggregate("count", count(), (key, { start, end }, n) => [key, start, end, n]),
       { watermarks },
     );
 
   test("a source without records for so long no longer holds the watermark back", async () => {
-    await verifyOperator(windows(idle), {
-      steps: [
-        { source: "a", value: event("k", 1) },
-        { source: "a", value: event("k", 20_000) },
-        { processingTime: 50_000 },
-        { source: "a", value: event("k", 20_001) },
-        { processingTime: 60_000 },
-        { processingTime: 60_001 },
-      ],
-      expected: { out: [["k", 0, 1]] },
-    });
+    await verifyMarbles(
+      windows(idle),
+      `a      k@1  k@20s       k@20001
+       clock              50s           60s  60001
+       out                                   k[0,10s)=1`,
+    );
   });
 
   test("once it has records again, it holds the watermark where it is", async () => {
-    await verifyOperator(windows(idle), {
-      steps: [
-        { source: "b", value: event("k", 1) },
-        { processingTime: 50_000 },
-        { source: "a", value: event("k", 25_000) },
-        { processingTime: 60_000 },
-        { source: "b", value: event("k", 26_000) },
-        { source: "b", value: event("late", 5_000) },
-        { source: "a", value: event("k", 45_000) },
-        { source: "b", value: event("k", 60_000) },
-      ],
-      expected: {
-        out: [
-          ["k", 0, 1],
-          ["k", 20_000, 2],
-        ],
-      },
-    });
+    await verifyMarbles(
+      windows(idle),
+      `a                k@25s                                 k@45s
+       b      k@1                         k@26s  late@5s             k@60s
+       clock       50s         60s  60001
+       out                          k[0,10s)=1                       k[20s,30s)=2`,
+    );
   });
 
   test("does not let time go back when a job goes on at another parallelism", async () => {
@@ -224,24 +190,21 @@ describe("idleness", () => {
   });
 
   test("when all are idle the watermark stands still", async () => {
-    const run = await harness(windows(idle));
-    await run.push("a", { value: event("k", 1) });
-    await run.push("b", { value: event("k", 1) });
-    await run.advanceProcessingTime(minutes(60));
-    assert.deepEqual(run.output("out"), []);
+    await verifyMarbles(
+      windows(idle),
+      `a      k@1
+       b           k@1
+       clock            60m`,
+    );
   });
 
-  test("with advanceWhenIdle it follows the clock, minus the bound", async () => {
-    const run = await harness(windows(idle.advanceWhenIdle()));
-    await run.push("a", { value: event("k", 1) });
-    await run.push("b", { value: event("k", 55_000) });
-    await run.advanceProcessingTime(seconds(60));
-    assert.deepEqual(run.output("out"), []);
-    await run.advanceProcessingTime(millis(1));
-    assert.deepEqual(run.output("out"), [["k", 0, 1]]);
-    await run.advanceProcessingTime(millis(997));
-    assert.equal(run.output("out").length, 1);
-    await run.advanceProcessingTime(millis(1));
-    assert.equal(run.output("out").length, 2, "at 60.999 s less the bound of 1 s, the window up to 60 s has passed");
+  test("with advanceWhenIdle it follows the clock, minus the bound of 1 s", async () => {
+    await verifyMarbles(
+      windows(idle.advanceWhenIdle()),
+      `a      k@1
+       b           k@55s
+       clock              60s  60001       60998  60999
+       out                     k[0,10s)=1         k[50s,60s)=1`,
+    );
   });
 });

@@ -350,6 +350,19 @@ describe("session windows", () => {
     });
   });
 
+  test("whose gap is none are told of with their operator and key", async () => {
+    const run = await harness(counts(session<Event>((e) => millis(e.n ?? 0))));
+    await run.push("in", { value: event("a", 0, -5) }, { value: event("b", 0, 2 ** 53) }, { value: event("c", 9, 2 ** 53 - 1) });
+    assert.deepEqual(
+      run.deadLetters().map(({ reason }) => reason),
+      [
+        'a session gap must be whole milliseconds above 0: -5, key "a" (operator count)',
+        'a session gap must be whole milliseconds above 0: 9007199254740992, key "b" (operator count)',
+        'a session gap reaches beyond the largest time: 9007199254740991, key "c" (operator count)',
+      ],
+    );
+  });
+
   test("late: judged after merging, so a record that joins an open session is not late", async () => {
     const late = outputTag<Event>("late");
     await verifyOperator(

@@ -5,7 +5,10 @@ import { hours, minutes, seconds } from "../../runtime/api/duration.ts";
 import { type } from "../../runtime/api/functions.ts";
 import { map } from "../../runtime/api/state.ts";
 import { boundedOutOfOrderness, customWatermarks } from "../../runtime/api/watermarks.ts";
-import { session, tumbling } from "../../runtime/api/windows.ts";
+import { count } from "../../runtime/api/aggregators.ts";
+import { evictors } from "../../runtime/api/evictors.ts";
+import { triggers } from "../../runtime/api/triggers.ts";
+import { calendarWeeks, countWindow, cumulating, globalWindow, session, sliding, tumbling } from "../../runtime/api/windows.ts";
 import { explain } from "../../runtime/plan/explain.ts";
 import { explainJson } from "../../runtime/plan/explain-json.ts";
 import { formatBytes, formatMs } from "../../runtime/plan/units.ts";
@@ -122,6 +125,33 @@ describe("explain", () => {
       "│  many          map",
       "│  └── out       sink    test output, exactly once",
     ]);
+  });
+
+  test("tells of every kind of window, its trigger and its evictor", () => {
+    const job = defineJob("kinds", (job) => {
+      const source = job.source("in", testSource<string>(), { watermarks: boundedOutOfOrderness(seconds(1)) });
+      const keyed = source.keyBy((v) => v);
+      const hourly = keyed.window(sliding(hours(1), minutes(1))).aggregate("sliding", count());
+      const daily = keyed.window(cumulating(minutes(10), hours(24), { time: "processing" })).aggregate("cumulating", count());
+      const local = keyed.window(calendarWeeks({ timeZone: "Asia/Tokyo" })).aggregate("weeks", count());
+      const last = keyed.window(countWindow(5, 2)).aggregate("last", count());
+      const all = source
+        .windowAll(globalWindow())
+        .trigger(triggers.timeOut(triggers.purging(triggers.count(3)), seconds(5)))
+        .evictor(evictors.time(minutes(1), { after: true }))
+        .aggregate("all", count());
+      hourly.union(daily, local, last, all).sinkTo("out", testSink());
+    });
+    const text = explain(planJob({ ...job, options: { parallelism: 2 } }));
+    for (const line of [
+      /sliding +window +sliding 1 h every 1 min, event time, aggregate\n.*keeps slices \(map\)/,
+      /cumulating +window +cumulating 1 d every 10 min, processing time, aggregate/,
+      /weeks +window +calendarWeeks, Asia\/Tokyo, event time, aggregate/,
+      /last +window +count 5 records every 2, trigger count 2, evictor count 5, aggregate\n.*keeps elements \(list\)/,
+      /all +window +global, trigger timeOut\(purging\(count 3\), after 5 s\), evictor time 1 min, after, aggregate/,
+      /─▶ all +exchange \d · to one task/,
+    ])
+      assert.match(text, line);
   });
 
   test("tells of parameters, time and windows", () => {

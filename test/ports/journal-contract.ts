@@ -4,6 +4,7 @@
  * J1 Entry n is written at most once; a loser learns the holder's seq and attempt.
  * J2 A tail is in order and without gaps up to the head; what the ring has moved past is missing from its beginning only.
  * J3 Of messages of one name, the highest version stays.
+ * J4 What is withdrawn or forgotten leaves nothing behind.
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
@@ -152,6 +153,32 @@ export function journalContract(name: string, make: AdapterMaker<Journal>): void
       await journal.post(task, { name: "wake", version: 1, bytes: bytesOf("w") });
       for (let seq = 1; seq <= 9; seq += 1) await journal.write(task, entry(seq));
       assert.equal((await journal.tail(task, 9)).messages.length, 1);
+    });
+
+    it("withdraws messages by name, and passes over others (J4)", async () => {
+      const journal = await filled(make, 2);
+      const message = (name: string) => ({ name, version: 1, bytes: bytesOf(name) });
+      for (const name of ["a", "b", "c"]) await journal.post(task, message(name));
+      await journal.post(other, message("a"));
+      await journal.withdraw(task, ["a", "c", "never"]);
+      assert.deepEqual(
+        (await journal.tail(task, 0)).messages.map(({ name }) => name),
+        ["b"],
+      );
+      assert.equal((await journal.tail(other, 0)).messages.length, 1);
+      assert.deepEqual(await seqsAfter(journal, 0), [1, 2]);
+      assert.equal(await journal.post(task, message("a")), "posted", "its version is forgotten with it");
+    });
+
+    it("forgets a task whole, and no other (J4)", async () => {
+      const journal = await filled(make, 9);
+      await journal.post(task, { name: "a", version: 3, bytes: bytesOf("a") });
+      await journal.write(other, entry(1));
+      await journal.forget(task);
+      assert.deepEqual(await journal.tail(task, 0), { entries: [], messages: [] });
+      assert.equal((await journal.tail(other, 0)).entries.length, 1);
+      await journal.forget(task);
+      assert.deepEqual(await journal.write(task, entry(1)), { outcome: "written" });
     });
   });
 }

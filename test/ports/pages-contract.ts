@@ -77,5 +77,17 @@ export function pagesContract(name: string, make: AdapterMaker<Pages>): void {
       (await pages.get([pageId(1)]))[0]!.bytes.fill(0);
       assert.equal(textOf((await pages.get([pageId(1)]))[0]!.bytes), "version 1");
     });
+
+    it("lists the pages of a writer, until they are deleted", async () => {
+      const pages = await make();
+      const own = [pageId(1), pageId(2), pageId(1, "other")];
+      for (const at of [...own, pageId(3, "count", "count/1")]) await pages.put(page(at, 1));
+      const listed = async (writer: string) => (await pages.list(id<TaskId>(writer))).map((at) => JSON.stringify(at)).sort();
+      assert.deepEqual(await listed("count/0"), own.map((at) => JSON.stringify(at)).sort());
+      await pages.delete(await pages.list(id<TaskId>("count/0")));
+      assert.deepEqual(await listed("count/0"), []);
+      assert.equal((await listed("count/1")).length, 1);
+      assert.deepEqual(await listed("nobody"), []);
+    });
   });
 }

@@ -7,7 +7,7 @@ import { readExclusions, selectVectors } from "./exclusions.ts";
 import { runVector } from "./run-vector.ts";
 import { readVectors, type Area } from "./vector.ts";
 
-const ready: readonly Area[] = ["windows", "watermarks", "process-timers"];
+const ready: readonly Area[] = ["windows", "watermarks", "process-timers", "ttl"];
 
 const { run, refused } = selectVectors(readVectors(fileURLToPath(new URL("./data", import.meta.url))), readExclusions());
 

@@ -18,6 +18,9 @@ export class LocalJournal implements Journal {
   readonly #entries: StatementSync;
   readonly #messages: StatementSync;
   readonly #post: StatementSync;
+  readonly #withdraw: StatementSync;
+  readonly #forgetEntries: StatementSync;
+  readonly #forgetMessages: StatementSync;
 
   constructor(store: Store, ringSize: number) {
     this.ringSize = ringSize;
@@ -29,6 +32,9 @@ export class LocalJournal implements Journal {
     );
     this.#entries = store.prepare("SELECT seq, bytes FROM entries WHERE task = ? AND seq > ? ORDER BY seq");
     this.#messages = store.prepare("SELECT name, version, bytes FROM messages WHERE task = ? ORDER BY name");
+    this.#withdraw = store.prepare("DELETE FROM messages WHERE task = ? AND name = ?");
+    this.#forgetEntries = store.prepare("DELETE FROM entries WHERE task = ?");
+    this.#forgetMessages = store.prepare("DELETE FROM messages WHERE task = ?");
     this.#post = store.prepare(
       `INSERT INTO messages (task, name, version, bytes) VALUES (?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET version = excluded.version, bytes = excluded.bytes WHERE excluded.version > version`,
@@ -62,6 +68,19 @@ export class LocalJournal implements Journal {
       }
       this.#put.run(task, slot, entry.seq, entry.attempt, entry.bytes);
       return { outcome: "written" };
+    });
+  }
+
+  withdraw(task: TaskId, names: readonly string[]): Promise<void> {
+    return this.#store.write(() => {
+      for (const name of names) this.#withdraw.run(task, name);
+    });
+  }
+
+  forget(task: TaskId): Promise<void> {
+    return this.#store.write(() => {
+      this.#forgetEntries.run(task);
+      this.#forgetMessages.run(task);
     });
   }
 

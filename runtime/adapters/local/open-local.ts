@@ -6,7 +6,8 @@
  * D2 The directory lies on a disk of this machine, not on a network file system: processes share memory through it.
  */
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { existsSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { MillraceError } from "../../base/errors.ts";
 import type { Blobs } from "../../ports/blobs.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -89,9 +90,20 @@ export async function openLocal(directory: string, options: LocalOptions): Promi
 
 async function createDirectory(directory: string): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true });
+    await makeDirectories(resolve(directory));
   } catch (error) {
     throw storeError(error, directory);
+  }
+}
+
+/** Step by step: Node's own recursion never ends where a file system takes no new names, such as `/proc`. */
+async function makeDirectories(directory: string): Promise<void> {
+  const parent = dirname(directory);
+  if (directory !== parent && !existsSync(parent)) await makeDirectories(parent);
+  try {
+    await mkdir(directory);
+  } catch (error) {
+    if (!(existsSync(directory) && statSync(directory).isDirectory())) throw error;
   }
 }
 

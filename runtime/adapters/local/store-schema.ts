@@ -4,8 +4,8 @@
  * | table | one row per | written by | deleted |
  * |---|---|---|---|
  * | identity | store | its creation | never |
- * | entries | slot of a task's ring | Journal.write | overwritten after a round |
- * | messages | name of a task's mailbox | Journal.post | overwritten by a higher version |
+ * | entries | slot of a task's ring | Journal.write | overwritten after a round; Journal.forget |
+ * | messages | name of a task's mailbox | Journal.post | overwritten by a higher version; Journal.withdraw, forget |
  * | pages | writer, operator and key group | Pages.put | Pages.delete |
  * | blobs, chunks | object; part of an object | Blobs.put | Blobs.delete, Blobs.put over it |
  * | shards | shard of a stream | createStream, splitShard, mergeShards | Log.deleteStream |

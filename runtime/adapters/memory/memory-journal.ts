@@ -70,6 +70,14 @@ export class MemoryJournal implements Journal {
     return "posted";
   }
 
+  async withdraw(task: TaskId, names: readonly string[]): Promise<void> {
+    for (const name of names) this.#partition(task).messages.delete(name);
+  }
+
+  async forget(task: TaskId): Promise<void> {
+    this.#partitions.delete(task);
+  }
+
   #partition(task: TaskId): Partition {
     let partition = this.#partitions.get(task);
     if (partition === undefined) {

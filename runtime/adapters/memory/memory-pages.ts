@@ -2,6 +2,7 @@
  * Pages in memory. Bytes handed over are kept as they are, since the caller never changes them afterwards; bytes handed out are
  * copies, since they belong to the caller.
  */
+import type { OperatorUid, TaskId } from "../../base/ids.ts";
 import type { PageId, Pages, StoredPage } from "../../ports/pages.ts";
 
 export class MemoryPages implements Pages {
@@ -29,6 +30,15 @@ export class MemoryPages implements Pages {
     if (stored !== undefined && stored.version >= page.version && !this.#unsafeSkipVersionCheck) return "superseded";
     this.#pages.set(name, { version: page.version, bytes: page.bytes });
     return "put";
+  }
+
+  async list(writer: TaskId): Promise<readonly PageId[]> {
+    const ids: PageId[] = [];
+    for (const name of this.#pages.keys()) {
+      const [of, operator, keyGroup] = JSON.parse(name) as [TaskId, OperatorUid, number];
+      if (of === writer && ids.length < 1_000) ids.push({ writer, operator, keyGroup });
+    }
+    return ids;
   }
 
   async delete(ids: readonly PageId[]): Promise<void> {

@@ -12,7 +12,7 @@ import { openPartName } from "./part-name.ts";
 export async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
   const part = join(dirname(path), openPartName(basename(path)));
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeDirectory(dirname(path));
     await writeAt(part, 0, bytes, { length: bytes.length, durable: true });
     await rename(part, path);
     await syncDirectory(dirname(path));
@@ -20,6 +20,21 @@ export async function writeWhole(path: string, bytes: Uint8Array): Promise<void>
     // Another has written the same, and given the part its name.
     if (errorCode(error) === "ENOENT" && (await exists(path))) return;
     throw fileError(error, path, "write");
+  }
+}
+
+/**
+ * Makes a directory and those above it that are not there; one that is there stays. Step by step: Node's own recursion never ends where a
+ * file system takes no new names (`/proc`) and says that the parent, which is there, is not.
+ */
+export async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    if (errorCode(error) === "EEXIST" && (await stat(path)).isDirectory()) return;
+    if (errorCode(error) !== "ENOENT" || dirname(path) === path || (await exists(dirname(path)))) throw error;
+    await makeDirectory(dirname(path));
+    await makeDirectory(path);
   }
 }
 

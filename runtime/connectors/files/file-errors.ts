@@ -12,6 +12,7 @@ const toChange: Readonly<Record<string, (doing: Doing) => string>> = {
   EPERM: (doing) => `no permission to ${doing}: change its mode or owner`,
   EROFS: () => "the file system is read-only: choose another path",
   ENAMETOOLONG: () => "the name is too long: choose a shorter path",
+  EEXIST: () => "a file of this name is there: name a directory",
   ELOOP: () => "its links go round in a circle: check the path",
 };
 

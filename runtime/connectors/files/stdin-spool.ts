@@ -9,12 +9,13 @@
  * | `stdin-N`            | what run N read from standard input     | as it comes in               |
  * | `stdin-N.complete`   | nothing: standard input came to its end | once, after the last byte    |
  */
-import { mkdir, open, readdir, stat, writeFile, type FileHandle } from "node:fs/promises";
+import { open, readdir, stat, writeFile, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { MillraceError, messageOf } from "../../base/errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { fileError } from "./file-errors.ts";
+import { makeDirectory } from "./durable-file.ts";
 import { isGzip } from "./compression.ts";
 import type { Extent } from "./plain-bytes.ts";
 
@@ -60,7 +61,7 @@ export class StdinSpool {
 
   async #start(): Promise<readonly StdinShard[]> {
     try {
-      await mkdir(this.#directory, { recursive: true });
+      await makeDirectory(this.#directory);
       const earlier = await this.#earlierShards();
       const last = earlier.at(-1);
       const name = `stdin-${last === undefined ? 0 : numberOf(last.name) + 1}`;

@@ -8,14 +8,24 @@
  *    because the commit after it will not repeat it (R3).
  * O3 A generation taken back by a restore writes no more.
  */
-import { mkdir, readdir, rename } from "node:fs/promises";
+import { readdir, rename } from "node:fs/promises";
 import { createReadStream } from "node:fs";
 import { basename, join } from "node:path";
 import { crc32 } from "node:zlib";
 import { MillraceError } from "../../base/errors.ts";
 import type { Restored, SinkEffect } from "../../ports/sink-driver.ts";
 import type { SinkTarget } from "../sink-target.ts";
-import { exists, giveName, readIfThere, remove, sizeOf, syncDirectory, writeAt, writeWhole } from "./durable-file.ts";
+import {
+  exists,
+  giveName,
+  makeDirectory,
+  readIfThere,
+  remove,
+  sizeOf,
+  syncDirectory,
+  writeAt,
+  writeWhole,
+} from "./durable-file.ts";
 import { errorCode, fileError } from "./file-errors.ts";
 import {
   fenceName,
@@ -71,7 +81,7 @@ export class FileWriter implements SinkTarget {
 
   async #write({ part, file, offset, bytes }: WriteOperation): Promise<void> {
     if (await exists(this.#path(file))) return;
-    await mkdir(this.#directory, { recursive: true });
+    await makeDirectory(this.#directory);
     await writeAt(this.#path(part), offset, bytes, { durable: this.#durable });
     // Published meanwhile by another: then this was a new part that nobody needs.
     if (await exists(this.#path(file))) await remove(this.#path(part));

@@ -1,6 +1,8 @@
 /** Which windows a record belongs to. */
 import type { TimeWindow, WindowAssignerSpec, WindowTime } from "../../api/windows.ts";
+import type { Key } from "../../api/key.ts";
 import { MillraceError } from "../../base/errors.ts";
+import { showKey } from "../../state/key.ts";
 import { ZoneCalendar } from "../../time/calendar.ts";
 import { cumulativeWindows, globalWindow, largestTime, slidingWindows, timeWindow, tumblingStart } from "../../time/windows.ts";
 
@@ -15,8 +17,9 @@ export interface Assigner {
   assign(value: unknown, time: number): readonly TimeWindow[];
 }
 
-export function assignerOf(spec: WindowAssignerSpec): Assigner {
-  if (spec.kind === "session") return new SessionAssigner(spec);
+/** `key` says whose record it is, for messages. */
+export function assignerOf(spec: WindowAssignerSpec, key: () => Key): Assigner {
+  if (spec.kind === "session") return new SessionAssigner(spec, key);
   if (spec.kind === "global" || spec.kind === "count") return new GlobalAssigner();
   return new SpanAssigner(spec.time, spansOf(spec));
 }
@@ -115,20 +118,26 @@ class SessionAssigner implements Assigner {
   private readonly opened = { start: 0, end: 0, maxTimestamp: 0 };
   private readonly windows = [this.opened];
 
-  constructor(spec: WindowAssignerSpec & { kind: "session" }) {
+  private readonly key: () => Key;
+
+  constructor(spec: WindowAssignerSpec & { kind: "session" }, key: () => Key) {
     this.eventTime = spec.time === "event";
     this.gap = spec.gap;
+    this.key = key;
   }
 
   assign(value: unknown, time: number): readonly TimeWindow[] {
     const gap = typeof this.gap === "number" ? this.gap : this.gap(value);
-    if (!Number.isSafeInteger(gap) || gap <= 0)
-      throw new MillraceError("user", `a session gap must be whole milliseconds above 0: ${String(gap)}`);
-    if (time + gap > largestTime) throw new MillraceError("user", `a session gap reaches beyond the largest time: ${gap}`);
+    if (!Number.isSafeInteger(gap) || gap <= 0) throw this.error("must be whole milliseconds above 0", gap);
+    if (time + gap > largestTime) throw this.error("reaches beyond the largest time", gap);
     const { opened } = this;
     opened.start = time;
     opened.end = time + gap;
     opened.maxTimestamp = time + gap - 1;
     return this.windows;
+  }
+
+  private error(problem: string, gap: number): MillraceError {
+    return new MillraceError("user", `a session gap ${problem}: ${String(gap)}, key ${showKey(this.key())}`);
   }
 }

@@ -2,7 +2,8 @@
  * Fires at the multiples of an interval that time passes, and at the window's end. Of windows that merge, the earliest next time
  * holds. After Flink's ContinuousEventTimeTrigger and ContinuousProcessingTimeTrigger.
  *
- * In a window for all time, the watermark after all time fires once and no more: Flink would go on until the largest time.
+ * In a window for all time, the watermark after all time fires once and no more: Flink would go on until the largest time. Nor does it
+ * end where the clock has passed the end of a window of event time, at which Flink would fire again and again: it goes on after it.
  */
 import type { FoldingState } from "../../api/state.ts";
 import type { TimeWindow } from "../../api/windows.ts";
@@ -15,8 +16,8 @@ export function continuousTrigger(
   everyMs: number,
   next: FoldingState<number, number>,
 ): Trigger {
-  const fireAfter = (at: number, window: TimeWindow, context: TriggerContext): void => {
-    const then = Math.min(at + everyMs, window.maxTimestamp);
+  const fireAfter = (at: number, window: TimeWindow, context: TriggerContext, endIsAhead = true): void => {
+    const then = endIsAhead ? Math.min(at + everyMs, window.maxTimestamp) : at + everyMs;
     next.add(then);
     context.setTimer(domain, then, window);
   };
@@ -32,7 +33,8 @@ export function continuousTrigger(
         if (window.maxTimestamp <= context.watermark) return "fire";
         if (window.maxTimestamp < largestTime) context.setTimer(domain, window.maxTimestamp, window);
       }
-      if (next.get() === undefined) fireAfter(now - (now % everyMs), window, context);
+      const endIsAhead = domain === "eventTime" || now <= window.maxTimestamp;
+      if (next.get() === undefined) fireAfter(now - (now % everyMs), window, context, endIsAhead);
       return "continue";
     },
     onTimer(firing, at, window, context) {
@@ -40,7 +42,7 @@ export function continuousTrigger(
       if (domain === "eventTime" && at === window.maxTimestamp) return "fire";
       if (next.get() !== at) return "continue";
       next.clear();
-      if (!isOver(window, context)) fireAfter(at, window, context);
+      if (!isOver(window, context)) fireAfter(at, window, context, domain === "eventTime" || at < window.maxTimestamp);
       return "fire";
     },
     onMerge(window, context) {

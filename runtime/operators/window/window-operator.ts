@@ -7,6 +7,10 @@
  *    or are counted.
  * V2 A window's state goes at its cleanup time: maxTimestamp + allowed lateness (event time), maxTimestamp (processing time).
  * V3 A result carries the window's maxTimestamp.
+ * V4 With the plain trigger of event time and allowed lateness, the timer of the clean-up is set when the window fires at its end, so
+ *    that a window has one timer at a time and lateness costs nothing before.
+ * V5 A trigger cannot cancel the timer at a window's cleanup time, nor be without it: else nothing would remove the window. (In Flink
+ *    a trigger that cancels its own timer at that very time cancels both, and the window stays until its next record.)
  */
 import type { WindowSpec } from "../../api/graph.ts";
 import { contentsName } from "../../api/operator-states.ts";
@@ -42,6 +46,8 @@ export class WindowOperator implements Operator {
   private readonly triggerContext: TriggerContext;
   /** The trigger is the plain one of event time, whose timer is the window's own. */
   private readonly plain: boolean;
+  /** Windows stay for some time after they have fired at their ends. */
+  private readonly retains: boolean;
   private readonly mergedStates: MergedStates;
   private readonly chain = new TimerChain("a trigger");
 
@@ -49,16 +55,19 @@ export class WindowOperator implements Operator {
     const states = [...host.access.store.states.keys()];
     this.host = host;
     this.spec = spec;
-    this.assigner = assignerOf(spec.assigner);
+    this.assigner = assignerOf(spec.assigner, () => host.access.row.key);
     this.domain = this.assigner.eventTime ? "eventTime" : "processingTime";
     this.contentsAt = new CurrentNamespace();
     this.contentsState = states.indexOf(contentsName(spec));
     this.contents = contentsOf(spec, host.access, this.contentsState, this.contentsAt);
     this.trigger = triggerOf(spec.trigger, host.access, this.contentsAt);
     this.plain = this.trigger === eventTimeTrigger;
+    this.retains = this.plain && spec.allowedLateness > 0;
     this.emitter = emitterOf(host, spec, this.contents);
     this.mergedStates = new MergedStates(host.access);
-    this.triggerContext = triggerContext(host, this.chain);
+    const isCleanup = (domain: TimerDomain, at: number, window: TimeWindow) =>
+      domain === this.domain && at === this.cleanupTime(window);
+    this.triggerContext = triggerContext(host, this.chain, isCleanup);
   }
 
   onRecord(value: any, timestamp: number): void {
@@ -90,7 +99,7 @@ export class WindowOperator implements Operator {
     const fresh = this.contents.add(value, timestamp);
     const result = this.trigger.onElement(value, timestamp, window, this.triggerContext, fresh);
     if (result !== "continue") this.carryOut(result, window);
-    if (fresh) this.setCleanupTimer(window);
+    if (fresh) this.scheduleCleanup(window);
   }
 
   private isLate(window: TimeWindow): boolean {
@@ -99,6 +108,12 @@ export class WindowOperator implements Operator {
 
   private cleanupTime(window: TimeWindow): number {
     return this.assigner.eventTime ? cleanupTime(window.maxTimestamp, this.spec.allowedLateness) : window.maxTimestamp;
+  }
+
+  /** V4: a window that is to fire at its end anyway needs no second timer before it has. */
+  private scheduleCleanup(window: TimeWindow): void {
+    if (this.retains && window.maxTimestamp > this.host.watermark()) return;
+    this.setCleanupTimer(window);
   }
 
   private setCleanupTimer(window: TimeWindow): void {
@@ -139,7 +154,7 @@ export class WindowOperator implements Operator {
 
   /** Undefined: the record is late. */
   private joinAny(opened: TimeWindow): TimeWindow | undefined {
-    const added = addWindow(this.windows(), opened.start, opened.end);
+    const added = addWindow(this.touching(opened), opened.start, opened.end);
     const window = timeWindow(added.window.start, added.window.end);
     if (this.isLate(window)) return undefined;
     const [first, ...others] = added.merged;
@@ -151,18 +166,18 @@ export class WindowOperator implements Operator {
     return window;
   }
 
-  private windows(): readonly MergingWindow[] {
-    return this.host.access.row.cells
-      .filter((cell) => cell.state === this.contentsState)
-      .map(({ namespace: { start, end } }) => ({ start, end, stateStart: start, stateEnd: end }))
-      .sort((a, b) => a.start - b.start);
+  /** The key's windows that the opened one touches. */
+  private touching({ start: from, end: to }: TimeWindow): readonly MergingWindow[] {
+    return this.host.access.row
+      .cellsAround(this.contentsState, from, to)
+      .map(({ namespace: { start, end } }) => ({ start, end, stateStart: start, stateEnd: end }));
   }
 
   /** The window `known` becomes `window`: its state goes with it, and so does the timer at its end. */
   private extend(known: TimeWindow, window: TimeWindow, others: readonly TimeWindow[] = none): void {
     const { access } = this.host;
     access.renameWindow(known, window);
-    if (this.spec.allowedLateness > 0 || !this.plain) access.cancelTimer("eventTime", window.maxTimestamp, window);
+    if (this.retains || !this.plain) access.cancelTimer("eventTime", window.maxTimestamp, window);
     this.contentsAt.namespace = window;
     this.trigger.onMerge(window, this.triggerContext);
     if (!this.plain) this.clearTrigger(known);
@@ -171,7 +186,7 @@ export class WindowOperator implements Operator {
       this.clearTrigger(other);
       this.cancelCleanupTimer(other);
     }
-    this.setCleanupTimer(window);
+    this.scheduleCleanup(window);
   }
 
   private clearTrigger(window: TimeWindow): void {
@@ -199,7 +214,9 @@ export class WindowOperator implements Operator {
     this.contentsAt.namespace = window;
     const result = this.askOnTimer(timer, window);
     if (result !== "continue") this.carryOut(result, window);
-    if (domain === this.domain && at === this.cleanupTime(window)) this.clearAll(window);
+    if (domain !== this.domain) return;
+    if (at === this.cleanupTime(window)) this.clearAll(window);
+    else if (this.retains && at === window.maxTimestamp) this.setCleanupTimer(window);
   }
 
   private askOnTimer({ domain, at }: Timer, window: TimeWindow): TriggerResult {
@@ -237,7 +254,11 @@ function windowOf(namespace: Namespace): TimeWindow {
   return "maxTimestamp" in namespace ? (namespace as TimeWindow) : timeWindow(namespace.start, namespace.end);
 }
 
-function triggerContext(host: KeyedOperatorHost, chain: TimerChain): TriggerContext {
+function triggerContext(
+  host: KeyedOperatorHost,
+  chain: TimerChain,
+  isCleanup: (domain: TimerDomain, at: number, window: TimeWindow) => boolean,
+): TriggerContext {
   const { access } = host;
   return {
     get watermark() {
@@ -250,6 +271,8 @@ function triggerContext(host: KeyedOperatorHost, chain: TimerChain): TriggerCont
       chain.note(domain, at, host.watermark());
       access.setTimer(domain, at, window);
     },
-    cancelTimer: (domain, at, window) => access.cancelTimer(domain, at, window),
+    cancelTimer(domain, at, window) {
+      if (!isCleanup(domain, at, window)) access.cancelTimer(domain, at, window);
+    },
   };
 }

@@ -17,6 +17,8 @@ const livenessStepsMax = 30_000;
 /** How often a waiting call goes on rather than something new begins. */
 const goOn = 0.8;
 
+const calmBatchMax = 20;
+
 interface Activity {
   readonly weight: number;
   readonly begin: () => Promise<boolean> | boolean;
@@ -104,7 +106,7 @@ export class Agenda {
     world.replaceDead();
     if (!world.scheduler.idle && world.random.chance(goOn)) return this.step();
     if (await this.begin()) await world.scheduler.settle();
-    else if (world.scheduler.idle) world.scheduler.now += world.random.chance(world.scheduler.pace) ? 20 : 0;
+    else if (world.scheduler.idle) world.scheduler.pass(20);
     else await this.step();
   }
 
@@ -168,7 +170,9 @@ export class Agenda {
     const mapping = world.mappings.pick(world.random);
     if (mapping === undefined) return false;
     const reader = mapping.task === undefined ? world.sources.reader() : world.log;
-    const batch = await world.mappings.batch(mapping, reader, world.random.between(1, world.settings.batchMax));
+    // Without faults batches are large enough for any load: what piled up must not be what keeps a checkpoint from completing.
+    const batchMax = this.calm ? Math.max(calmBatchMax, world.settings.batchMax) : world.settings.batchMax;
+    const batch = await world.mappings.batch(mapping, reader, world.random.between(1, batchMax));
     if (batch === undefined) return false;
     const environment = this.freeEnvironment();
     if (environment === undefined) return false;

@@ -21,6 +21,8 @@ export interface FaultMix {
   readonly tornRead: number;
   /** Per record appended. */
   readonly throttled: number;
+  /** Of a record: whoever takes it in dies, until it is put aside. */
+  readonly poison: number;
   // Per delivery.
   /** A batch is delivered again after it succeeded. */
   readonly duplicate: number;
@@ -44,6 +46,7 @@ export const commonFaults: FaultMix = {
   slow: 0.1,
   tornRead: 0.1,
   throttled: 0.03,
+  poison: 0.004,
   duplicate: 0.15,
   twin: 0.16,
   oldEnvironment: 0.1,
@@ -59,6 +62,7 @@ export const noFaults: FaultMix = {
   slow: 0,
   tornRead: 0,
   throttled: 0,
+  poison: 0,
   duplicate: 0,
   twin: 0,
   oldEnvironment: 0,

@@ -102,6 +102,8 @@ function faultyJournal(shared: SharedPorts, call: Call, faults: Faults, random: 
         if (result.outcome === "written") onWritten(task, entry.seq);
         return result;
       }),
+    withdraw: (task, names) => call(`withdraw ${task} ${names.join(" ")}`, () => shared.journal.withdraw(task, names)),
+    forget: (task) => call(`forget ${task}`, () => shared.journal.forget(task)),
     post: (task, message) => call(`post ${task} ${message.name} ${message.version}`, () => shared.journal.post(task, message)),
   };
 }
@@ -124,6 +126,7 @@ function faultyPages(shared: SharedPorts, call: Call): Pages {
     get: (ids) => call(`pages.get ${ids.length}`, () => shared.pages.get(ids)),
     put: (page) =>
       call(`pages.put ${page.writer} ${page.operator} ${page.keyGroup} v${page.version}`, () => shared.pages.put(page)),
+    list: (writer) => call(`pages.list ${writer}`, () => shared.pages.list(writer)),
     delete: (ids) => call(`pages.delete ${ids.length}`, () => shared.pages.delete(ids)),
   };
 }

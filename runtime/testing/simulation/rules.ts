@@ -11,6 +11,7 @@ export const rules: readonly Rule[] = [
   "R3",
   "R4",
   "R5",
+  "R5.shards",
   "R8",
   "L1",
   "L2",
@@ -21,6 +22,7 @@ export const rules: readonly Rule[] = [
   "L6",
   "L8",
   "L9",
+  "L14",
   "hold",
   "pages",
 ];

@@ -30,6 +30,8 @@ export class SimScheduler {
   /** How often a step takes a while. */
   pace = 1;
   private readonly random: SimRandom;
+  /** Whose code runs, since the last choice. */
+  running: SimProcess | undefined;
   private ready: Waiting[] = [];
   private frozen: Waiting[] = [];
 
@@ -85,10 +87,19 @@ export class SimScheduler {
         this.frozen.push(chosen);
         continue;
       }
+      this.running = chosen.process;
       chosen.run();
       return true;
     }
     return false;
+  }
+
+  /** Nothing goes on for a while: zombies' time passes too. */
+  pass(ms: number): void {
+    if (!this.random.chance(this.pace)) return;
+    this.now += ms;
+    this.steps += ms;
+    this.thaw(false);
   }
 
   /** Everything that follows from what has run, has run. */

@@ -68,7 +68,7 @@ export function jobOptions(settings: Settings, parallelism: number): JobOptions 
   return {
     parallelism,
     keyGroups: settings.keyGroups,
-    onUserError: "fail",
+    onUserError: "deadLetter",
     watermarkStep: millis(20),
     watermarkInterval: millis(settings.watermarkIntervalMs),
     statePlacement: settings.statePlacement,

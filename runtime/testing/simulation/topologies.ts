@@ -12,10 +12,11 @@ import type { JobOptions } from "../../api/graph.ts";
 import type { JobBuilder } from "../../api/job-builder.ts";
 import { evenSplitList, type OperatorStateDescriptor, unionList } from "../../api/operator-scoped-state.ts";
 import { list, type ListState, map, type MapState, reducing, value } from "../../api/state.ts";
-import { session, tumbling } from "../../api/windows.ts";
+import { triggers } from "../../api/triggers.ts";
+import { countWindow, session, sliding as slidingWindows, tumbling } from "../../api/windows.ts";
 import type { Job } from "../../api/job.ts";
 import { appendSink, tableSink } from "./sinks.ts";
-import { outOfOrdernessMs, type SimRecord, simulatedSource } from "./workload.ts";
+import { outOfOrdernessMs, type SimRecord, simulatedSource, type Touch } from "./workload.ts";
 
 /** What must have come out: rows of each list, in any order, and the last row of each key of each table. */
 export interface Expected {
@@ -26,12 +27,12 @@ export interface Expected {
 export interface Topology {
   readonly name: string;
   readonly sources: readonly string[];
-  build(job: JobBuilder): void;
+  build(job: JobBuilder, touch: Touch): void;
   expect(records: readonly SimRecord[]): Expected;
 }
 
-export function jobOf(topology: Topology, options: JobOptions): Job {
-  return defineJob("simulated", (job) => topology.build(job), options);
+export function jobOf(topology: Topology, options: JobOptions, touch: Touch): Job {
+  return defineJob("simulated", (job) => topology.build(job, touch), options);
 }
 
 const windowMs = 100;
@@ -41,11 +42,24 @@ const inOrder = boundedOutOfOrderness(millis(outOfOrdernessMs));
 /** Sources that wait for one another. */
 const aligned = inOrder.withAlignment("all", millis(60), millis(20));
 
-function read(job: JobBuilder, source: string, watermarks = inOrder) {
-  return job.source(source, simulatedSource(source), { timestamps: (record) => record.at, watermarks });
+function read(job: JobBuilder, source: string, touch: Touch, watermarks = inOrder) {
+  return job.source(source, simulatedSource(source), {
+    timestamps: (record) => {
+      touch(record, "timestamp");
+      return record.at;
+    },
+    watermarks,
+  });
 }
 
-const totals = () => combine({ n: count(), total: sum<SimRecord>((record) => record.value) });
+const totals = (touch: Touch) =>
+  combine({
+    n: count(),
+    total: sum<SimRecord>((record) => {
+      touch(record, "keyed");
+      return record.value;
+    }),
+  });
 
 interface Total {
   readonly n: number;
@@ -88,13 +102,23 @@ function windowRows(records: readonly SimRecord[], key: (record: SimRecord) => s
 const windows: Topology = {
   name: "windows",
   sources: ["a"],
-  build(job) {
-    const records = read(job, "a");
-    records.map("ids", (record) => record.id).sinkTo("seen", appendSink("seen"));
+  build(job, touch) {
+    const records = read(job, "a", touch);
+    const ids = (record: SimRecord) => {
+      // Here already, so that no record has been seen that is put aside later.
+      touch(record, "keyed");
+      return record.id;
+    };
+    records.map("ids", ids).sinkTo("seen", appendSink("seen"));
     records
       .keyBy((record) => record.key)
       .window(tumbling(millis(windowMs)))
-      .aggregate("perWindow", totals(), (key, window, of): WindowRow => ({ key, start: window.start, n: of.n, total: of.total }))
+      .aggregate("perWindow", totals(touch), (key, window, of): WindowRow => ({
+        key,
+        start: window.start,
+        n: of.n,
+        total: of.total,
+      }))
       .sinkTo("rows", appendSink("rows"));
   },
   expect: (records) => ({
@@ -136,12 +160,12 @@ function sessionRows(records: readonly SimRecord[]): SessionRow[] {
 const sessions: Topology = {
   name: "sessions",
   sources: ["a", "b"],
-  build(job) {
-    const rows = read(job, "a", aligned)
-      .union(read(job, "b", aligned))
+  build(job, touch) {
+    const rows = read(job, "a", touch, aligned)
+      .union(read(job, "b", touch, aligned))
       .keyBy((record) => record.key)
       .window(session(millis(gapMs)))
-      .aggregate("perSession", totals(), (key, window, of): SessionRow => ({
+      .aggregate("perSession", totals(touch), (key, window, of): SessionRow => ({
         key,
         start: window.start,
         end: window.end,
@@ -169,6 +193,10 @@ interface KeyTotal extends Total {
 
 const byKey = (row: { readonly key: string }) => row.key;
 const one = (record: SimRecord): KeyTotal => ({ key: record.key, n: 1, total: record.value });
+const touched = (touch: Touch) => (record: SimRecord) => {
+  touch(record, "keyed");
+  return one(record);
+};
 const add = (a: KeyTotal, b: KeyTotal): KeyTotal => ({ key: a.key, n: a.n + b.n, total: a.total + b.total });
 
 function keyTotals(records: readonly SimRecord[]): Map<string, KeyTotal> {
@@ -201,11 +229,11 @@ function unseen(): ProcessFunction<
 const rolling: Topology = {
   name: "rolling",
   sources: ["a", "b"],
-  build(job) {
-    read(job, "a")
-      .union(read(job, "b"))
+  build(job, touch) {
+    read(job, "a", touch)
+      .union(read(job, "b", touch))
       .process("unseen", unseen())
-      .map("one", one)
+      .map("one", touched(touch))
       .keyBy(byKey)
       .reduce("total", add)
       .sinkTo("table", tableSink("table", byKey));
@@ -220,7 +248,7 @@ const rolling: Topology = {
  * State of every kind and timers: every window's ids as they were collected, by hand. Beside them state that expires, of which only so
  * much is certain that what was just written is there.
  */
-function collector() {
+function collector(touch: Touch) {
   const ttl = { after: millis(30), update: "onReadAndWrite" } as const;
   return keyedProcess({
     key: type<string>(),
@@ -234,6 +262,7 @@ function collector() {
     },
     output: type<{ key: string; end: number; ids: number[]; n: number; seen: number }>(),
     onRecord(record: SimRecord, { state, timers }) {
+      touch(record, "keyed");
       const end = startOf(record.at, windowMs) + windowMs;
       state.recent.add(record.id);
       state.lately.set(record.id % 5, record.id);
@@ -261,12 +290,13 @@ function collector() {
 }
 
 /** A total that rolls on, as state of a process function. */
-function rollingTotal() {
+function rollingTotal(touch: Touch) {
   return keyedProcess({
     key: type<string>(),
     state: { total: value<KeyTotal>() },
     output: type<KeyTotal>(),
     onRecord(record: SimRecord, ctx) {
+      touch(record, "keyed");
       const { state } = ctx;
       const before = state.total.get();
       const total = before === undefined ? one(record) : add(before, one(record));
@@ -288,11 +318,11 @@ function collected(records: readonly SimRecord[]) {
 const collecting: Topology = {
   name: "collecting",
   sources: ["a", "b"],
-  build(job) {
-    read(job, "a")
-      .union(read(job, "b"))
+  build(job, touch) {
+    read(job, "a", touch)
+      .union(read(job, "b", touch))
       .keyBy((record) => record.key)
-      .process("collect", collector())
+      .process("collect", collector(touch))
       .sinkTo("rows", appendSink("rows"));
   },
   expect: (records) => ({ lists: new Map([["rows", collected(records)]]), tables: new Map() }),
@@ -302,12 +332,12 @@ const collecting: Topology = {
 const threeStages: Topology = {
   name: "threeStages",
   sources: ["a", "b"],
-  build(job) {
-    const records: DataStream<SimRecord> = read(job, "a").union(read(job, "b"));
+  build(job, touch) {
+    const records: DataStream<SimRecord> = read(job, "a", touch).union(read(job, "b", touch));
     const first = records
       .keyBy((record) => [record.key, record.group] as const)
       .window(tumbling(millis(windowMs)))
-      .aggregate("perKey", totals(), ([key, group], window, of) => ({
+      .aggregate("perKey", totals(touch), ([key, group], window, of) => ({
         key,
         group,
         start: window.start,
@@ -355,15 +385,19 @@ const threeStages: Topology = {
 const keyedSources: Topology = {
   name: "keyedSources",
   sources: ["a", "b", "c"],
-  build(job) {
-    read(job, "a")
+  build(job, touch) {
+    read(job, "a", touch)
       .assumeKeyed((record) => record.key)
-      .process("collect", collector())
+      .process("collect", collector(touch))
       .sinkTo("rows", appendSink("rows"));
-    read(job, "b").map("ones", one).keyBy(byKey).reduce("spreadTotal", add).sinkTo("spread", tableSink("spread", byKey));
-    read(job, "c")
+    read(job, "b", touch)
+      .map("ones", touched(touch))
+      .keyBy(byKey)
+      .reduce("spreadTotal", add)
+      .sinkTo("spread", tableSink("spread", byKey));
+    read(job, "c", touch)
       .assumeKeyed((record) => record.key)
-      .process("total", rollingTotal())
+      .process("total", rollingTotal(touch))
       .sinkTo("table", tableSink("table", byKey, false));
   },
   expect: (records) => ({
@@ -379,10 +413,10 @@ const keyedSources: Topology = {
 const keyedRolling: Topology = {
   name: "keyedRolling",
   sources: ["a"],
-  build(job) {
-    read(job, "a")
+  build(job, touch) {
+    read(job, "a", touch)
       .assumeKeyed((record) => record.key)
-      .process("total", rollingTotal())
+      .process("total", rollingTotal(touch))
       .sinkTo("table", tableSink("table", byKey, false));
   },
   expect: (records) => ({ lists: new Map(), tables: new Map([["table", keyTotals(records)]]) }),
@@ -433,8 +467,13 @@ function pairings(records: readonly SimRecord[]): Pairing[] {
 const connected: Topology = {
   name: "connected",
   sources: ["a", "b"],
-  build(job) {
-    const [a, b] = [read(job, "a"), read(job, "b")];
+  build(job, touch) {
+    const here = (record: SimRecord) => {
+      // Before it goes both ways, so that no record is seen on one that is put aside on the other.
+      touch(record, "keyed");
+      return true;
+    };
+    const [a, b] = [read(job, "a", touch).filter("here-a", here), read(job, "b", touch).filter("here-b", here)];
     a.keyBy(byKey)
       .connect(b.keyBy(byKey))
       .process("pair", {
@@ -481,20 +520,24 @@ interface Known {
 const broadcasting: Topology = {
   name: "broadcasting",
   sources: ["a", "b"],
-  build(job) {
-    const rules = read(job, "b").broadcast("rules", { rules: map<number, readonly [at: number, value: number]>() });
-    read(job, "a")
+  build(job, touch) {
+    const rules = read(job, "b", touch).broadcast("rules", { rules: map<number, readonly [at: number, value: number]>() });
+    read(job, "a", touch)
       .keyBy(byKey)
       .connect(rules)
       .process("known", {
         state: { byWindow: map<number, number>() },
         output: type<Known>(),
         onRecord(record, { state, timers }) {
+          touch(record, "keyed");
           const end = startOf(record.at, windowMs) + windowMs;
           state.byWindow.set(end, (state.byWindow.get(end) ?? 0) + 1);
           timers.eventTime(end);
         },
-        onBroadcast: ({ id, at, value }, { broadcast }) => broadcast.rules.set(id, [at, value]),
+        onBroadcast: (record, { broadcast }) => {
+          touch(record, "keyed");
+          broadcast.rules.set(record.id, [record.at, record.value]);
+        },
         onTimer(end, ctx) {
           const values = [...ctx.broadcast.rules.entries()].flatMap(([, [at, value]]) => (at < end ? [value] : []));
           const total = values.reduce((sum, value) => sum + value, 0);
@@ -521,6 +564,75 @@ function from(records: readonly SimRecord[], source: string): SimRecord[] {
   return records.filter((record) => record.source === source);
 }
 
+const slideMs = 40;
+const slidingMs = 3 * slideMs;
+
+/** The records of each key in each sliding window. */
+function slides(records: readonly SimRecord[]): { key: string; start: number; own: SimRecord[] }[] {
+  const shares = records.flatMap((record) =>
+    [0, 1, 2].map((back) => ({ record, start: startOf(record.at, slideMs) - back * slideMs })),
+  );
+  const windows = new Map<string, { key: string; start: number; own: SimRecord[] }>();
+  for (const { record, start } of shares) {
+    const name = `${record.key} ${start}`;
+    const window = windows.get(name) ?? { key: record.key, start, own: [] };
+    window.own.push(record);
+    windows.set(name, window);
+  }
+  return [...windows.values()];
+}
+
+const sums = () => combine({ n: count(), total: sum<SimRecord>((record) => record.value) });
+
+/** Windows that overlap, in slices that they share and each for itself, by a trigger that purges; windows of counts, and of all keys. */
+const overlapping: Topology = {
+  name: "overlapping",
+  sources: ["a", "b"],
+  build(job, touch) {
+    const records = read(job, "a", touch)
+      .union(read(job, "b", touch))
+      .filter("alive", (record) => {
+        // Before the ways part, so that no window has seen a record that another has put aside.
+        touch(record, "keyed");
+        return true;
+      });
+    const keyed = records.keyBy((record) => record.key);
+    const sliding = keyed.window(slidingWindows(millis(slidingMs), millis(slideMs)));
+    sliding
+      .aggregate("inSlices", sums(), (key, window, of): WindowRow => ({ key, start: window.start, n: of.n, total: of.total }))
+      .sinkTo("sliced", appendSink("sliced"));
+    sliding
+      .trigger(triggers.purging(triggers.eventTime()))
+      .apply("each", (key, { start }, own) => [{ key, start, ids: own.map(({ id }) => id).sort((a, b) => a - b) }])
+      .sinkTo("whole", appendSink("whole"));
+    keyed
+      .window(countWindow(3))
+      .aggregate("threes", count(), (key, _window, n) => ({ key, n }))
+      .sinkTo("counted", appendSink("counted"));
+    records
+      .windowAll(tumbling(millis(windowMs)))
+      .aggregate("together", sums(), (key, { start }, of) => ({ key, start, n: of.n, total: of.total }))
+      .sinkTo("all", appendSink("all"));
+  },
+  expect: (records) => ({
+    lists: new Map<string, readonly unknown[]>([
+      ["sliced", slides(records).map(({ key, start, own }) => ({ key, start, ...totalOf(own) }))],
+      [
+        "whole",
+        slides(records).map(({ key, start, own }) => ({ key, start, ids: own.map(({ id }) => id).sort((a, b) => a - b) })),
+      ],
+      [
+        "counted",
+        [...groupBy(records, byKey)].flatMap(([key, own]) =>
+          Array.from({ length: Math.floor(own.length / 3) }, () => ({ key, n: 3 })),
+        ),
+      ],
+      ["all", windowRows(records, () => "").map((row) => ({ ...row, key: null }))],
+    ]),
+    tables: new Map(),
+  }),
+};
+
 export const topologies: readonly Topology[] = [
   windows,
   sessions,
@@ -531,4 +643,5 @@ export const topologies: readonly Topology[] = [
   keyedRolling,
   connected,
   broadcasting,
+  overlapping,
 ];

@@ -12,13 +12,26 @@ export interface SimRecord {
   readonly value: number;
   /** Event time, epoch ms: never late under `outOfOrdernessMs`. */
   readonly at: number;
+  /** Whoever takes it in there dies of it. */
+  readonly deadly: DeadlyPlace | undefined;
 }
+
+/** In the function that takes timestamps, or in the first function behind the key. */
+export type DeadlyPlace = "timestamp" | "keyed";
+
+/** Called by the functions of a simulated job with every record: it may be the end of their process. */
+export type Touch = (record: SimRecord, place: DeadlyPlace) => void;
 
 /** How far records of one source may stand behind each other. */
 export const outOfOrdernessMs = 40;
 
 /** Records of each source in the order in which they are appended. */
-export function createRecords(sources: readonly string[], count: number, random: SimRandom): Map<string, SimRecord[]> {
+export function createRecords(
+  sources: readonly string[],
+  count: number,
+  poison: number,
+  random: SimRandom,
+): Map<string, SimRecord[]> {
   const keys = random.between(3, 14);
   const records = new Map<string, SimRecord[]>(sources.map((source) => [source, []]));
   for (let id = 0; id < count; id++) {
@@ -26,7 +39,8 @@ export function createRecords(sources: readonly string[], count: number, random:
     const own = records.get(source) as SimRecord[];
     const key = `k${random.int(keys)}`;
     const at = 10_000 + own.length * 10 + random.int(outOfOrdernessMs);
-    own.push({ id, source, key, group: `g${random.int(3)}`, value: random.between(1, 9), at });
+    const deadly = random.chance(poison) ? random.pick(["timestamp", "keyed"] as const) : undefined;
+    own.push({ id, source, key, group: `g${random.int(3)}`, value: random.between(1, 9), at, deadly });
   }
   return records;
 }

@@ -5,7 +5,7 @@
  * C1 Entry n of a ring is written at most once.
  * C2 A task's watermark never goes back, from one written entry to the next.
  * C7 No record is late: the workload has none that could be.
- * C3 No process fails but by what is meant to be tried again.
+ * C3 No process fails but by what is meant to be tried again, or dies of a record that is made to kill (C8).
  */
 import type { TaskId } from "../../base/ids.ts";
 import { isKind, messageOf } from "../../base/errors.ts";
@@ -15,7 +15,7 @@ import { MemoryLog } from "../../adapters/memory/memory-log.ts";
 import { MemoryPages } from "../../adapters/memory/memory-pages.ts";
 import { ManualClock } from "../../adapters/memory/manual-clock.ts";
 import { Coordinator } from "../../driver/coordinator.ts";
-import { Environment } from "../../driver/environment.ts";
+import { defaultEnvironment, Environment } from "../../driver/environment.ts";
 import { planJob } from "../../plan/plan-job.ts";
 import type { JobGraph } from "../../plan/job-graph.ts";
 import { decodeJobRecord, type JobRecord } from "../../snapshots/job-record.ts";
@@ -34,7 +34,11 @@ import { SinkWorld } from "./sink-world.ts";
 import { SimSources } from "./sources.ts";
 import { jobOf } from "./topologies.ts";
 import { Trace } from "./trace.ts";
-import { createRecords, type SimRecord } from "./workload.ts";
+import { createRecords, type SimRecord, type Touch } from "./workload.ts";
+
+/** Virtual ms: how old a job record may be; and how long rings stay, longer than that and the longest life of a zombie. */
+const recordMsMax = 600;
+const formerMsMin = 5_000;
 
 export interface WorldOptions {
   readonly seed: number;
@@ -97,7 +101,7 @@ export class World {
     this.log = new MemoryLog({ clock: new ManualClock() });
     this.sinks = new SinkWorld(versionPartOf(options.without));
     const { topology, records } = this.settings;
-    const own = createRecords(topology.sources, records, this.random);
+    const own = createRecords(topology.sources, records, options.faults.poison, this.random);
     this.records = [...own.values()].flat();
     this.sources = new SimSources(this.log, own);
     const reader = this.sources.reader();
@@ -118,7 +122,17 @@ export class World {
   }
 
   plan(parallelism: number): JobGraph {
-    return planJob(jobOf(this.settings.topology, jobOptions(this.settings, parallelism)));
+    const touch: Touch = (record, place) => record.deadly === place && this.dieOf(record);
+    return planJob(jobOf(this.settings.topology, jobOptions(this.settings, parallelism), touch));
+  }
+
+  /** What a record that kills does to whoever runs it: no exception leaves the process, it is gone. */
+  private dieOf({ id }: SimRecord): never {
+    const process = this.scheduler.running as SimProcess;
+    if (process.alive) this.faults.counts.poison++;
+    process.alive = false;
+    this.trace.add(this.scheduler.steps, process.name, `dies of record ${id}`);
+    throw new Error("seen by nobody");
   }
 
   fail(message: string, cause?: unknown): void {
@@ -138,6 +152,8 @@ export class World {
       ringSize: inner.ringSize,
       tail: (task, after) => inner.tail(task, after),
       post: (task, message) => inner.post(task, message),
+      withdraw: (task, names) => inner.withdraw(task, names),
+      forget: (task) => inner.forget(task),
       write: async (task, entry) => {
         const result = await inner.write(task, entry);
         if (result.outcome === "written") this.onEntry(task, entry);
@@ -162,12 +178,16 @@ export class World {
     );
     const { payload, cacheBytesMax, journalBytesMax, recordsPerTurn, limits } = this.settings;
     const environment = new Environment(this.graph, ports, {
+      ...defaultEnvironment,
+      // Environments die here as they never do elsewhere: what happens to a record by chance must not look like poison.
+      attempts: { carefulFrom: 3, aloneMax: 8 },
       id: process.name,
       deployment: this.deployment,
       payload,
       cacheBytesMax,
       journalBytesMax,
       invocationMsMax: Infinity,
+      recordMsMax,
       recordsPerTurn,
       bytesPerTurn: 1 << 20,
       limits,
@@ -195,6 +215,7 @@ export class World {
       id: process.name,
       deployment: this.deployment,
       safeguards: safeguardsWithout(this.options.without),
+      formerMsMin,
       createStream: (stream, shards) =>
         this.faults.call(process, `create ${stream} ${shards}`, () => this.createInbox(stream, shards)),
     });

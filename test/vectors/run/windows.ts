@@ -63,7 +63,7 @@ function runAssigner(vector: Vector): Failure | undefined {
   const stagger =
     assigner.stagger === "natural" ? at(first) - tumblingStart(at(first), assigner.offsetMs ?? 0, assigner.sizeMs) : 0;
   const spec = assignerSpecOf({ ...assigner, offsetMs: (assigner.offsetMs ?? 0) + stagger });
-  const assign = assignerOf(spec);
+  const assign = assignerOf(spec, () => "key");
   for (const [index, step] of vector.input.entries()) {
     const { windows, order } = vector.expected.assignments[index];
     const assigned = assign

@@ -1,0 +1,40 @@
+/**
+ * R5's one proof that a head's effects are done although nobody here saw them finish: a mapping moves on only after success, and success
+ * is answered only after the effects.
+ *
+ * It holds when the task has a single shard, the head advanced its position by records of a batch of its own mapping, in this
+ * deployment (a mapping that is replaced may begin elsewhere, L4), and the batch that is brought now starts after that position. With
+ * several shards the mapping of one says nothing of what the head took from another: there is no proof.
+ */
+import type { SourceRecord } from "../api/connector.ts";
+import type { Position } from "../base/ids.ts";
+import type { Commit, ShardProgress } from "../state/commit.ts";
+import { comparePositions } from "../streaming/position.ts";
+import type { Safeguards } from "../task/safeguards.ts";
+import type { Doorbell } from "./doorbell.ts";
+
+/** Whether the doorbell is a mapping's: others say where they began to read. */
+export function isMappingsBatch(bell: Doorbell): boolean {
+  return bell.kind !== "poke" && bell.after === undefined;
+}
+
+export function provesEffects(head: Commit, bell: Doorbell, deployment: number, safeguards: Safeguards): boolean {
+  if (bell.kind === "poke" || !isMappingsBatch(bell)) return false;
+  if (head.by !== "mapping" || (head.deployment !== deployment && safeguards.holds("L4"))) return false;
+  const first: SourceRecord | undefined = bell.records[0];
+  const position = bell.kind === "frames" ? head.progress.inbox : positionOf(head, bell, safeguards);
+  return (
+    first !== undefined && position !== undefined && position !== "horizon" && comparePositions(first.position, position) > 0
+  );
+}
+
+/** Of the task's only shard; undefined when it has several. */
+function positionOf(
+  { progress }: Commit,
+  { source, shard }: Doorbell & { readonly kind: "records" },
+  safeguards: Safeguards,
+): Position | "horizon" | undefined {
+  const shards: ShardProgress[] = [...progress.sources.values()].flatMap((known) => [...known.shards.values()]);
+  if (shards.length > 1 && safeguards.holds("R5.shards")) return undefined;
+  return progress.sources.get(source)?.shards.get(shard)?.position;
+}

@@ -1,0 +1,303 @@
+/** Rules that show in how a task is rung and how its turn ends: R5's one proof with L4, L11, L13, L16. */
+import { describe, test } from "node:test";
+import assert from "node:assert/strict";
+import { boundedOutOfOrderness, keyedProcess, millis, minutes, type, value } from "../../runtime/index.ts";
+import { MillraceError } from "../../runtime/base/errors.ts";
+import { id, type ShardId, type TaskId } from "../../runtime/base/ids.ts";
+import type { Doorbell } from "../../runtime/driver/doorbell.ts";
+import { defaultEnvironment, Environment, type EnvironmentOptions } from "../../runtime/driver/environment.ts";
+import { loadCommit } from "../../runtime/driver/journal-entry.ts";
+import type { LogReader } from "../../runtime/ports/log.ts";
+import type { Ports } from "../../runtime/ports/ports.ts";
+import { inboxName } from "../../runtime/snapshots/names.ts";
+import { harness, type HarnessOptions, type RunningHarness } from "../../runtime/testing/harness.ts";
+import { type Event, event, pipeline } from "../operators/pipeline.ts";
+import { replacing } from "./faulty-ports.ts";
+
+const summing = keyedProcess({
+  key: type<string>(),
+  state: { sum: value<number>() },
+  output: type<number>(),
+  onRecord({ n = 0 }: Event, ctx) {
+    ctx.state.sum.set((ctx.state.sum.get() ?? 0) + n);
+    ctx.emit(ctx.state.sum.get() ?? 0);
+  },
+});
+const sums = pipeline((events) => events.keyBy(({ key }) => key as string).process("sum", summing));
+
+const all = id<TaskId>("g1.in~all");
+const reader = id<TaskId>("g1.in~in:shard-0");
+const shard = (n: number) => id<ShardId>(`shard-${n}`);
+const poke = (task: TaskId) => ({ kind: "poke", task }) as const;
+const a = (n: number) => ({ value: event("a", 0, n) });
+
+async function start(options: HarnessOptions = {}): Promise<RunningHarness> {
+  return (await harness(sums, options)) as RunningHarness;
+}
+
+function environment(run: RunningHarness, name: string, options: Partial<EnvironmentOptions> = {}, ports: Ports = run.ports) {
+  return new Environment(run.graph, ports, { ...defaultEnvironment, ...options, id: name });
+}
+
+async function commitsOf({ ports }: RunningHarness, task: TaskId) {
+  const { entries } = await ports.journal.tail(task, 0);
+  return Promise.all(entries.map((entry) => loadCommit(task, entry, ports.blobs)));
+}
+
+/** How often the sink effects of which entry were carried out. */
+class SinkCalls {
+  readonly seqs: number[] = [];
+  readonly wrapPorts = replacing("sinks", "carryOut", (carryOut) => async (effect) => {
+    if (effect.n === 0) this.seqs.push(effect.seq);
+    await carryOut(effect);
+  });
+}
+
+/** What a mapping would deliver: records `from` to `to` of a shard, by position. */
+async function batch(run: RunningHarness, from: number, to: number, n = 0): Promise<Doorbell> {
+  const { records } = await run.source("in").read("in", shard(n), "horizon", { records: 1_000, bytes: 1e9 });
+  return { kind: "records", source: "in", shard: shard(n), records: records.slice(from - 1, to) };
+}
+
+describe("R5 a head's effects are proven done", () => {
+  /** One environment takes the first batch of a mapping and is not seen again; `next` is rung after it. Returns the sink calls. */
+  async function after(
+    next: (run: RunningHarness) => Promise<Doorbell>,
+    options: {
+      readonly shards?: number;
+      readonly deployment?: number;
+      readonly first?: (run: RunningHarness) => Promise<Doorbell>;
+    } = {},
+  ): Promise<readonly number[]> {
+    const calls = new SinkCalls();
+    const { shards = 1, deployment = 1, first = (run) => batch(run, 1, 3) } = options;
+    const run = await start({ wrapPorts: calls.wrapPorts, shards });
+    for (let n = 0; n < shards; n++) run.enqueue("in", ...[1, 2, 3, 4, 5, 6].map((i) => ({ ...a(i), shard: n })));
+    await environment(run, "first").turn(await first(run));
+    assert.deepEqual(calls.seqs, [1]);
+    await environment(run, "next", { deployment }).turn(await next(run));
+    return calls.seqs;
+  }
+
+  test("by its mapping's next batch, which comes only after success", async () => {
+    assert.deepEqual(await after((run) => batch(run, 4, 6)), [1, 2]);
+  });
+
+  test("not by the same batch, nor by one that begins with a part of it", async () => {
+    assert.deepEqual(await after((run) => batch(run, 1, 3)), [1, 1]);
+    assert.deepEqual(await after((run) => batch(run, 3, 6)), [1, 1, 2]);
+  });
+
+  test("not by a poke, nor by a batch that somebody read for himself", async () => {
+    assert.deepEqual(await after(async () => poke(all)), [1, 1, 2]);
+    assert.deepEqual(await after(async (run) => ({ ...(await batch(run, 4, 6)), after: "3" }) as Doorbell), [1, 1, 2]);
+  });
+
+  test("not when the head was written in a poke's turn", async () => {
+    const options = { first: async () => poke(all) };
+    const seqs = await after(async (run) => {
+      run.enqueue("in", a(7));
+      return batch(run, 7, 7);
+    }, options);
+    assert.deepEqual(seqs, [1, 1, 2]);
+  });
+
+  test("not with several shards: the mapping of one says nothing of the other's batch", async () => {
+    assert.deepEqual(await after((run) => batch(run, 4, 6), { shards: 2 }), [1, 1, 2]);
+    assert.deepEqual(await after((run) => batch(run, 1, 3, 1), { shards: 2 }), [1, 1, 2]);
+  });
+
+  test("L4 not in another deployment, whose mapping may begin elsewhere", async () => {
+    assert.deepEqual(await after((run) => batch(run, 4, 6), { deployment: 2 }), [1, 1, 2]);
+  });
+
+  test("not when the head only read up to its batch", async () => {
+    const calls = new SinkCalls();
+    // Every frame ends a commit, so what was read before the batch is a commit of its own.
+    const run = await start({ wrapPorts: calls.wrapPorts });
+    run.enqueue("in", ...[1, 2, 3, 4, 5].map(a));
+    let written = 0;
+    const journal = replacing("journal", "write", (write) => async (task, entry) => {
+      if (task === all && ++written > 1) throw new MillraceError("unavailable", "gone after the first");
+      return write(task, entry);
+    });
+    const limited = environment(
+      run,
+      "limited",
+      { reserveMs: 10 },
+      { ...journal(run.ports), clock: { ...run.clock, now: () => 0, sleep: async () => {}, remainingMs: () => 5 } },
+    );
+    const delivered = await batch(run, 4, 5);
+    await limited.turn(delivered);
+    const [head] = await commitsOf(run, all);
+    assert.equal(head?.by, "poke");
+    await environment(run, "next").turn(delivered);
+    assert.deepEqual(calls.seqs, [1, 1, 2]);
+  });
+
+  test("of a keyed task by its inbox's next batch", async () => {
+    const calls = new SinkCalls();
+    const run = await start({ parallelism: 2, wrapPorts: calls.wrapPorts });
+    const frames = environment(run, "source");
+    for (const n of [1, 2]) {
+      run.enqueue("in", a(n));
+      await frames.turn(poke(reader));
+    }
+    const { tasks } = run.runner.record!.topology.find(({ kind }) => kind === "keyed")!;
+    const stream = inboxName(1, "sum");
+    const shards = await run.ports.log.shards(stream);
+    for (const [n, { task }] of tasks.entries()) {
+      const { records } = await run.ports.log.read(stream, shards[n]!.id, "horizon", { records: 100, bytes: 1e9 });
+      if (records.length < 2) continue;
+      await environment(run, "first").turn({ kind: "frames", task, records: records.slice(0, 1) });
+      await environment(run, "next").turn({ kind: "frames", task, records: records.slice(1) });
+      await environment(run, "third").turn({ kind: "frames", task, records: records.slice(1) });
+    }
+    assert.deepEqual(calls.seqs, [1, 2, 2]);
+  });
+});
+
+describe("L11 the end of a shard", () => {
+  test("does not show in batches: a poke finds it, seals the ring with it and takes a base", async () => {
+    const run = await start({ parallelism: 2 });
+    run.enqueue("in", a(1), a(2));
+    run.source("in").end();
+    const env = environment(run, "mapped");
+    const delivered = await batch(run, 1, 2);
+    const first = await env.turn(delivered);
+    assert.ok(first.outcome === "done" && !first.ended, "the batch was the last, and nobody knows");
+    const second = await env.turn(poke(reader));
+    assert.ok(second.outcome === "done" && second.ended);
+    const commits = await commitsOf(run, reader);
+    const head = commits.at(-1)!;
+    assert.ok(head.progress.ended);
+    assert.equal(head.base?.seq, head.seq);
+    assert.ok(head.effects.some(({ effect }) => effect === "ended"));
+    for (const bell of [delivered, poke(reader)])
+      for (const other of [env, environment(run, "cold")]) {
+        const outcome = await other.turn(bell);
+        assert.ok(outcome.outcome === "done" && outcome.ended && outcome.commits === 0);
+      }
+    assert.equal((await commitsOf(run, reader)).length, commits.length, "nothing is written over the end");
+  });
+});
+
+describe("L13 a shard is idle", () => {
+  const idle = pipeline((events) => events.keyBy(({ key }) => key as string).process("sum", summing), {
+    watermarks: boundedOutOfOrderness(millis(0)).withIdleness(minutes(1)),
+  });
+
+  /** Reads as `source` does, but what is there is not handed over while `hidden`, and `behindMs` says whether it is said to be there. */
+  function hiding(source: LogReader, hidden: { shard: ShardId | undefined; behindMs: number }): LogReader {
+    return {
+      shards: (stream) => source.shards(stream),
+      read: async (stream, asked, after, limit) => {
+        const result = await source.read(stream, asked, after, limit);
+        if (asked !== hidden.shard) return result;
+        return { records: [], next: after, behindMs: hidden.behindMs, gap: false };
+      },
+    };
+  }
+
+  async function quiet(behindMs: number): Promise<number> {
+    const hidden = { shard: undefined as ShardId | undefined, behindMs };
+    let inner: ((uid: string) => LogReader) | undefined;
+    const wrapPorts = (ports: Ports): Ports => {
+      inner = (uid) => ports.source(uid);
+      return { ...ports, source: (uid) => hiding(inner!(uid), hidden) };
+    };
+    const run = (await harness(idle, { shards: 2, wrapPorts })) as RunningHarness;
+    await run.push("in", { value: event("a", 1_000, 1), shard: 0 }, { value: event("a", 1_000, 1), shard: 1 });
+    hidden.shard = shard(1);
+    run.clock.advance(minutes(5));
+    run.enqueue("in", { value: event("a", 500_000, 1), shard: 0 });
+    await run.settle();
+    await run.settle();
+    return run.runner.environment.peek(all)!.watermark;
+  }
+
+  test("when a read from its position was empty and nothing is behind", async () => {
+    assert.ok((await quiet(0)) > 100_000, "the other shard goes on alone");
+  });
+
+  test("not when the stream says that something is behind, though the read was empty", async () => {
+    assert.ok((await quiet(10)) < 1_000, "it holds the watermark");
+  });
+
+  test("not because batches of others come and its own do not", async () => {
+    const run = (await harness(idle, { shards: 2 })) as RunningHarness;
+    await run.push("in", { value: event("a", 1_000, 1), shard: 0 }, { value: event("a", 1_000, 1), shard: 1 });
+    const env = environment(run, "mapped");
+    await env.turn(poke(all));
+    run.clock.advance(minutes(5));
+    run.enqueue("in", { value: event("a", 500_000, 1), shard: 0 }, { value: event("a", 1_001, 1), shard: 1 });
+    await env.turn(await batch(run, 2, 2, 0));
+    assert.ok(env.peek(all)!.watermark < 1_000, "the other's record is on its way");
+  });
+});
+
+describe("L16", () => {
+  test("attempts are named by the environment and a counter: no two are the same", async () => {
+    const run = await start();
+    const [one, two] = [environment(run, "one"), environment(run, "two")];
+    for (let n = 0; n < 6; n++) {
+      run.enqueue("in", a(n));
+      await (n % 2 === 0 ? one : two).turn(poke(all));
+    }
+    const attempts = (await commitsOf(run, all)).map(({ attempt }) => attempt);
+    assert.deepEqual(attempts, ["one.1", "two.1", "one.2", "two.2", "one.3", "two.3"]);
+  });
+
+  test("a frame that went to another shard than its task's is loud, and is sent again until it arrives", async () => {
+    let astray = 2;
+    const wrapPorts = replacing("log", "append", (append) => async (stream, records) => {
+      const results = await append(stream, records);
+      if (astray-- <= 0) return results;
+      return results.map(() => ({ outcome: "appended", shard: shard(77) }) as const);
+    });
+    const run = await start({ parallelism: 2, wrapPorts });
+    run.enqueue("in", a(1));
+    const env = environment(run, "env");
+    for (let n = 0; n < 2; n++)
+      await assert.rejects(env.turn(poke(reader)), { kind: "corrupt", message: /inbox-1-sum was resharded.* went to shard-77/ });
+    await run.settle();
+    assert.deepEqual(run.output("out"), [1]);
+  });
+
+  test("a turn that fails waits for all that it has begun", async () => {
+    let open = 0;
+    const done: (() => void)[] = [];
+    const slowly = async (call: () => Promise<unknown>) => {
+      open++;
+      await new Promise<void>((resolve) => done.push(resolve));
+      await call();
+      open--;
+    };
+    const wrapPorts = (ports: Ports): Ports => {
+      const log = replacing("log", "append", () => async () => {
+        throw new MillraceError("unavailable", "the inbox is away");
+      });
+      return replacing("journal", "post", (post) => async (task, message) => {
+        if (!message.name.startsWith("ack/")) return post(task, message);
+        let result: "posted" | "superseded" = "posted";
+        await slowly(async () => (result = await post(task, message)));
+        return result;
+      })(log(ports));
+    };
+    const run = await start({ parallelism: 2, wrapPorts });
+    await run.coordinator().triggerNow(false);
+    run.enqueue("in", a(1));
+    let ended = false;
+    const turn = environment(run, "env")
+      .turn(poke(reader))
+      .finally(() => (ended = true));
+    const outcome = assert.rejects(turn, { kind: "unavailable", message: /inbox is away/ });
+    while (done.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    for (let n = 0; n < 20; n++) await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(ended, false, "the acknowledgement is still under way");
+    assert.equal(open, 1);
+    done[0]!();
+    await outcome;
+    assert.equal(open, 0);
+  });
+});
