@@ -34,12 +34,12 @@ describe("aws: pages", () => {
     handler.decide = (operation, body) => {
       if (operation !== "BatchGetItem") return pass;
       const done = [20, 0, 0, 30, 60][reads++] ?? 60;
-      const keys = body.RequestItems[tableName].Keys as { p: { S: string } }[];
-      const left = new Set(keys.slice(done).map(({ p }) => p.S));
+      const keys = body.RequestItems[tableName].Keys as { s: { S: string } }[];
+      const left = new Set(keys.slice(done).map(({ s }) => s.S));
       return {
         kind: "change",
         change: (answer) => ({
-          Responses: { [tableName]: answer.Responses[tableName].filter((item: any) => !left.has(item.p.S)) },
+          Responses: { [tableName]: answer.Responses[tableName].filter((item: any) => !left.has(item.s.S)) },
           UnprocessedKeys: left.size === 0 ? {} : { [tableName]: { Keys: keys.slice(done) } },
         }),
       };

@@ -62,8 +62,7 @@ export class DynamoJournal implements Journal {
     entry: { readonly seq: Seq; readonly attempt: AttemptId; readonly bytes: Uint8Array },
   ): Promise<WriteResult> {
     const item: Item = {
-      [attribute.partition]: { S: ringPartition(this.#job, task) },
-      [attribute.sort]: { S: slotSort(entry.seq % this.ringSize) },
+      ...this.#keyOf(task, slotSort(entry.seq % this.ringSize)),
       [attribute.number]: { N: String(entry.seq) },
       [attribute.attempt]: { S: entry.attempt },
       [attribute.bytes]: { B: entry.bytes },
@@ -84,8 +83,7 @@ export class DynamoJournal implements Journal {
     const version = { N: String(message.version) };
     const { outcome } = await this.#table.put(
       {
-        [attribute.partition]: { S: ringPartition(this.#job, task) },
-        [attribute.sort]: { S: messageSort(message.name) },
+        ...this.#keyOf(task, messageSort(message.name)),
         [attribute.number]: version,
         [attribute.bytes]: { B: message.bytes },
       },
@@ -95,6 +93,21 @@ export class DynamoJournal implements Journal {
       },
     );
     return outcome === "put" ? "posted" : "superseded";
+  }
+
+  async withdraw(task: TaskId, names: readonly string[]): Promise<void> {
+    await this.#table.deleteAll([...new Set(names)].map((name) => this.#keyOf(task, messageSort(name))));
+  }
+
+  async forget(task: TaskId): Promise<void> {
+    const items = await this.#table.queryAll(this.#range(task, slotPrefix, messagePrefix + lastCharacter));
+    await this.#table.deleteAll(items.map((item) => this.#keyOf(task, sortOf(item))));
+    this.#heads.delete(task);
+    this.#foreign.delete(task);
+  }
+
+  #keyOf(task: TaskId, sort: string): Item {
+    return { [attribute.partition]: { S: ringPartition(this.#job, task) }, [attribute.sort]: { S: sort } };
   }
 
   #slotCondition(seq: Seq): Condition {

@@ -5,7 +5,7 @@
  *    be kept from another's state.
  * N2 Different things have different names: parts are joined by "/", which does not occur in a part.
  */
-import type { BlobName, TaskId } from "../../base/ids.ts";
+import type { BlobName, OperatorUid, TaskId } from "../../base/ids.ts";
 import type { PageId } from "../../ports/pages.ts";
 
 /** The attributes of an item: short, because each counts in the size of every item. */
@@ -45,11 +45,19 @@ export function messageSort(name: string): string {
 }
 export const messagePrefix = "m";
 
-/** A page has a partition of its own, so that many are read and written at once. */
-export function pagePartition(job: string, { writer, operator, keyGroup }: PageId): string {
-  return `${part(job)}/page/${part(writer)}/${part(operator)}/${keyGroup}`;
+/** The pages that a task writes: DynamoDB divides a partition whose pages are much used among several machines. */
+export function pagePartition(job: string, writer: TaskId): string {
+  return `${part(job)}/page/${part(writer)}`;
 }
-export const pageSort = "page";
+
+export function pageSort({ operator, keyGroup }: Pick<PageId, "operator" | "keyGroup">): string {
+  return `${part(operator)}/${keyGroup}`;
+}
+
+export function pageOfSort(writer: TaskId, sort: string): PageId {
+  const at = sort.lastIndexOf("/");
+  return { writer, operator: decodeURIComponent(sort.slice(0, at)) as OperatorUid, keyGroup: Number(sort.slice(at + 1)) };
+}
 
 /** Where a job's objects lie in the bucket. */
 export function objectKey(job: string, name: string): string {
