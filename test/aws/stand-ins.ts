@@ -95,6 +95,7 @@ export function withS3() {
     return endpoint;
   });
   return {
+    endpoint: () => ready,
     blobs: async (wiring: Wiring & { readonly bucket?: string } = {}) => {
       const { s3 } = clientsOf(await ready, wiring);
       const telemetry = wiring.telemetry ?? new MemoryTelemetry();
