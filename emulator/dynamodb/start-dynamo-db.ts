@@ -1,6 +1,6 @@
 /**
  * DynamoDB on loopback, in this process: dynalite. It has conditional writes, batches and the 400 KB limit; it has no transactions,
- * streams or throttling, and does not return the item that a condition failed on (docs/emulated-cloud.md).
+ * streams or throttling, and does not return the item that a condition failed on.
  */
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";

@@ -9,7 +9,6 @@ import { awsClients } from "../../runtime/adapters/aws/aws-clients.ts";
 import { awsPayload, openAws } from "../../runtime/adapters/aws/open-aws.ts";
 import { MemoryTelemetry } from "../../runtime/adapters/memory/memory-telemetry.ts";
 import { isKind } from "../../runtime/base/errors.ts";
-import { id } from "../../runtime/base/ids.ts";
 import { Coordinator } from "../../runtime/driver/coordinator.ts";
 import { defaultEnvironment, Environment } from "../../runtime/driver/environment.ts";
 import { JobRunner } from "../../runtime/driver/job-runner.ts";
@@ -180,7 +179,9 @@ async function run({ seed, parallelism, faults, replaced }: Run) {
     const process = `process-${++counts.processes}`;
     const parts = await openAws({ job: name, table: tableName, bucket: bucketName, clock, telemetry, clients: clients() });
     const ports: Ports = { ...parts, sinks, source: () => parts.streams };
-    const options = { ...defaultEnvironment, id: process, recordsPerTurn: 10, payload: { ...awsPayload, inlineBytesMax: 700 } };
+    // Turns of different length: two processes would commit different things, if both could.
+    const recordsPerTurn = 8 + (counts.processes % 3) * 3;
+    const options = { ...defaultEnvironment, id: process, recordsPerTurn, payload: { ...awsPayload, inlineBytesMax: 700 } };
     const createStream = (inbox: string, shards: number) => parts.log.createStream(inbox, shards);
     const coordinator = new Coordinator(job, ports, { id: process, deployment: 1, safeguards: allSafeguards, createStream });
     const events = { checkpoint: () => counts.checkpoints++ };
@@ -225,20 +226,18 @@ suite("a job on AWS", () => {
       for (const unit of ["dynamodb.wru", "dynamodb.rru", "s3.put", "s3.get", "kinesis.reads"]) {
         assert.ok(units[unit]! > 0, unit);
       }
-      const retained = undisturbed.runner.record!.retained.map(({ manifest }) => manifest);
-      assert.ok(retained.length > 0);
-      for (const manifest of retained) {
-        await undisturbed.runner.coordinator.restore(id(manifest));
-        const again = await undisturbed.take();
-        const before = undisturbed.written.size;
-        for (let step = 0; step < 30; step++) await again.step();
-        const restored = [...undisturbed.written].slice(before).map(([, row]) => row);
-        const expected = new Set(undisturbed.expected);
-        assert.ok(
-          restored.every((row) => row.includes(`"last"`) || expected.has(row)),
-          "a window restored counts as before",
-        );
-      }
+      const [oldest] = undisturbed.runner.record!.retained;
+      assert.ok(oldest !== undefined);
+      await undisturbed.runner.coordinator.restore(oldest.manifest);
+      const again = await undisturbed.take();
+      const before = undisturbed.written.size;
+      const expected = new Set(undisturbed.expected);
+      for (let step = 0; step < 20; step++) await again.step();
+      const restored = [...undisturbed.written].slice(before).map(([, row]) => row);
+      assert.ok(
+        restored.every((row) => row.includes(`"last"`) || expected.has(row)),
+        "a window restored counts as before",
+      );
     });
 
   for (const [seed, parallelism] of [
@@ -248,6 +247,6 @@ suite("a job on AWS", () => {
     test(`counts every view once at parallelism ${parallelism} while answers are lost and processes replaced`, async () => {
       const { rows, expected, counts } = await run({ seed, parallelism, faults: 0.03, replaced: 0.4 });
       assert.deepEqual(rows(), expected);
-      assert.ok(counts.processes > 2 && counts.failures > 2, JSON.stringify(counts));
+      assert.ok(counts.processes > 1 && counts.failures > 2, JSON.stringify(counts));
     });
 });
