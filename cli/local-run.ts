@@ -32,13 +32,13 @@ import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import { planJob } from "../runtime/plan/plan-job.ts";
 import type { Ports } from "../runtime/ports/ports.ts";
 import type { JobRecord } from "../runtime/snapshots/job-record.ts";
-import type { Totals } from "../runtime/state/commit.ts";
+import { addTotals, noTotals, type Totals } from "../runtime/state/commit.ts";
 import { allSafeguards } from "../runtime/task/safeguards.ts";
 import { checkInputs, hasNewInputs } from "./check-inputs.ts";
 import { checkOutputs } from "./check-outputs.ts";
 import { InputExtent, type InputRead } from "./input-extent.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
-import { addTotals, readStanding, shardStanding, type ShardStanding, type Standing, tasksOf } from "./standing.ts";
+import { readStanding, shardStanding, type ShardStanding, type Standing, tasksOf } from "./standing.ts";
 import { Pace, ThrottledReader } from "./throttle.ts";
 import { emptyOldInboxes, trimInboxes } from "./trim-inboxes.ts";
 
@@ -154,7 +154,7 @@ export class LocalRun {
   progress(): RunProgress {
     const { record } = this.#parts.runner;
     const shards = new Map(this.standing.shards.map((shard) => [`${shard.source}/${shard.shard}`, shard]));
-    let totals: Totals = { records: 0, deadLetters: 0, lateDropped: 0 };
+    let totals = record?.totals ?? noTotals;
     let watermark = Infinity;
     for (const [task, reads] of record === undefined ? [] : tasksOf(this.job, record)) {
       const seen = this.#look(task);

@@ -83,9 +83,7 @@ function describeStart({ standing, finishedBefore }: LocalRun): readonly string[
   const fresh = totals.records === 0 && checkpoint === 0;
   const from = [`generation ${generation}`, checkpoint === 0 ? "no checkpoint" : `checkpoint ${checkpoint}`];
   const head = fresh ? "begins" : "goes on from";
-  // Events are counted from the beginning of a generation.
-  const since = generation === 1 ? "so far" : "in this generation";
-  return [`${head}: ${from.join(", ")}, ${plural(totals.records, "event")} ${since}`, ...shards.map(describeShard), ""];
+  return [`${head}: ${from.join(", ")}, ${plural(totals.records, "event")} so far`, ...shards.map(describeShard), ""];
 }
 
 function describeShard({ source, shard, position }: Standing["shards"][number]): string {

@@ -4,7 +4,7 @@ import type { Ports } from "../runtime/ports/ports.ts";
 import type { TaskId } from "../runtime/base/ids.ts";
 import type { JobRecord } from "../runtime/snapshots/job-record.ts";
 import { decodeManifest, isTombstone } from "../runtime/snapshots/manifest.ts";
-import type { ShardProgress, SourceProgress, Totals } from "../runtime/state/commit.ts";
+import { addTotals, type ShardProgress, type SourceProgress, type Totals } from "../runtime/state/commit.ts";
 import { loadCommit } from "../runtime/driver/journal-entry.ts";
 import { rootTasks } from "../runtime/driver/topology.ts";
 
@@ -21,6 +21,7 @@ export interface Standing {
   /** The number of the last complete checkpoint; 0: none yet. */
   readonly checkpoint: number;
   readonly shards: readonly ShardStanding[];
+  /** Counted since the job began. */
   readonly totals: Totals;
 }
 
@@ -36,7 +37,7 @@ export async function readStanding(job: JobGraph, record: JobRecord, ports: Read
     for (const [source, found] of roots)
       for (const { shard } of found) shards.set(`${source}/${shard}`, { source, shard, position: "start" });
   for (const [source, progress] of await restoredSources(record, ports)) put(source, progress);
-  let totals: Totals = { records: 0, deadLetters: 0, lateDropped: 0 };
+  let totals = record.totals;
   for (const [task, reads] of tasksOf(job, record)) {
     const head = await readHead(task, ports);
     if (head === undefined) continue;
@@ -48,15 +49,6 @@ export async function readStanding(job: JobGraph, record: JobRecord, ports: Read
 
 export function shardStanding(source: string, shard: string, { position, ended }: ShardProgress): ShardStanding {
   return { source, shard, position: ended ? "end" : position === "horizon" ? "start" : position };
-}
-
-/** Records are counted where they are read, and not again behind an exchange. */
-export function addTotals(to: Totals, more: Totals, reads: boolean): Totals {
-  return {
-    records: to.records + (reads ? more.records : 0),
-    deadLetters: to.deadLetters + more.deadLetters,
-    lateDropped: to.lateDropped + more.lateDropped,
-  };
 }
 
 /** The tasks a generation began with, and whether they read sources. */
@@ -77,7 +69,7 @@ async function restoredSources(record: JobRecord, { blobs }: Reads): Promise<rea
 }
 
 async function readHead(task: TaskId, { journal, blobs }: Reads) {
-  const { entries } = await journal.tail(task, 0);
+  const { entries } = await journal.tail(task, "head");
   const last = entries.at(-1);
   return last === undefined ? undefined : loadCommit(task, last, blobs);
 }

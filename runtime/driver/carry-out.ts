@@ -138,5 +138,6 @@ function acknowledgement(commit: Commit, plan: TaskPlan, effect: Omit<EffectOf<"
     ended: progress.ended,
     successors: progress.successors,
     now: progress.now,
+    totals: progress.totals,
   };
 }

@@ -25,6 +25,7 @@ import { retireGenerations } from "./retire-generations.ts";
 import { sealRings } from "./seal-rings.ts";
 import { isPast } from "./shard-lineage.ts";
 import { together } from "./together.ts";
+import { addTotals, noTotals } from "../state/commit.ts";
 import { createTopology, rootTasks, type Roots } from "./topology.ts";
 
 export interface CoordinatorOptions {
@@ -127,6 +128,7 @@ export class Coordinator {
       failures: 0,
       replaces: [],
       former: [],
+      totals: noTotals,
     };
     await moveJobRecord(this.ports, ring, record, this.options.id);
   }
@@ -208,6 +210,7 @@ export class Coordinator {
       pending: undefined,
       since: this.ports.clock.now(),
       failures: 0,
+      totals: manifest.totals,
       replaces: [...record.replaces, ...record.topology],
     };
     return moveJobRecord(this.ports, ring, moved, this.options.id);
@@ -379,6 +382,7 @@ export class Coordinator {
       takenAt: this.ports.clock.now(),
       operators: record.operators,
       tasks,
+      totals: tasks.reduce((sum, ack) => addTotals(sum, ack.totals, ack.sources.size > 0), record.totals),
     };
     if (
       (await this.ports.blobs.put(name, encodeManifest(manifest), { ifAbsent: true })) === "exists" &&

@@ -10,6 +10,7 @@ import { ByteReader, corrupt } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
 import type { BlobName, Checkpoint, Generation, ShardId, TaskId } from "../base/ids.ts";
 import { readValue, writeValue } from "../base/message-pack.ts";
+import type { Totals } from "../state/commit.ts";
 import type { HashRange } from "../streaming/hash-range.ts";
 import type { Manifest } from "./manifest.ts";
 
@@ -58,6 +59,8 @@ export interface JobRecord {
   readonly failures: number;
   /** While restoring: the topology of the generation before, whose rings are sealed first. */
   readonly replaces: readonly StageTopology[];
+  /** Counted before this generation began: up to the checkpoint it began from. */
+  readonly totals: Totals;
   /** Oldest first. */
   readonly former: readonly FormerGeneration[];
 }

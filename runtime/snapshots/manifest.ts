@@ -4,7 +4,7 @@
  */
 import { corrupt } from "../base/byte-reader.ts";
 import type { Checkpoint, Generation, Seq, TaskId } from "../base/ids.ts";
-import type { Progress } from "../state/commit.ts";
+import type { Progress, Totals } from "../state/commit.ts";
 import type { OperatorSchema } from "../state/schema.ts";
 import type { BlobRange } from "../state/state-index.ts";
 import type { HashRange } from "../streaming/hash-range.ts";
@@ -25,6 +25,8 @@ export interface Acknowledgement {
   readonly ended: boolean;
   readonly successors: Progress["successors"];
   readonly now: number;
+  /** Counted in this generation. */
+  readonly totals: Totals;
 }
 
 export interface Manifest {
@@ -40,6 +42,8 @@ export interface Manifest {
   readonly takenAt: number;
   readonly operators: readonly { readonly uid: string; readonly states: OperatorSchema }[];
   readonly tasks: readonly Acknowledgement[];
+  /** Counted since the job began, up to this checkpoint: what a restore takes back is not counted twice. */
+  readonly totals: Totals;
 }
 
 export interface Tombstone {

@@ -87,6 +87,17 @@ export interface Totals {
   readonly lateDropped: number;
 }
 
+export const noTotals: Totals = { records: 0, deadLetters: 0, lateDropped: 0 };
+
+/** Records are counted where they are read, and not again behind an exchange. */
+export function addTotals(to: Totals, more: Totals, reads: boolean): Totals {
+  return {
+    records: to.records + (reads ? more.records : 0),
+    deadLetters: to.deadLetters + more.deadLetters,
+    lateDropped: to.lateDropped + more.lateDropped,
+  };
+}
+
 export type Effect =
   | { readonly effect: "send"; readonly channel: ChannelId; readonly frames: readonly Uint8Array[] }
   | { readonly effect: "sink"; readonly operator: string; readonly n: number; readonly payload: Uint8Array }

@@ -6,6 +6,7 @@ import { MillraceError } from "../base/errors.ts";
 import type { BlobName, Checkpoint } from "../base/ids.ts";
 import type { Blobs } from "../ports/blobs.ts";
 import type { JobRecord } from "../snapshots/job-record.ts";
+import { noTotals } from "../state/commit.ts";
 import { decodeManifest, isTombstone, type Manifest } from "../snapshots/manifest.ts";
 import { readReferences } from "../snapshots/segment.ts";
 import type { SourceStand } from "./harness-source.ts";
@@ -72,6 +73,7 @@ export class TakenSnapshot implements HarnessSnapshot {
       failures: 0,
       replaces: [],
       former: [],
+      totals: noTotals,
     };
   }
 }

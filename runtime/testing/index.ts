@@ -6,4 +6,6 @@ export type { WrittenRow } from "./harness-sink.ts";
 export { type OperatorTest, type OutputOrder, verifyOperator } from "./verify-operator.ts";
 export type { OperatorStep } from "./operator-steps.ts";
 export type { DeadLetter } from "../ports/sink-driver.ts";
-export { type MarbleOptions, type Marbles, marbles, verifyMarbles } from "./marbles.ts";
+export { type GivenBySink, type MarbleOptions, type Marbles, marbles } from "./marbles.ts";
+export { printMarbles } from "./print-marbles.ts";
+export { type MarbleTest, verifyMarbles } from "./verify-marbles.ts";

@@ -5,22 +5,17 @@
  *     in    a@1s  a:2@4s  |9999                a@3s  |
  *     out                       a[0,10s)=2
  *
- * Columns are counted from the line's name, so the first line may begin right after the quote. A line is a source's, a sink's or the clock's, by its first word; a name may have several lines, and a blank line begins a new block of
- * columns, which goes on where the last one ended. In the lines of sources:
- * - `k@t` is a record `{ key: "k", at: t }` at event time t, `k:5@t` one with `n: 5`; `#1` after it is its shard;
- * - `|t` is a watermark, `|` alone the end of the source.
- * In the line `clock`: `t` turns the clock to t. In the lines of sinks:
- * - `k@t` and `k:5@t` are such records; `k[s,e)=v` is `[k, s, e, v]`, `k[s,e)` is `[k, s, e]`, `(a,b)` is `[a, b]`;
- * - a number is a number, a time with its unit is its milliseconds, `{1;2}` is `[1, 2]`, any other word is text.
- * Times are milliseconds, or have a unit: 300, 1.5s, 2m, 1h, 1d, -3s.
+ * Each line begins with a name; columns are counted from there, so the first line may begin right after the quote. A name may have
+ * several lines, and a blank line begins a new block of columns, which goes on where the last one ended.
+ * - A line of a source, or of its shard 1 as `in#1`: `k@t` is the record `{ key: "k", at: t }` at event time t, `k:5@t` one with
+ *   `n: 5`, `{page:/a}@t` any other; `|t` is a watermark, `|` alone the end of the source.
+ * - The line `clock`: `t` turns processing time to t.
+ * - A line of a sink or side output: values. `k[s,e)=v` is `["k", s, e, v]`.
+ * Values and times are those of marble-words.ts.
  */
-import { AssertionError } from "node:assert";
-import { isDeepStrictEqual } from "node:util";
-import type { Job } from "../api/job.ts";
 import { MillraceError } from "../base/errors.ts";
-import { harness, type RunningHarness } from "./harness.ts";
-import { carryOutSteps, describeStep, type OperatorStep, show } from "./operator-steps.ts";
-import { type OperatorTest, verifyOperator } from "./verify-operator.ts";
+import { isPlain, plainRecord, WordError, type WordMeanings, WordReader } from "./marble-words.ts";
+import type { OperatorStep } from "./operator-steps.ts";
 
 /** A diagram as data. */
 export interface Marbles {
@@ -28,165 +23,117 @@ export interface Marbles {
   /** What each sink is given, by uid. */
   readonly expected: Readonly<Record<string, readonly unknown[]>>;
   /** The same by step: what each sink is given by the step of this place. */
-  readonly given: readonly Readonly<Record<string, readonly unknown[]>>[];
+  readonly given: readonly GivenBySink[];
 }
+
+/** What each sink is given, by uid. */
+export type GivenBySink = Readonly<Record<string, readonly unknown[]>>;
 
 export interface MarbleOptions {
-  /** The job's sinks; their lines are outputs. Default `out`. */
+  /** Names of lines that are outputs: the job's sinks, and side outputs by their ids. Default `out`. */
   readonly sinks?: readonly string[];
-  /** The value of a record of a source; default `{ key, at }`, with `n` where it is given. */
-  readonly record?: (key: string, at: number, n: number | undefined) => unknown;
+  /** Values by name: `login@1s` is a record of that value, and where something comes out, `login` is the value. */
+  readonly values?: Readonly<Record<string, unknown>>;
+  /** The value of `key@at` and of `key:n@at`; default `{ key, at }`, with `n` where it is given. */
+  readonly record?: (key: any, at: number, n: any) => unknown;
 }
 
-interface Token {
+/** A word of a diagram, and where it stands. */
+export interface MarbleWord {
+  /** The name that its line begins with. */
   readonly line: string;
   readonly text: string;
+  /** Counted from the line's name, on from block to block. */
   readonly column: number;
+  /** In the text, from 1, with the line itself: for messages. */
+  readonly place: { readonly row: number; readonly column: number; readonly shown: string };
 }
 
-/** Reads a diagram. Throws `invalid` for what is none, and for an output that stands before every step. */
+/** Reads a diagram. Throws `invalid`, with the place, for what is none, and for an output that stands before every step. */
 export function marbles(text: string, options: MarbleOptions = {}): Marbles {
-  const { sinks = ["out"] } = options;
-  const tokens = tokensOf(text);
-  const inputs = tokens.filter(({ line }) => !sinks.includes(line)).sort((a, b) => a.column - b.column);
-  const outputs = tokens.filter(({ line }) => sinks.includes(line)).sort((a, b) => a.column - b.column);
+  const { inputs, outputs } = wordsOf(text, options);
+  const { sinks, meanings } = resolve(options);
   const given = inputs.map(() => Object.fromEntries(sinks.map((sink) => [sink, [] as unknown[]])));
-  for (const output of outputs) {
-    const step = inputs.findLastIndex(({ column }) => column <= output.column);
-    if (step < 0) throw invalid("stands before every step, so nothing brings it", output);
-    given[step]![output.line]!.push(outputOf(output));
+  for (const word of outputs) {
+    const step = inputs.findLastIndex(({ column }) => column <= word.column);
+    if (step < 0) throw invalid(word, "stands before every step, so nothing brings it");
+    given[step]![word.line]!.push(read(word, meanings, (reader) => reader.value()));
   }
   const expected = Object.fromEntries(sinks.map((sink) => [sink, given.flatMap((by) => by[sink] as unknown[])]));
-  return { steps: inputs.map((token) => stepOf(token, options)), expected, given };
+  return { steps: inputs.map((word) => stepOf(word, meanings)), expected, given };
 }
 
-/**
- * Holds a job to a diagram: `verifyOperator` in all its ways, and, element by element, that everything comes when the diagram says.
- * Throws an `AssertionError` that names the step and the difference.
- */
-export async function verifyMarbles(
-  job: Job,
+/** Fills in the defaults. Throws `invalid` for a name of the table that means something already. */
+export function resolve({ sinks = ["out"], values, record = plainRecord }: MarbleOptions): {
+  readonly sinks: readonly string[];
+  readonly meanings: WordMeanings;
+} {
+  for (const name of Object.keys(values ?? {}))
+    if (!isPlain(name)) throw new MillraceError("invalid", `a value of a marble diagram cannot have this name: ${name}`);
+  return { sinks, meanings: { values, record } };
+}
+
+/** The words of a diagram from left to right: those that are steps, and those of sinks. */
+export function wordsOf(
   text: string,
-  options: MarbleOptions & Omit<OperatorTest, "steps" | "expected"> = {},
-): Promise<void> {
-  const { sinks = ["out"], record: _record, ...test } = options;
-  const { steps, expected, given } = marbles(text, options);
-  const run = (await harness(job, test.options)) as RunningHarness;
-  const seen = new Map(sinks.map((sink) => [sink, 0]));
-  for (const [place, step] of steps.entries()) {
-    await carryOutSteps(run, { steps: [step], last: place });
-    for (const sink of sinks) {
-      const all = run.output(sink);
-      const now = all.slice(seen.get(sink));
-      seen.set(sink, all.length);
-      check(job, sink, `step ${place + 1} of ${steps.length} (${describeStep(step)})`, now, given[place]![sink]!, test.order);
-    }
-  }
-  await verifyOperator(job, { ...test, steps, expected });
+  options: MarbleOptions,
+): { readonly inputs: readonly MarbleWord[]; readonly outputs: readonly MarbleWord[] } {
+  const { sinks } = resolve(options);
+  const words = split(text).sort((a, b) => a.column - b.column);
+  const isOutput = ({ line }: MarbleWord) => sinks.includes(line);
+  return { inputs: words.filter((word) => !isOutput(word)), outputs: words.filter(isOutput) };
 }
 
-function check(
-  job: Job,
-  sink: string,
-  step: string,
-  actual: readonly unknown[],
-  expected: readonly unknown[],
-  order: OperatorTest["order"],
-): void {
-  const isSame =
-    order === undefined || order === "asListed"
-      ? isDeepStrictEqual(actual, expected)
-      : isDeepStrictEqual(bag(actual), bag(expected));
-  if (isSame) return;
-  const list = (values: readonly unknown[]) => (values.length === 0 ? "nothing" : values.map(show).join(" "));
-  const message = `job ${job.name}: after ${step} ${sink} was given ${list(actual)}, the diagram says ${list(expected)}`;
-  throw new AssertionError({ message, actual, expected, operator: "verifyMarbles", stackStartFn: verifyMarbles });
-}
+/** Without spaces but in quotes. */
+const wordPattern = /(?:"(?:[^"\\]|\\.)*"|\S)+/g;
 
-function bag(values: readonly unknown[]): readonly string[] {
-  return values.map(show).sort();
-}
-
-// ---- lines ----
-
-function tokensOf(text: string): Token[] {
-  const tokens: Token[] = [];
+function split(text: string): MarbleWord[] {
+  const words: MarbleWord[] = [];
   let offset = 0;
   let width = 0;
-  for (const line of text.split("\n")) {
-    const [name, ...words] = line.matchAll(/\S+/g);
+  for (const [row, shown] of text.split("\n").entries()) {
+    const [name, ...rest] = shown.matchAll(wordPattern);
     if (name === undefined) {
       offset += width;
       width = 0;
       continue;
     }
-    width = Math.max(width, line.length - name.index + 1);
-    for (const word of words) tokens.push({ line: name[0], text: word[0], column: offset + word.index - name.index });
+    width = Math.max(width, shown.length - name.index + 1);
+    for (const word of rest) {
+      const place = { row: row + 1, column: word.index + 1, shown };
+      words.push({ line: name[0], text: word[0], column: offset + word.index - name.index, place });
+    }
   }
-  return tokens;
+  return words;
 }
 
-function invalid(problem: string, { line, text }: Token): MillraceError {
-  return new MillraceError("invalid", `not a marble diagram: ${text} in line ${line} ${problem}`);
-}
-
-// ---- what goes in ----
-
-function stepOf(token: Token, { record = recordOf }: MarbleOptions): OperatorStep {
-  const { line: source, text } = token;
-  if (source === "clock") return { processingTime: required(timeOf(text), "is no time", token) };
+function stepOf(word: MarbleWord, meanings: WordMeanings): OperatorStep {
+  const { text } = word;
+  if (word.line === "clock") return { processingTime: read(word, meanings, (reader) => reader.time("time")) };
+  const [, source = word.line, shard] = /^(.*)#(\d+)$/.exec(word.line) ?? [];
+  const of = shard === undefined ? {} : { shard: Number(shard) };
+  if (text === "|" && shard !== undefined) throw invalid(word, "ends a shard: only whole sources end");
   if (text === "|") return { endInput: true, source };
-  const [, body = "", shard] = /^(.*?)(?:#(\d+))?$/.exec(text)!;
-  const where = shard === undefined ? {} : { shard: Number(shard) };
-  if (body.startsWith("|")) return { source, watermark: required(timeOf(body.slice(1)), "is no watermark", token), ...where };
-  const { key, at, n } = required(eventOf(body), "is no record: write key@time or key:number@time", token);
-  return { source, value: record(key, at, n), timestamp: at, ...where };
+  if (text.startsWith("|"))
+    return { source, watermark: read(word, meanings, (reader) => reader.timeAfter("|", "watermark")), ...of };
+  const { value, at } = read(word, meanings, (reader) => reader.record());
+  return { source, value, timestamp: at, ...of };
 }
 
-function required<T>(value: T | undefined, problem: string, token: Token): T {
-  if (value === undefined) throw invalid(problem, token);
-  return value;
-}
-
-function recordOf(key: string, at: number, n: number | undefined): unknown {
-  return n === undefined ? { key, at } : { key, at, n };
-}
-
-function eventOf(text: string): { readonly key: string; readonly at: number; readonly n: number | undefined } | undefined {
-  const match = /^([^@:]+)(?::(-?[\d.]+))?@(.+)$/.exec(text);
-  const at = timeOf(match?.[3] ?? "");
-  if (match === null || at === undefined) return undefined;
-  return { key: match[1] as string, at, n: match[2] === undefined ? undefined : Number(match[2]) };
-}
-
-// ---- what comes out ----
-
-function outputOf({ text }: Token): unknown {
-  const window = /^([^[(]+)\[([^,\]]+),([^)]+)\)(?:=(.+))?$/.exec(text);
-  if (window !== null) {
-    const [, key, start, end, value] = window;
-    return [key, start, end, ...(value === undefined ? [] : [value])].map((part) => partOf(part as string));
+function read<T>(word: MarbleWord, meanings: WordMeanings, how: (reader: WordReader) => T): T {
+  try {
+    return how(new WordReader(word.text, meanings));
+  } catch (error) {
+    throw error instanceof WordError ? invalid(word, error.message, error.at) : error;
   }
-  const tuple = /^\((.*)\)$/.exec(text);
-  if (tuple !== null) return (tuple[1] as string).split(",").map(partOf);
-  const event = eventOf(text);
-  return event === undefined ? partOf(text) : recordOf(event.key, event.at, event.n);
 }
 
-/** A list of parts between `{` and `}`, a time or number, or text. */
-function partOf(text: string): unknown {
-  const list = /^\{(.*)\}$/.exec(text);
-  if (list !== null) return list[1] === "" ? [] : (list[1] as string).split(";").map(partOf);
-  return timeOf(text) ?? text;
-}
-
-const units = { "": 1, ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-
-/** Milliseconds; undefined for what is no time. */
-function timeOf(text: string): number | undefined {
-  const match = /^(-?\d+(?:\.\d+)?)(ms|s|m|h|d|)$/.exec(text);
-  if (match === null) return undefined;
-  const ms = Number(match[1]) * units[match[2] as keyof typeof units];
-  // 1.001 s is 1,001 ms, and so it is written, whatever floating point makes of it.
-  return match[2] === "" ? ms : Math.round(ms * 1_000) / 1_000;
+/** With the line, and under it a sign where it goes wrong. */
+function invalid({ text, line, place }: MarbleWord, problem: string, at = 0): MillraceError {
+  const column = place.column + at;
+  const shown = `${place.shown}\n${" ".repeat(column - 1)}^`;
+  return new MillraceError(
+    "invalid",
+    `not a marble diagram: ${text} of ${line} ${problem}: line ${place.row}, column ${column}\n${shown}`,
+  );
 }

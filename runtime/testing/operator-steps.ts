@@ -14,7 +14,7 @@ export type OperatorStep =
   /** A source ends; without name, all of them. */
   | { readonly endInput: true; readonly source?: string };
 
-/** Steps that are done at once: consecutive records and watermarks of one source, or one step. */
+/** Steps that are done at once: consecutive records and watermarks of one source and shard, or one step. */
 export interface Batch {
   readonly steps: readonly OperatorStep[];
   /** The place of the last step. */
@@ -35,13 +35,14 @@ export function oneByOne(steps: readonly OperatorStep[]): readonly Batch[] {
   return steps.map((step, last) => ({ steps: [step], last }));
 }
 
-/** As few batches as keep the order within and between sources. */
+/** As few batches as keep the order within and between shards and sources. */
 export function inBatches(steps: readonly OperatorStep[]): readonly Batch[] {
   const batches: { steps: OperatorStep[]; last: number }[] = [];
   steps.forEach((step, place) => {
     const open = batches.at(-1);
     const before = open?.steps[0];
-    if (open && before && isPush(step) && isPush(before) && before.source === step.source) {
+    const sameShard = before && isPush(step) && isPush(before) && before.source === step.source && before.shard === step.shard;
+    if (open && sameShard) {
       open.steps.push(step);
       open.last = place;
     } else batches.push({ steps: [step], last: place });

@@ -145,6 +145,7 @@ suite("a run goes on where the one before ended", () => {
     withDirectory(async (directory) => {
       const options = { ...placesIn(directory), recordsPerSecond: 4_000 };
       let stood = 0;
+      let counted = 0;
       for (const parallelism of [1, 2, 3]) {
         const job = counting(made(6_000), { parallelism });
         const run = await runUntil(job, options, (at) => at.progress().totals.records > at.standing.totals.records + 500);
@@ -152,8 +153,12 @@ suite("a run goes on where the one before ended", () => {
         const position = Number(run.standing.shards[0]?.position.replace("start", "0"));
         assert.ok(parallelism === 1 ? position === 0 : position > stood, `goes on at ${position}, after ${stood}`);
         stood = position;
+        assert.equal(run.standing.totals.records, counted, "what was counted before goes on being counted");
+        counted = run.progress().totals.records;
+        assert.ok(counted > run.standing.totals.records);
       }
-      await runToEnd(counting(made(6_000)), placesIn(directory));
+      const last = await runToEnd(counting(made(6_000)), placesIn(directory));
+      assert.equal(last.progress().totals.records, 6_000, "every event once, over all generations");
       assert.deepEqual(await countsIn(directory), expectedCounts(6_000));
     }));
 

@@ -225,6 +225,7 @@ const acknowledgement = {
   ended: false,
   successors: [],
   now: 1_000,
+  totals: { records: 10, deadLetters: 1, lateDropped: 2 },
 };
 
 const manifest = {
@@ -239,6 +240,7 @@ const manifest = {
   takenAt: 1_700_000_000_000,
   operators: [{ uid: "op", kind: "keyedProcess", hash: "murmur3", states: [{ name: "count", kind: "value", version: 0 }] }],
   tasks: [acknowledgement],
+  totals: { records: 17, deadLetters: 1, lateDropped: 3 },
 } as unknown as Manifest;
 
 const record = {
@@ -268,6 +270,7 @@ const record = {
   failures: 1,
   replaces: [],
   former: [],
+  totals: { records: 7, deadLetters: 0, lateDropped: 1 },
 } as unknown as JobRecord;
 
 /** As driver/page-codec.ts writes it; the rows are opaque here. */

@@ -76,6 +76,7 @@ export const layers: readonly Layer[] = [
     [...engine, ...adapters, connectors, surface, "runtime/testing", "cli", "examples", "emulator/kinesis"],
     ["@aws-sdk/", "@smithy/"],
   ),
+  impure("docs", [surface, "runtime/testing"]),
 ];
 
 /**

@@ -20,7 +20,7 @@ import {
   type,
   value,
 } from "../../runtime/index.ts";
-import { harness, verifyOperator } from "../../runtime/testing/index.ts";
+import { harness, verifyMarbles, verifyOperator } from "../../runtime/testing/index.ts";
 import { type Event, event, pipeline, steps } from "./pipeline.ts";
 import { collected, counts } from "./windowed.ts";
 
@@ -28,19 +28,12 @@ const end = { endInput: true } as const;
 
 describe("sliding windows", () => {
   test("hold each record as often as they overlap", async () => {
-    await verifyOperator(counts(sliding(seconds(10), seconds(5))), {
-      steps: steps(event("a", 0), event("a", 4_999), event("a", 5_000), event("b", -1), 4_998, 4_999, 9_999, end),
-      expected: {
-        out: [
-          ["b", -10_000, 0, 1],
-          ["b", -5_000, 5_000, 1],
-          ["a", -5_000, 5_000, 2],
-          ["a", 0, 10_000, 3],
-          ["a", 5_000, 15_000, 1],
-        ],
-      },
-      order: "any",
-    });
+    await verifyMarbles(
+      counts(sliding(seconds(10), seconds(5))),
+      `in   a@0  a@4999  a@5s  b@-1  |4998        |4999                     |9999       |
+       out                           b[-10s,0)=1  b[-5s,5s)=1  a[-5s,5s)=2  a[0,10s)=3  a[5s,15s)=1`,
+      { order: "any" },
+    );
   });
 
   test("of a size that is no multiple of the slide, with an offset and negative times", async () => {
@@ -61,37 +54,23 @@ describe("sliding windows", () => {
 
   test("that leave gaps pass over the records between them, which are not late", async () => {
     const late = outputTag<Event>("late");
-    await verifyOperator(
+    await verifyMarbles(
       counts(sliding(seconds(2), seconds(10)), (windows) => windows.sideOutputLate(late)),
-      {
-        steps: steps(event("a", 1_999), event("a", 2_000), event("a", 9_999), event("a", 10_000), 12_000, event("a", 9_000), end),
-        expected: {
-          out: [
-            ["a", 0, 2_000, 1],
-            ["a", 10_000, 12_000, 1],
-          ],
-          late: [event("a", 9_000)],
-        },
-        sideOutputs: [late],
-      },
+      `in    a@1999  a@2s  a@9999  a@10s  |12s                     a@9s  |
+       out                                a[0,2s)=1  a[10s,12s)=1
+       late                                                        a@9s`,
+      { sideOutputs: [late] },
     );
   });
 
   test("a record late for some of its windows only is not late", async () => {
     const late = outputTag<Event>("late");
-    await verifyOperator(
+    await verifyMarbles(
       counts(sliding(seconds(10), seconds(5)), (windows) => windows.sideOutputLate(late)),
-      {
-        steps: steps(event("a", 7_000), 9_999, event("a", 6_000), 14_999, event("a", 8_000), end),
-        expected: {
-          out: [
-            ["a", 0, 10_000, 1],
-            ["a", 5_000, 15_000, 2],
-          ],
-          late: [event("a", 8_000)],
-        },
-        sideOutputs: [late],
-      },
+      `in    a@7s  |9999       a@6s  |14999       a@8s  |
+       out         a[0,10s)=1        a[5s,15s)=2
+       late                                       a@8s`,
+      { sideOutputs: [late] },
     );
   });
 
@@ -126,31 +105,21 @@ describe("sliding windows", () => {
   });
 
   test("apply sees a window's records in the order in which they came", async () => {
-    await verifyOperator(collected(sliding(seconds(10), seconds(5))), {
-      steps: steps(event("a", 7_000, 1), event("a", 2_000, 2), event("a", 9_000, 3), 9_999, event("a", 12_000, 4), end),
-      expected: {
-        out: [
-          ["a", 2],
-          ["a", 1, 2, 3],
-          ["a", 1, 3, 4],
-          ["a", 4],
-        ],
-      },
-      order: "any",
-    });
+    await verifyMarbles(
+      collected(sliding(seconds(10), seconds(5))),
+      `in   a:1@7s  a:2@2s  a:3@9s  |9999             a:4@12s  |
+       out                          [a,2]  [a,1,2,3]           [a,1,3,4]  [a,4]`,
+      { order: "any" },
+    );
   });
 
   test("of processing time go by the clock", async () => {
-    await verifyOperator(counts(sliding(minutes(2), minutes(1), { time: "processing" })), {
-      steps: steps(event("a", 0), { processingTime: 60_000 }, event("a", 0), { processingTime: 300_000 }),
-      expected: {
-        out: [
-          ["a", -60_000, 60_000, 1],
-          ["a", 0, 120_000, 2],
-          ["a", 60_000, 180_000, 1],
-        ],
-      },
-    });
+    await verifyMarbles(
+      counts(sliding(minutes(2), minutes(1), { time: "processing" })),
+      `in     a@0               a@0
+       clock       1m                5m
+       out         a[-1m,1m)=1       a[0,2m)=2  a[1m,3m)=1`,
+    );
   });
 
   test("leave nothing behind", async () => {
@@ -191,15 +160,11 @@ describe("cumulating windows", () => {
   });
 
   test("a late record still counts in those that are open", async () => {
-    await verifyOperator(counts(cumulating(seconds(5), seconds(15), { offset: seconds(1) })), {
-      steps: steps(event("a", 7_000), 10_999, event("a", 2_000), end),
-      expected: {
-        out: [
-          ["a", 1_000, 11_000, 1],
-          ["a", 1_000, 16_000, 2],
-        ],
-      },
-    });
+    await verifyMarbles(
+      counts(cumulating(seconds(5), seconds(15), { offset: seconds(1) })),
+      `in   a@7s  |10999       a@2s  |
+       out        a[1s,11s)=1        a[1s,16s)=2`,
+    );
   });
 });
 
@@ -267,16 +232,11 @@ describe("count windows", () => {
   });
 
   test("with a slide fire for every so many over the last", async () => {
-    await verifyOperator(collected(countWindow(4, 2)), {
-      steps: steps(...[1, 2, 3, 4, 5, 6, 7].map((n) => event("a", 0, n)), end),
-      expected: {
-        out: [
-          ["a", 1, 2],
-          ["a", 1, 2, 3, 4],
-          ["a", 3, 4, 5, 6],
-        ],
-      },
-    });
+    await verifyMarbles(
+      collected(countWindow(4, 2)),
+      `in   a:1@0  a:2@0    a:3@0  a:4@0        a:5@0  a:6@0        a:7@0  |
+       out         [a,1,2]         [a,1,2,3,4]         [a,3,4,5,6]`,
+    );
   });
 
   test("fold what is in them, and need neither timestamps nor watermarks", async () => {
@@ -301,17 +261,10 @@ describe("count windows", () => {
 
 describe("the global window", () => {
   test("takes every record and is never late", async () => {
-    await verifyOperator(
+    await verifyMarbles(
       collected(globalWindow(), (windows) => windows.trigger(triggers.count(2))),
-      {
-        steps: steps(event("a", 50, 1), 100_000, event("a", 1, 2), event("a", 2, 3), 200_000, event("a", -9, 4), end),
-        expected: {
-          out: [
-            ["a", 1, 2],
-            ["a", 1, 2, 3, 4],
-          ],
-        },
-      },
+      `in   a:1@50  |100s  a:2@1    a:3@2  |200s  a:4@-9       |
+       out                 [a,1,2]                [a,1,2,3,4]`,
     );
   });
 
@@ -328,15 +281,11 @@ describe("windows of a whole stream", () => {
     const job = pipeline((events) =>
       events.windowAll(tumbling(seconds(10))).aggregate("count", count(), (key, { start }, n) => [key, start, n]),
     );
-    await verifyOperator(job, {
-      steps: steps(event("a", 1), event("b", 2), event("c", 10_001), 9_999, end),
-      expected: {
-        out: [
-          [null, 0, 2],
-          [null, 10_000, 1],
-        ],
-      },
-    });
+    await verifyMarbles(
+      job,
+      `in   a@1  b@2  c@10001  |9999       |
+       out                     [null,0,2]  [null,10000,1]`,
+    );
   });
 
   test("have state and a key for their window function too", async () => {
@@ -350,15 +299,11 @@ describe("windows of a whole stream", () => {
         },
       }),
     );
-    await verifyOperator(job, {
-      steps: steps(event("a", 0), event("b", 4_000), event("c", 20_000), end),
-      expected: {
-        out: [
-          [null, 0, 2, 1],
-          [null, 20_000, 1, 2],
-        ],
-      },
-    });
+    await verifyMarbles(
+      job,
+      `in   a@0  b@4s  c@20s  |
+       out                    [null,0,2,1]  [null,20000,1,2]`,
+    );
   });
 
   test("take all records of several tasks", async () => {

@@ -19,7 +19,7 @@ import {
   type TriggerContext,
   type Window,
 } from "../../runtime/index.ts";
-import { harness, verifyOperator } from "../../runtime/testing/index.ts";
+import { harness, verifyMarbles, verifyOperator } from "../../runtime/testing/index.ts";
 import { type Event, event, steps } from "./pipeline.ts";
 import { collected, counts } from "./windowed.ts";
 
@@ -33,16 +33,11 @@ const fired = (trigger: Trigger<Event, TimeWindow>, latenessMs = 0) =>
 
 describe("count trigger", () => {
   test("fires at every so many records, over all of the window; the rest without it does not", async () => {
-    await verifyOperator(fired(triggers.count(2)), {
-      steps: steps(...[1, 2, 3, 4, 5].map((n) => event("a", n, n)), event("a", 10_000, 6), 9_999, event("a", 10_001, 7), end),
-      expected: {
-        out: [
-          ["a", 1, 2],
-          ["a", 1, 2, 3, 4],
-          ["a", 6, 7],
-        ],
-      },
-    });
+    await verifyMarbles(
+      fired(triggers.count(2)),
+      `in   a:1@1  a:2@2    a:3@3  a:4@4        a:5@5  a:6@10s  |9999  a:7@10001  |
+       out         [a,1,2]         [a,1,2,3,4]                         [a,6,7]`,
+    );
   });
 
   test("counts of sessions that merge add up, but a merge alone does not fire", async () => {
@@ -67,89 +62,52 @@ describe("count trigger", () => {
 
 describe("purging trigger", () => {
   test("drops the contents of what fires, so a late record fires alone", async () => {
-    await verifyOperator(fired(triggers.purging(triggers.eventTime()), 5_000), {
-      steps: steps(event("a", 1, 1), event("a", 2, 2), 9_999, event("a", 3, 3), 12_000, event("a", 4, 4), end),
-      expected: {
-        out: [
-          ["a", 1, 2],
-          ["a", 3],
-          ["a", 4],
-        ],
-      },
-    });
+    await verifyMarbles(
+      fired(triggers.purging(triggers.eventTime()), 5_000),
+      `in   a:1@1  a:2@2  |9999    a:3@3  |12s  a:4@4  |
+       out                [a,1,2]  [a,3]        [a,4]`,
+    );
   });
 
   test("of sessions keeps their extent: what comes later joins what was purged", async () => {
-    await verifyOperator(
+    await verifyMarbles(
       counts(session(seconds(5)), (windows) => windows.trigger(triggers.purging(triggers.count(2)))),
-      {
-        steps: steps(event("a", 0), event("a", 4_000), event("a", 8_000), event("a", 12_000), end),
-        expected: {
-          out: [
-            ["a", 0, 9_000, 2],
-            ["a", 0, 17_000, 2],
-          ],
-        },
-      },
+      `in   a@0  a@4s       a@8s  a@12s       |
+       out       a[0,9s)=2        a[0,17s)=2`,
     );
   });
 });
 
 describe("continuous event-time trigger", () => {
   test("fires at the multiples of its interval and at the window's end", async () => {
-    await verifyOperator(fired(triggers.continuousEventTime(seconds(4))), {
-      steps: steps(event("a", 500, 1), 3_999, event("a", 4_100, 2), 4_000, 7_999, event("a", 7_000, 3), 9_998, 9_999, end),
-      expected: {
-        out: [
-          ["a", 1, 2],
-          ["a", 1, 2, 3],
-          ["a", 1, 2, 3],
-        ],
-      },
-    });
+    await verifyMarbles(
+      fired(triggers.continuousEventTime(seconds(4))),
+      `in   a:1@500  |3999  a:2@4100  |4s      |7999  a:3@7s  |9998      |9999      |
+       out                            [a,1,2]                 [a,1,2,3]  [a,1,2,3]`,
+    );
   });
 
   test("a record later than the window's end fires at once", async () => {
-    await verifyOperator(fired(triggers.continuousEventTime(seconds(4)), 60_000), {
-      steps: steps(20_000, event("a", 500, 1), event("a", 600, 2)),
-      expected: {
-        out: [
-          ["a", 1],
-          ["a", 1, 2],
-        ],
-      },
-    });
+    await verifyMarbles(
+      fired(triggers.continuousEventTime(seconds(4)), 60_000),
+      `in   |20s  a:1@500  a:2@600
+       out        [a,1]    [a,1,2]`,
+    );
   });
 
   test("sessions that merge fire at the earliest of their next times", async () => {
-    await verifyOperator(
+    await verifyMarbles(
       counts(session(seconds(5)), (windows) => windows.trigger(triggers.continuousEventTime(seconds(4)))),
-      {
-        steps: steps(event("a", 9_000), event("a", 1_000), event("a", 5_000), 4_000, 8_000, 12_000, 13_998, 13_999),
-        expected: {
-          out: [
-            ["a", 1_000, 14_000, 3],
-            ["a", 1_000, 14_000, 3],
-            ["a", 1_000, 14_000, 3],
-            ["a", 1_000, 14_000, 3],
-          ],
-        },
-      },
+      `in   a@9s  a@1s  a@5s  |4s          |8s          |12s         |13998  |13999
+       out                    a[1s,14s)=3  a[1s,14s)=3  a[1s,14s)=3          a[1s,14s)=3`,
     );
   });
 
   test("in the global window ends with the input instead of firing for ever", async () => {
-    await verifyOperator(
+    await verifyMarbles(
       collected(globalWindow(), (windows) => windows.trigger(triggers.continuousEventTime(seconds(10)))),
-      {
-        steps: steps(event("a", 3_000, 1), 10_000, event("a", 4_000, 2), end),
-        expected: {
-          out: [
-            ["a", 1],
-            ["a", 1, 2],
-          ],
-        },
-      },
+      `in   a:1@3s  |10s   a:2@4s  |
+       out          [a,1]          [a,1,2]`,
     );
   });
 });
@@ -168,20 +126,13 @@ describe("continuous processing-time trigger", () => {
   });
 
   test("in sessions by the clock ends with them", async () => {
-    await verifyOperator(
+    await verifyMarbles(
       counts(session(seconds(5), { time: "processing" }), (windows) =>
         windows.trigger(triggers.continuousProcessingTime(seconds(3))),
       ),
-      {
-        steps: steps(at(1_000), event("a", 0), at(4_000), event("a", 0), at(6_000), at(8_998), at(8_999), at(100_000)),
-        expected: {
-          out: [
-            ["a", 1_000, 6_000, 1],
-            ["a", 1_000, 9_000, 2],
-            ["a", 1_000, 9_000, 2],
-          ],
-        },
-      },
+      `in         a@0              a@0
+       clock  1s       4s               6s          8998  8999        100s
+       out             a[1s,6s)=1       a[1s,9s)=2        a[1s,9s)=2`,
     );
   });
 });
@@ -189,16 +140,11 @@ describe("continuous processing-time trigger", () => {
 describe("delta trigger", () => {
   test("fires when a record is further than the threshold from the one that fired last", async () => {
     const distance = (last: Event, current: Event) => Math.abs((current.n ?? 0) - (last.n ?? 0));
-    await verifyOperator(fired(triggers.delta<Event>(2, distance)), {
-      steps: steps(...[1, 3, 4, 5, 6, 7, 1].map((n, i) => event("a", i, n)), end),
-      expected: {
-        out: [
-          ["a", 1, 3, 4],
-          ["a", 1, 3, 4, 5, 6, 7],
-          ["a", 1, 3, 4, 5, 6, 7, 1],
-        ],
-      },
-    });
+    await verifyMarbles(
+      fired(triggers.delta<Event>(2, distance)),
+      `in   a:1@0  a:3@1  a:4@2      a:5@3  a:6@4  a:7@5            a:1@6              |
+       out                [a,1,3,4]                [a,1,3,4,5,6,7]  [a,1,3,4,5,6,7,1]`,
+    );
   });
 });
 
@@ -284,20 +230,11 @@ describe("custom triggers", () => {
     });
 
   test("have state and timers of the window", async () => {
-    await verifyOperator(fired(early(3_000)), {
-      steps: steps(
-        ...[event("a", 1_000, 1), event("a", 2_000, 2), event("b", 1_000, 3), event("a", 12_000, 9), 4_000],
-        ...[event("a", 5_000, 0), event("a", 6_000, 4), 9_999, end],
-      ),
-      expected: {
-        out: [
-          ["a", 1, 2],
-          ["b", 3],
-          ["a", 4],
-          ["a", 9],
-        ],
-      },
-    });
+    await verifyMarbles(
+      fired(early(3_000)),
+      `in   a:1@1s  a:2@2s  b:3@1s  a:9@12s  |4s      a:0@5s  a:4@6s  |9999         |
+       out                                   [a,1,2]                  [b,3]  [a,4]  [a,9]`,
+    );
   });
 
   test("their state is merged with the windows", async () => {
@@ -429,17 +366,10 @@ describe("nonsense from a trigger", () => {
 });
 
 test("a sliding window's trigger is its own", async () => {
-  await verifyOperator(
+  await verifyMarbles(
     counts(sliding(seconds(10), seconds(5)), (windows) => windows.trigger(triggers.count(2))),
-    {
-      steps: steps(event("a", 7_000), event("a", 3_000), event("a", 12_000), end),
-      expected: {
-        out: [
-          ["a", 0, 10_000, 2],
-          ["a", 5_000, 15_000, 2],
-        ],
-      },
-    },
+    `in   a@7s  a@3s        a@12s        |
+     out        a[0,10s)=2  a[5s,15s)=2`,
   );
 });
 

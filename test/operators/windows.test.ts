@@ -17,7 +17,7 @@ import {
   type WindowAssigner,
   type WindowedStream,
 } from "../../runtime/index.ts";
-import { harness, verifyOperator } from "../../runtime/testing/index.ts";
+import { harness, verifyMarbles, verifyOperator } from "../../runtime/testing/index.ts";
 import { type Event, event, pipeline, steps } from "./pipeline.ts";
 
 type Windowed = WindowedStream<Event, string, TimeWindow>;
@@ -36,19 +36,11 @@ function counts(assigner: WindowAssigner<any, TimeWindow>, prepare: (windows: Wi
 
 describe("tumbling windows", () => {
   test("fire when the watermark reaches their last millisecond, in the order of their ends", async () => {
-    await verifyOperator(counts(tumbling(seconds(10))), {
-      steps: steps(
-        ...[event("a", 0), event("a", 9_999), event("a", 10_000), event("b", 4_000)],
-        ...[9_998, 9_999, 19_998, { endInput: true } as const],
-      ),
-      expected: {
-        out: [
-          ["b", 0, 10_000, 1],
-          ["a", 0, 10_000, 2],
-          ["a", 10_000, 20_000, 1],
-        ],
-      },
-    });
+    await verifyMarbles(
+      counts(tumbling(seconds(10))),
+      `in   a@0  a@9999  a@10s  b@4s  |9998  |9999                   |19998  |
+       out                                   b[0,10s)=1  a[0,10s)=2          a[10s,20s)=1`,
+    );
   });
 
   test("results carry the window's last millisecond", async () => {
@@ -74,64 +66,38 @@ describe("tumbling windows", () => {
   });
 
   test("of negative timestamps lie where they belong", async () => {
-    await verifyOperator(counts(tumbling(seconds(10))), {
-      steps: steps(event("a", -1), event("a", -10_000), event("a", -10_001), event("a", 0), { endInput: true }),
-      expected: {
-        out: [
-          ["a", -20_000, -10_000, 1],
-          ["a", -10_000, 0, 2],
-          ["a", 0, 10_000, 1],
-        ],
-      },
-    });
+    await verifyMarbles(
+      counts(tumbling(seconds(10))),
+      `in   a@-1  a@-10s  a@-10001  a@0  |
+       out                               a[-20s,-10s)=1  a[-10s,0)=2  a[0,10s)=1`,
+    );
   });
 
   test("are shifted by their offset", async () => {
     const assigner = tumbling(seconds(10), { offset: seconds(3) });
-    await verifyOperator(counts(assigner), {
-      steps: steps(event("a", 2_999), event("a", 3_000), event("a", 12_999), { endInput: true }),
-      expected: {
-        out: [
-          ["a", -7_000, 3_000, 1],
-          ["a", 3_000, 13_000, 2],
-        ],
-      },
-    });
+    await verifyMarbles(
+      counts(assigner),
+      `in   a@2999  a@3s  a@12999  |
+       out                         a[-7s,3s)=1  a[3s,13s)=2`,
+    );
   });
 
   test("drop what comes after the watermark", async () => {
-    await verifyOperator(counts(tumbling(seconds(10))), {
-      steps: steps(event("a", 1), 9_999, event("a", 2), event("b", 3), 10_000, event("a", 10_001), { endInput: true }),
-      expected: {
-        out: [
-          ["a", 0, 10_000, 1],
-          ["a", 10_000, 20_000, 1],
-        ],
-      },
-    });
+    await verifyMarbles(
+      counts(tumbling(seconds(10))),
+      `in   a@1  |9999       a@2  b@3  |10s  a@10001  |
+       out       a[0,10s)=1                           a[10s,20s)=1`,
+    );
   });
 
   test("fire again for each late record that is allowed, and give the later ones to the side output", async () => {
     const late = outputTag<Event>("late");
-    await verifyOperator(
+    await verifyMarbles(
       counts(tumbling(seconds(10)), (windows) => windows.allowedLateness(seconds(5)).sideOutputLate(late)),
-      {
-        steps: steps(
-          ...[event("a", 1), 9_999, event("a", 2), event("b", 3), 14_998, event("a", 4)],
-          ...[14_999, event("a", 5), event("b", 6), event("a", 15_000), { endInput: true } as const],
-        ),
-        expected: {
-          out: [
-            ["a", 0, 10_000, 1],
-            ["a", 0, 10_000, 2],
-            ["b", 0, 10_000, 1],
-            ["a", 0, 10_000, 3],
-            ["a", 10_000, 20_000, 1],
-          ],
-          late: [event("a", 5), event("b", 6)],
-        },
-        sideOutputs: [late],
-      },
+      `in    a@1  |9999       a@2         b@3         |14998  a@4         |14999  a@5  b@6  a@15s  |
+       out        a[0,10s)=1  a[0,10s)=2  b[0,10s)=1          a[0,10s)=3                           a[10s,20s)=1
+       late                                                                       a@5  b@6`,
+      { sideOutputs: [late] },
     );
   });
 
@@ -164,16 +130,11 @@ describe("tumbling windows", () => {
         .window(tumbling(seconds(10)))
         .apply("all", (key, { start }, values) => values.map(({ n }) => [key, start, n])),
     );
-    await verifyOperator(job, {
-      steps: steps(event("a", 9, 1), event("a", 3, 2), event("a", 11_000, 9), event("a", 5, 3), 9_999),
-      expected: {
-        out: [
-          ["a", 0, 1],
-          ["a", 0, 2],
-          ["a", 0, 3],
-        ],
-      },
-    });
+    await verifyMarbles(
+      job,
+      `in   a:1@9  a:2@3  a:9@11s  a:3@5  |9999
+       out                                [a,0,1]  [a,0,2]  [a,0,3]`,
+    );
   });
 
   test("process has state per key and per window; what is the window's goes with it", async () => {
@@ -199,24 +160,16 @@ describe("tumbling windows", () => {
           },
         }),
     );
-    await verifyOperator(job, {
-      steps: steps(event("a", 1), 9_999, event("a", 2), event("a", 10_001), 19_999, event("b", 15_000), 30_000, 40_000),
-      expected: {
-        out: [
-          ["a", 0, 1, 1, 1, 9_999],
-          ["a", 0, 2, 2, 1, 9_999],
-          ["a", 10_000, 1, 1, 2, 19_999],
-          ["b", 10_000, 1, 1, 1, 19_999],
-        ],
-        cleared: [
-          ["a", 0, 2, 1],
-          ["b", 10_000, 1, 1],
-          ["a", 10_000, 1, 2],
-        ],
-      },
-      sideOutputs: [cleared],
-      order: "anyBetweenWatermarks",
-    });
+    await verifyMarbles(
+      job,
+      `in       a@1  |9999             a@2               a@10001  |19999                 b@15s
+       out           [a,0,1,1,1,9999]  [a,0,2,2,1,9999]           [a,10000,1,1,2,19999]  [b,10000,1,1,1,19999]
+       cleared                                                    [a,0,2,1]
+
+       in       |30s                          |40s
+       cleared  [b,10000,1,1]  [a,10000,1,2]`,
+      { sideOutputs: [cleared], order: "anyBetweenWatermarks" },
+    );
   });
 
   test("aggregate gives its result to a window function as the only value", async () => {
@@ -240,19 +193,12 @@ describe("tumbling windows", () => {
   });
 
   test("of processing time go by the clock, whatever the records' timestamps", async () => {
-    await verifyOperator(counts(tumbling(minutes(1), { time: "processing" })), {
-      steps: steps(
-        ...[event("a", 5_000_000), event("a", -5), { processingTime: 59_998 }, event("b", 0), { processingTime: 59_999 }],
-        ...[{ processingTime: 60_000 }, event("a", 0), { processingTime: 200_000 }],
-      ),
-      expected: {
-        out: [
-          ["b", 0, 60_000, 1],
-          ["a", 0, 60_000, 2],
-          ["a", 60_000, 120_000, 1],
-        ],
-      },
-    });
+    await verifyMarbles(
+      counts(tumbling(minutes(1), { time: "processing" })),
+      `in     a@5000s  a@-5         b@0                            a@0
+       clock                 59998       59999                 1m       200s
+       out                               b[0,1m)=1  a[0,1m)=2           a[1m,2m)=1`,
+    );
   });
 
   test("a record without timestamp is the author's error, not a wrong window", async () => {
@@ -275,33 +221,20 @@ describe("tumbling windows", () => {
 
 describe("session windows", () => {
   test("close after the gap, and merge over it", async () => {
-    await verifyOperator(counts(session(seconds(5))), {
-      steps: steps(
-        ...[event("a", 0), event("a", 8_000), event("b", 3_000), 4_998, event("a", 4_000)],
-        ...[7_999, 12_998, 12_999, event("a", 20_000), { endInput: true } as const],
-      ),
-      expected: {
-        out: [
-          ["b", 3_000, 8_000, 1],
-          ["a", 0, 13_000, 3],
-          ["a", 20_000, 25_000, 1],
-        ],
-      },
-    });
+    await verifyMarbles(
+      counts(session(seconds(5))),
+      `in   a@0  a@8s  b@3s  |4998  a@4s  |7999       |12998  |12999      a@20s  |
+       out                                b[3s,8s)=1          a[0,13s)=3         a[20s,25s)=1`,
+    );
   });
 
   test("that only touch are one", async () => {
-    await verifyOperator(counts(session(seconds(5))), {
-      steps: steps(event("a", 0), event("a", 5_000), event("b", 0), event("b", 5_001), { endInput: true }),
-      expected: {
-        out: [
-          ["b", 0, 5_000, 1],
-          ["a", 0, 10_000, 2],
-          ["b", 5_001, 10_001, 1],
-        ],
-      },
-      order: "anyBetweenWatermarks",
-    });
+    await verifyMarbles(
+      counts(session(seconds(5))),
+      `in   a@0  a@5s  b@0  b@5001  |
+       out                          b[0,5s)=1  a[0,10s)=2  b[5001,10001)=1`,
+      { order: "anyBetweenWatermarks" },
+    );
   });
 
   test("three merge into one by a record that bridges them", async () => {
@@ -311,32 +244,20 @@ describe("session windows", () => {
         .window(session(seconds(5)))
         .apply("all", (_key, { start, end }, values) => [[start, end, values.map(({ n }) => n).sort()]]),
     );
-    await verifyOperator(job, {
-      steps: steps(
-        ...[event("a", 20_000, 1), event("a", 10_000, 2), event("a", 15_000, 3), event("a", 0, 4), event("a", 40_000, 5)],
-        ...[24_998, { endInput: true } as const],
-      ),
-      expected: {
-        out: [
-          [0, 5_000, [4]],
-          [10_000, 25_000, [1, 2, 3]],
-          [40_000, 45_000, [5]],
-        ],
-      },
-    });
+    await verifyMarbles(
+      job,
+      `in   a:1@20s  a:2@10s  a:3@15s  a:4@0  a:5@40s  |24998        |
+       out                                             [0,5000,[4]]  [10000,25000,[1,2,3]]  [40000,45000,[5]]`,
+    );
   });
 
   test("take each record's own gap", async () => {
     const gaps = session<Event>((e) => millis(e.n ?? 0));
-    await verifyOperator(counts(gaps), {
-      steps: steps(event("a", 0, 100), event("a", 99, 1), event("a", 100, 500), event("a", 601, 10), { endInput: true }),
-      expected: {
-        out: [
-          ["a", 0, 600, 3],
-          ["a", 601, 611, 1],
-        ],
-      },
-    });
+    await verifyMarbles(
+      counts(gaps),
+      `in   a:100@0  a:1@99  a:500@100  a:10@601  |
+       out                                        a[0,600)=3  a[601,611)=1`,
+    );
   });
 
   test("with a gap that is none send the record to the dead letters", async () => {
@@ -376,18 +297,10 @@ describe("session windows", () => {
   });
 
   test("with allowed lateness fire again, and may merge with one that has fired", async () => {
-    await verifyOperator(
+    await verifyMarbles(
       counts(session(seconds(5)), (windows) => windows.allowedLateness(seconds(10))),
-      {
-        steps: steps(event("a", 0), 4_999, event("a", 7_000), event("a", 3_000), 11_999, event("a", 1_000), 50_000),
-        expected: {
-          out: [
-            ["a", 0, 5_000, 1],
-            ["a", 0, 12_000, 3],
-            ["a", 0, 12_000, 4],
-          ],
-        },
-      },
+      `in   a@0  |4999      a@7s  a@3s  |11999      a@1s        |50s
+       out       a[0,5s)=1              a[0,12s)=3  a[0,12s)=4`,
     );
   });
 
@@ -402,30 +315,19 @@ describe("session windows", () => {
           (key, { start, end }, n) => [key, start, end, n],
         ),
     );
-    await verifyOperator(job, {
-      steps: steps(event("a", -30, 1), event("a", -12, 2), event("a", -21, 4), event("a", 0, 8), { endInput: true }),
-      expected: {
-        out: [
-          ["a", -30, -2, 7],
-          ["a", 0, 10, 8],
-        ],
-      },
-    });
+    await verifyMarbles(
+      job,
+      `in   a:1@-30  a:2@-12  a:4@-21  a:8@0  |
+       out                                    a[-30,-2)=7  a[0,10)=8`,
+    );
   });
 
   test("of processing time go by the clock", async () => {
-    await verifyOperator(counts(session(seconds(5), { time: "processing" })), {
-      steps: steps(
-        ...[event("a", 9), { processingTime: 4_998 }, event("a", 8), { processingTime: 9_996 }, event("b", 0)],
-        ...[{ processingTime: 9_997 }, { processingTime: 20_000 }, event("a", 0), { processingTime: 30_000 }],
-      ),
-      expected: {
-        out: [
-          ["a", 0, 9_998, 2],
-          ["b", 9_996, 14_996, 1],
-          ["a", 20_000, 25_000, 1],
-        ],
-      },
-    });
+    await verifyMarbles(
+      counts(session(seconds(5), { time: "processing" })),
+      `in     a@9        a@8        b@0                                a@0
+       clock       4998       9996       9997         20s                   30s
+       out                               a[0,9998)=2  b[9996,14996)=1       a[20s,25s)=1`,
+    );
   });
 });

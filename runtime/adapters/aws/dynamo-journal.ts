@@ -48,7 +48,11 @@ export class DynamoJournal implements Journal {
     this.ringSize = ringSize;
   }
 
-  async tail(task: TaskId, after: Seq): Promise<JournalTail> {
+  async tail(task: TaskId, after: Seq | "head"): Promise<JournalTail> {
+    if (after === "head") {
+      const { entries, messages } = await this.tail(task, (this.#heads.get(task) ?? 0) - 1);
+      return { entries: entries.slice(-1), messages };
+    }
     if (after <= 0) return this.#readRing(task, 0);
     const [entries, messages] = await Promise.all([this.#readOn(task, after), this.#readMessages(task)]);
     if (entries === undefined) return this.#readRing(task, after);

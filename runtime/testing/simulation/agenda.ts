@@ -17,7 +17,8 @@ const livenessStepsMax = 30_000;
 /** How often a waiting call goes on rather than something new begins. */
 const goOn = 0.8;
 
-const calmBatchMax = 20;
+const calmBatchMax = 60;
+const calmSweeps = 1.5;
 
 interface Activity {
   readonly weight: number;
@@ -122,7 +123,7 @@ export class Agenda {
       { weight: 4, begin: () => this.produce() },
       { weight: 2, begin: () => this.ringPoke() },
       { weight: 1, begin: () => this.ringAgain() },
-      { weight: 1.5, begin: () => this.sweep() },
+      { weight: this.calm ? calmSweeps : world.settings.sweeps, begin: () => this.sweep() },
       { weight: 1.5, begin: () => this.coordinate() },
       { weight: 0.4, begin: () => this.collect() },
       { weight: 0.8, begin: () => this.reshard() },
@@ -245,6 +246,8 @@ export class Agenda {
     environment.busy = true;
     environment.environment.turn(bell).then(
       (outcome) => {
+        // What had nothing left to do when it died has answered nobody.
+        if (!process.alive) return;
         environment.busy = false;
         world.trace.add(world.scheduler.steps, process.name, `answered ${outcome.outcome}`);
         if (outcome.outcome === "fenced") this.onFenced(environment);

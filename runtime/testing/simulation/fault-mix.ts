@@ -21,6 +21,8 @@ export interface FaultMix {
   readonly tornRead: number;
   /** Per record appended. */
   readonly throttled: number;
+  /** Of an entry that was written: the process dies before any of its effects. */
+  readonly commitOnly: number;
   /** Of a record: whoever takes it in dies, until it is put aside. */
   readonly poison: number;
   // Per delivery.
@@ -46,6 +48,7 @@ export const commonFaults: FaultMix = {
   slow: 0.1,
   tornRead: 0.1,
   throttled: 0.03,
+  commitOnly: 0.08,
   poison: 0.004,
   duplicate: 0.15,
   twin: 0.16,
@@ -62,6 +65,7 @@ export const noFaults: FaultMix = {
   slow: 0,
   tornRead: 0,
   throttled: 0,
+  commitOnly: 0,
   poison: 0,
   duplicate: 0,
   twin: 0,

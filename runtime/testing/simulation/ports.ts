@@ -37,7 +37,7 @@ export function createPorts(
   const call = <T>(what: string, effect: () => Promise<T>) => faults.call(process, what, effect);
   return {
     log: faultyLog(shared, call, faults, random),
-    journal: faultyJournal(shared, call, faults, random, onWritten),
+    journal: faultyJournal(process, shared, call, faults, random, onWritten),
     pages: faultyPages(shared, call),
     blobs: faultyBlobs(shared, call),
     clock: faultyClock(scheduler, call),
@@ -85,13 +85,21 @@ async function appendInAnyOrder(
   return results;
 }
 
-function faultyJournal(shared: SharedPorts, call: Call, faults: Faults, random: SimRandom, onWritten: OnWritten): Journal {
+function faultyJournal(
+  process: SimProcess,
+  shared: SharedPorts,
+  call: Call,
+  faults: Faults,
+  random: SimRandom,
+  onWritten: OnWritten,
+): Journal {
   const { ringSize } = shared.journal;
-  const tail = (task: TaskId, after: number) => call(`tail ${task} after ${after}`, () => shared.journal.tail(task, after));
+  const tail = (task: TaskId, after: number | "head") =>
+    call(`tail ${task} after ${after}`, () => shared.journal.tail(task, after));
   return {
     ringSize,
     tail: async (task, after) => {
-      if (!faults.happens("tornRead")) return tail(task, after);
+      if (after === "head" || !faults.happens("tornRead")) return tail(task, after);
       const early = await tail(task, after);
       const late = await tail(task, after);
       return tear(early, late, ringSize, random);
@@ -100,6 +108,7 @@ function faultyJournal(shared: SharedPorts, call: Call, faults: Faults, random: 
       call(`write ${task} ${entry.seq} as ${entry.attempt}`, async () => {
         const result = await shared.journal.write(task, entry);
         if (result.outcome === "written") onWritten(task, entry.seq);
+        if (result.outcome === "written" && faults.happens("commitOnly")) process.alive = false;
         return result;
       }),
     withdraw: (task, names) => call(`withdraw ${task} ${names.join(" ")}`, () => shared.journal.withdraw(task, names)),

@@ -8,6 +8,8 @@ import { topologies, type Topology } from "./topologies.ts";
 
 export interface Settings {
   readonly topology: Topology;
+  /** In batch mode there are no checkpoints, and so nothing that is restored. */
+  readonly mode: NonNullable<JobOptions["mode"]>;
   readonly records: number;
   readonly parallelism: number;
   readonly keyGroups: number;
@@ -24,6 +26,8 @@ export interface Settings {
   readonly payload: PayloadOptions;
   readonly limits: TaskLimits;
   readonly environments: number;
+  /** How often tasks are poked for no reason; where that is rare, mappings alone bring the data. */
+  readonly sweeps: number;
   readonly reshardings: number;
   readonly restores: number;
   /** The sources stay open until a checkpoint has completed without faults. */
@@ -31,11 +35,16 @@ export interface Settings {
 }
 
 export function drawSettings(random: SimRandom, topology: string | undefined): Settings {
+  const mode = random.chance(0.15) ? "batch" : "streaming";
   const named = topologies.filter(({ name }) => name === topology);
+  const drawn = random.pick(named.length > 0 ? named : topologies);
+  // Sources that are keyed already are not sorted in parallel.
+  const single = mode === "batch" && drawn.name.startsWith("keyed");
   return {
-    topology: random.pick(named.length > 0 ? named : topologies),
+    topology: drawn,
+    mode,
     records: random.between(30, 110),
-    parallelism: random.between(1, 3),
+    parallelism: single ? 1 : random.pick([1, 1, 2, 3]),
     keyGroups: random.pick([4, 8, 16, 32]),
     statePlacement: random.pick(["cooling", "cooling", "cooling", "table", "table", "segments"] as const),
     watermarkIntervalMs: random.pick([0, 30, 300]),
@@ -58,9 +67,10 @@ export function drawSettings(random: SimRandom, topology: string | undefined): S
       outputBytesMax: random.pick([500, 8 << 20]),
     },
     environments: random.between(1, 3),
+    sweeps: random.pick([0.1, 1.5, 1.5]),
     reshardings: random.between(0, 4),
-    restores: random.between(0, 3),
-    staysOpen: random.chance(0.5),
+    restores: mode === "batch" ? 0 : random.between(0, 3),
+    staysOpen: mode === "streaming" && random.chance(0.5),
   };
 }
 
@@ -68,6 +78,7 @@ export function jobOptions(settings: Settings, parallelism: number): JobOptions 
   return {
     parallelism,
     keyGroups: settings.keyGroups,
+    mode: settings.mode,
     onUserError: "deadLetter",
     watermarkStep: millis(20),
     watermarkInterval: millis(settings.watermarkIntervalMs),

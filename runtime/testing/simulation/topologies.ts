@@ -3,7 +3,7 @@
  * depend on how records of different shards interleave, and no record is late.
  */
 import type { DataStream } from "../../api/data-stream.ts";
-import { boundedOutOfOrderness } from "../../api/watermarks.ts";
+import { boundedOutOfOrderness, customWatermarks, type WatermarkStrategy } from "../../api/watermarks.ts";
 import { combine, count, sum } from "../../api/aggregators.ts";
 import { defineJob } from "../../api/define-job.ts";
 import { millis } from "../../api/duration.ts";
@@ -42,7 +42,17 @@ const inOrder = boundedOutOfOrderness(millis(outOfOrdernessMs));
 /** Sources that wait for one another. */
 const aligned = inOrder.withAlignment("all", millis(60), millis(20));
 
-function read(job: JobBuilder, source: string, touch: Touch, watermarks = inOrder) {
+/** The same as `inOrder`, as an author would write it: were its state another shard's, records would be late. */
+const ownGenerator = customWatermarks<SimRecord, { highest: number }>({
+  create: () => ({ highest: 0 }),
+  onRecord: (state, _record, timestamp) => {
+    if (timestamp <= state.highest) return undefined;
+    state.highest = timestamp;
+    return timestamp - outOfOrdernessMs - 1;
+  },
+});
+
+function read(job: JobBuilder, source: string, touch: Touch, watermarks: WatermarkStrategy<SimRecord> = inOrder) {
   return job.source(source, simulatedSource(source), {
     timestamps: (record) => {
       touch(record, "timestamp");
@@ -187,6 +197,37 @@ const sessions: Topology = {
   },
 };
 
+/** A bound that is kept however records of different shards interleave. */
+const anyOrder = boundedOutOfOrderness(millis(60_000));
+
+/** Event time made in the midst of the stream, behind the source and behind windows. */
+const assigned: Topology = {
+  name: "assigned",
+  sources: ["a"],
+  build(job, touch) {
+    const perWindow = read(job, "a", touch)
+      .assignTimestamps("again", { timestamps: (record) => record.at, watermarks: anyOrder })
+      .keyBy((record) => record.key)
+      .window(tumbling(millis(windowMs)))
+      .aggregate("perWindow", totals(touch), (key, window, of): WindowRow => ({
+        key,
+        start: window.start,
+        n: of.n,
+        total: of.total,
+      }));
+    perWindow
+      .assignTimestamps("ofRows", { timestamps: (row, before) => Math.max(row.start, before ?? 0), watermarks: anyOrder })
+      .keyBy((row) => row.key)
+      .window(tumbling(millis(windowMs)))
+      .reduce("one", (row) => row)
+      .sinkTo("rows", appendSink("rows"));
+  },
+  expect: (records) => ({
+    lists: new Map([["rows", windowRows(records, (record) => record.key)]]),
+    tables: new Map(),
+  }),
+};
+
 interface KeyTotal extends Total {
   readonly key: string;
 }
@@ -319,8 +360,8 @@ const collecting: Topology = {
   name: "collecting",
   sources: ["a", "b"],
   build(job, touch) {
-    read(job, "a", touch)
-      .union(read(job, "b", touch))
+    read(job, "a", touch, ownGenerator)
+      .union(read(job, "b", touch, ownGenerator))
       .keyBy((record) => record.key)
       .process("collect", collector(touch))
       .sinkTo("rows", appendSink("rows"));
@@ -634,6 +675,7 @@ const overlapping: Topology = {
 };
 
 export const topologies: readonly Topology[] = [
+  assigned,
   windows,
   sessions,
   rolling,

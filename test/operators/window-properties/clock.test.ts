@@ -99,7 +99,7 @@ const timedOut = fc.record({
     { trigger: triggers.eventTime(), rule: endOfEventTime, allowsLate: false },
     { trigger: triggers.never(), rule: never, allowsLate: true },
   ),
-  after: fc.constantFrom(600, 3_000),
+  after: fc.constantFrom(600, 1_500),
   reset: fc.boolean(),
   clear: fc.boolean(),
 });

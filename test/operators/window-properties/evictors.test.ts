@@ -17,7 +17,8 @@ import { events, latenesses } from "./inputs.ts";
 import type { Event, Windowing } from "./oracle.ts";
 import { count } from "./trigger-oracles.ts";
 
-const distance = (e: Event, last: Event) => Math.abs(last.at - e.at);
+/** In whole seconds, so that it often is the threshold. */
+const distance = (e: Event, last: Event) => Math.floor(Math.abs(last.at - e.at) / 1_000);
 
 interface Evicting {
   readonly evictor: (options: { after: boolean }) => Evictor<Event>;
@@ -32,8 +33,8 @@ const kinds: Readonly<Record<string, Evicting>> = {
   },
   "time of no length": { evictor: (options) => evictors.time(millis(0), options), evict: () => [] },
   delta: {
-    evictor: (options) => evictors.delta<Event>(1_500, distance, options),
-    evict: (all) => all.filter((e) => distance(e, all.at(-1)!) < 1_500),
+    evictor: (options) => evictors.delta<Event>(1, distance, options),
+    evict: (all) => all.filter((e) => distance(e, all.at(-1)!) < 1),
   },
 };
 

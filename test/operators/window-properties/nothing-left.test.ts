@@ -111,6 +111,6 @@ for (const [name, assigner] of Object.entries(kinds))
           assert.equal(await rowsLeft(input, assigner, { trigger, evictor, latenessMs, parallelism }), 0);
         },
       ),
-      { numRuns: 20 },
+      { numRuns: 40 },
     );
   });

@@ -52,8 +52,13 @@ export function continuousEventTime(every: number): Rule & { next: number } {
     },
     watermark(from, to, { end }) {
       if (end === Infinity && to === Infinity) return this.next === Infinity ? 0 : 1;
-      let times = from < end - 1 && end - 1 <= to ? 1 : 0;
-      for (; this.next < end - 1 && this.next <= to; times++) this.next = Math.min(this.next + every, end - 1);
+      const last = end - 1;
+      let times = from < last && last <= to ? 1 : 0;
+      while (this.next < last && this.next <= to) {
+        this.next = Math.min(this.next + every, last);
+        // Where the end had passed before the window was extended to it, it is passed as the one time on the way that it is.
+        times += this.next === last && last <= from ? 2 : 1;
+      }
       return times;
     },
     merge(other: { next: number }) {

@@ -9,7 +9,8 @@ import { endOfEventTime, type Event, type Rule, type Windowing } from "./oracle.
 import { continuousEventTime, count, delta, endOfStream, never, weighed } from "./trigger-oracles.ts";
 import { weighedTrigger } from "./weighed-trigger.ts";
 
-const distance = (last: Event, current: Event) => current.at - last.at;
+/** In whole seconds, so that it often is the threshold. */
+const distance = (last: Event, current: Event) => Math.floor((current.at - last.at) / 1_000);
 
 interface Triggered {
   readonly trigger: Trigger<any, any>;
@@ -22,7 +23,7 @@ const kinds: Readonly<Record<string, Triggered>> = {
   "event time": { trigger: triggers.eventTime(), rule: endOfEventTime, on: "fixed" },
   count: { trigger: triggers.count(3), rule: () => count(3) },
   "continuous event time": { trigger: triggers.continuousEventTime(millis(1_500)), rule: () => continuousEventTime(1_500) },
-  delta: { trigger: triggers.delta<Event>(2_000, distance), rule: () => delta(2_000, distance) },
+  delta: { trigger: triggers.delta<Event>(2, distance), rule: () => delta(2, distance) },
   never: { trigger: triggers.never(), rule: never },
   "end of stream": { trigger: triggers.endOfStream(), rule: endOfStream, on: "always" },
   custom: { trigger: weighedTrigger(1_200), rule: (latenessMs) => weighed(1_200, latenessMs), on: "fixed" },

@@ -1,0 +1,11 @@
+import { count, minutes, monotonous, seconds, tumbling } from "../../runtime/index.ts";
+import { example } from "./example.ts";
+
+export default example(
+  (events) =>
+    events
+      .keyBy(({ key }) => key)
+      .window(tumbling(seconds(10)))
+      .aggregate("count", count(), (key, { start, end }, n) => [key, start, end, n]),
+  { watermarks: monotonous().withIdleness(minutes(1)).advanceWhenIdle() },
+);

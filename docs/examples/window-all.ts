@@ -1,0 +1,6 @@
+import { count, seconds, tumbling } from "../../runtime/index.ts";
+import { example } from "./example.ts";
+
+export default example((events) =>
+  events.windowAll(tumbling(seconds(10))).aggregate("count", count(), (key, { start, end }, n) => [key, start, end, n]),
+);
