@@ -99,7 +99,7 @@ function faultyJournal(
   return {
     ringSize,
     tail: async (task, after) => {
-      if (after === "head" || !faults.happens("tornRead")) return tail(task, after);
+      if (!faults.happens("tornRead")) return tail(task, after);
       const early = await tail(task, after);
       const late = await tail(task, after);
       return tear(early, late, ringSize, random);
