@@ -146,6 +146,20 @@ describe("aws: appending to a stream", () => {
   });
 });
 
+describe("aws: appending to an inbox", () => {
+  it("stops where its shards were split behind the job: no task would read the frame", async () => {
+    const { log, embedded } = await kinesis.log({ fixedShards: true });
+    await log.createStream("inbox", 2);
+    assert.equal((await log.append("inbox", [record("frame")]))[0]!.outcome, "appended");
+    const [low, high] = await embedded.shards("inbox");
+    await embedded.splitShard("inbox", low!.id);
+    await log.append("inbox", [record("frame", high!.range.from)]);
+    const split = failsAs("corrupt", /split or merged.*inbox.*000000000002, made of shardId-000000000000/);
+    await assert.rejects(log.append("inbox", [record("frame")]), split);
+    await assert.rejects(log.append("inbox", [record("frame")]), split, "again and again");
+  });
+});
+
 async function behindHandler(shards = 1) {
   const handler = new FaultyHandler();
   const made = await kinesis.log({ handler, maxAttempts: 1 });

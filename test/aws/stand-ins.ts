@@ -109,7 +109,9 @@ export function withKinesis() {
   const started: Pick<StandIn, "stop">[] = [];
   after(() => Promise.all(started.map((server) => server.stop())));
   return {
-    log: async (wiring: Wiring & { readonly maxRecordBytes?: number; readonly faults?: Faults } = {}) => {
+    log: async (
+      wiring: Wiring & { readonly maxRecordBytes?: number; readonly fixedShards?: boolean; readonly faults?: Faults } = {},
+    ) => {
       const clock = wiring.clock ?? new HastyClock();
       const embedded = new MemoryLog({ clock, maxRecordBytes: 10 * 1024 * 1024 });
       const faults = wiring.faults === undefined ? {} : { faults: wiring.faults };
@@ -117,7 +119,10 @@ export function withKinesis() {
       started.push(server);
       const { kinesis } = clientsOf(server.endpoint, wiring);
       const size = wiring.maxRecordBytes === undefined ? {} : { maxRecordBytes: wiring.maxRecordBytes };
-      const log = new KinesisLog(kinesis, wiring.telemetry ?? new MemoryTelemetry(), paceOf({ ...wiring, clock }), size);
+      const log = new KinesisLog(kinesis, wiring.telemetry ?? new MemoryTelemetry(), paceOf({ ...wiring, clock }), {
+        ...size,
+        fixedShards: wiring.fixedShards ?? false,
+      });
       return { log: withTrim(log, embedded), embedded, kinesis, server };
     },
   };

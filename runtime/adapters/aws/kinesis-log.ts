@@ -17,13 +17,15 @@ import { awsError, isNamed } from "./aws-error.ts";
 import type { Pace } from "./back-off.ts";
 import { KinesisReader } from "./kinesis-reader.ts";
 import { listShards } from "./kinesis-shards.ts";
-import { KinesisWriter } from "./kinesis-writer.ts";
+import { KinesisWriter, type WriteLimits } from "./kinesis-writer.ts";
 
 export interface KinesisLogOptions {
   /** The name in Kinesis of a stream that the engine calls `stream`; default: the same. */
   readonly nameOf?: (stream: string) => string;
   /** What a record may have with its partition key: 1 MiB, or what UpdateMaxRecordSize has set, to 10 MiB. */
   readonly maxRecordBytes?: number;
+  /** Appending to a stream whose shards were split or merged is `corrupt`: of inboxes, where tasks know their shard. Default false. */
+  readonly fixedShards?: boolean;
 }
 
 const pollMs = 500;
@@ -33,7 +35,7 @@ export class KinesisLog implements Log, Omit<ProvisionedLog, "trim"> {
   readonly #client: KinesisClient;
   readonly #pace: Pace;
   readonly #nameOf: (stream: string) => string;
-  readonly #maxRecordBytes: number;
+  readonly #limits: WriteLimits;
   readonly #reader: KinesisReader;
   readonly #writer: KinesisWriter;
 
@@ -41,7 +43,10 @@ export class KinesisLog implements Log, Omit<ProvisionedLog, "trim"> {
     this.#client = client;
     this.#pace = pace;
     this.#nameOf = options.nameOf ?? ((stream) => stream);
-    this.#maxRecordBytes = options.maxRecordBytes ?? defaultMaxRecordBytes;
+    this.#limits = {
+      recordBytesMax: options.maxRecordBytes ?? defaultMaxRecordBytes,
+      fixedShards: options.fixedShards ?? false,
+    };
     this.#reader = new KinesisReader(client, pace.clock, telemetry);
     this.#writer = new KinesisWriter(client, telemetry, pace);
   }
@@ -51,7 +56,7 @@ export class KinesisLog implements Log, Omit<ProvisionedLog, "trim"> {
   }
 
   append(stream: string, records: readonly KeyedRecordToAppend[]): Promise<readonly AppendResult[]> {
-    return this.#writer.append(this.#nameOf(stream), records, this.#maxRecordBytes);
+    return this.#writer.append(this.#nameOf(stream), records, this.#limits);
   }
 
   read(stream: string, shard: ShardId, after: Position | "horizon", limit: ReadLimit): Promise<ReadResult> {

@@ -29,6 +29,13 @@ interface Waiting {
   readonly sizeBytes: number;
 }
 
+export interface WriteLimits {
+  /** With the partition key. */
+  readonly recordBytesMax: number;
+  /** The stream's shards are never split or merged: a record in one that was, is read by nobody. */
+  readonly fixedShards: boolean;
+}
+
 export class KinesisWriter {
   readonly #client: KinesisClient;
   readonly #telemetry: Telemetry;
@@ -45,7 +52,7 @@ export class KinesisWriter {
   async append(
     stream: string,
     records: readonly KeyedRecordToAppend[],
-    recordBytesMax: number,
+    { recordBytesMax, fixedShards }: WriteLimits,
   ): Promise<readonly AppendResult[]> {
     const waiting = records.map((record, place) => waitingOf(stream, record, place, recordBytesMax));
     const results = new Array<AppendResult>(records.length).fill({ outcome: "throttled" });
@@ -53,6 +60,7 @@ export class KinesisWriter {
     const failed = sent.find((result) => result.status === "rejected");
     if (failed !== undefined) throw failed.reason;
     await this.#checkShards(stream, records, results);
+    if (fixedShards) this.#checkFixed(stream, results);
     return results;
   }
 
@@ -112,6 +120,21 @@ export class KinesisWriter {
     const advice = "the stream does not keep to hash keys, its record distribution must not be AUTO";
     throw new MillraceError("invalid", `${advice}: ${stream}, a record went to ${found.shard}`);
   }
+
+  #checkFixed(stream: string, results: readonly AppendResult[]): void {
+    const shard = wasMade(results, this.#shards.get(stream) ?? []);
+    if (shard === undefined) return;
+    const advice = "an inbox stream was split or merged, only a restore at another parallelism may change it: restore the job";
+    throw new MillraceError(
+      "corrupt",
+      `${advice}: ${stream}, a frame went to ${shard.id}, made of ${shard.parents.join(" and ")}`,
+    );
+  }
+}
+
+function wasMade(results: readonly AppendResult[], shards: readonly Shard[]): Shard | undefined {
+  const used = new Set(results.map((result) => (result.outcome === "appended" ? result.shard : undefined)));
+  return shards.find(({ id: shard, parents }) => parents.length > 0 && used.has(shard));
 }
 
 function waitingOf(stream: string, record: KeyedRecordToAppend, place: number, recordBytesMax: number): Waiting {

@@ -71,7 +71,7 @@ export async function openAws(options: AwsOptions): Promise<AwsPorts> {
   const nameOf = options.inboxName ?? ((stream) => streamName(job, stream));
   const records = options.maxRecordBytes === undefined ? {} : { maxRecordBytes: options.maxRecordBytes };
   return {
-    log: new KinesisLog(kinesis, telemetry, pace, { nameOf, ...records }),
+    log: new KinesisLog(kinesis, telemetry, pace, { nameOf, fixedShards: true, ...records }),
     journal: new DynamoJournal(table("journal"), job, ringSize),
     pages: new DynamoPages(table("pages"), job),
     blobs: new S3Blobs(s3, options.bucket, job, telemetry, pace),
