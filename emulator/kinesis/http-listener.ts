@@ -10,7 +10,9 @@ import { type AddressInfo, createServer, type Socket } from "node:net";
 export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  /** Cuts the connection. */
+  /** False when the caller is gone: nothing can be answered. */
+  isOpen(): boolean;
+  /** Cuts the connection, with all that is under way on it. */
   drop(): void;
 }
 
@@ -26,18 +28,26 @@ const preface = Buffer.from("PRI");
 /** Large puts would otherwise wait for the default window of 64 KB again and again. */
 const windowBytes = 16 * 1024 * 1024;
 
+const keepAliveMs = 60_000;
+
 /** Port 0: a free one. */
 export async function listen(port: number, onExchange: (exchange: Exchange) => void): Promise<Listener> {
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
   const http1 = createHttp1((request, response) => {
-    onExchange({ request, response, drop: () => request.socket.destroy() });
+    const { socket } = request;
+    onExchange({ request, response, isOpen: () => !socket.destroyed, drop: () => socket.destroy() });
   });
+  // Clients keep connections for reuse; Node's five seconds would cut them in their hands.
+  http1.keepAliveTimeout = keepAliveMs;
   const http2 = createHttp2({ settings: { initialWindowSize: windowBytes } }, (request, response) => {
+    const { stream } = request;
+    const { session } = stream;
     onExchange({
       request: request as unknown as IncomingMessage,
       response: response as unknown as ServerResponse,
-      drop: () => request.stream.session?.destroy(),
+      isOpen: () => !stream.destroyed,
+      drop: () => session?.destroy(),
     });
   });
   http2.on("session", (session) => {

@@ -10,6 +10,7 @@ export type KinesisErrorType =
   | "InvalidArgumentException"
   | "LimitExceededException"
   | "ProvisionedThroughputExceededException"
+  | "RequestEntityTooLarge"
   | "ResourceInUseException"
   | "ResourceNotFoundException"
   | "SerializationException"
@@ -17,7 +18,12 @@ export type KinesisErrorType =
   | "UnknownOperationException"
   | "ValidationException";
 
-const serverErrors: Readonly<Partial<Record<KinesisErrorType, number>>> = { InternalFailure: 500, ServiceUnavailable: 503 };
+/** The HTTP statuses of those that are not answered with 400. */
+const statuses: Readonly<Partial<Record<KinesisErrorType, number>>> = {
+  InternalFailure: 500,
+  RequestEntityTooLarge: 413,
+  ServiceUnavailable: 503,
+};
 
 export class KinesisError extends Error {
   readonly type: KinesisErrorType;
@@ -28,7 +34,7 @@ export class KinesisError extends Error {
     super(message);
     this.name = "KinesisError";
     this.type = type;
-    this.status = serverErrors[type] ?? 400;
+    this.status = statuses[type] ?? 400;
   }
 }
 

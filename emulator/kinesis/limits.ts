@@ -57,6 +57,11 @@ export const noLimits: KinesisLimits = {
   controlCalls: "free",
 };
 
+/** A record's size as all limits count it: its data and its key. */
+export function sizeOf(record: { readonly bytes: Uint8Array; readonly partitionKey?: string }): number {
+  return record.bytes.length + Buffer.byteLength(record.partitionKey ?? "");
+}
+
 interface ControlLimit {
   readonly perSecond: number;
   readonly scope: "account" | "stream" | "shard";

@@ -20,6 +20,17 @@ export async function positionBefore(service: Service, stream: string, shard: Sh
   return positionOf(low - 1n);
 }
 
+/** How often all shards of a stream are looked through, those too that nobody reads. */
+const sweepEveryMs = 60_000;
+
+/** Drops what has expired from all shards of a stream, at most once a minute. */
+export async function sweep(service: Service, entry: StreamEntry): Promise<void> {
+  const now = service.clock.now();
+  if (now - (service.sweptAt.get(entry) ?? entry.createdAt) < sweepEveryMs) return;
+  service.sweptAt.set(entry, now);
+  for (const shard of await service.log.shards(entry.name)) await expire(service, entry, shard.id);
+}
+
 /** Drops what has expired from one shard. */
 export async function expire(service: Service, entry: StreamEntry, shard: ShardId): Promise<void> {
   const upTo = await positionBefore(service, entry.name, shard, horizonOf(service, entry));

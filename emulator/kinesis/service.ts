@@ -12,7 +12,8 @@ import type { Input } from "./input.ts";
 import { KinesisError } from "./kinesis-error.ts";
 import type { Throttle } from "./limits.ts";
 import { numbering } from "./sequence-number.ts";
-import { newStream, statusOf, type StreamEntry, type StreamRegistry } from "./stream-registry.ts";
+import { type Consumer, statusOf, type StreamEntry, type StreamRegistry } from "./stream-registry.ts";
+import type { Subscriptions } from "./subscriptions.ts";
 
 export interface Service {
   readonly log: EmbeddedLog;
@@ -20,6 +21,9 @@ export interface Service {
   readonly registry: StreamRegistry;
   readonly throttle: Throttle;
   readonly arrivals: Arrivals;
+  readonly subscriptions: Subscriptions;
+  /** When expired records of a stream were last looked for, epoch ms. */
+  readonly sweptAt: WeakMap<StreamEntry, number>;
   readonly account: string;
   readonly region: string;
   /** How long a stream is CREATING, UPDATING or DELETING. */
@@ -37,15 +41,15 @@ export interface Call {
 }
 
 export type Output = Readonly<Record<string, unknown>>;
-/** A stream of events instead of one output. */
+/** A stream of SubscribeToShardEvents instead of one output; ends early when the signal is aborted. */
 export interface EventOutput {
-  readonly events: AsyncIterable<{ readonly type: string; readonly payload: Output }>;
+  readonly events: (closed: AbortSignal) => AsyncIterable<Output>;
 }
 export type Operation = (service: Service, call: Call) => Promise<Output | EventOutput>;
 
 const namePattern = { min: 1, max: 128, pattern: /^[a-zA-Z0-9_.-]+$/ };
 const shardIdPattern = { min: 1, max: 128, pattern: /^[a-zA-Z0-9_.-]+$/ };
-const arnPattern = /^arn:aws[^:]*:kinesis:([^:]*):([^:]*):stream\/([a-zA-Z0-9_.-]+)(?:\/consumer\/([a-zA-Z0-9_.-]+):(\d+))?$/;
+const arnPattern = /^arn:aws[^:]*:kinesis:([^:]*):([^:]*):stream\/([a-zA-Z0-9_.-]+)(?:\/consumer\/([a-zA-Z0-9_.-]+):\d+)?$/;
 
 /** The name of the stream that a call is about, by StreamName or StreamARN; undefined when it has neither. */
 export function nameOfStream(service: Service, input: Input): string | undefined {
@@ -131,15 +135,16 @@ export function streamArn(service: Service, name: string): string {
   return `arn:aws:kinesis:${service.region}:${service.account}:stream/${name}`;
 }
 
+export function consumerArn(service: Service, entry: StreamEntry, { name, createdAt }: Consumer): string {
+  return `${streamArn(service, entry.name)}/consumer/${name}:${Math.floor(createdAt / 1000)}`;
+}
+
 /** The parts of the ARN of a stream or of a consumer. Throws what Kinesis throws for one that is not of here. */
-export function parseArn(
-  service: Service,
-  arn: string,
-): { readonly name: string; readonly consumer?: string; readonly consumerSince?: number } {
-  const [, region, account, name, consumer, since] = arnPattern.exec(arn) ?? [];
+export function parseArn(service: Service, arn: string): { readonly name: string; readonly consumer: string | undefined } {
+  const [, region, account, name, consumer] = arnPattern.exec(arn) ?? [];
   if (name === undefined) throw new KinesisError("ValidationException", `Not the ARN of a Kinesis stream or consumer: ${arn}`);
   if (region !== service.region || account !== service.account) throw streamNotFound(service, name);
-  return consumer === undefined ? { name } : { name, consumer, consumerSince: Number(since) };
+  return { name, consumer };
 }
 
 /** The shard as Kinesis describes it. */
@@ -161,19 +166,7 @@ export function hashKeyRange({ range }: Shard): Output {
   return { StartingHashKey: String(range.from), EndingHashKey: String(range.to) };
 }
 
-/** Creates a stream with its shards. */
-export async function createStream(
-  service: Service,
-  name: string,
-  shards: number,
-  settings: Partial<ReturnType<typeof newStream>>,
-): Promise<void> {
-  const now = service.clock.now();
-  await service.log.createStream(name, shards);
-  service.registry.add({ ...newStream(name, now + service.transitionMs), ...settings });
-  await service.registry.save();
-}
-
-function streamNotFound(service: Service, name: string): KinesisError {
+/** The error for a stream that is not there, or not yet. */
+export function streamNotFound(service: Service, name: string): KinesisError {
   return new KinesisError("ResourceNotFoundException", `Stream ${name} under account ${service.account} not found.`);
 }

@@ -8,7 +8,7 @@
  */
 import { randomUUID } from "node:crypto";
 import type { EmbeddedLog } from "../../runtime/adapters/log-provisioning.ts";
-import { messageOf } from "../../runtime/base/errors.ts";
+import { isKind, messageOf } from "../../runtime/base/errors.ts";
 import type { Clock } from "../../runtime/ports/clock.ts";
 import { Arrivals } from "./arrivals.ts";
 import { encodeEventMessage } from "./event-stream.ts";
@@ -18,8 +18,9 @@ import { Input } from "./input.ts";
 import { KinesisError } from "./kinesis-error.ts";
 import { type KinesisLimits, kinesisLimits, mib, noLimits, Throttle } from "./limits.ts";
 import { operations } from "./operations/index.ts";
-import { type EventOutput, nameOfStream, type Output, type Service } from "./service.ts";
+import { type Call, type EventOutput, nameOfStream, type Output, type Service, streamNotFound } from "./service.ts";
 import { StreamRegistry } from "./stream-registry.ts";
+import { Subscriptions } from "./subscriptions.ts";
 import { recogniseWire, type Wire } from "./wire.ts";
 
 export interface KinesisOptions {
@@ -33,8 +34,9 @@ export interface KinesisOptions {
   /** How long streams are CREATING, UPDATING and DELETING; default 0. */
   readonly transitionMs?: number;
   readonly faults?: Faults;
-  /** Both stand in ARNs. */
+  /** Given: callers that sign for another region find nothing here. Stands in ARNs; there "us-east-1" by default. */
   readonly region?: string;
+  /** Stands in ARNs. */
   readonly account?: string;
 }
 
@@ -56,13 +58,15 @@ export async function startKinesis(options: KinesisOptions): Promise<Kinesis> {
     registry: await StreamRegistry.open(options.log, options.clock),
     throttle: new Throttle(limitsOf(options.limits ?? "kinesis")),
     arrivals: new Arrivals(),
+    subscriptions: new Subscriptions(),
+    sweptAt: new WeakMap(),
     account: options.account ?? "000000000000",
     region: options.region ?? "us-east-1",
     transitionMs: options.transitionMs ?? 0,
     stopping: stopping.signal,
   };
   const server = await listen(options.port ?? 0, (exchange) => {
-    answer(service, options.faults, exchange).catch(() => exchange.drop());
+    answer(service, options, exchange).catch(() => exchange.isOpen() && exchange.drop());
   });
   return {
     endpoint: `http://127.0.0.1:${server.port}`,
@@ -78,20 +82,28 @@ function limitsOf(limits: NonNullable<KinesisOptions["limits"]>): KinesisLimits 
   return limits === "off" ? noLimits : { ...kinesisLimits, ...limits };
 }
 
-async function answer(service: Service, faults: Faults | undefined, exchange: Exchange): Promise<void> {
+async function answer(service: Service, { faults, region }: KinesisOptions, exchange: Exchange): Promise<void> {
   const { request } = exchange;
   const { wire, operation } = recogniseWire(request.url ?? "/", request.headers);
   try {
     const body = await readBody(exchange);
-    if (body === undefined || request.method !== "POST" || operation === undefined || !operations.has(operation)) {
+    if (request.method !== "POST" || operation === undefined || !operations.has(operation)) {
       throw new KinesisError("UnknownOperationException", `${request.method} ${request.url} names no operation of Kinesis.`);
     }
+    checkRegion(region, request.headers.authorization);
     const input = new Input(wire.decode(body));
     const given = faults?.({ operation, input }) ?? [];
     await carryOut(service, exchange, wire, operation, input, Array.isArray(given) ? given : [given as Fault]);
   } catch (error) {
-    refuse(exchange, wire, error);
+    if (exchange.isOpen()) refuse(exchange, wire, error);
   }
+}
+
+/** The region stands in the scope of the signature's credential: <key>/<date>/<region>/kinesis/aws4_request. */
+function checkRegion(region: string | undefined, authorization: string | undefined): void {
+  const [, signedFor] = /Credential=[^,/]+\/\d+\/([^/]+)\//.exec(authorization ?? "") ?? [];
+  if (region === undefined || signedFor === undefined || signedFor === region) return;
+  throw new KinesisError("ResourceNotFoundException", `Nothing is in region ${signedFor}: this server stands for ${region}.`);
 }
 
 async function carryOut(
@@ -110,19 +122,30 @@ async function carryOut(
   const refuses = faults.find((fault) => fault.kind === "throttleRecords")?.picks;
   const shard = input.text("ShardId") ?? "";
   service.throttle.checkCall(operation, nameOfStream(service, input) ?? "", shard, service.clock.now());
-  const output = await operations.get(operation)!(service, { operation, input, refuses });
+  const output = await operate(service, { operation, input, refuses });
   if (faults.some(({ kind }) => kind === "dropAfter")) return exchange.drop();
-  if (isEvents(output)) return sendEvents(exchange, wire, output);
+  if (isEvents(output)) return sendEvents(service, exchange, wire, output);
   const hasOutput = Object.keys(output).length > 0 || wire.contentType === "application/cbor";
   send(exchange, wire, 200, hasOutput ? wire.encode(output) : Buffer.alloc(0));
 }
 
+/** What the log refuses, in Kinesis' terms. */
+async function operate(service: Service, call: Call): Promise<Output | EventOutput> {
+  try {
+    return await operations.get(call.operation)!(service, call);
+  } catch (error) {
+    const name = nameOfStream(service, call.input);
+    const isGone = isKind(error, "invalid") && name !== undefined && (await service.registry.find(name)) === undefined;
+    throw isGone ? streamNotFound(service, name) : error;
+  }
+}
+
 function isEvents(output: Output | EventOutput): output is EventOutput {
-  return Symbol.asyncIterator in ((output as EventOutput).events ?? {});
+  return typeof (output as EventOutput).events === "function";
 }
 
 function refuse(exchange: Exchange, wire: Wire, error: unknown): void {
-  const refusal = error instanceof KinesisError ? error : new KinesisError("InternalFailure", messageOf(error));
+  const refusal = errorOf(error);
   send(exchange, wire, refusal.status, wire.encode({ __type: wire.errorType(refusal.type), message: refusal.message }));
 }
 
@@ -136,36 +159,56 @@ function send({ response }: Exchange, wire: Wire, status: number, body: Buffer):
   response.end(body);
 }
 
-async function sendEvents({ response, drop }: Exchange, wire: Wire, { events }: EventOutput): Promise<void> {
+/** An error on the way is an event too, which the caller's SDK throws. */
+async function sendEvents(service: Service, { response }: Exchange, wire: Wire, { events }: EventOutput): Promise<void> {
+  const closed = new AbortController();
+  const gone = new Promise<void>((resolve) => response.once("close", resolve));
+  void gone.then(() => closed.abort());
   response.writeHead(200, {
     ...wire.headers,
     "content-type": "application/vnd.amazon.eventstream",
     "x-amzn-requestid": randomUUID(),
   });
-  const message = (type: string, payload: Output) =>
+  const message = (type: "event" | "exception", name: string, payload: Output) =>
     encodeEventMessage(
-      { ":message-type": "event", ":event-type": type, ":content-type": wire.contentType },
+      { ":message-type": type, [`:${type}-type`]: name, ":content-type": wire.contentType },
       wire.encode(payload),
     );
-  response.write(message("initial-response", {}));
+  response.write(message("event", "initial-response", {}));
   try {
-    for await (const { type, payload } of events) {
-      if (response.destroyed) return;
-      response.write(message(type, payload));
+    for await (const event of events(AbortSignal.any([closed.signal, service.stopping]))) {
+      const isTaken = response.write(message("event", "SubscribeToShardEvent", event));
+      if (!isTaken && !closed.signal.aborted) await Promise.race([drained(response), gone]);
     }
-    response.end();
-  } catch {
-    drop();
+  } catch (error) {
+    const { type, message: text } = errorOf(error);
+    response.write(message("exception", type, { message: text }));
   }
+  response.end();
 }
 
-/** Undefined for a body that is larger than any call's. */
-async function readBody({ request }: Exchange): Promise<Buffer | undefined> {
+function drained(response: Exchange["response"]): Promise<void> {
+  return new Promise((resolve) => response.once("drain", resolve));
+}
+
+function errorOf(error: unknown): KinesisError {
+  if (error instanceof KinesisError) return error;
+  const type = isKind(error, "invalid")
+    ? "InvalidArgumentException"
+    : isKind(error, "unavailable")
+      ? "ServiceUnavailable"
+      : undefined;
+  return new KinesisError(type ?? "InternalFailure", messageOf(error));
+}
+
+/** Reads a body that is too large to its end too, since the caller would not hear the answer while it still writes. */
+async function readBody({ request }: Exchange): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes <= bodyBytesMax) chunks.push(chunk);
   }
-  return bytes <= bodyBytesMax ? Buffer.concat(chunks) : undefined;
+  if (bytes <= bodyBytesMax) return Buffer.concat(chunks);
+  throw new KinesisError("RequestEntityTooLarge", `A request has at most ${bodyBytesMax} bytes: ${bytes}`);
 }

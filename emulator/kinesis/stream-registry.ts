@@ -5,7 +5,8 @@
  * goes on with the same sequence numbers.
  *
  * G1 `createdAt` differs between all streams that this registry ever had: sequence numbers and iterators tell them apart by it.
- * G2 A stream that stands in the log but not here, made by another program, is taken in as it is when it is first asked for.
+ * G2 Streams come and go one at a time, here and in the log together.
+ * G3 A stream that stands in the log but not here, made by another program, is taken in as it is when it is first asked for.
  */
 import type { EmbeddedLog } from "../../runtime/adapters/log-provisioning.ts";
 import { isKind } from "../../runtime/base/errors.ts";
@@ -58,7 +59,8 @@ export class StreamRegistry {
   readonly #shard: ShardId;
   readonly #streams = new Map<string, StreamEntry>();
   #lastCreatedAt = 0;
-  #saving: Promise<void> = Promise.resolve();
+  #saving: Promise<unknown> = Promise.resolve();
+  #changing: Promise<unknown> = Promise.resolve();
 
   private constructor(log: EmbeddedLog, clock: Clock, shard: ShardId) {
     this.#log = log;
@@ -76,7 +78,7 @@ export class StreamRegistry {
 
   /** Undefined for a stream that does not exist, or no longer. */
   async find(name: string): Promise<StreamEntry | undefined> {
-    const entry = this.#streams.get(name) ?? (await this.#takeIn(name));
+    const entry = this.#streams.get(name) ?? (await this.#alone(() => this.#takeIn(name)));
     if (entry === undefined || !isGone(entry, this.#clock.now())) return entry;
     await this.drop(entry);
     return undefined;
@@ -88,25 +90,47 @@ export class StreamRegistry {
     return found.filter((entry) => entry !== undefined).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** A new entry, not saved yet. */
-  add(entry: Omit<StreamEntry, "createdAt">): StreamEntry {
-    this.#lastCreatedAt = Math.max(this.#clock.now(), this.#lastCreatedAt + 1);
-    const added: StreamEntry = { ...entry, createdAt: this.#lastCreatedAt };
-    this.#streams.set(entry.name, added);
-    return added;
+  /** Makes a stream with its shards. */
+  create(settings: Omit<StreamEntry, "createdAt">, shards: number): Promise<"created" | "exists"> {
+    return this.#alone(async () => {
+      if (this.#streams.has(settings.name)) return "exists";
+      const outcome = await this.#log.createStream(settings.name, shards);
+      if (outcome === "exists") return outcome;
+      this.#add(settings);
+      await this.save();
+      return outcome;
+    });
   }
 
   /** Drops the stream and its records. */
-  async drop(entry: StreamEntry): Promise<void> {
-    this.#streams.delete(entry.name);
-    await this.#log.deleteStream(entry.name);
-    await this.save();
+  drop(entry: StreamEntry): Promise<void> {
+    return this.#alone(async () => {
+      if (this.#streams.get(entry.name) !== entry) return;
+      this.#streams.delete(entry.name);
+      await this.#log.deleteStream(entry.name);
+      await this.save();
+    });
   }
 
   /** Makes all changes so far last. */
   save(): Promise<void> {
-    this.#saving = this.#saving.catch(() => undefined).then(() => this.#write());
-    return this.#saving;
+    const saving = this.#saving.catch(() => undefined).then(() => this.#write());
+    this.#saving = saving;
+    return saving;
+  }
+
+  /** After all that was begun before. */
+  #alone<T>(run: () => Promise<T>): Promise<T> {
+    const changing = this.#changing.catch(() => undefined).then(run);
+    this.#changing = changing;
+    return changing;
+  }
+
+  #add(settings: Omit<StreamEntry, "createdAt">): StreamEntry {
+    this.#lastCreatedAt = Math.max(this.#clock.now(), this.#lastCreatedAt + 1);
+    const added: StreamEntry = { ...settings, createdAt: this.#lastCreatedAt };
+    this.#streams.set(added.name, added);
+    return added;
   }
 
   async #write(): Promise<void> {
@@ -130,16 +154,15 @@ export class StreamRegistry {
   }
 
   async #takeIn(name: string): Promise<StreamEntry | undefined> {
-    if (name.includes("/")) return undefined;
+    const known = this.#streams.get(name);
+    if (known !== undefined || name.includes("/")) return known;
     try {
       await this.#log.shards(name);
     } catch (error) {
       if (isKind(error, "invalid")) return undefined;
       throw error;
     }
-    const known = this.#streams.get(name);
-    if (known !== undefined) return known;
-    const entry = this.add(newStream(name, 0));
+    const entry = this.#add(newStream(name, 0));
     await this.save();
     return entry;
   }

@@ -5,9 +5,9 @@
  * R2 A shard that is closed and read to its end gives no iterator any more, and its children.
  */
 import { id, type Position, type ShardId } from "../../../runtime/base/ids.ts";
-import type { ReadResult } from "../../../runtime/ports/log.ts";
+import type { ReadLimit, ReadResult } from "../../../runtime/ports/log.ts";
 import { KinesisError } from "../kinesis-error.ts";
-import { requestLimits } from "../limits.ts";
+import { requestLimits, sizeOf } from "../limits.ts";
 import { expire, positionBefore } from "../retention.ts";
 import { foreignSequenceNumber, numbering, readingAfter, readSequenceNumber, sequenceNumberPattern } from "../sequence-number.ts";
 import {
@@ -70,12 +70,15 @@ export async function getRecords(service: Service, { input }: Call): Promise<Out
     const where = `shard ${iterator.shard} in stream ${entry.name} under account ${service.account}`;
     throw new KinesisError("ProvisionedThroughputExceededException", `Rate exceeded for ${where}.`);
   }
-  const result = await readUnexpired(service, entry, iterator.shard, iterator.after, limit);
+  const result = await readUnexpired(service, entry, iterator.shard, iterator.after, {
+    records: limit,
+    bytes: requestLimits.bytesPerGet,
+  });
   const { records, next } = result;
   service.throttle.countRead(
     entry.name,
     iterator.shard,
-    records.reduce((sum, { bytes }) => sum + bytes.length, 0),
+    records.reduce((sum, record) => sum + sizeOf(record), 0),
   );
   return {
     Records: describeRecords(entry, iterator.shard, result),
@@ -91,9 +94,8 @@ export async function readUnexpired(
   entry: StreamEntry,
   shard: ShardId,
   after: Position | "horizon",
-  records: number,
+  limit: ReadLimit,
 ): Promise<ReadResult> {
-  const limit = { records, bytes: requestLimits.bytesPerGet };
   const result = await service.log.read(entry.name, shard, after, limit);
   const first = result.records[0];
   if (first === undefined || first.arrivalTime >= horizonOf(service, entry)) return result;

@@ -9,12 +9,15 @@ import type { KeyedRecordToAppend } from "../../../runtime/adapters/log-provisio
 import type { Position, ShardId } from "../../../runtime/base/ids.ts";
 import { fullRange, inRange } from "../../../runtime/streaming/hash-range.ts";
 import type { Input } from "../input.ts";
-import { KinesisError } from "../kinesis-error.ts";
-import { kib, mib, requestLimits } from "../limits.ts";
+import { constraintError, KinesisError } from "../kinesis-error.ts";
+import { kib, mib, requestLimits, sizeOf } from "../limits.ts";
+import { sweep } from "../retention.ts";
 import { foreignSequenceNumber, numbering, readSequenceNumber, sequenceNumberPattern } from "../sequence-number.ts";
 import { type Call, type Output, readyStreamOf, type Service } from "../service.ts";
 import type { StreamEntry } from "../stream-registry.ts";
 import { checkDryRun } from "./dry-run.ts";
+
+type RecordToPut = Required<KeyedRecordToAppend>;
 
 /** Without a position: refused, its shard has no throughput left. */
 interface PutResult {
@@ -23,8 +26,9 @@ interface PutResult {
 }
 
 export async function putRecord(service: Service, { input, refuses }: Call): Promise<Output> {
+  const record = readRecord(input);
   const entry = await readyStreamOf(service, input);
-  const record = readRecord(entry, input);
+  checkRecord(entry, record);
   checkOrdering(entry, input);
   checkDryRun(input);
   const [result] = await putAll(service, entry, [record], refuses);
@@ -36,9 +40,9 @@ export async function putRecord(service: Service, { input, refuses }: Call): Pro
 }
 
 export async function putRecords(service: Service, { input, refuses }: Call): Promise<Output> {
-  const entries = input.requiredList("Records", { min: 1, max: requestLimits.recordsPerPut });
+  const records = input.requiredList("Records", { min: 1, max: requestLimits.recordsPerPut }).map(readRecord);
   const entry = await readyStreamOf(service, input);
-  const records = entries.map((record) => readRecord(entry, record));
+  for (const record of records) checkRecord(entry, record);
   const bytes = records.reduce((sum, record) => sum + sizeOf(record), 0);
   if (bytes > requestLimits.bytesPerPut) {
     throw new KinesisError("InvalidArgumentException", `Records size exceeds ${requestLimits.bytesPerPut / mib} MB limit`);
@@ -62,7 +66,7 @@ export async function putRecords(service: Service, { input, refuses }: Call): Pr
 async function putAll(
   service: Service,
   entry: StreamEntry,
-  given: readonly KeyedRecordToAppend[],
+  given: readonly RecordToPut[],
   refuses: Call["refuses"],
 ): Promise<readonly PutResult[]> {
   const open = (await service.log.shards(entry.name)).filter((shard) => !shard.closed);
@@ -77,23 +81,27 @@ async function putAll(
     records.filter((_, n) => admitted[n]),
   );
   service.arrivals.announce(entry.name);
+  await sweep(service, entry);
   let next = 0;
   return shards.map((shard, n) => (admitted[n] ? appended[next++]! : { shard }));
 }
 
-function readRecord(entry: StreamEntry, input: Input): KeyedRecordToAppend {
-  const bytes = input.requiredBytes("Data");
-  const keyed = { min: 1, max: requestLimits.partitionKeyLength };
-  const automatic = entry.distribution === "AUTO";
-  const partitionKey = automatic ? (input.text("PartitionKey", keyed) ?? "") : input.requiredText("PartitionKey", keyed);
-  const record = { hashKey: hashKeyFor(input, partitionKey), partitionKey, bytes };
+/** What the API's model asks of a record, whatever the stream. */
+function readRecord(input: Input): RecordToPut {
+  const partitionKey = input.text("PartitionKey", { min: 1, max: requestLimits.partitionKeyLength }) ?? "";
+  return { hashKey: hashKeyFor(input, partitionKey), partitionKey, bytes: input.requiredBytes("Data") };
+}
+
+/** What the stream asks of it. */
+function checkRecord(entry: StreamEntry, record: RecordToPut): void {
+  if (record.partitionKey === "" && entry.distribution !== "AUTO")
+    throw constraintError("PartitionKey", undefined, "not be null");
   if (sizeOf(record) > entry.maxRecordKiB * kib) {
     throw new KinesisError(
       "InvalidArgumentException",
       `Record size exceeds the stream's limit of ${entry.maxRecordKiB} KiB: ${sizeOf(record)} bytes with its partition key.`,
     );
   }
-  return record;
 }
 
 function hashKeyFor(input: Input, partitionKey: string): bigint {
@@ -109,11 +117,6 @@ function checkOrdering(entry: StreamEntry, input: Input): void {
   const number = input.text("SequenceNumberForOrdering", { pattern: sequenceNumberPattern });
   if (number === undefined || number === "0" || readSequenceNumber(number)?.createdAt === entry.createdAt) return;
   throw foreignSequenceNumber("SequenceNumberForOrdering", number, `stream ${entry.name}`);
-}
-
-/** As Kinesis counts it: the data and the key. */
-function sizeOf({ bytes, partitionKey }: KeyedRecordToAppend): number {
-  return bytes.length + Buffer.byteLength(partitionKey ?? "");
 }
 
 function randomHashKey(): bigint {

@@ -1,17 +1,8 @@
 /** CreateStream, DeleteStream, ListStreams, and what can be set of a stream. */
 import { KinesisError } from "../kinesis-error.ts";
 import { requestLimits } from "../limits.ts";
-import {
-  activeStreamOf,
-  beginChange,
-  type Call,
-  createStream,
-  type Output,
-  type Service,
-  streamArn,
-  streamOf,
-} from "../service.ts";
-import { type Distribution, statusOf, type StreamEntry, type StreamMode } from "../stream-registry.ts";
+import { activeStreamOf, beginChange, type Call, type Output, type Service, streamArn, streamOf } from "../service.ts";
+import { type Distribution, newStream, statusOf, type StreamEntry, type StreamMode } from "../stream-registry.ts";
 import { checkTags } from "./tags.ts";
 
 const modes = ["PROVISIONED", "ON_DEMAND"] as const;
@@ -30,12 +21,12 @@ export async function create(service: Service, { input }: Call): Promise<Output>
     "USER_PARTITION_KEY") as Distribution;
   const maxRecordKiB = input.integer("MaxRecordSizeInKiB", recordKiB) ?? requestLimits.recordKiBMin;
   const tags = checkTags(input.texts("Tags") ?? {});
-  if (await service.registry.find(name)) {
-    throw new KinesisError("ResourceInUseException", `Stream ${name} under account ${service.account} already exists.`);
-  }
   checkCapacity(mode, shards, distribution);
-  await createStream(service, name, shards ?? onDemandShards, { mode, distribution, maxRecordKiB, tags });
-  return {};
+  const settings = { ...newStream(name, service.clock.now() + service.transitionMs), mode, distribution, maxRecordKiB, tags };
+  // A stream that is being deleted may be due to go.
+  await service.registry.find(name);
+  if ((await service.registry.create(settings, shards ?? onDemandShards)) === "created") return {};
+  throw new KinesisError("ResourceInUseException", `Stream ${name} under account ${service.account} already exists.`);
 }
 
 function checkCapacity(mode: StreamMode, shards: number | undefined, distribution: Distribution): void {

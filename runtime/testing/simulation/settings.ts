@@ -44,7 +44,7 @@ export function drawSettings(random: SimRandom, topology: string | undefined): S
     topology: drawn,
     mode,
     records: random.between(30, 110),
-    parallelism: single ? 1 : random.pick([1, 1, 2, 3]),
+    parallelism: single ? 1 : random.between(1, 3),
     keyGroups: random.pick([4, 8, 16, 32]),
     statePlacement: random.pick(["cooling", "cooling", "cooling", "table", "table", "segments"] as const),
     watermarkIntervalMs: random.pick([0, 30, 300]),
