@@ -26,6 +26,8 @@ export interface Settings {
   readonly payload: PayloadOptions;
   readonly limits: TaskLimits;
   readonly environments: number;
+  /** Processes die often between a commit and its effects; elsewhere they live long enough to be wrong about the job. */
+  readonly frail: boolean;
   /** How often tasks are poked for no reason; where that is rare, mappings alone bring the data. */
   readonly sweeps: number;
   readonly reshardings: number;
@@ -67,6 +69,7 @@ export function drawSettings(random: SimRandom, topology: string | undefined): S
       outputBytesMax: random.pick([500, 8 << 20]),
     },
     environments: random.between(1, 3),
+    frail: random.chance(0.3),
     sweeps: random.pick([0.1, 1.5, 1.5]),
     reshardings: random.between(0, 4),
     restores: mode === "batch" ? 0 : random.between(0, 3),
