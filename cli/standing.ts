@@ -69,7 +69,7 @@ async function restoredSources(record: JobRecord, { blobs }: Reads): Promise<rea
 }
 
 async function readHead(task: TaskId, { journal, blobs }: Reads) {
-  const { entries } = await journal.tail(task, 0);
+  const { entries } = await journal.tail(task, "head");
   const last = entries.at(-1);
   return last === undefined ? undefined : loadCommit(task, last, blobs);
 }

@@ -107,7 +107,7 @@ function generationsOf(record: JobRecord | undefined): number[] {
 
 /** Marks the head's payload alone: whoever seals the ring late must still be able to read it. Returns the head. */
 async function useHead(task: TaskId, ports: Ports, used: Set<BlobName>): Promise<Seq> {
-  const head = (await ports.journal.tail(task, 0)).entries.at(-1);
+  const head = (await ports.journal.tail(task, "head")).entries.at(-1);
   const payload = head && payloadOf(head.bytes);
   if (payload !== undefined) used.add(payload);
   return head?.seq ?? 0;

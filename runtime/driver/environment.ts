@@ -18,7 +18,7 @@ import { isKind, MillraceError } from "../base/errors.ts";
 import { type AttemptId, type BlobName, id, type Position, type Seq, type ShardId, type TaskId } from "../base/ids.ts";
 import { decodeValue } from "../base/message-pack.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
-import type { ReadLimit, Shard } from "../ports/log.ts";
+import type { ReadLimit, ReadResult, Shard } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import { checkpointMessage, inboxName, objectName } from "../snapshots/names.ts";
 import type { JobRecord } from "../snapshots/job-record.ts";
@@ -395,8 +395,7 @@ export class Environment {
     if (known === "past") return "done";
     if (known === "waiting") throw new MillraceError("unavailable", `shard ${shard} of ${source} waits for its parents to end`);
     const input = task.sources.get(source)!;
-    const read = (from: Position | "horizon") =>
-      this.ports.source(source).read(this.streamOf(source), shard, from, this.readLimit);
+    const read = (from: Position | "horizon") => this.readSource(task, source, shard, from, this.readLimit);
     const position = () => input.positionOf(shard);
     const feed = (part: readonly SourceRecord[]) => {
       const batch = { source, shard, records: part, at: 0, ...(upTo !== undefined && { upTo }) };
@@ -582,8 +581,7 @@ export class Environment {
     const after = input.positionOf(shard);
     // One record tells where the shard stands among the others.
     const few = input.alignment !== undefined && after === "horizon" ? { ...limit, records: 1 } : limit;
-    const result = await this.ports.source(source).read(this.streamOf(source), shard, after, few);
-    if (result.gap) this.reportGap(task, source, shard, after);
+    const result = await this.readSource(task, source, shard, after, few);
     if (result.records.length > 0) {
       const status = await this.feedShard(opened, source, shard, result.records, after, upTo);
       if (status !== "done") return status;
@@ -609,10 +607,22 @@ export class Environment {
     return maxDriftMs + (announced ?? task.slowestOf(group));
   }
 
-  private reportGap(task: Task, source: string, shard: ShardId, after: string): void {
-    const message = "records were lost at the source: their retention passed before they were read";
-    this.ports.telemetry.log("error", message, { task: task.plan.task, source, shard, after });
-    this.ports.telemetry.add("sourceGap", 1, { source, shard });
+  /** Reads a shard of a source, and reports what can no longer be read, with the range. */
+  private async readSource(
+    task: Task,
+    source: string,
+    shard: ShardId,
+    after: Position | "horizon",
+    limit: ReadLimit,
+  ): Promise<ReadResult> {
+    const result = await this.ports.source(source).read(this.streamOf(source), shard, after, limit);
+    if (result.gap) {
+      const message = "records were lost at the source: their retention passed before they were read";
+      const before = result.records[0]?.position ?? "end";
+      this.ports.telemetry.log("error", message, { task: task.plan.task, source, shard, after, before });
+      this.ports.telemetry.add("sourceGap", 1, { source, shard });
+    }
+    return result;
   }
 
   /** L11: the shard has been read to its end. Its children belong to other tasks, or to this one. */

@@ -14,7 +14,7 @@ export interface JobRing {
 }
 
 export async function readJobRing({ journal }: Ports, job: string): Promise<JobRing> {
-  const { entries, messages } = await journal.tail(jobRing, 0);
+  const { entries, messages } = await journal.tail(jobRing, "head");
   const head = entries[entries.length - 1];
   if (head === undefined) return { record: undefined, seq: 0, messages };
   const record = decodeJobRecord(head.bytes);

@@ -31,7 +31,7 @@ export async function retireGenerations(
 }
 
 async function successorsOf(task: TaskId, ports: Ports): Promise<readonly TaskId[]> {
-  const head = (await ports.journal.tail(task, 0)).entries.at(-1);
+  const head = (await ports.journal.tail(task, "head")).entries.at(-1);
   if (head === undefined) return [];
   try {
     return (await loadCommit(task, head, ports.blobs)).progress.successors.map((successor) => successor.task);

@@ -24,7 +24,7 @@ export async function sealRings(stages: readonly StageTopology[], ports: Ports, 
 /** Writes the seal at head + 1; returns the successors of an ended task. */
 async function sealRing(task: TaskId, ports: Ports, by: string): Promise<readonly TaskId[]> {
   for (let tries = 0; tries < 100; tries++) {
-    const { entries } = await ports.journal.tail(task, 0);
+    const { entries } = await ports.journal.tail(task, "head");
     const last = entries[entries.length - 1];
     const head = last && (await loadCommit(task, last, ports.blobs));
     const successors = head?.progress.successors.map((successor) => successor.task) ?? [];

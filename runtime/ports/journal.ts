@@ -21,7 +21,7 @@ export interface Message {
 
 export interface JournalTail {
   /**
-   * Entries with seq > after, in order and without gaps up to the head. When the ring has moved past `after`, they begin later:
+   * Entries with seq > after, in order and without gaps up to the head; after "head": the head alone. When the ring has moved past `after`, they begin later:
    * the reader must compare, and start again from a newer base.
    */
   readonly entries: readonly StoredEntry[];
@@ -36,8 +36,11 @@ export type WriteResult =
 export interface Journal {
   /** Slots per task: `seq − base` stays below it. */
   readonly ringSize: number;
-  /** Sequence numbers start at 1: `after` 0 asks for everything that the ring still holds. Strongly consistent. */
-  tail(task: TaskId, after: Seq): Promise<JournalTail>;
+  /**
+   * Sequence numbers start at 1: `after` 0 asks for everything that the ring still holds, "head" for the last entry, which costs less to
+   * read where the ring is large. Strongly consistent.
+   */
+  tail(task: TaskId, after: Seq | "head"): Promise<JournalTail>;
   /**
    * Throws `unavailable` when it may or may not have been written: written again, it answers `lost` with the caller's own attempt
    * if it was. Throws `corrupt` when entry n − ring should be in the slot and is not: entries are missing.

@@ -29,7 +29,10 @@ export interface ReadResult {
   readonly next: Position | "horizon" | undefined;
   /** How far the last record read lies behind the shard's end; 0 means nothing more is there now. */
   readonly behindMs: number;
-  /** Records after `after` had expired before they were read. */
+  /**
+   * Records after `after` had expired before they were read. Where a log cannot tell (Kinesis), the record at `after` itself has: then
+   * more may have.
+   */
   readonly gap: boolean;
 }
 

@@ -8,6 +8,7 @@ import { defaultEnvironment, Environment, type EnvironmentOptions } from "../../
 import { defaultLimits } from "../../runtime/task/task-plan.ts";
 import { readJobRing } from "../../runtime/driver/job-ring.ts";
 import { loadCommit } from "../../runtime/driver/journal-entry.ts";
+import type { LogReader } from "../../runtime/ports/log.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
 import { decodeManifest, isTombstone } from "../../runtime/snapshots/manifest.ts";
 import { inboxName, manifestName, jobRing } from "../../runtime/snapshots/names.ts";
@@ -514,6 +515,42 @@ test("L3 records between the position and a batch are read first", async () => {
   await env.turn({ kind: "records", source: "in", shard: id<ShardId>("shard-0"), records: records.slice(1) });
   await environment(run, "cold").turn({ kind: "records", source: "in", shard: id<ShardId>("shard-0"), records });
   assert.equal(run.output("out").length, 3, "batches that come again are passed over");
+});
+
+test("records lost at the source are reported with their range, by a poke and by a batch that comes after them", async () => {
+  const run = await engine();
+  run.enqueue("in", a(1), a(2), a(4), a(8));
+  const shard = id<ShardId>("shard-0");
+  const { records } = await run.source("in").read("in", shard, "horizon", { records: 10, bytes: 1e6 });
+  const env = environment(run, "mapped", {}, { ...run.ports, source: () => trimmed });
+  let expired = false;
+  /** What lies before the third record expires. */
+  const trimmed = {
+    shards: () => run.source("in").shards(),
+    read: async (...[stream, name, after, limit]: Parameters<LogReader["read"]>): ReturnType<LogReader["read"]> => {
+      const result = await run.source("in").read(stream, name, after, limit);
+      const left = result.records.filter(
+        ({ position }) => records.findIndex((record) => record.position === position) >= (expired ? 2 : 0),
+      );
+      return { ...result, records: left, gap: left.length < result.records.length };
+    },
+  };
+  await env.turn({ kind: "records", source: "in", shard, records: records.slice(0, 1) });
+  const lost = () =>
+    run.telemetry.lines.filter(({ message }) => message.startsWith("records were lost")).map(({ fields }) => fields);
+  const range = { task: all, source: "in", shard, after: records[0]!.position, before: records[2]!.position };
+  assert.deepEqual(lost(), []);
+  expired = true;
+  await env.turn({ kind: "records", source: "in", shard, records: records.slice(3) });
+  assert.deepEqual(lost(), [range]);
+  assert.deepEqual(
+    run.output<[string, number]>("out").map(([, sum]) => sum),
+    [1, 5, 13],
+  );
+  const poked = await engine();
+  poked.enqueue("in", a(1), a(2), a(4));
+  await environment(poked, "poked", {}, { ...poked.ports, source: () => trimmed }).turn(poke(all));
+  assert.equal(poked.telemetry.total("sourceGap"), 1);
 });
 
 describe("L6 garbage collection", () => {

@@ -111,6 +111,10 @@ describe("what is forbidden is found", () => {
     npm("runtime/driver/a.ts", "@aws-sdk/client-kinesis"),
     npm("runtime/adapters/local/a.ts", "@aws-sdk/client-kinesis"),
     npm("functions/a.ts", "aws-cdk-lib"),
+    npm("emulator/s3/a.ts", "@aws-sdk/client-s3"),
+    npm("runtime/adapters/aws/a.ts", "dynalite"),
+    file("runtime/adapters/aws/a.ts", "emulator/s3/b.ts"),
+    file("runtime/driver/a.ts", "runtime/adapters/aws/b.ts"),
     npm("runtime/adapters/aws/a.ts", "aws-cdk-lib"),
     { from: "runtime/api/a.ts", to: "./gone.ts", kind: "unresolved", typeOnly: false },
   ];

@@ -60,18 +60,23 @@ export const layers: readonly Layer[] = [
   pure(surface, [base, api, plan, connectors]),
   impure("runtime/testing", [...engine, ...adapters, connectors, surface], ["fast-check"]),
 
+  // The parts of AWS that run on one machine: npm packages made whole, and servers of our own over the embedded adapters.
+  impure("emulator", [base]),
+  impure("emulator/dynamodb", ["emulator"], ["dynalite"]),
+  impure("emulator/s3", ["emulator"], ["fauxqs"]),
+
   impure("functions", [...engine, aws, connectors]),
   impure("cli", [...engine, ...adapters, connectors, surface]),
   impure("console", ["functions"]),
   impure("emulator/kinesis", [base, api, streaming, ports, ...adapters]),
   impure("infra", [base, api, plan, connectors, surface, "functions"], ["aws-cdk-lib", "constructs"]),
   impure("examples", [surface, "runtime/testing", "cli"]),
-  impure("docs", [surface, "runtime/testing"]),
   impure(
     "bench",
     [...engine, ...adapters, connectors, surface, "runtime/testing", "cli", "examples", "emulator/kinesis"],
     ["@aws-sdk/", "@smithy/"],
   ),
+  impure("docs", [surface, "runtime/testing"]),
 ];
 
 /**

@@ -57,6 +57,20 @@ export function journalContract(name: string, make: AdapterMaker<Journal>): void
       assert.deepEqual(await seqsAfter(journal, 9), []);
     });
 
+    it("gives the head alone, wherever it has moved to (J2)", async () => {
+      const journal = await make();
+      const headOf = async () => (await journal.tail(task, "head")).entries.map((read) => [read.seq, textOf(read.bytes)]);
+      assert.deepEqual(await headOf(), []);
+      await journal.post(task, { name: "wake", version: 1, bytes: bytesOf("w") });
+      for (const upTo of [1, 2, 4, 5, 11]) {
+        for (let seq = (await headOf()).length === 0 ? 1 : Number((await headOf())[0]![0]) + 1; seq <= upTo; seq += 1) {
+          await journal.write(task, entry(seq));
+        }
+        assert.deepEqual(await headOf(), [[upTo, `entry ${upTo} by a`]]);
+      }
+      assert.equal((await journal.tail(task, "head")).messages.length, 1);
+    });
+
     it("goes round: the tail begins later than asked once the ring has moved on (J2)", async () => {
       const journal = await filled(make, 11);
       assert.deepEqual(await seqsAfter(journal, 0), [8, 9, 10, 11]);

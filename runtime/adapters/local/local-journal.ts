@@ -16,6 +16,7 @@ export class LocalJournal implements Journal {
   readonly #held: StatementSync;
   readonly #put: StatementSync;
   readonly #entries: StatementSync;
+  readonly #head: StatementSync;
   readonly #messages: StatementSync;
   readonly #post: StatementSync;
   readonly #withdraw: StatementSync;
@@ -31,6 +32,7 @@ export class LocalJournal implements Journal {
        ON CONFLICT DO UPDATE SET seq = excluded.seq, attempt = excluded.attempt, bytes = excluded.bytes`,
     );
     this.#entries = store.prepare("SELECT seq, bytes FROM entries WHERE task = ? AND seq > ? ORDER BY seq");
+    this.#head = store.prepare("SELECT seq, bytes FROM entries WHERE task = ? ORDER BY seq DESC LIMIT 1");
     this.#messages = store.prepare("SELECT name, version, bytes FROM messages WHERE task = ? ORDER BY name");
     this.#withdraw = store.prepare("DELETE FROM messages WHERE task = ? AND name = ?");
     this.#forgetEntries = store.prepare("DELETE FROM entries WHERE task = ?");
@@ -41,9 +43,9 @@ export class LocalJournal implements Journal {
     );
   }
 
-  async tail(task: TaskId, after: Seq): Promise<JournalTail> {
+  async tail(task: TaskId, after: Seq | "head"): Promise<JournalTail> {
     const tail = await this.#store.read(() => ({
-      entries: this.#entries.all(task, after) as unknown as StoredEntry[],
+      entries: (after === "head" ? this.#head.all(task) : this.#entries.all(task, after)) as unknown as StoredEntry[],
       messages: this.#messages.all(task) as unknown as Message[],
     }));
     checkNoGaps(

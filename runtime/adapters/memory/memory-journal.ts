@@ -32,10 +32,11 @@ export class MemoryJournal implements Journal {
     this.#unsafeSkipSlotCondition = options.unsafeSkipSlotCondition ?? false;
   }
 
-  async tail(task: TaskId, after: Seq): Promise<JournalTail> {
+  async tail(task: TaskId, after: Seq | "head"): Promise<JournalTail> {
     const partition = this.#partition(task);
-    const entries = partition.slots.filter((slot) => slot !== undefined && slot.seq > after) as Slot[];
-    entries.sort((a, b) => a.seq - b.seq);
+    const held = partition.slots.filter((slot) => slot !== undefined);
+    const from = after === "head" ? Math.max(...held.map(({ seq }) => seq)) - 1 : after;
+    const entries = held.filter(({ seq }) => seq > from).sort((a, b) => a.seq - b.seq);
     if (!this.#unsafeSkipSlotCondition) {
       checkNoGaps(
         task,

@@ -94,7 +94,8 @@ function faultyJournal(
   onWritten: OnWritten,
 ): Journal {
   const { ringSize } = shared.journal;
-  const tail = (task: TaskId, after: number) => call(`tail ${task} after ${after}`, () => shared.journal.tail(task, after));
+  const tail = (task: TaskId, after: number | "head") =>
+    call(`tail ${task} after ${after}`, () => shared.journal.tail(task, after));
   return {
     ringSize,
     tail: async (task, after) => {

@@ -1,0 +1,38 @@
+/**
+ * DynamoDB on loopback, in this process: dynalite. It has conditional writes, batches and the 400 KB limit; it has no transactions,
+ * streams or throttling, and does not return the item that a condition failed on.
+ */
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import dynalite from "dynalite";
+import type { StandIn } from "../stand-in.ts";
+
+export interface DynamoDbOptions {
+  /** 0, the default, takes a free one. */
+  readonly port?: number;
+  /** A folder for the tables; without it they live in memory. */
+  readonly directory?: string;
+}
+
+/** Starts it; tables are created at once. */
+export async function startDynamoDb(options: DynamoDbOptions = {}): Promise<StandIn> {
+  const path = options.directory === undefined ? {} : { path: options.directory };
+  const server = dynalite({ createTableMs: 0, deleteTableMs: 0, updateTableMs: 0, ...path });
+  await listen(server, options.port ?? 0);
+  return { endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, stop: () => close(server) };
+}
+
+function listen(server: Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, "127.0.0.1", resolve);
+  });
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // It passes null when nothing is wrong.
+    server.close((error?: Error | null) => (error ? reject(error) : resolve()));
+    server.closeAllConnections();
+  });
+}

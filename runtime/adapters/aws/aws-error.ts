@@ -1,0 +1,111 @@
+/** What a failure of an AWS call means to whoever runs the job: which kind, and what to do. */
+import { type ErrorKind, messageOf, MillraceError } from "../../base/errors.ts";
+
+type Meaning = readonly [kind: ErrorKind, advice: string];
+
+const throttled: Meaning = ["unavailable", "throttled by AWS, it is tried again: raise the capacity if this goes on"];
+const unanswered: Meaning = ["unavailable", "AWS did not answer, it is tried again"];
+const expired: Meaning = ["unavailable", "the credentials have expired: they must be refreshed"];
+const skewed: Meaning = ["unavailable", "this machine's clock differs from AWS's by minutes: set it"];
+const forbidden: Meaning = ["invalid", "no permission, add it to the role that the job runs as"];
+const elsewhere: Meaning = ["invalid", "it lies in another region, set AWS_REGION to that one"];
+const noCredentials: Meaning = ["invalid", "no credentials are found: set a profile, a role or AWS_ACCESS_KEY_ID"];
+
+/** By the name of the SDK's error. */
+const meanings: Readonly<Record<string, Meaning>> = {
+  ProvisionedThroughputExceededException: throttled,
+  ThrottlingException: throttled,
+  Throttling: throttled,
+  RequestLimitExceeded: throttled,
+  LimitExceededException: throttled,
+  KMSThrottlingException: throttled,
+  SlowDown: throttled,
+  TooManyRequestsException: throttled,
+  InternalServerError: unanswered,
+  InternalFailure: unanswered,
+  InternalError: unanswered,
+  ServiceUnavailable: unanswered,
+  TimeoutError: unanswered,
+  RequestTimeout: unanswered,
+  AbortError: unanswered,
+  ConditionalRequestConflict: unanswered,
+  OperationAborted: unanswered,
+  ResourceInUseException: unanswered,
+  ExpiredToken: expired,
+  ExpiredTokenException: expired,
+  RequestTimeTooSkewed: skewed,
+  RequestExpired: skewed,
+  ResourceNotFoundException: [
+    "invalid",
+    "there is no such table or stream in this account and region: create it, or set AWS_REGION",
+  ],
+  NoSuchBucket: ["invalid", "there is no such bucket: create it"],
+  AccessDenied: forbidden,
+  AccessDeniedException: forbidden,
+  Forbidden: forbidden,
+  NotAuthorized: forbidden,
+  KMSAccessDeniedException: ["invalid", "no permission to use the key that it is encrypted with, add it to the job's role"],
+  KMSDisabledException: ["invalid", "the key that it is encrypted with is disabled: enable it"],
+  KMSInvalidStateException: ["invalid", "the key that it is encrypted with cannot be used: look at its state"],
+  UnrecognizedClientException: ["invalid", "AWS does not know these credentials: check them, and AWS_REGION"],
+  InvalidAccessKeyId: ["invalid", "AWS does not know these credentials: check them"],
+  MissingAuthenticationTokenException: noCredentials,
+  CredentialsProviderError: noCredentials,
+  PermanentRedirect: elsewhere,
+  AuthorizationHeaderMalformed: elsewhere,
+  IllegalLocationConstraintException: elsewhere,
+};
+
+/** The system's errors that mean that a request got no answer. */
+const networkCodes = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH"]);
+
+interface SdkError {
+  readonly name?: string;
+  readonly code?: string;
+  readonly $metadata?: { readonly httpStatusCode?: number };
+}
+
+/** The MillraceError for anything thrown by a call that did `what` (with the names of what it was done to last); ours pass through. */
+export function awsError(error: unknown, what: string): MillraceError {
+  if (error instanceof MillraceError) return error;
+  const [kind, advice] = meaningOf(error);
+  const said = `${nameOf(error)}: ${messageOf(error)}`;
+  return new MillraceError(kind, `${advice}: ${what} (${said})`, { cause: error });
+}
+
+/** True for an error of the SDK with one of these names. */
+export function isNamed(error: unknown, ...names: readonly string[]): boolean {
+  return names.includes(nameOf(error));
+}
+
+/** True when AWS asks to slow down. */
+export function isThrottled(error: unknown): boolean {
+  return meaningOf(error) === throttled;
+}
+
+function meaningOf(error: unknown): Meaning {
+  const { code, $metadata } = error as SdkError;
+  const name = nameOf(error);
+  const message = messageOf(error);
+  if (isSkew(name, message)) return skewed;
+  const known = meanings[name] ?? (code === undefined ? undefined : meanings[code]);
+  if (known !== undefined) return known;
+  if (code !== undefined && networkCodes.has(code)) return unanswered;
+  if (/region is missing/i.test(message)) return ["invalid", "no region is set: set AWS_REGION or a profile that has one"];
+  const status = $metadata?.httpStatusCode;
+  if (status === 429) return throttled;
+  if (status !== undefined && status >= 500) return unanswered;
+  if (status === 301 || status === 307) return elsewhere;
+  if (status === 401 || status === 403) return forbidden;
+  if (status !== undefined) return ["invalid", "AWS refuses the request"];
+  return ["internal", "the call failed in a way that is not known"];
+}
+
+/** A signature is refused for its time, under a name that also stands for a wrong key. */
+function isSkew(name: string, message: string): boolean {
+  return name === "InvalidSignatureException" && /expired|not yet current/i.test(message);
+}
+
+function nameOf(error: unknown): string {
+  return (error as SdkError | null)?.name ?? "";
+}
