@@ -120,7 +120,7 @@ export class Agenda {
     const { world } = this;
     const activities: Activity[] = [
       { weight: 8, begin: () => this.ringMapping() },
-      { weight: 4, begin: () => this.produce() },
+      { weight: world.settings.frail ? 40 : 4, begin: () => this.produce() },
       { weight: 2, begin: () => this.ringPoke() },
       { weight: 1, begin: () => this.ringAgain() },
       { weight: this.calm ? calmSweeps : world.settings.sweeps, begin: () => this.sweep() },

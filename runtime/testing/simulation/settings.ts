@@ -4,7 +4,7 @@ import { millis } from "../../api/duration.ts";
 import type { PayloadOptions } from "../../driver/journal-entry.ts";
 import { defaultLimits, type TaskLimits } from "../../task/task-plan.ts";
 import type { SimRandom } from "./random.ts";
-import { topologies } from "./topologies.ts";
+import { topologies, windows } from "./topologies.ts";
 import type { Topology } from "./topology.ts";
 
 export interface Settings {
@@ -27,7 +27,10 @@ export interface Settings {
   readonly payload: PayloadOptions;
   readonly limits: TaskLimits;
   readonly environments: number;
-  /** Processes die often between a commit and its effects; elsewhere they live long enough to be wrong about the job. */
+  /**
+   * Processes die often between a commit and its effects, and mappings alone bring the data, little at once of the much that waits, all
+   * of it to one task. Elsewhere processes live long enough to be wrong about the job.
+   */
   readonly frail: boolean;
   /** How often tasks are poked for no reason; where that is rare, mappings alone bring the data. */
   readonly sweeps: number;
@@ -37,7 +40,27 @@ export interface Settings {
   readonly staysOpen: boolean;
 }
 
+/** What makes a world frail, beside its faults. */
+function frailSettings(topology: Topology) {
+  return {
+    topology,
+    mode: "streaming" as const,
+    parallelism: 1,
+    batchMax: 3,
+    environments: 3,
+    sweeps: 0.1,
+    checkpointIntervalMs: 800,
+    restores: 0,
+  };
+}
+
 export function drawSettings(random: SimRandom, topology: string | undefined): Settings {
+  const frail = random.chance(0.15);
+  const drawn = drawAny(random, topology, frail);
+  return frail ? { ...drawn, ...frailSettings(topology === undefined ? windows : drawn.topology) } : drawn;
+}
+
+function drawAny(random: SimRandom, topology: string | undefined, frail: boolean): Settings {
   const mode = random.chance(0.15) ? "batch" : "streaming";
   const named = topologies.filter(({ name }) => name === topology);
   const drawn = random.pick(named.length > 0 ? named : topologies);
@@ -70,7 +93,7 @@ export function drawSettings(random: SimRandom, topology: string | undefined): S
       outputBytesMax: random.pick([500, 8 << 20]),
     },
     environments: random.between(1, 3),
-    frail: random.chance(0.3),
+    frail,
     sweeps: random.pick([0.1, 1.5, 1.5]),
     reshardings: random.between(0, 4),
     restores: mode === "batch" ? 0 : random.between(0, 3),

@@ -68,7 +68,7 @@ function windowRows(records: readonly SimRecord[], key: (record: SimRecord) => s
 }
 
 /** One source, tumbling windows; every record also goes out as it came. */
-const windows: Topology = {
+export const windows: Topology = {
   name: "windows",
   sources: ["a"],
   build(job, touch) {
