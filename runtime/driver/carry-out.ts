@@ -4,6 +4,9 @@
  * One frame per channel is in flight: appending may reorder, so the next is sent only when the one before is acknowledged. Different
  * channels, sinks and messages go side by side; payloads of one sink in their order.
  *
+ * What a task says of itself (that it has a checkpoint's part, that it has ended) comes last: who hears that all tasks have ended looks
+ * at none of them again, and would not find what had not been published.
+ *
  * L16 The shard that took a frame is the one of the task it is for.
  */
 import type { InboxShards } from "./inbox-shards.ts";
@@ -28,13 +31,9 @@ function all<K extends Effect["effect"]>(commit: Commit, kind: K): EffectOf<K>[]
 /** Throws `unavailable` when something could not be done: the whole is to be repeated. */
 export async function carryOut(commit: Commit, plan: TaskPlan, ports: Ports, inboxes: InboxShards): Promise<void> {
   if (commit.effects.length === 0) return;
-  const work = [
-    sendFrames(commit, plan, ports, inboxes),
-    writeSinks(commit, ports),
-    writeDeadLetters(commit, ports),
-    postMessages(commit, plan, ports),
-  ];
+  const work = [sendFrames(commit, plan, ports, inboxes), writeSinks(commit, ports), writeDeadLetters(commit, ports)];
   await together(work);
+  await postMessages(commit, plan, ports);
 }
 
 /** What a commit brings to the outside of the job alone: sinks and dead letters. May be repeated as all effects. */

@@ -9,6 +9,7 @@
  * its name again (L10), but the job record has moved on without it: it is garbage once more.
  */
 import { decodeValue } from "../base/message-pack.ts";
+import { MillraceError } from "../base/errors.ts";
 import type { BlobName, Generation, Seq, TaskId } from "../base/ids.ts";
 import type { Ports } from "../ports/ports.ts";
 import { type Acknowledgement, decodeManifest, isTombstone } from "../snapshots/manifest.ts";
@@ -112,8 +113,20 @@ async function useHead(task: TaskId, ports: Ports, used: Set<BlobName>): Promise
   return head?.seq ?? 0;
 }
 
-/** Marks what the ring refers to; returns its head. */
+/** Other collectors may delete what a ring referred to when it was read, if it has moved on since: so often it is read again. */
+const ringReadsMax = 5;
+
+/** Marks what the ring refers to; returns its head. Throws `unavailable` when it moves on faster than it can be read. */
 async function useRing(task: TaskId, ports: Ports, used: Set<BlobName>): Promise<Seq> {
+  for (let reads = 0; reads < ringReadsMax; reads++) {
+    const head = await tryRing(task, ports, used);
+    if (head !== undefined) return head;
+  }
+  throw new MillraceError("unavailable", `the ring of ${task} moves on while garbage is collected: try again later`);
+}
+
+/** Undefined: the index that the head refers to is gone, so the ring has moved on, and its new head refers to what is still needed. */
+async function tryRing(task: TaskId, ports: Ports, used: Set<BlobName>): Promise<Seq | undefined> {
   const { entries } = await ports.journal.tail(task, 0);
   for (const entry of entries) {
     const payload = payloadOf(entry.bytes);
@@ -125,7 +138,7 @@ async function useRing(task: TaskId, ports: Ports, used: Set<BlobName>): Promise
   const base = head.base?.seq ?? 0;
   for (const sorted of head.progress.sorts?.values() ?? [])
     for (const { blob } of (sorted as { readonly runs: readonly { readonly blob: BlobName }[] }).runs) used.add(blob);
-  await useIndex(head.base?.index, ports, used);
+  if (!(await useIndex(head.base?.index, ports, used))) return undefined;
   for (const entry of entries) {
     const payload = payloadOf(entry.bytes);
     if (payload !== undefined && entry.seq <= base && entry.seq !== head.seq) used.delete(payload);
@@ -133,12 +146,15 @@ async function useRing(task: TaskId, ports: Ports, used: Set<BlobName>): Promise
   return head.seq;
 }
 
-async function useIndex(index: BlobRange | undefined, ports: Ports, used: Set<BlobName>): Promise<void> {
-  if (index === undefined) return;
+/** False: the index is gone. */
+async function useIndex(index: BlobRange | undefined, ports: Ports, used: Set<BlobName>): Promise<boolean> {
+  if (index === undefined) return true;
   used.add(index.blob);
   const bytes = await ports.blobs.get(index.blob, index);
-  // Gone: of an acknowledgement that was superseded long ago. What is still needed is referred to by a root of its own.
-  if (bytes !== undefined) for (const blob of readReferences(bytes)) used.add(blob);
+  // Of an acknowledgement that was superseded long ago: what is still needed is referred to by a root of its own.
+  if (bytes === undefined) return false;
+  for (const blob of readReferences(bytes)) used.add(blob);
+  return true;
 }
 
 async function useManifest(name: BlobName, ports: Ports, used: Set<BlobName>): Promise<void> {

@@ -689,6 +689,7 @@ export class Environment {
     const { task } = opened;
     let announced = false;
     for (let commits = 0; task.sorts && commits < sortedCommitsPerTurn;) {
+      if (commits > 0 && this.ports.clock.remainingMs() < this.options.reserveMs) return;
       if (!announced) await this.announce(opened, `sorted input at ${task.head}`);
       announced = true;
       const status = task.feedSorted();

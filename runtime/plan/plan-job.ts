@@ -16,7 +16,7 @@ import type { RoutedEdge } from "./routed-edge.ts";
  */
 export function planJob({ name, options, graph }: Pick<Job, "name" | "options" | "graph">): JobGraph {
   const resolved = resolveOptions(options);
-  if (resolved.mode === "batch") checkBounded(graph);
+  if (resolved.mode === "batch") checkBatch(graph, resolved.parallelism);
   const nodes = new Map(graph.nodes.map((node) => [node.uid, node]));
   const cut = resolved.parallelism === 1 ? undefined : cutStages(graph);
   const stages = cut ? planStages(cut.stages, nodes, resolved) : [planSingleStage(nodes)];
@@ -29,11 +29,14 @@ export function planJob({ name, options, graph }: Pick<Job, "name" | "options" |
   return { name, fingerprint, options: resolved, graph, operators, stages, exchanges };
 }
 
-/** Sorting ends when its input does. */
-function checkBounded({ nodes }: LogicalGraph): void {
-  for (const { uid, spec } of nodes)
+/** Sorting ends when its input does, and needs all records of a key in one place: a shard's successors bring the same keys again. */
+function checkBatch({ nodes }: LogicalGraph, parallelism: number): void {
+  for (const { uid, spec, inputs } of nodes) {
     if (spec.kind === "source" && !spec.source.bounded)
       throw invalid("a job in batch mode reads bounded sources only", { source: uid, connector: spec.source.kind });
+    if (parallelism > 1 && inputs.some(({ partitioning }) => partitioning.kind === "assumeKeyed"))
+      throw invalid("in batch mode at a parallelism above 1, use keyBy() instead of assumeKeyed()", { operator: uid });
+  }
 }
 
 /** An edge with its exchange's number. */

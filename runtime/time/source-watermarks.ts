@@ -177,9 +177,10 @@ export class SourceWatermarks {
     this.shard(id).caughtUp = true;
   }
 
-  /** Notes that the shard is not read for now, by decision: idleness does not count the time. */
+  /** Notes that the shard is not read for now, by decision: idleness does not count the time, and there may be something to read. */
   onPaused(id: string, now: number): void {
     const shard = this.shard(id);
+    shard.caughtUp = false;
     shard.seenAt = Math.max(shard.seenAt, now);
   }
 

@@ -147,7 +147,7 @@ suite("a run goes on where the one before ended", () => {
       let stood = 0;
       let counted = 0;
       for (const parallelism of [1, 2, 3]) {
-        const job = counting(made(6_000), { parallelism });
+        const job = counting(made(40_000), { parallelism });
         const run = await runUntil(job, options, (at) => at.progress().totals.records > at.standing.totals.records + 500);
         assert.equal(run.standing.generation, parallelism, "a new generation for each parallelism");
         const position = Number(run.standing.shards[0]?.position.replace("start", "0"));
@@ -157,9 +157,9 @@ suite("a run goes on where the one before ended", () => {
         counted = run.progress().totals.records;
         assert.ok(counted > run.standing.totals.records);
       }
-      const last = await runToEnd(counting(made(6_000)), placesIn(directory));
-      assert.equal(last.progress().totals.records, 6_000, "every event once, over all generations");
-      assert.deepEqual(await countsIn(directory), expectedCounts(6_000));
+      const last = await runToEnd(counting(made(40_000)), placesIn(directory));
+      assert.equal(last.progress().totals.records, 40_000, "every event once, over all generations");
+      assert.deepEqual(await countsIn(directory), expectedCounts(40_000));
     }));
 
   for (const parallelism of [1, 2])

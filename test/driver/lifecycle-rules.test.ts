@@ -4,12 +4,15 @@ import assert from "node:assert/strict";
 import { boundedOutOfOrderness, keyedProcess, millis, minutes, type, value } from "../../runtime/index.ts";
 import { MillraceError } from "../../runtime/base/errors.ts";
 import { id, type ShardId, type TaskId } from "../../runtime/base/ids.ts";
+import { carryOut } from "../../runtime/driver/carry-out.ts";
 import type { Doorbell } from "../../runtime/driver/doorbell.ts";
+import { InboxShards } from "../../runtime/driver/inbox-shards.ts";
 import { defaultEnvironment, Environment, type EnvironmentOptions } from "../../runtime/driver/environment.ts";
 import { loadCommit } from "../../runtime/driver/journal-entry.ts";
 import type { LogReader } from "../../runtime/ports/log.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
-import { inboxName } from "../../runtime/snapshots/names.ts";
+import type { Commit } from "../../runtime/state/commit.ts";
+import { endMessage, inboxName } from "../../runtime/snapshots/names.ts";
 import { harness, type HarnessOptions, type RunningHarness } from "../../runtime/testing/harness.ts";
 import { type Event, event, pipeline } from "../operators/pipeline.ts";
 import { replacing } from "./faulty-ports.ts";
@@ -182,6 +185,35 @@ describe("L11 the end of a shard", () => {
   });
 });
 
+test("L11 a task says that it has ended only when all else is done: nobody would look at it again", async () => {
+  const run = await start();
+  run.enqueue("in", a(1));
+  run.source("in").end();
+  await run.settle();
+  const commit = (await commitsOf(run, all)).at(-1)!;
+  assert.ok(commit.effects.some(({ effect }) => effect === "ended"));
+  const plan = run.runner.environment.peek(all)!.plan;
+  const last: Commit = {
+    ...commit,
+    effects: [...commit.effects, { effect: "sink", operator: "out", n: 9, payload: new Uint8Array() }],
+  };
+  const said: string[] = [];
+  let away = true;
+  const sinks = replacing("sinks", "carryOut", () => async () => {
+    if (away) throw new MillraceError("unavailable", "the outside is away");
+  });
+  const journal = replacing("journal", "post", () => async (_task, { name }) => {
+    said.push(name);
+    return "posted";
+  });
+  const ports = sinks(journal(run.ports));
+  await assert.rejects(carryOut(last, plan, ports, new InboxShards(ports.log)), { kind: "unavailable" });
+  assert.deepEqual(said, []);
+  away = false;
+  await carryOut(last, plan, ports, new InboxShards(ports.log));
+  assert.deepEqual(said, [endMessage(all)]);
+});
+
 describe("L13 a shard is idle", () => {
   const idle = pipeline((events) => events.keyBy(({ key }) => key as string).process("sum", summing), {
     watermarks: boundedOutOfOrderness(millis(0)).withIdleness(minutes(1)),
@@ -266,37 +298,29 @@ describe("L16", () => {
 
   test("a turn that fails waits for all that it has begun", async () => {
     let open = 0;
-    const done: (() => void)[] = [];
-    const slowly = async (call: () => Promise<unknown>) => {
-      open++;
-      await new Promise<void>((resolve) => done.push(resolve));
-      await call();
-      open--;
-    };
+    let goOn: (() => void) | undefined;
     const wrapPorts = (ports: Ports): Ports => {
-      const log = replacing("log", "append", () => async () => {
-        throw new MillraceError("unavailable", "the inbox is away");
+      const failing = replacing("sinks", "carryOut", () => async () => {
+        throw new MillraceError("unavailable", "the outside is away");
       });
-      return replacing("journal", "post", (post) => async (task, message) => {
-        if (!message.name.startsWith("ack/")) return post(task, message);
-        let result: "posted" | "superseded" = "posted";
-        await slowly(async () => (result = await post(task, message)));
-        return result;
-      })(log(ports));
+      return replacing("sinks", "deadLetters", (deadLetters) => async (letters) => {
+        open++;
+        await new Promise<void>((resolve) => (goOn = resolve));
+        await deadLetters(letters);
+        open--;
+      })(failing(ports));
     };
-    const run = await start({ parallelism: 2, wrapPorts });
-    await run.coordinator().triggerNow(false);
-    run.enqueue("in", a(1));
+    const run = await start({ wrapPorts });
+    run.enqueue("in", a(1), { value: event(null, 0, 1) });
     let ended = false;
     const turn = environment(run, "env")
-      .turn(poke(reader))
+      .turn(poke(all))
       .finally(() => (ended = true));
-    const outcome = assert.rejects(turn, { kind: "unavailable", message: /inbox is away/ });
-    while (done.length === 0) await new Promise((resolve) => setImmediate(resolve));
-    for (let n = 0; n < 20; n++) await new Promise((resolve) => setImmediate(resolve));
-    assert.equal(ended, false, "the acknowledgement is still under way");
+    const outcome = assert.rejects(turn, { kind: "unavailable", message: /the outside is away/ });
+    for (let n = 0; n < 200; n++) await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(ended, false, "the dead letters are still under way");
     assert.equal(open, 1);
-    done[0]!();
+    goOn!();
     await outcome;
     assert.equal(open, 0);
   });

@@ -10,7 +10,7 @@ import { readJobRing } from "../../runtime/driver/job-ring.ts";
 import { loadCommit } from "../../runtime/driver/journal-entry.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
 import { decodeManifest, isTombstone } from "../../runtime/snapshots/manifest.ts";
-import { inboxName, manifestName } from "../../runtime/snapshots/names.ts";
+import { inboxName, manifestName, jobRing } from "../../runtime/snapshots/names.ts";
 import type { SinkEffect } from "../../runtime/ports/sink-driver.ts";
 import { writeRecord } from "../../runtime/streaming/element.ts";
 import { takeFrame, writeFrameHeader } from "../../runtime/streaming/frame.ts";
@@ -541,6 +541,42 @@ describe("L6 garbage collection", () => {
     await run.crash();
     await run.push("in", a(0));
     assert.deepEqual(run.output("out").at(-1), ["a", 6]);
+  });
+
+  test("by a collector that stands still after each look keeps what is needed by then", async () => {
+    let standsStill = false;
+    let goOn: () => Promise<void> = async () => undefined;
+    const looks = new Map<TaskId, number>();
+    const wrapPorts = replacing("journal", "tail", (tail) => async (task, after) => {
+      const read = await tail(task, after);
+      if (!standsStill) return read;
+      looks.set(task, (looks.get(task) ?? 0) + 1);
+      if ((task === all && looks.get(task) === 1) || task === jobRing) {
+        standsStill = false;
+        await goOn();
+        standsStill = true;
+      }
+      return read;
+    });
+    const run = await engine({ wrapPorts });
+    goOn = async () => {
+      for (let n = 0; n < 5; n++) {
+        await run.push("in", a(1));
+        await run.runner.checkpoint();
+      }
+    };
+    await run.push("in", { value: event("cold", 0, 5) });
+    await run.runner.checkpoint();
+    await run.push("in", a(1));
+    await run.runner.checkpoint();
+    await goOn();
+    standsStill = true;
+    await run.coordinator("slow").collectGarbage();
+    standsStill = false;
+    assert.ok((looks.get(jobRing) ?? 0) >= 3);
+    await run.crash();
+    await run.push("in", { value: event("cold", 0, 1) });
+    assert.deepEqual(run.output("out").at(-1), ["cold", 6]);
   });
 
   test("keeps an object whose entry is still to come", async () => {

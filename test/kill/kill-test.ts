@@ -91,7 +91,8 @@ export async function runKillTest(options: KillTestOptions): Promise<KillReport>
       .filter(Boolean)
       .map((line) => JSON.parse(line) as TraceLine);
     const reads = lines.flatMap((line) => ("read" in line ? [line] : []));
-    const again = recordsBetween(ends, ended.position, readBefore);
+    // One that was killed when all was done has nothing to say, and reads nothing.
+    const again = reads.length === 0 ? 0 : recordsBetween(ends, ended.position, readBefore);
     readAgain += again;
     recordsPerTurnMax = Math.max(recordsPerTurnMax, ...reads.map(({ records }) => records));
     readBefore = Math.max(readBefore, ...reads.map(({ read }) => read));

@@ -63,10 +63,15 @@ export const layers: readonly Layer[] = [
   impure("functions", [...engine, aws, connectors]),
   impure("cli", [...engine, ...adapters, connectors, surface]),
   impure("console", ["functions"]),
+  impure("emulator/kinesis", [base, api, streaming, ports, ...adapters]),
   impure("infra", [base, api, plan, connectors, surface, "functions"], ["aws-cdk-lib", "constructs"]),
   impure("examples", [surface, "runtime/testing", "cli"]),
   impure("docs", [surface, "runtime/testing"]),
-  impure("bench", [...engine, ...adapters, connectors, surface, "runtime/testing", "cli", "examples"]),
+  impure(
+    "bench",
+    [...engine, ...adapters, connectors, surface, "runtime/testing", "cli", "examples", "emulator/kinesis"],
+    ["@aws-sdk/", "@smithy/"],
+  ),
 ];
 
 /**

@@ -165,6 +165,19 @@ describe("batch mode", () => {
     );
   });
 
+  test("takes sources that are keyed already at parallelism 1 only", async () => {
+    const job = (options: JobOptions) =>
+      pipeline((events) => events.assumeKeyed(keyOf).reduce("sum", (a, b) => ({ ...b, n: (a.n ?? 0) + (b.n ?? 0) })), options);
+    assert.deepEqual(await outputOf(job(batch), [event("b", 1, 1), event("a", 2, 2), event("b", 3, 4)], { shards: 2 }), [
+      event("a", 2, 2),
+      event("b", 3, 5),
+    ]);
+    assert.throws(
+      () => planJob(job({ ...batch, parallelism: 2 })),
+      (error) => isKind(error, "invalid") && /keyBy/.test(error.message) && /sum/.test(error.message),
+    );
+  });
+
   test("is part of the plan: state of one mode is no state of the other", () => {
     const build = (options: JobOptions) => planJob(pipeline((events) => events.keyBy(keyOf).process("trace", trace), options));
     assert.notEqual(build(batch).fingerprint, build({}).fingerprint);

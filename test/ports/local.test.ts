@@ -12,6 +12,7 @@ import { id, type AttemptId, type BlobName, type TaskId } from "../../runtime/ba
 import { blobsContract } from "./blobs-contract.ts";
 import { contractRingSize, journalContract } from "./journal-contract.ts";
 import { newDirectory, openForTest } from "./local-directory.ts";
+import { embeddedLogContract } from "./embedded-log-contract.ts";
 import { contractMaxRecordBytes, logContract } from "./log-contract.ts";
 import { pagesContract } from "./pages-contract.ts";
 
@@ -19,6 +20,7 @@ journalContract("local", async () => (await openForTest({ ringSize: contractRing
 pagesContract("local", async () => (await openForTest()).pages);
 blobsContract("local", async () => (await openForTest()).blobs);
 logContract("local", async () => (await openForTest({ maxRecordBytes: contractMaxRecordBytes })).log);
+embeddedLogContract("local", async () => (await openForTest()).log);
 
 const task = id<TaskId>("count/0");
 const entry = (seq: number, bytes = new Uint8Array(10)) => ({ seq, attempt: id<AttemptId>("a"), bytes });

@@ -8,6 +8,7 @@ import { MemoryPages } from "../../runtime/adapters/memory/memory-pages.ts";
 import { id, type AttemptId, type OperatorUid, type TaskId } from "../../runtime/base/ids.ts";
 import { blobsContract } from "./blobs-contract.ts";
 import { contractRingSize, journalContract } from "./journal-contract.ts";
+import { embeddedLogContract } from "./embedded-log-contract.ts";
 import { contractMaxRecordBytes, logContract } from "./log-contract.ts";
 import { pagesContract } from "./pages-contract.ts";
 
@@ -15,6 +16,7 @@ journalContract("memory", () => new MemoryJournal({ ringSize: contractRingSize }
 pagesContract("memory", () => new MemoryPages());
 blobsContract("memory", () => new MemoryBlobs());
 logContract("memory", () => new MemoryLog({ maxRecordBytes: contractMaxRecordBytes }));
+embeddedLogContract("memory", () => new MemoryLog());
 
 describe("memory: checks switched off", () => {
   it("lets a zombie overwrite an entry without the slot condition", async () => {

@@ -3,9 +3,9 @@ import type { StatementSync } from "node:sqlite";
 import { assert } from "../../base/assert.ts";
 import { id, type Position, type ShardId } from "../../base/ids.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { AppendResult, ReadLimit, ReadResult, Shard } from "../../ports/log.ts";
+import type { ReadLimit, ReadResult, Shard } from "../../ports/log.ts";
 import { checkRecordSizes } from "../limits.ts";
-import type { KeyedRecordToAppend, ProvisionedLog } from "../log-provisioning.ts";
+import type { EmbeddedAppendResult, EmbeddedLog, KeyedRecordToAppend } from "../log-provisioning.ts";
 import {
   decideMerge,
   decideSplit,
@@ -42,7 +42,7 @@ interface RecordRow {
   readonly bytes: Uint8Array;
 }
 
-export class LocalLog implements ProvisionedLog {
+export class LocalLog implements EmbeddedLog {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #maxRecordBytes: number;
@@ -55,6 +55,8 @@ export class LocalLog implements ProvisionedLog {
   readonly #arrival: StatementSync;
   readonly #drop: StatementSync;
   readonly #setTrimmed: StatementSync;
+  readonly #dropRecords: StatementSync;
+  readonly #dropShards: StatementSync;
 
   constructor(store: Store, clock: Clock, maxRecordBytes: number) {
     this.#store = store;
@@ -79,6 +81,8 @@ export class LocalLog implements ProvisionedLog {
     this.#arrival = store.prepare("SELECT arrived_at AS arrivalTime FROM records WHERE shard = ? AND position = ?");
     this.#drop = store.prepare("DELETE FROM records WHERE shard = ? AND position <= ?");
     this.#setTrimmed = store.prepare("UPDATE shards SET trimmed_to = ? WHERE id = ?");
+    this.#dropRecords = store.prepare("DELETE FROM records WHERE shard IN (SELECT id FROM shards WHERE stream = ?)");
+    this.#dropShards = store.prepare("DELETE FROM shards WHERE stream = ?");
   }
 
   createStream(stream: string, shards: number): Promise<"created" | "exists"> {
@@ -95,21 +99,22 @@ export class LocalLog implements ProvisionedLog {
     );
   }
 
-  append(stream: string, records: readonly KeyedRecordToAppend[]): Promise<readonly AppendResult[]> {
+  append(stream: string, records: readonly KeyedRecordToAppend[]): Promise<readonly EmbeddedAppendResult[]> {
     return this.#store.write(() => {
       const shards = this.#stream(stream);
       checkRecordSizes(stream, records, this.#maxRecordBytes);
       const targets = records.map((record) => shardFor(stream, shards, record.hashKey));
       const arrivalTime = this.#clock.now();
       const last = new Map<StoredShard, number>();
-      for (const [n, { hashKey, partitionKey, bytes }] of records.entries()) {
+      const results = records.map(({ hashKey, partitionKey, bytes }, n): EmbeddedAppendResult => {
         const shard = targets[n]!;
         const position = (last.get(shard) ?? shard.last) + 1;
         last.set(shard, position);
         this.#insert.run(shard.key, position, partitionKey ?? String(hashKey), arrivalTime, bytes);
-      }
+        return { outcome: "appended", shard: shard.id, position: id<Position>(String(position)) };
+      });
       for (const [shard, position] of last) this.#advance.run(position, shard.key);
-      return targets.map((shard) => ({ outcome: "appended", shard: shard.id }));
+      return results;
     });
   }
 
@@ -158,6 +163,17 @@ export class LocalLog implements ProvisionedLog {
       const stored = this.#shard(stream, shard);
       const { changes } = this.#drop.run(stored.key, Number(upTo));
       if (changes > 0) this.#setTrimmed.run(Math.min(Number(upTo), stored.last), stored.key);
+    });
+  }
+
+  lastPosition(stream: string, shard: ShardId): Promise<Position> {
+    return this.#store.read(() => id<Position>(String(this.#shard(stream, shard).last)));
+  }
+
+  deleteStream(stream: string): Promise<"deleted" | "absent"> {
+    return this.#store.write(() => {
+      this.#dropRecords.run(stream);
+      return this.#dropShards.run(stream).changes > 0 ? "deleted" : "absent";
     });
   }
 

@@ -14,7 +14,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Journal } from "../../ports/journal.ts";
 import type { Pages } from "../../ports/pages.ts";
 import { defaultMaxRecordBytes, defaultRingSize } from "../limits.ts";
-import type { ProvisionedLog } from "../log-provisioning.ts";
+import type { EmbeddedLog } from "../log-provisioning.ts";
 import { type Leases, LocalLeases } from "./leases.ts";
 import { LocalBlobs } from "./local-blobs.ts";
 import { LocalJournal } from "./local-journal.ts";
@@ -48,7 +48,7 @@ export interface LocalOptions {
 
 export interface LocalPorts {
   readonly directory: string;
-  readonly log: ProvisionedLog;
+  readonly log: EmbeddedLog;
   readonly journal: Journal;
   readonly pages: Pages;
   readonly blobs: Blobs;

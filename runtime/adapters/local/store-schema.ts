@@ -8,8 +8,8 @@
  * | messages | name of a task's mailbox | Journal.post | overwritten by a higher version; Journal.withdraw, forget |
  * | pages | writer, operator and key group | Pages.put | Pages.delete |
  * | blobs, chunks | object; part of an object | Blobs.put | Blobs.delete, Blobs.put over it |
- * | shards | shard of a stream | createStream, splitShard, mergeShards | never |
- * | records | record of a shard | Log.append | Log.trim |
+ * | shards | shard of a stream | createStream, splitShard, mergeShards | Log.deleteStream |
+ * | records | record of a shard | Log.append | Log.trim, Log.deleteStream |
  * | leases | lease | Leases.acquire | Leases.release |
  *
  * Y1 `user_version` is the format's version, `application_id` marks the file as ours; both are set with the tables, in one

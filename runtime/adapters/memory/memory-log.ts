@@ -7,9 +7,9 @@
 import { assert } from "../../base/assert.ts";
 import { id, type Position, type ShardId } from "../../base/ids.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { AppendResult, ReadLimit, ReadResult, Shard } from "../../ports/log.ts";
+import type { ReadLimit, ReadResult, Shard } from "../../ports/log.ts";
 import { checkRecordSizes, defaultMaxRecordBytes } from "../limits.ts";
-import type { KeyedRecordToAppend, ProvisionedLog } from "../log-provisioning.ts";
+import type { EmbeddedAppendResult, EmbeddedLog, KeyedRecordToAppend } from "../log-provisioning.ts";
 import {
   decideMerge,
   decideSplit,
@@ -40,7 +40,7 @@ interface Stream {
   readonly records: Map<ShardId, ShardRecords>;
 }
 
-export class MemoryLog implements ProvisionedLog {
+export class MemoryLog implements EmbeddedLog {
   readonly #clock: Clock;
   readonly #maxRecordBytes: number;
   readonly #streams = new Map<string, Stream>();
@@ -68,15 +68,16 @@ export class MemoryLog implements ProvisionedLog {
     return [...this.#stream(stream).shards];
   }
 
-  async append(stream: string, records: readonly KeyedRecordToAppend[]): Promise<readonly AppendResult[]> {
+  async append(stream: string, records: readonly KeyedRecordToAppend[]): Promise<readonly EmbeddedAppendResult[]> {
     const target = this.#stream(stream);
     checkRecordSizes(stream, records, this.#maxRecordBytes);
     const shards = records.map((record) => shardFor(stream, target.shards, record.hashKey).id);
     const arrivalTime = this.#clock.now();
     return records.map(({ hashKey, partitionKey, bytes }, n) => {
       const shard = shards[n]!;
-      target.records.get(shard)!.records.push({ partitionKey: partitionKey ?? String(hashKey), arrivalTime, bytes });
-      return { outcome: "appended", shard };
+      const { records: kept, first } = target.records.get(shard)!;
+      kept.push({ partitionKey: partitionKey ?? String(hashKey), arrivalTime, bytes });
+      return { outcome: "appended", shard, position: id<Position>(String(first + kept.length - 1)) };
     });
   }
 
@@ -123,6 +124,15 @@ export class MemoryLog implements ProvisionedLog {
     stored.records = stored.records.slice(dropped);
     stored.first += dropped;
     stored.trimmedTo = stored.first - 1;
+  }
+
+  async lastPosition(stream: string, shard: ShardId): Promise<Position> {
+    const { stored } = this.#shard(stream, shard);
+    return id<Position>(String(stored.first + stored.records.length - 1));
+  }
+
+  async deleteStream(stream: string): Promise<"deleted" | "absent"> {
+    return this.#streams.delete(stream) ? "deleted" : "absent";
   }
 
   #next(last: string | undefined, after: Position | "horizon", stored: ShardRecords): Position | "horizon" {

@@ -17,7 +17,7 @@ const livenessStepsMax = 30_000;
 /** How often a waiting call goes on rather than something new begins. */
 const goOn = 0.8;
 
-const calmBatchMax = 20;
+const calmBatchMax = 60;
 const calmSweeps = 1.5;
 
 interface Activity {

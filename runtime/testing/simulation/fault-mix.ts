@@ -21,7 +21,7 @@ export interface FaultMix {
   readonly tornRead: number;
   /** Per record appended. */
   readonly throttled: number;
-  /** Of an entry that was written: the process dies before any of its effects. */
+  /** Of an entry that was written, in worlds that are frail: the process dies before any of its effects. */
   readonly commitOnly: number;
   /** Of a record: whoever takes it in dies, until it is put aside. */
   readonly poison: number;
@@ -48,7 +48,7 @@ export const commonFaults: FaultMix = {
   slow: 0.1,
   tornRead: 0.1,
   throttled: 0.03,
-  commitOnly: 0.08,
+  commitOnly: 0.2,
   poison: 0.004,
   duplicate: 0.15,
   twin: 0.16,

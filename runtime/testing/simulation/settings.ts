@@ -9,6 +9,8 @@ import type { Topology } from "./topology.ts";
 
 export interface Settings {
   readonly topology: Topology;
+  /** In batch mode there are no checkpoints, and so nothing that is restored. */
+  readonly mode: NonNullable<JobOptions["mode"]>;
   readonly records: number;
   readonly parallelism: number;
   readonly keyGroups: number;
@@ -25,6 +27,8 @@ export interface Settings {
   readonly payload: PayloadOptions;
   readonly limits: TaskLimits;
   readonly environments: number;
+  /** Processes die often between a commit and its effects; elsewhere they live long enough to be wrong about the job. */
+  readonly frail: boolean;
   /** How often tasks are poked for no reason; where that is rare, mappings alone bring the data. */
   readonly sweeps: number;
   readonly reshardings: number;
@@ -34,11 +38,16 @@ export interface Settings {
 }
 
 export function drawSettings(random: SimRandom, topology: string | undefined): Settings {
+  const mode = random.chance(0.15) ? "batch" : "streaming";
   const named = topologies.filter(({ name }) => name === topology);
+  const drawn = random.pick(named.length > 0 ? named : topologies);
+  // Sources that are keyed already are not sorted in parallel.
+  const single = mode === "batch" && drawn.name.startsWith("keyed");
   return {
-    topology: random.pick(named.length > 0 ? named : topologies),
+    topology: drawn,
+    mode,
     records: random.between(30, 110),
-    parallelism: random.pick([1, 1, 2, 3]),
+    parallelism: single ? 1 : random.between(1, 3),
     keyGroups: random.pick([4, 8, 16, 32]),
     statePlacement: random.pick(["cooling", "cooling", "cooling", "table", "table", "segments"] as const),
     watermarkIntervalMs: random.pick([0, 30, 300]),
@@ -61,10 +70,11 @@ export function drawSettings(random: SimRandom, topology: string | undefined): S
       outputBytesMax: random.pick([500, 8 << 20]),
     },
     environments: random.between(1, 3),
+    frail: random.chance(0.3),
     sweeps: random.pick([0.1, 1.5, 1.5]),
     reshardings: random.between(0, 4),
-    restores: random.between(0, 3),
-    staysOpen: random.chance(0.5),
+    restores: mode === "batch" ? 0 : random.between(0, 3),
+    staysOpen: mode === "streaming" && random.chance(0.5),
   };
 }
 
@@ -72,6 +82,7 @@ export function jobOptions(settings: Settings, parallelism: number): JobOptions 
   return {
     parallelism,
     keyGroups: settings.keyGroups,
+    mode: settings.mode,
     onUserError: "deadLetter",
     watermarkStep: millis(20),
     watermarkInterval: millis(settings.watermarkIntervalMs),

@@ -3,12 +3,12 @@
  * depend on how records of different shards interleave, and no record is late.
  */
 import type { DataStream } from "../../api/data-stream.ts";
+import { boundedOutOfOrderness, customWatermarks } from "../../api/watermarks.ts";
 import { combine, count, sum } from "../../api/aggregators.ts";
 import { defineJob } from "../../api/define-job.ts";
 import { millis } from "../../api/duration.ts";
 import { keyedProcess, type, type ProcessFunction, type Timers } from "../../api/functions.ts";
 import type { JobOptions } from "../../api/graph.ts";
-import type { JobBuilder } from "../../api/job-builder.ts";
 import { evenSplitList, type OperatorStateDescriptor, unionList } from "../../api/operator-scoped-state.ts";
 import { list, type ListState, map, type MapState, reducing, value } from "../../api/state.ts";
 import { triggers } from "../../api/triggers.ts";
@@ -16,7 +16,7 @@ import { countWindow, session, sliding as slidingWindows, tumbling } from "../..
 import type { Job } from "../../api/job.ts";
 import { appendSink, tableSink } from "./sinks.ts";
 import { aligned, byKey, groupBy, read, startOf, type Topology } from "./topology.ts";
-import type { SimRecord, Touch } from "./workload.ts";
+import { outOfOrdernessMs, type SimRecord, type Touch } from "./workload.ts";
 import { windowTopologies } from "./window-topologies.ts";
 
 export function jobOf(topology: Topology, options: JobOptions, touch: Touch): Job {
@@ -25,6 +25,16 @@ export function jobOf(topology: Topology, options: JobOptions, touch: Touch): Jo
 
 const windowMs = 100;
 const gapMs = 45;
+
+/** The same as `inOrder`, as an author would write it: were its state another shard's, records would be late. */
+const ownGenerator = customWatermarks<SimRecord, { highest: number }>({
+  create: () => ({ highest: 0 }),
+  onRecord: (state, _record, timestamp) => {
+    if (timestamp <= state.highest) return undefined;
+    state.highest = timestamp;
+    return timestamp - outOfOrdernessMs - 1;
+  },
+});
 
 const totals = (touch: Touch) =>
   combine({
@@ -144,6 +154,37 @@ const sessions: Topology = {
       tables: new Map([["table", new Map(rows.map((row) => [`${row.key}@${row.start}`, row]))]]),
     };
   },
+};
+
+/** A bound that is kept however records of different shards interleave. */
+const anyOrder = boundedOutOfOrderness(millis(60_000));
+
+/** Event time made in the midst of the stream, behind the source and behind windows. */
+const assigned: Topology = {
+  name: "assigned",
+  sources: ["a"],
+  build(job, touch) {
+    const perWindow = read(job, "a", touch)
+      .assignTimestamps("again", { timestamps: (record) => record.at, watermarks: anyOrder })
+      .keyBy((record) => record.key)
+      .window(tumbling(millis(windowMs)))
+      .aggregate("perWindow", totals(touch), (key, window, of): WindowRow => ({
+        key,
+        start: window.start,
+        n: of.n,
+        total: of.total,
+      }));
+    perWindow
+      .assignTimestamps("ofRows", { timestamps: (row, before) => Math.max(row.start, before ?? 0), watermarks: anyOrder })
+      .keyBy((row) => row.key)
+      .window(tumbling(millis(windowMs)))
+      .reduce("one", (row) => row)
+      .sinkTo("rows", appendSink("rows"));
+  },
+  expect: (records) => ({
+    lists: new Map([["rows", windowRows(records, (record) => record.key)]]),
+    tables: new Map(),
+  }),
 };
 
 interface KeyTotal extends Total {
@@ -277,8 +318,8 @@ const collecting: Topology = {
   name: "collecting",
   sources: ["a", "b"],
   build(job, touch) {
-    read(job, "a", touch)
-      .union(read(job, "b", touch))
+    read(job, "a", touch, ownGenerator)
+      .union(read(job, "b", touch, ownGenerator))
       .keyBy((record) => record.key)
       .process("collect", collector(touch))
       .sinkTo("rows", appendSink("rows"));
@@ -592,6 +633,7 @@ const overlapping: Topology = {
 };
 
 export const topologies: readonly Topology[] = [
+  assigned,
   windows,
   sessions,
   rolling,

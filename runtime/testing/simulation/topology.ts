@@ -1,7 +1,7 @@
 /** What a simulated job is, and what the jobs have in common. */
 import type { JobBuilder } from "../../api/job-builder.ts";
 import { millis } from "../../api/duration.ts";
-import { boundedOutOfOrderness } from "../../api/watermarks.ts";
+import { boundedOutOfOrderness, type WatermarkStrategy } from "../../api/watermarks.ts";
 import { outOfOrdernessMs, type SimRecord, simulatedSource, type Touch } from "./workload.ts";
 
 /** What must have come out: rows of each list, in any order, and the last row of each key of each table. */
@@ -21,7 +21,7 @@ export const inOrder = boundedOutOfOrderness(millis(outOfOrdernessMs));
 /** Sources that wait for one another. */
 export const aligned = inOrder.withAlignment("all", millis(60), millis(20));
 
-export function read(job: JobBuilder, source: string, touch: Touch, watermarks = inOrder) {
+export function read(job: JobBuilder, source: string, touch: Touch, watermarks: WatermarkStrategy<SimRecord> = inOrder) {
   return job.source(source, simulatedSource(source), {
     timestamps: (record) => {
       touch(record, "timestamp");

@@ -37,8 +37,8 @@ import { Trace } from "./trace.ts";
 import { createRecords, type SimRecord, type Touch } from "./workload.ts";
 
 /** Virtual ms: how old a job record may be; and how long rings stay, longer than that and the longest life of a zombie. */
-const recordMsMax = 600;
-const formerMsMin = 5_000;
+const recordMsMax = 3_000;
+const formerMsMin = 8_000;
 
 export interface WorldOptions {
   readonly seed: number;
@@ -97,7 +97,8 @@ export class World {
     this.random = new SimRandom(options.seed);
     this.settings = { ...drawSettings(this.random, options.topology), ...options.settings };
     this.scheduler = new SimScheduler(this.random);
-    this.faults = new Faults(this.scheduler, this.random, this.trace, options.faults);
+    const faults = this.settings.frail ? options.faults : { ...options.faults, commitOnly: 0 };
+    this.faults = new Faults(this.scheduler, this.random, this.trace, faults);
     this.log = new MemoryLog({ clock: new ManualClock() });
     this.sinks = new SinkWorld(versionPartOf(options.without));
     const { topology, records } = this.settings;
