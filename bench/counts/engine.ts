@@ -34,7 +34,7 @@ import { EventReader, eventSource } from "./event-source.ts";
 import { Checksum, type Event } from "./events.ts";
 import { TurnClock, turnMs } from "./turn-clock.ts";
 
-/** "scattered": sessions of events in no order, whose watermark comes at the end. */
+/** "scattered": sessions of events that are out of order by up to an hour. */
 export type Kind = "tumbling" | "session" | "scattered" | "sliding" | "lateness";
 
 export const recordsPerTurn = 10_000;
@@ -73,7 +73,7 @@ function countJob(kind: Kind, source: Source<Event>): Job {
   return defineJob(
     `counts-${kind}`,
     (job) => {
-      const watermarks = boundedOutOfOrderness(kind === "scattered" ? hours(1_000_000) : seconds(2));
+      const watermarks = boundedOutOfOrderness(kind === "scattered" ? hours(1) : seconds(2));
       const events = job.source("events", source, { timestamps: (event) => event.at, watermarks }).keyBy((event) => event.key);
       const windows = events.window(assignerOf(kind)).allowedLateness(kind === "lateness" ? minutes(5) : millis(0));
       windows.aggregate("counts", count(), (key, window, n): Row => [key, window.start, n]).sinkTo("rows", rowSink());

@@ -28,11 +28,11 @@ export function makeEvents(count: number, keys: number): readonly Event[] {
   return [...generateEvents(count, keys)];
 }
 
-/** Events in no order at all, over so much time that those of one key are `apartMs` apart on average. */
-export function scatterEvents(count: number, keys: number, apartMs: number): readonly Event[] {
+/** Events of few keys, those of one key `apartMs` apart on average, out of order by up to `withinMs`. */
+export function scatterEvents(count: number, keys: number, apartMs: number, withinMs: number): readonly Event[] {
   const random = randomNumbers();
-  const spanMs = (count / keys) * apartMs;
-  return Array.from({ length: count }, () => ({ key: `user-${random(keys)}`, at: start + random(spanMs) }));
+  const at = (i: number) => start + Math.floor((i * apartMs) / keys) + random(withinMs);
+  return Array.from({ length: count }, (_, i) => ({ key: `user-${random(keys)}`, at: at(i) }));
 }
 
 /** Sums rows in any order: equal for equal sets of rows. */

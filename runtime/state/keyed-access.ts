@@ -83,8 +83,10 @@ export abstract class Handle {
   }
 
   protected change(cell: Cell): void {
+    const { row, store } = this.access;
     cell.dirty = true;
-    this.access.store.markDirty(this.access.row);
+    row.noteChange(cell);
+    store.markDirty(row);
   }
 
   clear(): void {

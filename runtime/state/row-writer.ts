@@ -38,7 +38,9 @@ export class RowWriter {
     if (!row.present) {
       if (row.stored) this.writeDelete({ state: row.state, namespace: row.storedNamespace ?? row.namespace });
     } else if (row.unsettled) this.writeCellChange(row);
-    for (let i = 0; i < others.length; i++) if ((others[i] as Cell).unsettled) this.writeCellChange(others[i] as Cell);
+    // Each cell looked at costs a cache miss, and windows that wait for late records are many.
+    const length = row.othersChanged ? others.length : 0;
+    for (let i = 0; i < length; i++) if ((others[i] as Cell).unsettled) this.writeCellChange(others[i] as Cell);
     for (let i = 0; i < touchedTimers.length; i++) this.writeTimerChange(touchedTimers[i] as Timer);
     row.settleRow();
     return this.endRow(from);

@@ -9,6 +9,7 @@
  * W1 A row is in its store's dirty list exactly when `listed`.
  * W2 What was set and cleared before it was stored leaves no trace in a commit.
  * W3 A row without its own cell has no others.
+ * W4 Whoever changes a cell says so by `noteChange`: a commit does not look at cells beyond the row's own where none has changed.
  */
 import type { Key } from "../api/key.ts";
 import type { Seq } from "../base/ids.ts";
@@ -40,6 +41,8 @@ class RowExtras {
   processing: ProcessingRow | undefined = undefined;
   /** `others` stand in the order of their windows' ends: they are many, or were. */
   ordered = false;
+  /** One of `others` may have changed since the last commit (W4). */
+  othersChanged = false;
 
   /** The row may as well have none, once it is settled. */
   get empty(): boolean {
@@ -123,6 +126,16 @@ export class Row extends Cell {
   /** The row's cells beyond its own. */
   get others(): readonly Cell[] {
     return this.extras.others;
+  }
+
+  /** Whether the next commit may have something to say of them. */
+  get othersChanged(): boolean {
+    return this.extras.othersChanged;
+  }
+
+  /** The cell, which is one of the row's, changes. */
+  noteChange(cell: Cell): void {
+    if (cell !== this) this.extras.othersChanged = true;
   }
 
   /** Timers that are no flags of cells. */
@@ -219,8 +232,15 @@ export class Row extends Cell {
 
   /** A new cell; there must be none of this state and namespace. */
   make(state: number, namespace: Namespace, kind: CellKind, value: unknown): Cell {
-    if (this.present) return this.makeOther(new Cell(state, namespace, kind, value));
-    if (this.stored) {
+    if (this.present && (this.state !== state || namespace.end < this.namespace.end))
+      return this.makeOther(new Cell(state, namespace, kind, value));
+    if (this.present) {
+      // The latest window is the one that records go to: it is where nothing else need be looked at.
+      const former = new Cell();
+      former.become(this);
+      this.makeOther(former);
+      this.clearOwn();
+    } else if (this.stored) {
       this.rememberDeleted(this);
       this.clearOwn();
     }
@@ -234,6 +254,7 @@ export class Row extends Cell {
 
   private makeOther(cell: Cell): Cell {
     const extras = this.ownExtras();
+    extras.othersChanged = true;
     if (extras.ordered) insertInOrder(extras.others, cell);
     else extras.others = withItem(extras.others, cell);
     if (!extras.ordered && extras.others.length > linearCells) this.putInOrder();
@@ -281,6 +302,7 @@ export class Row extends Cell {
     // A session that grows mostly keeps its place among the others: moving it would move them too.
     const moves = ordered && cell !== this && !staysInOrder(others, cell, namespace.end);
     if (moves) takeFromOrder(others, cell);
+    this.noteChange(cell);
     cell.rename(namespace);
     if (moves) insertInOrder(others, cell);
   }
@@ -296,14 +318,19 @@ export class Row extends Cell {
   setTimer(domain: TimerDomain, at: number, namespace: Namespace): boolean {
     if (this.hasTimer(domain, at, namespace)) return false;
     const cell = isEndTimer(domain, at, namespace) ? this.cellIn(namespace) : undefined;
-    if (cell !== undefined) cell.endTimer = true;
-    else this.setOwnTimer(domain, at, namespace);
+    if (cell === undefined) this.setOwnTimer(domain, at, namespace);
+    else this.flagEnd(cell, true);
     return true;
   }
 
   hasTimer(domain: TimerDomain, at: number, namespace: Namespace): boolean {
     if (isEndTimer(domain, at, namespace) && this.timedCell(namespace) !== undefined) return true;
     return this.findTimer(domain, at, namespace) !== undefined;
+  }
+
+  private flagEnd(cell: Cell, on: boolean): void {
+    this.noteChange(cell);
+    cell.endTimer = on;
   }
 
   private cellIn(namespace: Namespace): Cell | undefined {
@@ -335,7 +362,7 @@ export class Row extends Cell {
   cancelTimer(domain: TimerDomain, at: number, namespace: Namespace): boolean {
     const cell = isEndTimer(domain, at, namespace) ? this.timedCell(namespace) : undefined;
     if (cell !== undefined) {
-      cell.endTimer = false;
+      this.flagEnd(cell, false);
       return true;
     }
     const timer = this.findTimer(domain, at, namespace);
@@ -427,6 +454,7 @@ export class Row extends Cell {
     }
     this.extras.touchedTimers = nothing;
     this.extras.deleted = nothing;
+    this.extras.othersChanged = false;
     if (this.extras.empty) this.extras = noExtras;
   }
 
@@ -449,6 +477,7 @@ export class Row extends Cell {
     const extras = this.ownExtras();
     extras.others = copy.others;
     extras.ordered = copy.ordered;
+    extras.othersChanged = true;
     extras.deleted = copy.deleted;
     extras.timers = copy.timers;
     extras.touchedTimers = [...copy.timers.filter((timer) => timer.touched), ...copy.cancelled];

@@ -33,6 +33,8 @@ export interface Rule {
   watermark?(from: number, to: number, window: Open): number;
   /** The clock does. */
   clock?(from: number, to: number, window: Open): number;
+  /** The window begins earlier or ends later than before. */
+  extended?(): void;
   /** The window took another one in, whose rule this was. */
   merge?(other: any): void;
 }
@@ -110,6 +112,7 @@ export function expectedOf(input: readonly Step[], windowing: Windowing): Expect
     if (isOver(whole.end)) return undefined;
     const [first = { key, ...whole, all: [], rule: rule() }, ...others] = joins;
     for (const other of others) first.rule.merge?.(other.rule);
+    if (first.start !== whole.start || first.end !== whole.end) first.rule.extended?.();
     open = [...open.filter((w) => !joins.includes(w)), first];
     return Object.assign(first, whole, { all: [...first.all, ...others.flatMap(({ all }) => all)] });
   };

@@ -43,8 +43,13 @@ export function delta(threshold: number, distance: (last: Event, current: Event)
 
 /** At every multiple of a length of time since the first record that the watermark passes, and at the end. */
 export function continuousEventTime(every: number): Rule & { next: number } {
+  let again = false;
   return {
     next: Infinity,
+    // What is next is set anew, also where it was the end and has been passed.
+    extended() {
+      again = this.next < Infinity;
+    },
     record(e, { watermark }, { end }) {
       if (end - 1 <= watermark) return 1;
       if (this.next === Infinity) this.next = Math.min((Math.trunc(e.at / every) + 1) * every, end - 1);
@@ -53,7 +58,8 @@ export function continuousEventTime(every: number): Rule & { next: number } {
     watermark(from, to, { end }) {
       if (end === Infinity && to === Infinity) return this.next === Infinity ? 0 : 1;
       const last = end - 1;
-      let times = from < last && last <= to ? 1 : 0;
+      let times = (from < last && last <= to) || (again && this.next === last && last <= from) ? 1 : 0;
+      again = false;
       while (this.next < last && this.next <= to) {
         this.next = Math.min(this.next + every, last);
         // Where the end had passed before the window was extended to it, it is passed as the one time on the way that it is.
