@@ -61,9 +61,9 @@ export function drawSettings(random: SimRandom, topology: string | undefined): S
 }
 
 function drawAny(random: SimRandom, topology: string | undefined, frail: boolean): Settings {
-  const mode = random.chance(0.15) ? "batch" : "streaming";
   const named = topologies.filter(({ name }) => name === topology);
   const drawn = random.pick(named.length > 0 ? named : topologies);
+  const mode = random.chance(0.15) && drawn.asTheyCome !== true ? "batch" : "streaming";
   // Sources that are keyed already are not sorted in parallel.
   const single = mode === "batch" && drawn.name.startsWith("keyed");
   return {

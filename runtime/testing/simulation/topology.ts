@@ -13,6 +13,8 @@ export interface Expected {
 export interface Topology {
   readonly name: string;
   readonly sources: readonly string[];
+  /** What comes out depends on the order in which records come, or on when: not for batch mode, which sorts them. */
+  readonly asTheyCome?: boolean;
   build(job: JobBuilder, touch: Touch): void;
   expect(records: readonly SimRecord[]): Expected;
 }

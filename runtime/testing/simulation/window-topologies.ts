@@ -141,6 +141,7 @@ const apart = (a: SimRecord, b: SimRecord) => Math.abs(a.at - b.at);
 /** Windows, triggers and evictors that go by the order of a key's records. */
 const inSequence: Topology = {
   name: "inSequence",
+  asTheyCome: true,
   sources: ["a"],
   build(job, touch) {
     const keyed = alive(read(job, "a", touch), touch).keyBy((record) => record.key);
@@ -246,6 +247,7 @@ const purging = (trigger: Trigger<any, any>) => triggers.purging(trigger);
 /** Watermarks run ahead of many records: they are late, or fire their windows again. */
 const latecomers: Topology = {
   name: "latecomers",
+  asTheyCome: true,
   sources: ["a", "b"],
   build(job, touch) {
     const records = alive(read(job, "a", touch, tooTight).union(read(job, "b", touch, tooTight)), touch);
@@ -308,6 +310,7 @@ const byClock = { time: "processing" } as const;
 /** Windows that go by the clock: which records share one is chance, but each is in as many as overlap. */
 const clockwork: Topology = {
   name: "clockwork",
+  asTheyCome: true,
   sources: ["a", "b"],
   build(job: JobBuilder, touch) {
     const records = alive(read(job, "a", touch).union(read(job, "b", touch, inOrder)), touch);
