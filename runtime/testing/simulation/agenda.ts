@@ -194,6 +194,7 @@ export class Agenda {
       if (mapping.open !== delivery) return;
       mapping.open = undefined;
       if (outcome?.outcome !== "done" && outcome?.outcome !== "stale") return;
+      if (outcome.outcome === "stale") world.checkStale(mapping);
       mapping.position = batch.last;
       if (world.faults.happens("duplicate"))
         this.again.push({ bell: batch.bell, atStep: world.scheduler.steps + world.random.int(400) });

@@ -6,6 +6,7 @@
  * C2 A task's watermark never goes back, from one written entry to the next.
  * C7 No record is late: the workload has none that could be.
  * C3 No process fails but by what is meant to be tried again, or dies of a record that is made to kill (C8).
+ * C9 Frames are waved through as stale only when their generation is over: the mapping does not deliver them again.
  */
 import type { TaskId } from "../../base/ids.ts";
 import { isKind, messageOf } from "../../base/errors.ts";
@@ -21,10 +22,11 @@ import type { JobGraph } from "../../plan/job-graph.ts";
 import { decodeJobRecord, type JobRecord } from "../../snapshots/job-record.ts";
 import { jobRing } from "../../snapshots/names.ts";
 import type { Journal } from "../../ports/journal.ts";
+import { generationOf } from "../../streaming/channel.ts";
 import { Faults } from "./faults.ts";
 import type { FaultMix } from "./fault-mix.ts";
 import { SimulationFailure } from "./failure.ts";
-import { Mappings } from "./mappings.ts";
+import { type Mapping, Mappings } from "./mappings.ts";
 import { createPorts, type SharedPorts } from "./ports.ts";
 import { SimRandom } from "./random.ts";
 import { type Rule, safeguardsWithout, versionPartOf } from "./rules.ts";
@@ -241,6 +243,12 @@ export class World {
     const awake = (item: SimEnvironment | SimCoordinator) => current(item) && !this.scheduler.isFrozen(item.process);
     while (this.environments.filter(awake).length < this.settings.environments) this.addEnvironment();
     while (this.coordinators.filter(awake).length < 2) this.addCoordinator();
+  }
+
+  /** C9, of a mapping whose batch was answered as stale. */
+  checkStale({ task, shard }: Mapping): void {
+    if (task !== undefined && generationOf(task) >= (this.record?.generation ?? 0))
+      this.fail(`C9: frames of ${shard} were passed over as stale, of a task that lives: ${task}`);
   }
 
   /** C3. Says whether the process may go on. */
