@@ -22,13 +22,38 @@ export class TextTable<V extends object> {
   }
 
   get(text: string): V | undefined {
+    return this.find(text, hashOfText(text));
+  }
+
+  /** As `get`, for a text whose hash `lookAhead` has found. */
+  find(text: string, hash: number): V | undefined {
     const { entries, hashes, mask } = this;
-    const hash = hashOfText(text);
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const found = entries[slot * 2];
       if (found === undefined) return undefined;
       if (hashes[slot] === hash && found === text) return entries[slot * 2 + 1] as V;
     }
+  }
+
+  /**
+   * Finds the hashes of the first `count` texts, and the values that they probably have, looking at all that `find` will read: the
+   * processor then fetches for all of them side by side, where each look-up alone waits for memory. Returns a number of no meaning,
+   * for the caller to keep, so that no look is optimised away.
+   */
+  lookAhead(texts: readonly string[], count: number, hashesFound: Int32Array, values: (V | undefined)[]): number {
+    const { entries, hashes, mask } = this;
+    for (let i = 0; i < count; i++) hashesFound[i] = hashOfText(texts[i] as string);
+    let seen = 0;
+    for (let i = 0; i < count; i++) {
+      const slot = (hashesFound[i] as number) & mask;
+      seen += hashes[slot] as number;
+      values[i] = entries[slot * 2 + 1] as V | undefined;
+    }
+    for (let i = 0; i < count; i++) {
+      const text = entries[((hashesFound[i] as number) & mask) * 2] as string | undefined;
+      if (text !== undefined) seen += text.length;
+    }
+    return seen | 0;
   }
 
   /** Adds an entry, or gives the one of this text another value. */

@@ -54,6 +54,9 @@ export interface StoreOptions {
   readonly takeOver?: (parts: readonly Row[], row: Row) => void;
 }
 
+/** So many keys are looked ahead to at most: enough to hide the memory's delay, few enough to stay in the processor's cache. */
+export const aheadMax = 64;
+
 /** So many commits are a round after which empty rows may go. */
 const idleCommits = 16;
 
@@ -139,6 +142,9 @@ export class KeyedStore {
   private idleRows: Row[] = [];
   private idleBefore: Row[] = [];
   private commits = 0;
+  /** What `lookAhead` has found, by the places of its keys. */
+  private readonly aheadHashes = new Int32Array(aheadMax);
+  private readonly ahead: (Row | undefined)[] = new Array<Row | undefined>(aheadMax).fill(undefined);
   /** Of no use but that looks at rows are not optimised away. */
   private touched = 0;
 
@@ -167,6 +173,25 @@ export class KeyedStore {
   /** The key's row, made when new; undefined when its key group must be loaded first (it is then in `missing`). */
   find(key: Key): Row | undefined {
     const row = this.known(key);
+    if (row === undefined) return this.make(key);
+    this.use(row);
+    return row;
+  }
+
+  /** Looks at the rows of the first `count` keys, at most `aheadMax`, all of them texts: `findAhead` is asked for them next, in this order. */
+  lookAhead(keys: readonly string[], count: number): void {
+    const { ahead, aheadHashes, texts } = this;
+    let seen = texts.lookAhead(keys, count, aheadHashes, ahead);
+    for (let i = 0; i < count; i++) {
+      const row = ahead[i];
+      if (row !== undefined) seen += row.usedAt + row.state;
+    }
+    this.touched = seen | 0;
+  }
+
+  /** As `find`, for key number `at` of those that were looked at. */
+  findAhead(key: string, at: number): Row | undefined {
+    const row = this.texts.find(key, this.aheadHashes[at] as number);
     if (row === undefined) return this.make(key);
     this.use(row);
     return row;

@@ -7,6 +7,8 @@
  *    while the rest of the task goes on, so that one load serves a whole batch.
  * N2 Event-time timers fire before the watermark is passed on, with the new watermark already in force (Flink's InternalTimerServiceImpl).
  * N3 At a commit nothing waits.
+ * N4 Records may be taken in some at a time (lookahead.ts): before anything else comes to the operator, and at the end of each step of
+ *    the task. Only where nothing can tell: no other operator of the task sees the same records, or meets the results further on.
  */
 import type { Key } from "../api/key.ts";
 import { maxWatermark, minWatermark } from "../time/watermark.ts";
@@ -21,6 +23,7 @@ import type { OperatorState } from "../state/operator-state.ts";
 import { type ProcessingRow, Row } from "../state/row.ts";
 import { Timer, type TimerDomain } from "../state/timer.ts";
 import { blame } from "./blame.ts";
+import { Lookahead } from "./lookahead.ts";
 import type { NodeOutput } from "./node-output.ts";
 import type { UnitOrigin, Units } from "./units.ts";
 
@@ -70,6 +73,7 @@ export class ChainNode implements KeyedOperatorHost {
   valve: WatermarkValve | TwoInputValve | undefined;
   current = minWatermark;
   private operator: Operator | undefined;
+  private ahead: Lookahead | undefined;
   protected readonly shared: TaskShared;
   private waiting: Waiting[] = [];
   /** The timer that fires, where it is the only one of its row: an object for each would be thrown away at once. */
@@ -87,6 +91,11 @@ export class ChainNode implements KeyedOperatorHost {
   /** Called once, after construction: the operator is made with this node as its host. */
   run(operator: Operator): void {
     this.operator = operator;
+  }
+
+  /** Called once, before the first element: records may be taken in some at a time. */
+  lookAhead(): void {
+    this.ahead = new Lookahead();
   }
 
   get access(): KeyedAccess {
@@ -111,6 +120,41 @@ export class ChainNode implements KeyedOperatorHost {
   }
 
   record(value: unknown, timestamp: number, input: number, key: Key | undefined): void {
+    const { ahead } = this;
+    if (ahead === undefined || key === undefined) return this.takeRecord(value, timestamp, input, key);
+    const { units } = this.shared;
+    // A unit of work that is guarded ends with its record.
+    if (typeof key !== "string" || units.guarded) {
+      this.catchUp();
+      return this.takeRecord(value, timestamp, input, key);
+    }
+    units.activity.count++;
+    if (ahead.add(key, value, timestamp, input)) this.catchUp();
+  }
+
+  /** Takes in the records that it has been given and not yet seen (N4). */
+  catchUp(): void {
+    const { ahead } = this;
+    if (ahead === undefined || ahead.count === 0) return;
+    const { keys, values, timestamps, inputs } = ahead;
+    const count = ahead.take();
+    const { store } = this.state as NodeState;
+    store.lookAhead(keys, count);
+    for (let i = 0; i < count; i++) {
+      const value = values[i];
+      const timestamp = timestamps[i] as number;
+      const input = inputs[i] as number;
+      const row = this.waiting.length > 0 ? undefined : store.findAhead(keys[i] as string, i);
+      if (row === undefined || !this.tryRow(row, value, timestamp, input)) this.takeRecord(value, timestamp, input, keys[i]);
+    }
+  }
+
+  /** It has been given records that it has not seen. */
+  get keepsBack(): boolean {
+    return this.ahead !== undefined && this.ahead.count > 0;
+  }
+
+  private takeRecord(value: unknown, timestamp: number, input: number, key: Key | undefined): void {
     if (this.waiting.length > 0) {
       if (key !== undefined) this.state?.store.want(key);
       this.shared.units.activity.count++;
@@ -121,11 +165,12 @@ export class ChainNode implements KeyedOperatorHost {
   }
 
   private tryRecord(value: unknown, timestamp: number, input: number, key: Key | undefined): boolean {
-    if (this.state !== undefined) {
-      const row = key === undefined ? undefined : this.state.store.find(key);
-      if (row === undefined && key !== undefined) return false;
-      this.state.access.setRow(row);
-    }
+    const row = key === undefined ? undefined : this.state?.store.find(key);
+    return (row !== undefined || key === undefined) && this.tryRow(row, value, timestamp, input);
+  }
+
+  private tryRow(row: Row | undefined, value: unknown, timestamp: number, input: number): boolean {
+    this.state?.access.setRow(row);
     if (this.operatorState?.open() === false) return false;
     try {
       (this.operator as Operator).onRecord(value, timestamp, input);
@@ -137,6 +182,7 @@ export class ChainNode implements KeyedOperatorHost {
 
   /** Takes a watermark of one input. */
   receiveWatermark(input: string, at: number): void {
+    this.catchUp();
     if (this.valve === undefined) return this.advance(at);
     const output = this.valve.advance(input, at);
     if (output !== undefined) this.advance(output);
@@ -144,6 +190,7 @@ export class ChainNode implements KeyedOperatorHost {
 
   /** Takes the status of one input: idle inputs do not hold the watermark back. */
   receiveStatus(input: string, active: boolean): void {
+    this.catchUp();
     if (this.valve === undefined) return this.passStatus(active);
     this.applyChange(this.valve.setStatus(input, active));
   }

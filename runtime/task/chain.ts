@@ -68,6 +68,10 @@ function inputName(from: string, edge: OutputEdge): string {
   return `${from}:${edge.tag ?? ""}:${edge.input}`;
 }
 
+function isChained({ exchange }: OutputEdge): boolean {
+  return exchange === undefined;
+}
+
 export function buildChain(parts: ChainParts): Chain {
   return new ChainBuilder(parts).build();
 }
@@ -88,6 +92,7 @@ class ChainBuilder {
     for (const operator of operators) this.addNode(operator);
     for (const operator of operators) for (const edge of operator.outputs) this.addEdge(operator, edge);
     const nodes = [...this.byUid.values()];
+    if (!this.batch) for (const node of nodes) if (this.standsAlone(node)) node.lookAhead();
     return {
       nodes,
       byUid: this.byUid,
@@ -98,6 +103,26 @@ class ChainBuilder {
       sourceOutputs: new Map([...this.outputs].filter(([uid]) => !this.byUid.has(uid))),
       chainedInputs: this.chainedInputs,
     };
+  }
+
+  /**
+   * Whether nothing can tell when a keyed operator sees its records: they come to it on one way alone, from outside the task, and to no
+   * other operator. What it gives on can then meet only what came later than all of them, or earlier.
+   */
+  private standsAlone({ uid, state }: ChainNode): boolean {
+    if (state === undefined) return false;
+    const { job, stage } = this.parts.plan;
+    const exchanges = job.exchanges.filter(({ to }) => stage.operators.includes(to));
+    for (let to = uid; ;) {
+      const inputs = stage.operators.filter((from) =>
+        this.planOf(from).outputs.some((edge) => isChained(edge) && edge.to === to),
+      );
+      const [from] = inputs;
+      if (from === undefined) return exchanges.length === 1 || this.planOf(to).node.spec.kind === "source";
+      const { outputs } = this.planOf(from);
+      if (inputs.length > 1 || outputs.length > 1 || exchanges.some((exchange) => exchange.to === to)) return false;
+      to = from;
+    }
   }
 
   private planOf(uid: string): OperatorPlan {

@@ -243,6 +243,7 @@ export class Task implements TaskShared, UnitKeeper {
         node.passTime();
       }
     }
+    this.catchUp();
   }
 
   /** Feeds records of one source shard; stops where the status says. */
@@ -270,7 +271,13 @@ export class Task implements TaskShared, UnitKeeper {
       }
     }
     source.end(input);
+    this.catchUp();
     return status === "done" && this.units.guarded && this.blocked ? "blocked" : status;
+  }
+
+  /** No operator keeps back what it has been given. */
+  private catchUp(): void {
+    for (const node of this.chain.nodes) node.catchUp();
   }
 
   /** How many bytes of frames the open commit has gathered. */
@@ -342,6 +349,7 @@ export class Task implements TaskShared, UnitKeeper {
       }
       this.takeElement(frame.channel, element);
     }
+    this.catchUp();
     this.frame = undefined;
     return this.barrierDue === undefined ? "done" : "barrier";
   }
@@ -379,6 +387,7 @@ export class Task implements TaskShared, UnitKeeper {
   resume(): void {
     this.units.proceed(() => {
       for (const node of this.nodesDownstreamFirst) if (node.blocked) node.resume();
+      this.catchUp();
     });
   }
 
@@ -581,6 +590,7 @@ export class Task implements TaskShared, UnitKeeper {
 
   /** Ends the open commit: its changes of state, outputs and progress. The driver adds where it lies and who wrote it. */
   finish(): Pick<Commit, "generation" | "deployment" | "task" | "seq" | "progress" | "held" | "rows" | "effects"> {
+    assert(!this.chain.nodes.some((node) => node.keepsBack), `task ${this.plan.task} commits while records wait`);
     assert(!this.blocked && !this.units.interrupted, `task ${this.plan.task} commits while elements wait`);
     const seq = this.head + 1;
     const barrier = this.barrierDue;
