@@ -9,37 +9,73 @@ import { type Namespace, voidNamespace } from "./namespace.ts";
 /** How contents are kept: one value, elements in their order, or entries. Folded state keeps one value. */
 export type CellKind = "value" | "list" | "map";
 
-/** A cell's yes-or-no's in one number: as fields of their own they would make a row of one cell half as large again. */
+/** Its place, its kind and its yes-or-no's in one number: as fields of their own they would make a row half as large again. */
 const bit = {
-  dirty: 1,
-  stored: 2,
-  endTimer: 4,
-  endTimerStored: 8,
-  replaced: 16,
+  state: 0xff,
+  list: 1 << 8,
+  map: 1 << 9,
+  dirty: 1 << 10,
+  stored: 1 << 11,
+  endTimer: 1 << 12,
+  endTimerStored: 1 << 13,
+  replaced: 1 << 14,
+  handedOut: 1 << 15,
 } as const;
 
+const kindBits = { value: 0, list: bit.list, map: bit.map } as const;
+/** What stays of a cell while its contents come and go. */
+const nature = bit.state | bit.list | bit.map;
+/** All that is a cell's. Higher bits are a row's, which is a cell too. */
+const cellBits = 0xffff;
+
 export class Cell {
-  private bits = 0;
-  /** The state's place in its operator's schema. */
-  state: number;
+  protected bits: number;
   namespace: Namespace;
   /** The value, a T[], or a Map: as `kind` says. */
   value: any;
-  kind: CellKind;
-  /** Lists: the array was handed out, so it is not changed any more: what is added goes to a copy. */
-  handedOut = false;
   /** The namespace under which the durable state has the cell, where it has another since. */
   storedNamespace: Namespace | undefined = undefined;
-  /** Lists: how many elements are stored; fewer than `value.length` when some were added since. */
-  storedLength = 0;
-  /** Maps: entries changed since the last commit. */
-  changed: Set<unknown> | undefined = undefined;
+  /** Of a list, `storedLength`; of a map, `changed`. */
+  private known: number | Set<unknown> | undefined = undefined;
 
   constructor(state = 0, namespace: Namespace = voidNamespace, kind: CellKind = "value", value: any = undefined) {
-    this.state = state;
+    this.bits = state | kindBits[kind];
     this.namespace = namespace;
     this.value = value;
-    this.kind = kind;
+  }
+
+  /** The state's place in its operator's schema. */
+  get state(): number {
+    return this.bits & bit.state;
+  }
+
+  get kind(): CellKind {
+    const { bits } = this;
+    return (bits & bit.list) !== 0 ? "list" : (bits & bit.map) !== 0 ? "map" : "value";
+  }
+
+  /** Lists: how many elements are stored; fewer than `value.length` when some were added since. */
+  get storedLength(): number {
+    return typeof this.known === "number" ? this.known : 0;
+  }
+  set storedLength(length: number) {
+    this.known = length;
+  }
+
+  /** Maps: entries changed since the last commit. */
+  get changed(): Set<unknown> | undefined {
+    return typeof this.known === "object" ? this.known : undefined;
+  }
+  set changed(changed: Set<unknown> | undefined) {
+    this.known = changed;
+  }
+
+  /** Lists: the array was handed out, so it is not changed any more: what is added goes to a copy. */
+  get handedOut(): boolean {
+    return (this.bits & bit.handedOut) !== 0;
+  }
+  set handedOut(on: boolean) {
+    this.set(bit.handedOut, on);
   }
 
   /** The contents have changed since the last commit. */
@@ -74,7 +110,7 @@ export class Cell {
     this.set(bit.replaced, on);
   }
 
-  private set(which: number, on: boolean): void {
+  protected set(which: number, on: boolean): void {
     this.bits = on ? this.bits | which : this.bits & ~which;
   }
 
@@ -93,31 +129,37 @@ export class Cell {
 
   /** Forgets what has changed: it has been written into a commit. */
   settle(): void {
-    this.bits = bit.stored | (this.endTimer ? bit.endTimer | bit.endTimerStored : 0);
+    const { bits } = this;
+    const kept = bits & (~cellBits | nature | bit.endTimer | bit.handedOut);
+    this.bits = kept | bit.stored | ((bits & bit.endTimer) !== 0 ? bit.endTimerStored : 0);
     this.storedNamespace = undefined;
-    if (this.kind === "value") return;
-    this.changed = undefined;
-    if (this.kind === "list") this.storedLength = this.value.length;
+    if ((bits & bit.list) !== 0) this.known = this.value.length;
+    else if ((bits & bit.map) !== 0) this.known = undefined;
   }
 
   copy(): Cell {
     const copy = new Cell();
     copy.become(this);
     copy.value = structuredClone(this.value);
-    copy.changed = this.changed && new Set(this.changed);
+    if (this.changed !== undefined) copy.changed = new Set(this.changed);
     return copy;
   }
 
-  /** Takes over all that `other` is. */
+  /** Takes over all that `other` is as a cell. */
   become(other: Cell): void {
-    this.bits = other.bits;
-    this.state = other.state;
+    this.bits = (this.bits & ~cellBits) | (other.bits & cellBits);
     this.namespace = other.namespace;
     this.value = other.value;
-    this.kind = other.kind;
     this.storedNamespace = other.storedNamespace;
-    this.storedLength = other.storedLength;
-    this.handedOut = other.handedOut;
-    this.changed = other.changed;
+    this.known = other.known;
+  }
+
+  /** Becomes another cell, which is new; what it was is forgotten. */
+  protected begin(state: number, namespace: Namespace, kind: CellKind, value: unknown): void {
+    this.bits = (this.bits & ~cellBits) | state | kindBits[kind];
+    this.namespace = namespace;
+    this.value = value;
+    this.storedNamespace = undefined;
+    this.known = undefined;
   }
 }

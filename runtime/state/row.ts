@@ -60,7 +60,8 @@ function withItem<T>(list: T[], item: T): T[] {
 /** Of all rows that have none of it; never written to. */
 const noExtras = new RowExtras();
 
-const mark = { present: 1, listed: 2, idle: 4 } as const;
+/** Beside those of the row's own cell. */
+const mark = { present: 1 << 16, listed: 1 << 17, idle: 1 << 18 } as const;
 
 /** Rows stand in the queue of event-time timers themselves, since nearly all of them do. */
 export class Row extends Cell {
@@ -68,7 +69,6 @@ export class Row extends Cell {
   readonly group: KeyGroupState;
   /** The top 32 bits of the key's hash key, as a signed number: it then needs no box. See `hash`. */
   private readonly signedHash: number;
-  private marks = 0;
   /** The turn in which it was asked for last. */
   usedAt = 0;
   /** The last commit that changed it; 0 when none has since it was loaded. */
@@ -94,29 +94,25 @@ export class Row extends Cell {
 
   /** The row's own cell has contents. While it has none and is `stored`, the durable state still has it. */
   get present(): boolean {
-    return (this.marks & mark.present) !== 0;
+    return (this.bits & mark.present) !== 0;
   }
   private set present(on: boolean) {
-    this.mark(mark.present, on);
+    this.set(mark.present, on);
   }
 
   get listed(): boolean {
-    return (this.marks & mark.listed) !== 0;
+    return (this.bits & mark.listed) !== 0;
   }
   set listed(on: boolean) {
-    this.mark(mark.listed, on);
+    this.set(mark.listed, on);
   }
 
   /** Noted by the store as empty. The store's. */
   get idle(): boolean {
-    return (this.marks & mark.idle) !== 0;
+    return (this.bits & mark.idle) !== 0;
   }
   set idle(on: boolean) {
-    this.mark(mark.idle, on);
-  }
-
-  private mark(which: number, on: boolean): void {
-    this.marks = on ? this.marks | which : this.marks & ~which;
+    this.set(mark.idle, on);
   }
 
   get empty(): boolean {
@@ -239,16 +235,9 @@ export class Row extends Cell {
       const former = new Cell();
       former.become(this);
       this.makeOther(former);
-      this.clearOwn();
-    } else if (this.stored) {
-      this.rememberDeleted(this);
-      this.clearOwn();
-    }
+    } else if (this.stored) this.rememberDeleted(this);
     this.present = true;
-    this.state = state;
-    this.namespace = namespace;
-    this.kind = kind;
-    this.value = value;
+    this.begin(state, namespace, kind, value);
     return this;
   }
 
