@@ -2,17 +2,13 @@
 import type { ChangeKind, CommitEnd, SinkWriter } from "../api/connector.ts";
 import type { Operator } from "./operator.ts";
 
-interface Row {
-  readonly value: unknown;
-  readonly timestamp: number | undefined;
-  readonly change: ChangeKind;
-}
-
 export class SinkOperator implements Operator {
   readonly writer: SinkWriter<unknown>;
   private readonly changelog: boolean;
   private readonly onWritten: () => void;
-  private rows: Row[] = [];
+  /** Row n is the nth of each. `timestamps`: NaN where there is none. */
+  private readonly values: any[] = [];
+  private readonly timestamps: number[] = [];
 
   /** `changelog`: values are changes ({kind, value}). `onWritten` is called for each row taken in. */
   constructor(writer: SinkWriter<unknown>, changelog: boolean, onWritten: () => void) {
@@ -23,30 +19,38 @@ export class SinkOperator implements Operator {
 
   onRecord(value: any, timestamp: number): void {
     this.onWritten();
-    const at = Number.isNaN(timestamp) ? undefined : timestamp;
-    if (this.changelog) this.rows.push({ value: value.value, timestamp: at, change: value.kind });
-    else this.rows.push({ value, timestamp: at, change: "+I" });
+    this.values.push(value);
+    this.timestamps.push(timestamp);
   }
 
   /** How many rows the open commit has; `truncate` takes back what came after. */
   get length(): number {
-    return this.rows.length;
+    return this.values.length;
   }
 
   truncate(length: number): void {
-    this.rows.length = length;
+    this.values.length = length;
+    this.timestamps.length = length;
   }
 
   /** Hands the rows to the writer and answers the payloads; a row that the writer refuses goes to `onRefused`. */
   flush(end: CommitEnd, onRefused: (value: unknown, error: unknown) => void): readonly Uint8Array[] {
-    for (const { value, timestamp, change } of this.rows) {
+    const { values, timestamps } = this;
+    for (let n = 0; n < values.length; n++) {
+      const timestamp = timestamps[n] as number;
+      const value = values[n];
       try {
-        this.writer.add(value, timestamp, change);
+        this.add(value, Number.isNaN(timestamp) ? undefined : timestamp);
       } catch (error) {
-        onRefused(value, error);
+        onRefused(this.changelog ? value.value : value, error);
       }
     }
-    this.rows = [];
+    this.truncate(0);
     return this.writer.flush(end);
+  }
+
+  private add(value: any, timestamp: number | undefined): void {
+    if (this.changelog) this.writer.add(value.value, timestamp, (value as { readonly kind: ChangeKind }).kind);
+    else this.writer.add(value, timestamp, "+I");
   }
 }
