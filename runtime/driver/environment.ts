@@ -388,7 +388,7 @@ export class Environment {
     shard: ShardId,
     records: readonly SourceRecord[],
     after: Position | "horizon" | undefined,
-    upTo?: number,
+    upTo = Infinity,
   ): Promise<Fed> {
     const { task } = opened;
     const known = await this.knowShard(opened, source, shard);
@@ -398,7 +398,7 @@ export class Environment {
     const read = (from: Position | "horizon") => this.readSource(task, source, shard, from, this.readLimit);
     const position = () => input.positionOf(shard);
     const feed = (part: readonly SourceRecord[]) => {
-      const batch = { source, shard, records: part, at: 0, ...(upTo !== undefined && { upTo }) };
+      const batch = { source, shard, records: part, at: 0, ...(upTo < Infinity && { upTo }) };
       return this.feed(opened, () => task.feedRecords(batch));
     };
     return this.withGap(opened, records, after, position, read, (part) =>

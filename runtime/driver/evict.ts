@@ -23,7 +23,7 @@ function sizeOf(group: KeyGroupState): number {
 /** To be called after a commit whose effects are done: the state stands at the head. */
 export async function evictCold(task: Task, pages: Pages, budgetBytes: number): Promise<void> {
   if (task.chain.stores.reduce((sum, store) => sum + store.rowCount, 0) * rowOverheadBytes <= budgetBytes / 2) return;
-  const loaded = task.chain.stores.flatMap((store) => [...store.loadedGroups()].map((group) => ({ store, group })));
+  const loaded = task.chain.stores.flatMap((store) => store.groupsInOrder().map((group) => ({ store, group })));
   let bytes = loaded.reduce((sum, { group }) => sum + sizeOf(group), 0);
   if (bytes <= budgetBytes) return;
   loaded.sort((a, b) => a.group.usedAt - b.group.usedAt);

@@ -4,6 +4,7 @@
  * L7 Every key group keeps its own version while deltas are laid over it.
  * L8 A child shard's task begins where its parents ended, and only when all of them have.
  */
+import { SparseTable } from "../base/sparse-table.ts";
 import { MillraceError } from "../base/errors.ts";
 import type { Seq, ShardId, TaskId } from "../base/ids.ts";
 import type { Message } from "../ports/journal.ts";
@@ -259,7 +260,7 @@ function joinIndexes(plan: TaskPlan, indexes: readonly TaskIndex[]): TaskIndex {
     for (const uid of plan.stage.operators) {
       const entries = index.operators.get(uid);
       if (entries === undefined) continue;
-      const into = joined.operators.get(uid) ?? new Map<number, IndexEntry>();
+      const into = joined.operators.get(uid) ?? new SparseTable<IndexEntry>();
       joined.operators.set(uid, into);
       for (const entry of entries.values())
         if (groupOverlaps(plan, entry.keyGroup)) into.set(entry.keyGroup, joinEntries(into.get(entry.keyGroup), entry));

@@ -2,6 +2,7 @@
  * What a task that begins takes over of its operators' state outside keys: the parts of all tasks before it, and its share of them. A
  * function of durable data that no longer changes. Pure.
  */
+import { SparseTable } from "../base/sparse-table.ts";
 import { operatorStatesOf } from "../api/operator-states.ts";
 import type { StateDeclaration } from "../api/state.ts";
 import { assert } from "../base/assert.ts";
@@ -51,7 +52,7 @@ export function takeOperatorState(
     if (entry === undefined) continue;
     for (const { index } of parts)
       for (const [blob, bytes] of index.segments) into.segments.set(blob, Math.max(bytes, into.segments.get(blob) ?? 0));
-    into.operators.set(operatorStoreName(uid), new Map([[operatorKey, entry]]));
+    into.operators.set(operatorStoreName(uid), new SparseTable([[operatorKey, entry]]));
     shares.set(uid, shareOf(plan.task, parts, known, now, place));
   }
   return shares;

@@ -9,7 +9,9 @@
  * I1 A segment is immutable and named by the attempt that wrote it (R6).
  * I2 An index that a checkpoint acknowledges refers to segments only: pages of the state table change.
  */
+import { SparseTable } from "../base/sparse-table.ts";
 import { crc32 } from "node:zlib";
+import { keyGroupsMax } from "../plan/resolve-options.ts";
 import { ByteReader, corrupt } from "../base/byte-reader.ts";
 import { ByteWriter, fitsInt } from "../base/byte-writer.ts";
 import { type BlobName, id, type TaskId } from "../base/ids.ts";
@@ -205,7 +207,7 @@ export function readIndex(bytes: Uint8Array): TaskIndex {
   const operators = reader.count();
   for (let i = 0; i < operators; i++) {
     const operator = reader.string();
-    const entries = new Map<number, IndexEntry>();
+    const entries = new SparseTable<IndexEntry>();
     const count = reader.count();
     for (let n = 0; n < count; n++) {
       const entry = readEntry(reader, blobs, schemas, writers);
@@ -216,6 +218,12 @@ export function readIndex(bytes: Uint8Array): TaskIndex {
   return index;
 }
 
+function readKeyGroup(reader: ByteReader): number {
+  const keyGroup = reader.uint();
+  if (keyGroup >= keyGroupsMax) throw corrupt(`an index names key group ${keyGroup}, of ${keyGroupsMax} at most`);
+  return keyGroup;
+}
+
 function readEntry(
   reader: ByteReader,
   blobs: readonly string[],
@@ -223,7 +231,7 @@ function readEntry(
   writers: readonly string[],
 ): IndexEntry {
   const head = {
-    keyGroup: reader.uint(),
+    keyGroup: readKeyGroup(reader),
     version: reader.uint(),
     sizeBytes: reader.uint(),
     earliestEventTimer: readTimer(reader),

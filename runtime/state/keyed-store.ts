@@ -14,6 +14,7 @@ import { assert } from "../base/assert.ts";
 import { ByteReader } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
 import type { KeyGroup, Seq } from "../base/ids.ts";
+import { SparseTable } from "../base/sparse-table.ts";
 import { TextTable } from "../base/text-table.ts";
 import type { HashRange } from "../streaming/hash-range.ts";
 import type { Activity } from "./activity.ts";
@@ -133,7 +134,7 @@ export class KeyedStore {
   private readonly ttls: Ttls | undefined;
   private readonly scalars = new Map<unknown, Row>();
   private readonly tuples = new TextTable<Row>();
-  private readonly groups = new Map<KeyGroup, KeyGroupState>();
+  private readonly groups = new SparseTable<KeyGroupState>();
   private readonly pending = new Map<KeyGroup, PendingDelta[]>();
   private readonly mappings = new Map<string, SchemaMapping>();
   private readonly outdated = new Map<string, boolean>();
@@ -148,7 +149,7 @@ export class KeyedStore {
   /** Of no use but that looks at rows are not optimised away. */
   private touched = 0;
 
-  constructor(options: StoreOptions, index: OperatorIndex = new Map()) {
+  constructor(options: StoreOptions, index: OperatorIndex = new SparseTable()) {
     this.operator = options.operator;
     this.states = options.states;
     this.schema = schemaText(schemaOf(options.states));
@@ -573,8 +574,7 @@ export class KeyedStore {
 
   /** The groups in memory in the order of their ids, so that neighbours lie side by side where they are written. */
   groupsInOrder(): readonly KeyGroupState[] {
-    const ids = Uint32Array.from(this.groups.keys()).sort();
-    return Array.from(ids, (id) => this.groups.get(id) as KeyGroupState);
+    return this.groups.values();
   }
 
   group(id: KeyGroup): KeyGroupState | undefined {
@@ -584,10 +584,6 @@ export class KeyedStore {
   /** How many rows are in memory. */
   get rowCount(): number {
     return this.texts.size + this.scalars.size + this.tuples.size;
-  }
-
-  loadedGroups(): Iterable<KeyGroupState> {
-    return this.groups.values();
   }
 
   /** Says where a group's durable copy now lies; `undefined`: it is empty and needs none. */
@@ -602,7 +598,7 @@ export class KeyedStore {
    * (catch-up): what it no longer refers to may be collected. Newer pages of this store stay.
    */
   adopt(index: OperatorIndex | undefined, seq: Seq): void {
-    for (const entry of [...this.index.values()])
+    for (const entry of this.index.values())
       if (entry.version <= seq && index?.has(entry.keyGroup) !== true) this.index.delete(entry.keyGroup);
     for (const entry of index?.values() ?? [])
       if ((this.index.get(entry.keyGroup)?.version ?? 0) <= seq) this.index.set(entry.keyGroup, entry);

@@ -5,6 +5,7 @@
  * X2 A key group without entry, rows or pending deltas is empty.
  * X3 A key group has several parts only after a restore or a merge of shards, until it is next written.
  */
+import type { SparseTable } from "../base/sparse-table.ts";
 import type { BlobName, KeyGroup, Seq, TaskId } from "../base/ids.ts";
 
 export interface BlobRange {
@@ -52,7 +53,7 @@ export interface IndexEntry {
 export type DueTimes = Pick<IndexEntry, "earliestEventTimer" | "earliestProcessingTimer" | "cleanAt">;
 
 /** The entries of one operator, by key group. */
-export type OperatorIndex = Map<KeyGroup, IndexEntry>;
+export type OperatorIndex = SparseTable<IndexEntry>;
 /** All that a task has stored. */
 export interface TaskIndex {
   /** By operator uid. */

@@ -36,3 +36,18 @@ void test("a table that has grown and shrunk finds what is left, and nothing els
   assert.equal(table.size, 200);
   for (let n = 0; n < 20_000; n++) assert.equal(table.get(`key ${n}`)?.n, n % 100 === 0 ? n : undefined);
 });
+
+void test("looking ahead gives the hashes by which texts are found, known or not, whatever comes in between", () => {
+  fc.assert(
+    fc.property(fc.array(text, { maxLength: 300 }), fc.array(text, { minLength: 1, maxLength: 64 }), (known, asked) => {
+      const table = new TextTable<Entry>();
+      for (const [n, text] of known.entries()) table.set(text, { n });
+      const hashes = new Int32Array(64);
+      table.lookAhead(asked, asked.length, hashes, []);
+      for (const [place, text] of asked.entries()) {
+        assert.equal(table.find(text, hashes[place]!), table.get(text));
+        table.set(text, { n: -place });
+      }
+    }),
+  );
+});

@@ -1,4 +1,5 @@
 /** Which parts of state outside keys a task takes over, and which share of them (O1, O2). */
+import { SparseTable } from "../../runtime/base/sparse-table.ts";
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
@@ -52,7 +53,7 @@ function stored(task: string, state: OperatorState): { readonly task: TaskId; re
   } as const;
   const due = { earliestEventTimer: Infinity, earliestProcessingTimer: Infinity, cleanAt: Infinity };
   const entry: IndexEntry = { keyGroup: operatorKey, version: 7, sizeBytes: 1, ...due, parts: [part] };
-  index.operators.set(operatorStoreName("fn"), new Map([[operatorKey, entry]]));
+  index.operators.set(operatorStoreName("fn"), new SparseTable([[operatorKey, entry]]));
   index.segments.set(part.blob, 1);
   return { task: task as TaskId, index };
 }
@@ -168,7 +169,7 @@ test("of broadcast state a task takes the copy of one, wherever it goes on", () 
     assert.deepEqual([entry.version, entry.parts], [0, entries[place % 3]!.parts]);
     const state = new OperatorState(
       { operator: "fn", states: rules, share: undefined, activity: new Activity() },
-      new Map([[operatorKey, entry]]),
+      new SparseTable([[operatorKey, entry]]),
     );
     assert.equal(state.open(), false);
     state.store.load(operatorKey, [{ schema: state.store.schema, bytes: pages.get(`g1.s~${place % 3}`)! }]);

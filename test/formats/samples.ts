@@ -2,6 +2,7 @@
  * One sample of each stored format: what it holds, how it is written and how it is read. Read by the tests of stored formats and by
  * those of mutated bytes; `record.ts` keeps the bytes of a new version.
  */
+import { SparseTable } from "../../runtime/base/sparse-table.ts";
 import { ByteWriter } from "../../runtime/base/byte-writer.ts";
 import { decodeValue, encodeValue } from "../../runtime/base/message-pack.ts";
 import { id, type BlobName, type ChannelId, type TaskId } from "../../runtime/base/ids.ts";
@@ -155,7 +156,7 @@ function sampleIndex(range: { blob: BlobName; offset: number; length: number }, 
     operators: new Map([
       [
         "op",
-        new Map([
+        new SparseTable([
           [
             3,
             {
@@ -187,7 +188,7 @@ function sampleIndex(range: { blob: BlobName; offset: number; length: number }, 
           ],
         ]),
       ],
-      ["empty", new Map()],
+      ["empty", new SparseTable()],
     ]),
     segments: new Map([
       [segmentName, 100],

@@ -1,4 +1,5 @@
 /** State that expires, at the store: what is written is left out where it has expired, and deltas hold with it or without it (E2). */
+import { SparseTable } from "../../runtime/base/sparse-table.ts";
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
@@ -47,7 +48,7 @@ class Stand {
         },
         ...{ eventTimers: queue(), processingTimers: queue() },
       },
-      new Map(entry && [[0, entry]]),
+      new SparseTable(entry && [[0, entry]]),
     );
     this.access = new KeyedAccess(this.store);
     this.access.clock = this.clock;

@@ -1,4 +1,5 @@
 /** Rows as deltas and pages: a store that reads them stands where the one that wrote them stood, whatever the operations; T3, L7. */
+import { SparseTable } from "../../runtime/base/sparse-table.ts";
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
@@ -35,7 +36,7 @@ class Stand {
   readonly handles: Handles;
   private readonly at = new CurrentNamespace();
 
-  constructor(index?: Map<number, IndexEntry>, states: ReadonlyMap<string, StateDeclaration> = declarations) {
+  constructor(index?: SparseTable<IndexEntry>, states: ReadonlyMap<string, StateDeclaration> = declarations) {
     const [eventTimers, processingTimers] = [
       new TimerQueue<any>(compareRows, (row) => row.hash),
       new TimerQueue<any>(compareRows, (row) => row.hash),
@@ -199,7 +200,7 @@ describe("a store that reads", () => {
         // read the page may be older still.
         const known = Math.min(page.version, indexFrom % (list.length + 1));
         const loadAt = known + (loadFrom % (list.length - known + 1));
-        const reader = new Stand(new Map([[0, entry(known)]]));
+        const reader = new Stand(new SparseTable([[0, entry(known)]]));
         const apply = (from: number, to: number) => {
           for (let seq = from + 1; seq <= to; seq++) reader.store.applyChanges(seq, writer.store.schema, deltas[seq - 1]!);
         };
@@ -258,7 +259,7 @@ describe("a store that reads", () => {
     const second = writer.commit(2);
     const { schema } = writer.store;
     const readers = [
-      (bytes: Uint8Array) => new Stand(new Map([[0, entry(0)]])).store.load(0, [{ schema, bytes }]),
+      (bytes: Uint8Array) => new Stand(new SparseTable([[0, entry(0)]])).store.load(0, [{ schema, bytes }]),
       (bytes: Uint8Array) => new Stand().store.applyChanges(1, schema, bytes),
       (bytes: Uint8Array) => {
         const reader = new Stand();

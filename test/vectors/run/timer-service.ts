@@ -167,7 +167,7 @@ class TimerService {
 
   get pending(): number {
     let pending = 0;
-    for (const group of this.#node.state!.store.loadedGroups()) for (const row of group.rows) pending += row.timers.length;
+    for (const group of this.#node.state!.store.groupsInOrder()) for (const row of group.rows) pending += row.timers.length;
     return pending;
   }
 
