@@ -1,5 +1,5 @@
 /** Loads the key groups that a task lacks: many at once, neighbours in one read. */
-import { crc32 } from "node:zlib";
+import { crc32 } from "../base/crc32.ts";
 import { corrupt } from "../base/byte-reader.ts";
 import { type BlobName, id, type KeyGroup, type OperatorUid } from "../base/ids.ts";
 import type { Blobs } from "../ports/blobs.ts";

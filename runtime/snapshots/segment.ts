@@ -10,9 +10,9 @@
  * I2 An index that a checkpoint acknowledges refers to segments only: pages of the state table change.
  */
 import { SparseTable } from "../base/sparse-table.ts";
-import { crc32 } from "node:zlib";
 import { keyGroupsMax } from "../plan/resolve-options.ts";
 import { ByteReader, corrupt } from "../base/byte-reader.ts";
+import { crc32 } from "../base/crc32.ts";
 import { ByteWriter, fitsInt } from "../base/byte-writer.ts";
 import { type BlobName, id, type TaskId } from "../base/ids.ts";
 import { RowWriter } from "../state/row-writer.ts";
@@ -45,7 +45,7 @@ export class SegmentWriter {
 
   /** Of the page that begins at `offset` and ends here. */
   checksum(offset: number): number {
-    return crc32(this.writer.buffer.subarray(offset, this.writer.length));
+    return crc32(this.writer.buffer, offset, this.writer.length);
   }
 
   /** The bytes of pages written so far. */
@@ -75,7 +75,7 @@ export class SegmentWriter {
     writer.u32(0);
     writer.u8(version);
     body(writer);
-    writer.buffer.writeUInt32LE(crc32(writer.buffer.subarray(offset + 4, writer.length)), offset);
+    writer.buffer.writeUInt32LE(crc32(writer.buffer, offset + 4, writer.length), offset);
     return { blob: this.name, offset, length: writer.length - offset };
   }
 
@@ -96,7 +96,7 @@ export class SegmentWriter {
 function readBlock(bytes: Uint8Array, what: string): ByteReader {
   const reader = new ByteReader(bytes);
   const checksum = reader.u32();
-  if (crc32(bytes.subarray(4)) !== checksum) throw corrupt(`${what} does not match its checksum`);
+  if (crc32(bytes, 4) !== checksum) throw corrupt(`${what} does not match its checksum`);
   const found = reader.u8();
   if (found !== version) throw corrupt(`${what} of format version ${found}, this code knows ${version}`);
   return reader;

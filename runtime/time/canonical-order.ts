@@ -1,13 +1,10 @@
 /**
- * Sorting by a 32-bit hash and then by an exact comparison, fast where there are very many rows: the hash and the row's place
- * are packed into one number, and numbers alone are sorted natively. Windows put whole key spaces at one timestamp.
+ * Sorting by a 32-bit hash and then by an exact comparison, fast where there are very many rows: their hashes are sorted by digits.
+ * Windows put whole key spaces at one timestamp.
  */
 
-/** Bits of a double's 53 that are left beside the hash: so many rows can be told apart. */
-const placeCount = 2 ** 21;
-
-/** Fewer are sorted by comparison at once. */
-const fewRows = 64;
+/** Fewer are sorted by comparison at once: counting digits costs as much for few as for many. */
+const fewRows = 600;
 
 /** So few are put into their places one by one, which needs no memory. */
 const veryFewRows = 12;
@@ -18,14 +15,46 @@ const veryFewRows = 12;
  */
 export function sortByHash<R>(rows: R[], hashOf: (row: R) => number, compare: (a: R, b: R) => number): R[] {
   if (rows.length <= veryFewRows) return insertInOrder(rows, hashOf, compare);
-  if (rows.length < fewRows || rows.length > placeCount) return rows.sort((a, b) => hashOf(a) - hashOf(b) || compare(a, b));
-  const packed = new Float64Array(rows.length);
-  for (let place = 0; place < rows.length; place++) packed[place] = hashOf(rows[place]!) * placeCount + place;
-  packed.sort();
+  if (rows.length < fewRows) return rows.sort((a, b) => hashOf(a) - hashOf(b) || compare(a, b));
+  const hashes = new Uint32Array(rows.length);
+  for (let place = 0; place < rows.length; place++) hashes[place] = hashOf(rows[place]!);
+  const order = orderOf(hashes);
   const sorted: R[] = new Array(rows.length);
-  for (let place = 0; place < rows.length; place++) sorted[place] = rows[packed[place]! % placeCount]!;
-  sortWithinHashes(sorted, packed, compare);
+  for (let place = 0; place < rows.length; place++) sorted[place] = rows[order[place] as number]!;
+  sortWithinHashes(sorted, hashes, order, compare);
   return sorted;
+}
+
+/** A digit has so many bits: three sort a hash. */
+const digitBits = 11;
+const digits = 1 << digitBits;
+
+/** The places of the hashes in the order of the hashes: sorted digit by digit, the lowest first. */
+function orderOf(hashes: Uint32Array): Uint32Array {
+  let order = new Uint32Array(hashes.length);
+  let next = new Uint32Array(hashes.length);
+  for (let place = 0; place < order.length; place++) order[place] = place;
+  const starts = new Uint32Array(digits);
+  for (let shift = 0; shift < 32; shift += digitBits) {
+    starts.fill(0);
+    for (let n = 0; n < hashes.length; n++) starts[digitOf(hashes[n] as number, shift)]!++;
+    let start = 0;
+    for (let digit = 0; digit < digits; digit++) {
+      const count = starts[digit] as number;
+      starts[digit] = start;
+      start += count;
+    }
+    for (let n = 0; n < order.length; n++) {
+      const place = order[n] as number;
+      next[starts[digitOf(hashes[place] as number, shift)]!++] = place;
+    }
+    [order, next] = [next, order];
+  }
+  return order;
+}
+
+function digitOf(hash: number, shift: number): number {
+  return (hash >>> shift) & (digits - 1);
 }
 
 function insertInOrder<R>(rows: R[], hashOf: (row: R) => number, compare: (a: R, b: R) => number): R[] {
@@ -42,18 +71,14 @@ function insertInOrder<R>(rows: R[], hashOf: (row: R) => number, compare: (a: R,
   return rows;
 }
 
-function sortWithinHashes<R>(rows: R[], packed: Float64Array, compare: (a: R, b: R) => number): void {
+function sortWithinHashes<R>(rows: R[], hashes: Uint32Array, order: Uint32Array, compare: (a: R, b: R) => number): void {
   let from = 0;
   for (let place = 1; place <= rows.length; place++) {
-    if (place < rows.length && hashAt(packed, place) === hashAt(packed, from)) continue;
+    if (place < rows.length && hashes[order[place] as number] === hashes[order[from] as number]) continue;
     if (place - from > 1) {
       const same = rows.slice(from, place).sort(compare);
       for (let offset = 0; offset < same.length; offset++) rows[from + offset] = same[offset]!;
     }
     from = place;
   }
-}
-
-function hashAt(packed: Float64Array, place: number): number {
-  return Math.floor(packed[place]! / placeCount);
 }

@@ -40,7 +40,7 @@ const adapters = ["runtime/adapters", "runtime/adapters/memory", "runtime/adapte
 const aws = "runtime/adapters/aws";
 
 export const layers: readonly Layer[] = [
-  pure(base, []),
+  pure(base, [], ["zlib"]),
   pure(api, [base]),
   pure(plan, [base, api], ["crypto"]),
   pure(streaming, [base, api], ["buffer", "crypto", "zlib"]),
