@@ -81,8 +81,7 @@ export function buildBase(
   seq: Seq,
 ): { readonly bytes: Uint8Array; readonly ranges: SegmentRanges } {
   const segment = new SegmentWriter(name);
-  for (const [store, ids] of copied)
-    writeGroups(segment, store, ids, { seq, now: task.now });
+  for (const [store, ids] of copied) writeGroups(segment, store, ids, { seq, now: task.now });
   const operators = new Map<string, OperatorIndex>();
   for (const store of task.chain.stores) operators.set(store.operator, store.index);
   task.segments.set(name, segment.pageBytes);
