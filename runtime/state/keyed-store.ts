@@ -98,8 +98,9 @@ const rowsAhead = 16;
 function touchRows(rows: readonly (Row | undefined)[], from: number, to: number): number {
   let units = 0;
   for (let i = from; i < to; i++) {
-    const { key } = rows[i] as Row;
+    const { key, storedNamespace } = rows[i] as Row;
     if (typeof key === "string") units += key.length;
+    if (storedNamespace !== undefined) units += storedNamespace.start;
   }
   return units & 1;
 }
@@ -187,6 +188,7 @@ export class KeyedStore {
       const row = ahead[i];
       if (row !== undefined) seen += row.usedAt + row.state;
     }
+    for (let i = 0; i < count; i++) seen += ahead[i]?.namespace.end ?? 0;
     this.touched = seen | 0;
   }
 

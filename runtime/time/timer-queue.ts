@@ -43,6 +43,16 @@ const staleAllowed = 16;
 /** What is after the horizon is told apart by so much. */
 const spanMs = 1024;
 
+/** So many rows are looked at before they are used: they lie scattered in memory, and are then fetched side by side. */
+const rowsAhead = 16;
+
+function lookAtRows(rows: readonly Scheduled[], from: number): number {
+  const to = Math.min(rows.length, from + rowsAhead);
+  let seen = 0;
+  for (let i = from; i < to; i++) if (rows[i]!.queuedIn !== undefined) seen += rows[i]!.earliest();
+  return seen;
+}
+
 export class TimerQueue<R extends Scheduled> {
   readonly #compare: (a: R, b: R) => number;
   readonly #hashOf: ((row: R) => number) | undefined;
@@ -52,6 +62,8 @@ export class TimerQueue<R extends Scheduled> {
   readonly #far = new Line<R>();
   #horizon = Number.NEGATIVE_INFINITY;
   #size = 0;
+  /** Of no use but that looks at rows are not optimised away. */
+  #seen = 0;
 
   /**
    * `compare` orders rows of one timestamp: by hash, then by key; it must not find two rows equal. With `hashOf`, that same
@@ -126,7 +138,10 @@ export class TimerQueue<R extends Scheduled> {
     const bucket = this.#far.take(this.#far.earliest());
     this.#horizon = bucket.at + spanMs;
     this.#size -= bucket.valid;
-    for (const row of bucket.rows) {
+    const { rows } = bucket;
+    for (let i = 0; i < rows.length; i++) {
+      if (i % rowsAhead === 0) this.#seen = lookAtRows(rows, i);
+      const row = rows[i]!;
       if (row.queuedIn !== bucket) continue;
       row.queuedIn = undefined;
       this.schedule(row, row.earliest());
@@ -140,6 +155,7 @@ export class TimerQueue<R extends Scheduled> {
     this.#size -= bucket.valid;
     let due = 0;
     for (let i = 0; i < rows.length; i++) {
+      if (i % rowsAhead === 0) this.#seen = lookAtRows(rows, i);
       const row = rows[i]!;
       if (row.queuedIn !== bucket) continue;
       row.queuedIn = undefined;
