@@ -100,7 +100,9 @@ function streamShard(shard: Shard): StreamShard {
 function startingAt(from: ReadFrom): Pick<
   GetShardIteratorCommandInput,
   "ShardIteratorType" | "StartingSequenceNumber" | "Timestamp"
-> & { ShardIteratorType: NonNullable<GetShardIteratorCommandInput["ShardIteratorType"]> } {
+> & {
+  ShardIteratorType: NonNullable<GetShardIteratorCommandInput["ShardIteratorType"]>;
+} {
   switch (from.kind) {
     case "trimHorizon":
       return { ShardIteratorType: "TRIM_HORIZON" };

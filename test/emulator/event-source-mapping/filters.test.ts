@@ -69,7 +69,11 @@ describe("the operators", () => {
 
 describe("the shape of data", () => {
   test("is followed downwards", () => {
-    holds('{"order":{"type":["buy"]}}', ['{"record":1,"order":{"type":"buy","quantity":1000}}'], ['{"order":{"type":"sell"}}', "{}"]);
+    holds(
+      '{"order":{"type":["buy"]}}',
+      ['{"record":1,"order":{"type":"buy","quantity":1000}}'],
+      ['{"order":{"type":"sell"}}', "{}"],
+    );
   });
 
   test("a list matches by one of its values, a list of objects by one of them as a whole", () => {

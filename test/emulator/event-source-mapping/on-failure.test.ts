@@ -81,3 +81,29 @@ test("a destination that refuses is counted, and the shard goes on", async () =>
   assert.deepEqual(rig.delivered(), [["0"], ["1"]]);
   await rig.stop();
 });
+
+test("the counts add up", async () => {
+  let calls = 0;
+  const rig = makeRig({
+    settings: {
+      batchSize: 2,
+      maximumRetryAttempts: 1,
+      filterCriteria: { filters: [{ pattern: '{"data":{"n":[{"numeric":["<",6]}]}}' }] },
+    },
+    // The first batch fails twice, which discards it.
+    handler: () => (++calls <= 2 ? fails() : undefined),
+  });
+  for (let n = 0; n < 10; n++) rig.stream.put("key", JSON.stringify({ n }));
+  await rig.clock.advance(30_000);
+  assert.deepEqual(rig.mapping.metrics, {
+    polledEventCount: 10,
+    filteredOutEventCount: 4,
+    invokedEventCount: 2 + 2 + 2 + 2,
+    failedInvokeEventCount: 2 + 2,
+    droppedEventCount: 2,
+    onFailureDestinationDeliveredEventCount: 2,
+    destinationDeliveryFailures: 0,
+    iteratorAgeMs: rig.calls.at(-1)!.at - Date.UTC(2026, 0, 1),
+  });
+  await rig.stop();
+});

@@ -46,7 +46,15 @@ export interface Rig {
 }
 
 export function makeRig(options: RigOptions = {}): Rig {
-  const { handler = () => undefined, shards = 1, retentionMs, settings, hasDestination = true, pool: poolOptions, ...rest } = options;
+  const {
+    handler = () => undefined,
+    shards = 1,
+    retentionMs,
+    settings,
+    hasDestination = true,
+    pool: poolOptions,
+    ...rest
+  } = options;
   const clock = new VirtualClock();
   const begin = clock.now();
   const stream = new MemoryStream({ clock, shards, ...(retentionMs === undefined ? {} : { retentionMs }) });

@@ -100,7 +100,12 @@ describe("a tumbling window", () => {
     for (const data of ["a", "big", "c"]) rig.stream.put("key", data);
     await rig.clock.advance(1_000);
     assert.deepEqual(
-      rig.calls.map(({ event, data }) => [data.join(), event.state.last, event.isWindowTerminatedEarly, event.isFinalInvokeForWindow]),
+      rig.calls.map(({ event, data }) => [
+        data.join(),
+        event.state.last,
+        event.isWindowTerminatedEarly,
+        event.isFinalInvokeForWindow,
+      ]),
       [
         ["a", undefined, false, false],
         ["big", "a", false, false],

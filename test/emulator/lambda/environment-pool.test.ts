@@ -112,10 +112,11 @@ describe("a time-out", () => {
   test("a zombie is stopped when its time is over", async () => {
     const heeded: boolean[] = [];
     const { clock, pool, invoke } = makePool(
-      (clock) => async (_event, { signal }) => {
-        await clock.sleep(1_000_000, signal);
-        heeded.push(signal.aborted);
-      },
+      (clock) =>
+        async (_event, { signal }) => {
+          await clock.sleep(1_000_000, signal);
+          heeded.push(signal.aborted);
+        },
       { zombieMsMax: 5_000 },
     );
     await clock.until(invoke());
@@ -126,7 +127,10 @@ describe("a time-out", () => {
   });
 
   test("a zombie takes no place of the reserved concurrency", async () => {
-    const { clock, invoke } = makePool((clock) => (event) => clock.sleep(event.ms), { reservedConcurrency: 1, zombieMsMax: 1_000_000 });
+    const { clock, invoke } = makePool((clock) => (event) => clock.sleep(event.ms), {
+      reservedConcurrency: 1,
+      zombieMsMax: 1_000_000,
+    });
     assert.equal((await clock.until(invoke({ ms: 100_000 }))).outcome, "failed");
     assert.equal((await clock.until(invoke({ ms: 1 }))).outcome, "returned");
   });
