@@ -113,6 +113,28 @@ describe("resharding", () => {
     await rig.stop();
   });
 
+  test("a shard that expired before it was read to its end has ended, and its children go on", async () => {
+    const retentionMs = 3_600_000;
+    const rig = makeRig({
+      retentionMs,
+      shardOrder: "parentsFirst",
+      settings: { batchSize: 1 },
+      handler: (event) => {
+        if (event.Records[0].eventID.startsWith(first)) throw new Error("stuck");
+      },
+    });
+    // More than is read ahead.
+    putNumbers(rig.stream, 15_000);
+    await rig.clock.advance(1_000);
+    rig.stream.split(first);
+    await rig.clock.advance(retentionMs + 60_000);
+    rig.stream.put("key", "child");
+    await rig.clock.advance(60_000);
+    assert.equal(rig.mapping.checkpoints.get(first), shardEnd);
+    assert.deepEqual(rig.delivered().at(-1), ["child"]);
+    await rig.stop();
+  });
+
   test("a stuck parent does not keep its children from being found", async () => {
     const rig = makeRig({
       handler: (event) => {

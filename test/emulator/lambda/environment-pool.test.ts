@@ -50,10 +50,10 @@ describe("an invocation", () => {
     assert.deepEqual(json(result), { errorType: "TypeError", errorMessage: "wrong", trace: [] });
   });
 
-  test("fails with a response above 6 MB", async () => {
+  test("fails with a response above 6 MB and 100 bytes", async () => {
     const { clock, invoke } = makePool(() => (event) => "x".repeat(event.bytes - 2));
-    assert.equal((await clock.until(invoke({ bytes: 6 * 1024 * 1024 }))).outcome, "returned");
-    const result = await clock.until(invoke({ bytes: 6 * 1024 * 1024 + 1 }));
+    assert.equal((await clock.until(invoke({ bytes: 6_291_556 }))).outcome, "returned");
+    const result = await clock.until(invoke({ bytes: 6_291_557 }));
     assert.equal((result as any).cause, "responseTooLarge");
   });
 
