@@ -152,6 +152,12 @@ export const conformance: readonly ConformanceRow[] = [
     test: ["retries", "pauses grow between retries, up to a bound"],
   },
   {
+    area: "retries",
+    documented: "what does a function do after its time-out?",
+    here: "its environment goes on as a zombie, by `zombieMsMax`, while the batch is retried in another",
+    test: ["retries", "a batch that timed out is retried while the zombie of its first attempt still has effects"],
+  },
+  {
     area: "age",
     documented: "records above MaximumRecordAge, 60 s to 7 days, are not sent but discarded",
     page: "failure",

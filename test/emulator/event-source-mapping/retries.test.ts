@@ -104,6 +104,24 @@ describe("a function that fails", () => {
   });
 });
 
+test("a batch that timed out is retried while the zombie of its first attempt still has effects", async () => {
+  const effects: string[] = [];
+  let attempts = 0;
+  const rig: Rig = makeRig({
+    settings: { batchSize: 1 },
+    pool: { timeoutMs: 10_000, zombieMsMax: 1_000_000 },
+    handler: async (event) => {
+      const attempt = ++attempts;
+      if (attempt === 1) await rig.clock.sleep(60_000);
+      effects.push(`${dataOf(event).join()} by attempt ${attempt}`);
+    },
+  });
+  putNumbers(rig.stream, 2);
+  await rig.clock.advance(120_000);
+  assert.deepEqual(effects, ["0 by attempt 2", "1 by attempt 3", "0 by attempt 1"]);
+  await rig.stop();
+});
+
 describe("bisection", () => {
   test("halves a batch until the bad record is alone; halving is no retry", async () => {
     const rig = makeRig({
