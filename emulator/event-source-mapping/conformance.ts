@@ -261,6 +261,13 @@ export const conformance: readonly ConformanceRow[] = [
   },
   {
     area: "destination",
+    documented: "with bisection an invocation record may stand for several failed batches",
+    page: "api",
+    here: "neighbours share one with `faults.joinsDiscards`",
+    test: ["on-failure", "share one where they are neighbours, with joinsDiscards"],
+  },
+  {
+    area: "destination",
     documented: "what if the destination cannot be reached?",
     here: "the delivery is counted as failed, and the shard goes on",
     test: ["on-failure", "a destination that refuses is counted, and the shard goes on"],

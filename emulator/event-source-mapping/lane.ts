@@ -58,6 +58,12 @@ interface Attempt {
   hasFunctionError: boolean | undefined;
 }
 
+/** Records that are given up, and what the destination is told of them. */
+interface Held {
+  readonly given: readonly Delivery[];
+  readonly discard: Discard;
+}
+
 /** Throttled, too large to be sent, or not sent for another reason: it never reached the function (B3). */
 type Outcome = BatchOutcome | { readonly kind: "throttled" | "tooLarge" | "notSent"; readonly why: string };
 
@@ -67,6 +73,10 @@ export class Lane {
   readonly #queue: Delivery[] = [];
   /** Delivered last, for the fault that goes back. */
   readonly #history: Delivery[] = [];
+  /** Given up while a batch is worked off, and not sent to the destination yet. */
+  readonly #held: Held[] = [];
+  /** That is worked off. */
+  #batch: readonly Delivery[] = [];
   readonly #duplicates = new Set<Promise<unknown>>();
   #window: TumblingWindow | undefined;
   #hasEnded = false;
@@ -162,6 +172,7 @@ export class Lane {
       this.#window = window;
       window.add(batch);
     }
+    this.#batch = batch;
     await this.#work([attempt(batch)], signal);
     this.#maybeGoBack();
   }
@@ -174,6 +185,11 @@ export class Lane {
 
   /** Works off a batch, part by part (B1). */
   async #work(attempts: Attempt[], signal: AbortSignal): Promise<void> {
+    await this.#tryAll(attempts, signal);
+    await this.#sendHeld();
+  }
+
+  async #tryAll(attempts: Attempt[], signal: AbortSignal): Promise<void> {
     let failuresInARow = 0;
     while (attempts.length > 0 && !signal.aborted) {
       const [present] = attempts as [Attempt];
@@ -256,21 +272,48 @@ export class Lane {
   /** B2. Of a window's last invocation that is given up, what the window held is named, and its state is lost. */
   async #discard(tried: Attempt, given: readonly Delivery[], condition: Discard["condition"]): Promise<void> {
     const window = tried.ends === undefined ? undefined : this.#window;
-    const first = window?.first ?? given[0]!;
-    const last = window?.last ?? given.at(-1)!;
-    const payload = kinesisEvent(textsOf(given), this.#context.streamArn, this.#windowPart(this.#window, tried.ends));
-    await this.#context.discard({
+    const discard: Discard = {
       shardId: this.#context.shardId,
       condition,
-      first,
-      last,
-      count: window === undefined ? given.length : 0,
+      first: window?.first ?? given[0]!,
+      last: window?.last ?? given.at(-1)!,
+      count: given.length,
       invokeCount: tried.invocations,
       hasFunctionError: tried.hasFunctionError,
-      payload,
-    });
+      payload: kinesisEvent(textsOf(given), this.#context.streamArn, this.#windowPart(this.#window, tried.ends)),
+    };
     window?.dropState();
-    this.#finish(given);
+    this.#held.push({ given, discard });
+    if (this.#context.faults.joinsDiscards !== true) await this.#sendHeld();
+  }
+
+  async #sendHeld(): Promise<void> {
+    for (const { given, discard } of this.#joined(this.#held.splice(0))) {
+      await this.#context.discard(discard);
+      this.#finish(given);
+    }
+  }
+
+  /** Neighbours in one: the last knows how often the function was invoked. */
+  #joined(held: readonly Held[]): readonly Held[] {
+    const joined: Held[] = [];
+    for (const next of held) {
+      const before = joined.at(-1);
+      if (before === undefined || !this.#areNeighbours(before, next)) {
+        joined.push(next);
+        continue;
+      }
+      const given = [...before.given, ...next.given];
+      const payload = kinesisEvent(textsOf(given), this.#context.streamArn, this.#windowPart(this.#window));
+      joined.splice(-1, 1, { given, discard: { ...next.discard, first: before.discard.first, count: given.length, payload } });
+    }
+    return joined;
+  }
+
+  #areNeighbours(left: Held, right: Held): boolean {
+    const [last, next] = [left.given.at(-1), right.given[0]];
+    if (last === undefined || next === undefined || left.discard.condition !== right.discard.condition) return false;
+    return this.#batch.indexOf(next) === this.#batch.indexOf(last) + 1;
   }
 
   async #invoke(tried: Attempt): Promise<Outcome> {

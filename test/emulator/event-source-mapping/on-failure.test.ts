@@ -1,7 +1,7 @@
 /** What a destination gets. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { makeRig, putNumbers } from "./rig.ts";
+import { dataOf, makeRig, putNumbers } from "./rig.ts";
 
 const fails = () => {
   throw new Error("never");
@@ -65,6 +65,45 @@ describe("a bucket", () => {
     assert.deepEqual(JSON.parse(payload), rig.calls[0]!.event);
     assert.deepEqual(Object.keys(rest), ["requestContext", "responseContext", "version", "timestamp", "KinesisBatchInfo"]);
     await rig.stop();
+  });
+});
+
+describe("records that bisection discards one by one", () => {
+  const run = async (joinsDiscards: boolean) => {
+    const bodies: any[] = [];
+    const put = (_key: string, body: string) => Promise.resolve(void bodies.push(JSON.parse(body)));
+    const rig = makeRig({
+      settings: { ...once, bisectBatchOnFunctionError: true },
+      handler: (event) => {
+        if (dataOf(event).some((data) => "237".includes(data))) throw new Error("poison");
+      },
+      onFailure: { kind: "s3", put },
+      faults: { joinsDiscards },
+    });
+    const numbers = putNumbers(rig.stream, 8);
+    await rig.clock.advance(120_000);
+    await rig.stop();
+    const delivered = rig.events.flatMap((event) =>
+      event.kind === "invoked" && event.outcome === "success" ? event.sequenceNumbers : [],
+    );
+    assert.equal(new Set(delivered).size, numbers.length - 3);
+    assert.equal(rig.mapping.metrics.droppedEventCount, 3);
+    return bodies.map(({ KinesisBatchInfo, payload }) => [KinesisBatchInfo.batchSize, dataOf(JSON.parse(payload)).join("")]);
+  };
+
+  test("have an invocation record each", async () => {
+    assert.deepEqual(await run(false), [
+      [1, "2"],
+      [1, "3"],
+      [1, "7"],
+    ]);
+  });
+
+  test("share one where they are neighbours, with joinsDiscards", async () => {
+    assert.deepEqual(await run(true), [
+      [2, "23"],
+      [1, "7"],
+    ]);
   });
 });
 

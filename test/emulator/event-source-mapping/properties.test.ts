@@ -24,6 +24,7 @@ interface World {
   readonly poisonChance: number;
   readonly duplicateChance: number;
   readonly goBackChance: number;
+  readonly joinsDiscards: boolean;
   readonly reservedConcurrency: number;
   readonly coldStartChance: number;
   readonly shardOrder: "parentsFirst" | "anyOrder";
@@ -45,6 +46,7 @@ const worlds: fc.Arbitrary<World> = fc.record({
   poisonChance: fc.constantFrom(0, 0.05),
   duplicateChance: fc.constantFrom(0, 0.2),
   goBackChance: fc.constantFrom(0, 0.2),
+  joinsDiscards: fc.boolean(),
   reservedConcurrency: fc.constantFrom(1, 3, 100),
   coldStartChance: fc.constantFrom(0, 0.2),
   shardOrder: fc.constantFrom("parentsFirst", "anyOrder"),
@@ -71,12 +73,21 @@ async function run(world: World): Promise<Outcome> {
   const random = new SeededRandom(world.seed);
   const poison = new Set<string>();
   const taken: string[] = [];
+  const discarded = new Set<string>();
+  const keep = (_key: string, body: string) => {
+    const { payload, KinesisBatchInfo } = JSON.parse(body);
+    const numbers = sequenceNumbersOf(JSON.parse(payload));
+    assert.equal(numbers.length, KinesisBatchInfo.batchSize);
+    for (const number of numbers) discarded.add(number);
+    return Promise.resolve();
+  };
   let isCalm = false;
   const rig: Rig = makeRig({
     shards: 2,
     seed: world.seed,
     shardOrder: world.shardOrder,
-    faults: { duplicateChance: world.duplicateChance, goBackChance: world.goBackChance },
+    onFailure: { kind: "s3", put: keep },
+    faults: { duplicateChance: world.duplicateChance, goBackChance: world.goBackChance, joinsDiscards: world.joinsDiscards },
     settings: {
       batchSize: world.batchSize,
       maximumBatchingWindowInSeconds: world.batchingWindow,
@@ -137,22 +148,7 @@ async function run(world: World): Promise<Outcome> {
   isCalm = true;
   await rig.clock.advance(15 * 60_000);
   await rig.stop();
-  return { put, rig, taken, discarded: new Set(discardedBy(rig, put)) };
-}
-
-/** The sequence numbers that the destination's messages name. */
-function discardedBy(rig: Rig, put: readonly Put[]): readonly string[] {
-  const batches = rig.discards.map(({ record }) => record.KinesisBatchInfo).filter(({ batchSize }) => batchSize > 0);
-  return batches.flatMap(({ shardId, startSequenceNumber, endSequenceNumber, batchSize }) => {
-    const between = put.filter(
-      (record) =>
-        record.shardId === shardId &&
-        BigInt(record.sequenceNumber) >= BigInt(startSequenceNumber) &&
-        BigInt(record.sequenceNumber) <= BigInt(endSequenceNumber),
-    );
-    assert.ok(between.length >= batchSize, `${batchSize} of ${between.length}`);
-    return between.map(({ sequenceNumber }) => sequenceNumber);
-  });
+  return { put, rig, taken, discarded };
 }
 
 function check(world: World, { put, rig, taken, discarded }: Outcome): void {
