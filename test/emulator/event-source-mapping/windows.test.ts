@@ -172,6 +172,26 @@ describe("a tumbling window", () => {
     }
   });
 
+  test("of a last invocation that is given up S3 gets the state", async () => {
+    const payloads: any[] = [];
+    const put = (_key: string, body: string) => Promise.resolve(void payloads.push(JSON.parse(JSON.parse(body).payload)));
+    const rig = makeCounter({
+      settings: { maximumRetryAttempts: 0 },
+      onFailure: { kind: "s3", put },
+      handler: (event) => {
+        if (event.isFinalInvokeForWindow) throw new Error("never");
+        return { state: { n: event.Records.length } };
+      },
+    });
+    rig.stream.put("key", "a");
+    await rig.clock.advance(300_000);
+    assert.deepEqual(
+      payloads.map(({ Records, state, isFinalInvokeForWindow }) => [Records, state, isFinalInvokeForWindow]),
+      [[[], { n: 1 }, true]],
+    );
+    await rig.stop();
+  });
+
   test("keeps the state of a partial response: what it covers does not come again", async () => {
     let isFirst = true;
     const rig = makeCounter({
