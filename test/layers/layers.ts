@@ -64,6 +64,8 @@ export const layers: readonly Layer[] = [
   impure("emulator", [base]),
   impure("emulator/dynamodb", ["emulator"], ["dynalite"]),
   impure("emulator/s3", ["emulator"], ["fauxqs"]),
+  impure("emulator/lambda", [base, "emulator"]),
+  impure("emulator/event-source-mapping", [base, "emulator", "emulator/lambda"], ["@aws-sdk/"]),
 
   impure("functions", [...engine, aws, connectors]),
   impure("cli", [...engine, ...adapters, connectors, surface]),
