@@ -148,7 +148,8 @@ const comparisons: Readonly<Record<string, (value: number, bound: number) => boo
 
 /** One comparison, or a lower and an upper bound. */
 function compileNumeric(rule: unknown, argument: unknown): Matcher {
-  if (!Array.isArray(argument) || ![2, 4].includes(argument.length)) throw invalidRule("numeric takes one or two comparisons", rule);
+  if (!Array.isArray(argument) || ![2, 4].includes(argument.length))
+    throw invalidRule("numeric takes one or two comparisons", rule);
   const checks: ((value: number) => boolean)[] = [];
   for (let n = 0; n < argument.length; n += 2) {
     const [operator, bound] = [argument[n] as unknown, argument[n + 1] as unknown];

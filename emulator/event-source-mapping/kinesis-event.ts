@@ -63,7 +63,12 @@ function windowText(streamArn: string, window: WindowPart | undefined): string {
   if (window === undefined) return "";
   const { start, end, state, shardId, isFinal, isTerminatedEarly } = window;
   const span = JSON.stringify({ start: toTheSecond(start), end: toTheSecond(end) });
-  const rest = { shardId, eventSourceARN: streamArn, isFinalInvokeForWindow: isFinal, isWindowTerminatedEarly: isTerminatedEarly };
+  const rest = {
+    shardId,
+    eventSourceARN: streamArn,
+    isFinalInvokeForWindow: isFinal,
+    isWindowTerminatedEarly: isTerminatedEarly,
+  };
   return `,"window":${span},"state":${state},${JSON.stringify(rest).slice(1, -1)}`;
 }
 

@@ -97,10 +97,11 @@ function streamShard(shard: Shard): StreamShard {
   };
 }
 
-function startingAt(from: ReadFrom): Pick<
-  GetShardIteratorCommandInput,
-  "ShardIteratorType" | "StartingSequenceNumber" | "Timestamp"
-> & { ShardIteratorType: NonNullable<GetShardIteratorCommandInput["ShardIteratorType"]> } {
+function startingAt(
+  from: ReadFrom,
+): Pick<GetShardIteratorCommandInput, "ShardIteratorType" | "StartingSequenceNumber" | "Timestamp"> & {
+  ShardIteratorType: NonNullable<GetShardIteratorCommandInput["ShardIteratorType"]>;
+} {
   switch (from.kind) {
     case "trimHorizon":
       return { ShardIteratorType: "TRIM_HORIZON" };

@@ -299,7 +299,8 @@ export class Lane {
       return { kind: "notSent", why: messageOf(error) };
     }
     if (result.outcome === "throttled") return { kind: "throttled", why: "TooManyRequestsException" };
-    if (result.outcome === "failed") return { kind: "failure", why: `${result.cause}: ${new TextDecoder().decode(result.payload)}` };
+    if (result.outcome === "failed")
+      return { kind: "failure", why: `${result.cause}: ${new TextDecoder().decode(result.payload)}` };
     const rules = { reportsItemFailures: settings.reportsItemFailures, isWindowed: settings.tumblingWindowMs > 0 };
     const sequenceNumbers = deliveries.map(({ sequenceNumber }) => sequenceNumber);
     return readResponse(result.payload, sequenceNumbers, rules);

@@ -66,7 +66,8 @@ export function countEvent(metrics: MappingMetrics, event: MappingEvent): void {
       if (event.isDuplicate) return;
       const records = event.sequenceNumbers.length;
       metrics.iteratorAgeMs = event.iteratorAgeMs;
-      if (event.outcome === "success" || event.outcome === "partial" || event.outcome === "failure") metrics.invokedEventCount += records;
+      if (event.outcome === "success" || event.outcome === "partial" || event.outcome === "failure")
+        metrics.invokedEventCount += records;
       if (event.outcome === "failure" || event.outcome === "partial") metrics.failedInvokeEventCount += records;
       return;
     }

@@ -38,7 +38,11 @@ export interface InvocationRecordContext {
 }
 
 /** Sends a discarded batch's invocation record. Rejects when the destination does. */
-export function deliverDiscard(destination: OnFailureDestination, discard: Discard, context: InvocationRecordContext): Promise<void> {
+export function deliverDiscard(
+  destination: OnFailureDestination,
+  discard: Discard,
+  context: InvocationRecordContext,
+): Promise<void> {
   const record = invocationRecord(discard, context);
   if (destination.kind !== "s3") return destination.send(JSON.stringify(record));
   return destination.put(objectKey(discard, context), JSON.stringify({ ...record, payload: discard.payload }));

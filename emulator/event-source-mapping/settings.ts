@@ -79,7 +79,10 @@ function checkStart(settings: MappingSettings): Pick<CheckedSettings, "startingP
     throw new MillraceError("invalid", `startingPosition is TRIM_HORIZON, LATEST or AT_TIMESTAMP: ${String(startingPosition)}`);
   }
   if ((startingPosition === "AT_TIMESTAMP") !== (timestamp !== undefined)) {
-    throw new MillraceError("invalid", `startingPositionTimestamp goes with AT_TIMESTAMP alone: ${startingPosition}, ${timestamp}`);
+    throw new MillraceError(
+      "invalid",
+      `startingPositionTimestamp goes with AT_TIMESTAMP alone: ${startingPosition}, ${timestamp}`,
+    );
   }
   return { startingPosition, startingTimestamp: timestamp === undefined ? undefined : timestamp * 1000 };
 }

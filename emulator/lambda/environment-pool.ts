@@ -13,7 +13,12 @@
 import { MillraceError, messageOf } from "../../runtime/base/errors.ts";
 import type { Clock } from "../clock.ts";
 import { SeededRandom } from "../seeded-random.ts";
-import type { ExecutionEnvironment, ExecutionEnvironmentFactory, FunctionInvoker, InvocationResult } from "./execution-environment.ts";
+import type {
+  ExecutionEnvironment,
+  ExecutionEnvironmentFactory,
+  FunctionInvoker,
+  InvocationResult,
+} from "./execution-environment.ts";
 
 export interface EnvironmentPoolOptions {
   readonly factory: ExecutionEnvironmentFactory;
@@ -117,7 +122,11 @@ export class EnvironmentPool implements FunctionInvoker {
     }
     this.#counts.timeouts++;
     void this.#leaveAsZombie(environment, running);
-    return failed("timeout", "Sandbox.Timedout", `RequestId: ${requestId} Error: Task timed out after ${seconds(timeoutMs)} seconds`);
+    return failed(
+      "timeout",
+      "Sandbox.Timedout",
+      `RequestId: ${requestId} Error: Task timed out after ${seconds(timeoutMs)} seconds`,
+    );
   }
 
   async #byDeadline(environment: ExecutionEnvironment, running: Promise<InvocationResult>): Promise<InvocationResult | "late"> {

@@ -2,7 +2,8 @@
  * An execution environment that is a process behind a Runtime API server of its own: initialised, invoked, frozen between invocations
  * and ended as Lambda does it.
  *
- * E1 Time is real: at the deadline the process is killed, or, as an option, left running as a zombie whose answers count no more.
+ * E1 Time is real: at the deadline the process is killed, or, as an option, left running as a zombie whose answers count no more, or left
+ *    to a pool that does the same by its own clock.
  * E2 An invocation is over when the runtime asks for the next one, not when it answers: a process that ends in between gets no more.
  * E3 A function that fails to initialise is initialised once more with its first invocation, within the function's time; if that fails
  *    too, the invocation has failed with the function's own error.
@@ -49,8 +50,11 @@ export interface ProcessEnvironmentOptions {
   readonly runtime?: RuntimeClient;
   /** Default 10 s, as Lambda's. */
   readonly initMsMax?: number;
-  /** Default "killed". "zombie": runs on beside its successor until it answers, ends or is stopped. */
-  readonly afterTimeout?: "killed" | "zombie";
+  /**
+   * Default "killed". "zombie": runs on beside its successor until it answers, ends or is stopped. "leftToOwner": the deadline is told
+   * to the function and kept by the owner, a pool, which stops the environment in its own time.
+   */
+  readonly afterTimeout?: "killed" | "zombie" | "leftToOwner";
   /** Whether the process stands still between invocations, as in Lambda; default true. */
   readonly freezes?: boolean;
   readonly onLog?: (line: LogLine) => void;
@@ -179,6 +183,7 @@ export class ProcessEnvironment implements ExecutionEnvironment {
 
   async #runUntil(invocation: Invocation): Promise<InvocationResult> {
     const deadline = new AbortController();
+    if (this.#options.afterTimeout === "leftToOwner") return this.#run(invocation, deadline.signal);
     const timer = setTimeout(() => deadline.abort(), Math.max(0, Math.min(invocation.deadline - Date.now(), timerMsMax)));
     try {
       return await this.#run(invocation, deadline.signal);

@@ -14,6 +14,7 @@ import type { AddressInfo } from "node:net";
 import { assert } from "../../runtime/base/assert.ts";
 import type { Invocation } from "./execution-environment.ts";
 import { lambdaLimits } from "./limits.ts";
+import { readBody } from "./read-body.ts";
 
 /** What the runtime tells. Of an `error`, `payload` is JSON {errorType, errorMessage, stackTrace}. */
 export type RuntimeEvent =
@@ -137,17 +138,6 @@ export class RuntimeApi {
 function traceIdOf(requestId: string): string {
   const hex = requestId.replace(/[^0-9a-f]/gi, "").padEnd(32, "0");
   return `Root=1-${hex.slice(0, 8)}-${hex.slice(8, 32)};Parent=${hex.slice(0, 16)};Sampled=0`;
-}
-
-/** Undefined when it has more bytes; it is read to its end all the same, since the runtime hears no answer while it writes. */
-async function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes <= bytesMax) chunks.push(chunk);
-  }
-  return bytes <= bytesMax ? Buffer.concat(chunks) : undefined;
 }
 
 function accept(response: ServerResponse): void {
