@@ -7,13 +7,13 @@ import type { AddressInfo } from "node:net";
 import { buildApp } from "fauxqs";
 import { type HttpFaults, installFaults } from "../http-faults.ts";
 import type { StandIn } from "../stand-in.ts";
-import { findObject, newStores, type ObjectStore, type S3Request } from "./fauxqs-stores.ts";
+import { findObject, keepIn, newStores, type ObjectStore, type S3Request } from "./fauxqs-stores.ts";
 import { enforcePreconditions } from "./preconditions.ts";
 
 export interface S3Options {
   /** 0, the default, takes a free one. */
   readonly port?: number;
-  /** A folder for buckets and objects, kept as files; without it they live in memory. */
+  /** A folder for buckets and objects; without it they live in memory. */
   readonly directory?: string;
   readonly faults?: HttpFaults;
 }
@@ -24,8 +24,8 @@ const requestBytesMax = 64 * 1024 * 1024;
 /** Starts it, empty or with what its folder holds: buckets are created by their users. */
 export async function startS3(options: S3Options = {}): Promise<StandIn> {
   const stores = await newStores();
-  const storage = options.directory === undefined ? {} : { s3StorageDir: options.directory };
-  const app = buildApp({ logger: false, stores, ...storage });
+  const close = options.directory === undefined ? undefined : await keepIn(options.directory, stores.s3Store);
+  const app = buildApp({ logger: false, stores });
   app.removeContentTypeParser("*");
   app.addContentTypeParser("*", { parseAs: "buffer", bodyLimit: requestBytesMax }, (_request, body, done) => done(null, body));
   app.addHook("preHandler", (request, _reply, done) => {
@@ -37,7 +37,11 @@ export async function startS3(options: S3Options = {}): Promise<StandIn> {
     installFaults(app.server, options.faults, { operationOf: ({ method }) => method ?? "", refuse });
   }
   await app.listen({ host: "127.0.0.1", port: options.port ?? 0 });
-  return { endpoint: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`, stop: () => app.close() };
+  const stop = async () => {
+    await app.close();
+    close?.();
+  };
+  return { endpoint: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`, stop };
 }
 
 function refuse(response: ServerResponse, fault: "throttle" | "unavailable"): void {
