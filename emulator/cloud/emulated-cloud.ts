@@ -52,6 +52,8 @@ export interface CloudOptions {
   readonly asyncRetries?: Pick<AsyncInvocationsOptions, "retryDelaysMs" | "eventAgeMsMax">;
   /** Default "own". */
   readonly runtime?: RuntimeClient;
+  /** Whether stacks of functions name the sources; default false, as deployed. */
+  readonly sourceMaps?: boolean;
   /** Of schedules and asynchronous retries; the rest is bound to real processes. Default the machine's. */
   readonly clock?: Clock;
   readonly onEvent?: (event: CloudEvent) => void;
@@ -97,7 +99,7 @@ export async function startCloud(topology: unknown, options: CloudOptions = {}):
     return cloud;
   } catch (error) {
     await cloud.stop();
-    throw error;
+    throw isPortTaken(error) ? portTaken(error) : error;
   }
 }
 
@@ -261,6 +263,7 @@ export class EmulatedCloud {
       },
       runtime: this.#options.runtime ?? "own",
       afterTimeout: "leftToOwner",
+      sourceMaps: this.#options.sourceMaps ?? false,
       onLog: (line) => this.#tell({ kind: "log", line }),
       onReport: (report) => this.#tell({ kind: "report", report }),
     });
@@ -349,6 +352,15 @@ async function codeOf(name: string, { entry, alias, codeDirectory }: FunctionRes
       throw new MillraceError(error.kind, `function ${name}: ${error.message}`, { cause: error });
     throw error;
   }
+}
+
+function isPortTaken(error: unknown): error is NodeJS.ErrnoException & { readonly port: number } {
+  return (error as NodeJS.ErrnoException).code === "EADDRINUSE";
+}
+
+function portTaken(error: NodeJS.ErrnoException & { readonly port: number }): MillraceError {
+  const advice = "another program, perhaps another cloud, listens on a port that this one needs: end it, or choose other ports";
+  return new MillraceError("unavailable", `${advice}: ${error.port}`, { cause: error });
 }
 
 function nameOf({ functionName, streamName }: Pick<MappingResource, "functionName" | "streamName">): string {

@@ -97,9 +97,10 @@ function streamShard(shard: Shard): StreamShard {
   };
 }
 
-function startingAt(
-  from: ReadFrom,
-): Pick<GetShardIteratorCommandInput, "ShardIteratorType" | "StartingSequenceNumber" | "Timestamp"> & {
+function startingAt(from: ReadFrom): Pick<
+  GetShardIteratorCommandInput,
+  "ShardIteratorType" | "StartingSequenceNumber" | "Timestamp"
+> & {
   ShardIteratorType: NonNullable<GetShardIteratorCommandInput["ShardIteratorType"]>;
 } {
   switch (from.kind) {

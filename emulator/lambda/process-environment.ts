@@ -57,6 +57,8 @@ export interface ProcessEnvironmentOptions {
   readonly afterTimeout?: "killed" | "zombie" | "leftToOwner";
   /** Whether the process stands still between invocations, as in Lambda; default true. */
   readonly freezes?: boolean;
+  /** Whether stacks name the sources of a bundle instead of its code; as NODE_OPTIONS=--enable-source-maps does. Default false. */
+  readonly sourceMaps?: boolean;
   readonly onLog?: (line: LogLine) => void;
   readonly onReport?: (report: InvocationReport) => void;
 }
@@ -159,11 +161,11 @@ export class ProcessEnvironment implements ExecutionEnvironment {
   }
 
   async #begin(): Promise<Life> {
-    const { configuration, runtime, onLog } = this.#options;
+    const { configuration, runtime, sourceMaps, onLog } = this.#options;
     const events = new EventQueue();
     const api = await RuntimeApi.start(functionArn(configuration), (event) => events.put(event));
     const process = await FunctionProcess.start({
-      arguments: argumentsOf(runtime ?? "own", configuration.handler),
+      arguments: [...(sourceMaps ? ["--enable-source-maps"] : []), ...argumentsOf(runtime ?? "own", configuration.handler)],
       directory: configuration.codeDirectory,
       variables: environmentVariables(configuration, { logStream: this.#logStream, runtimeApi: api.address }),
       memoryMb: configuration.memoryMb,
