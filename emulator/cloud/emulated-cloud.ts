@@ -16,7 +16,7 @@ import { KinesisStream } from "../event-source-mapping/kinesis-stream.ts";
 import type { MappingEvent } from "../event-source-mapping/mapping-events.ts";
 import type { KinesisOptions } from "../kinesis/index.ts";
 import type { AsyncInvocationsOptions, DroppedEvent } from "../lambda/async-invocations.ts";
-import { bundleFunction, writeBundle } from "../lambda/bundle.ts";
+import { bundleFunction, directoryOf, writeBundle } from "../lambda/bundle.ts";
 import { EnvironmentPool, type EnvironmentPoolOptions, type PoolCounts } from "../lambda/environment-pool.ts";
 import type { FunctionInvoker } from "../lambda/execution-environment.ts";
 import { functionArn } from "../lambda/function-configuration.ts";
@@ -346,7 +346,8 @@ export class EmulatedCloud {
 async function codeOf(name: string, { entry, alias, codeDirectory }: FunctionResource, parent: string): Promise<string> {
   if (codeDirectory !== undefined) return codeDirectory;
   try {
-    return await writeBundle(await bundleFunction({ entry: entry!, ...(alias === undefined ? {} : { alias }) }), parent);
+    const from = { entry: entry!, sourceRoot: directoryOf(entry!) };
+    return await writeBundle(await bundleFunction(alias === undefined ? from : { ...from, alias }), parent);
   } catch (error) {
     if (error instanceof MillraceError)
       throw new MillraceError(error.kind, `function ${name}: ${error.message}`, { cause: error });

@@ -19,6 +19,8 @@ export interface BundleOptions {
   readonly alias?: Readonly<Record<string, string>>;
   /** Packages that are there at run time. */
   readonly external?: readonly string[];
+  /** Where stacks show the sources to be: a folder of this machine, for what is not deployed. Default: relative to the bundle. */
+  readonly sourceRoot?: string;
 }
 
 export interface Bundle {
@@ -34,12 +36,12 @@ export interface Bundle {
 const banner = `import{createRequire as $millraceRequire}from"node:module";const require=$millraceRequire(import.meta.url);`;
 
 /** Throws `invalid` when the entry is not there or does not compile; says where. */
-export async function bundleFunction({ entry, alias = {}, external = [] }: BundleOptions): Promise<Bundle> {
+export async function bundleFunction({ entry, alias = {}, external = [], sourceRoot }: BundleOptions): Promise<Bundle> {
   if (typeof entry === "string" && !existsSync(entry)) {
     throw new MillraceError("invalid", `the function's entry is not there: ${entry}`);
   }
   const { build } = await loadBundler();
-  const directory = typeof entry === "string" ? dirname(resolve(entry)) : resolve(entry.directory);
+  const directory = directoryOf(entry);
   const output = await build({
     ...(typeof entry === "string"
       ? { entryPoints: [resolve(entry)] }
@@ -51,6 +53,7 @@ export async function bundleFunction({ entry, alias = {}, external = [] }: Bundl
     minify: true,
     sourcemap: "linked",
     sourcesContent: false,
+    ...(sourceRoot === undefined ? {} : { sourceRoot }),
     platform: "node",
     target: "node22",
     format: "esm",
@@ -74,6 +77,11 @@ export async function bundleFunction({ entry, alias = {}, external = [] }: Bundl
     hash: createHash("sha256").update(code).digest("hex"),
     bytes: code.byteLength,
   };
+}
+
+/** The folder that an entry's imports are relative to. */
+export function directoryOf(entry: BundleEntry): string {
+  return typeof entry === "string" ? dirname(resolve(entry)) : resolve(entry.directory);
 }
 
 /** Writes it to a folder named by its hash, unless it is there. Returns the folder. */
