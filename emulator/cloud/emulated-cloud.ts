@@ -142,6 +142,7 @@ export class EmulatedCloud {
       AWS_ENDPOINT_URL_S3: s3,
       AWS_ENDPOINT_URL_LAMBDA: lambda,
       AWS_REGION: this.topology.region,
+      AWS_DEFAULT_REGION: this.topology.region,
       AWS_ACCESS_KEY_ID: fakeCredentials.accessKeyId,
       AWS_SECRET_ACCESS_KEY: fakeCredentials.secretAccessKey,
     };

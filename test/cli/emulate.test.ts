@@ -37,6 +37,7 @@ test("runs the cloud, shows how to reach it and what its functions print, and en
   const variables = Object.fromEntries([...said.matchAll(/export (\w+)=(\S+)/g)].map(([, name, value]) => [name, value]));
   assert.deepEqual(Object.keys(variables).sort(), [
     "AWS_ACCESS_KEY_ID",
+    "AWS_DEFAULT_REGION",
     "AWS_ENDPOINT_URL_DYNAMODB",
     "AWS_ENDPOINT_URL_KINESIS",
     "AWS_ENDPOINT_URL_LAMBDA",
