@@ -237,10 +237,15 @@ export class EmulatedCloud {
   async #startFunctions(root: string | undefined): Promise<void> {
     this.#scratch = root === undefined ? await mkdtemp(join(tmpdir(), "millrace-cloud-")) : undefined;
     const code = join(root ?? this.#scratch!, "code");
+    const bundles = new Map<string, Promise<string>>();
     const directories = await Promise.all(
-      Object.entries(this.topology.functions).map(
-        async ([name, resource]) => [name, await codeOf(name, resource, code)] as const,
-      ),
+      Object.entries(this.topology.functions).map(async ([name, resource]) => {
+        // Functions of one entry share a bundle: the stages of a job differ in their variables alone.
+        const same = JSON.stringify([resource.entry, resource.alias, resource.codeDirectory]);
+        const directory = bundles.get(same) ?? codeOf(name, resource, code);
+        bundles.set(same, directory);
+        return [name, await directory] as const;
+      }),
     );
     for (const [name, directory] of directories) this.#addFunction(name, this.topology.functions[name]!, directory);
   }

@@ -127,7 +127,7 @@ function readEntry(field: Field, directory: string): BundleEntry {
 }
 
 function texts(field: Field | undefined): Record<string, string> | undefined {
-  return field && Object.fromEntries(field.entries().map(([name, value]) => [name, value.text()]));
+  return field && Object.fromEntries(field.entries().map(([name, value]) => [name, value.text("a text", /^/)]));
 }
 
 function readMapping(field: Field): MappingResource {

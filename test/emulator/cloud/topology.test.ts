@@ -17,7 +17,7 @@ describe("a topology", () => {
       {
         functions: {
           f: { entry: "src/f.ts", alias: { job: "job.ts" } },
-          g: code,
+          g: { ...code, environment: { EMPTY: "" } },
           h: { entry: { contents: "export {}", directory: "." } },
         },
       },
@@ -25,7 +25,7 @@ describe("a topology", () => {
     );
     assert.deepEqual(functions, {
       f: { entry: join("/project", "src", "f.ts"), alias: { job: join("/project", "job.ts") } },
-      g: { codeDirectory: join("/project", "code") },
+      g: { codeDirectory: join("/project", "code"), environment: { EMPTY: "" } },
       h: { entry: { contents: "export {}", directory: "/project" } },
     });
     assert.deepEqual([region, buckets, streams], ["us-east-1", [], {}]);
