@@ -6,4 +6,6 @@ export interface DeliveryFaults {
   readonly goBackChance?: number;
   /** How many records it goes back at most; default 10. */
   readonly goBackRecordsMax?: number;
+  /** Whether neighbours of one batch that are discarded for one reason share an invocation record, as they may; default false. */
+  readonly joinsDiscards?: boolean;
 }

@@ -4,7 +4,7 @@
  * F1 A pattern is an object {"data": {…}} whose leaves are lists of rules. Its fields are joined by AND, the rules of a list and the
  *    patterns of a mapping by OR. Fields that no pattern names are not looked at.
  * F2 Numbers are compared as they are written where rules are for equality: 300 is not 3.0e2.
- * F3 Data that is no JSON matches no pattern: such a record is dropped.
+ * F3 Data that is no JSON object matches no pattern: such a record is dropped.
  * F4 A pattern that AWS would refuse is refused when the mapping is made.
  *
  * Sources: https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html (the operators), …/with-kinesis-filtering.html
@@ -44,7 +44,7 @@ export function compileFilters(patterns: readonly string[]): ((data: Uint8Array)
     } catch {
       return false;
     }
-    return matchers.some((matches) => matches(event));
+    return isObject(event) && matchers.some((matches) => matches(event));
   };
 }
 

@@ -65,7 +65,8 @@ export class KinesisStream implements SourceStream {
         return {
           records: output.Records!.map((record) => ({
             sequenceNumber: record.SequenceNumber!,
-            partitionKey: record.PartitionKey!,
+            // Streams that distribute records by themselves may give none.
+            partitionKey: record.PartitionKey ?? "",
             data: record.Data!,
             arrivedAt: record.ApproximateArrivalTimestamp!.getTime(),
           })),

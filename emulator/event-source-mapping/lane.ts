@@ -9,18 +9,13 @@
  * B4 Halving a batch is no attempt; its halves go first to last and keep the attempts of the whole.
  * B5 With tumbling windows no batch spans two windows, and a window's last invocation comes before the next window's first.
  */
-import type { Clock } from "../clock.ts";
-import type { FunctionInvoker } from "../lambda/execution-environment.ts";
-import { messageOf } from "../../runtime/base/errors.ts";
-import type { SeededRandom } from "../seeded-random.ts";
+import { type Attempt, firstAttempt, halves } from "./attempt.ts";
 import { cutBatch, type Delivery } from "./batch.ts";
 import { Doorbell } from "./doorbell.ts";
-import type { DeliveryFaults } from "./faults.ts";
-import { type BatchOutcome, readResponse } from "./function-response.ts";
+import { type CallContext, type CallOutcome, FunctionCaller } from "./function-caller.ts";
+import { type Held, joinNeighbours } from "./held-discards.ts";
 import { eventOverheadBytes, kinesisEvent, payloadBytesMax, type WindowPart } from "./kinesis-event.ts";
-import type { MappingEvent } from "./mapping-events.ts";
 import type { Discard } from "./on-failure.ts";
-import type { CheckedSettings } from "./settings.ts";
 import { TumblingWindow } from "./tumbling-window.ts";
 
 /** What AWS does not document in figures. */
@@ -32,42 +27,26 @@ export interface LaneTimings {
   readonly windowIdleMs: number;
 }
 
-export interface LaneContext {
-  readonly clock: Clock;
-  readonly random: SeededRandom;
-  readonly settings: CheckedSettings;
+export interface LaneContext extends CallContext {
   readonly timings: LaneTimings;
-  readonly faults: DeliveryFaults;
-  readonly invoker: FunctionInvoker;
-  readonly shardId: string;
-  readonly streamArn: string;
   readonly retentionMs: number;
   /** Called when records are done. */
   readonly onDone: () => void;
-  readonly onEvent: (event: MappingEvent) => void;
   /** Ends when the destination has it, or has refused it. */
   readonly discard: (discard: Discard) => Promise<void>;
 }
 
-/** Part of a batch that is tried as a whole. Without deliveries: a window's last invocation. */
-interface Attempt {
-  readonly deliveries: readonly Delivery[];
-  readonly ends?: "window" | "windowEarly";
-  retries: number;
-  invocations: number;
-  hasFunctionError: boolean | undefined;
-}
-
-/** Throttled, too large to be sent, or not sent for another reason: it never reached the function (B3). */
-type Outcome = BatchOutcome | { readonly kind: "throttled" | "tooLarge" | "notSent"; readonly why: string };
-
 export class Lane {
   readonly #context: LaneContext;
+  readonly #caller: FunctionCaller;
   readonly #bell = new Doorbell();
   readonly #queue: Delivery[] = [];
   /** Delivered last, for the fault that goes back. */
   readonly #history: Delivery[] = [];
-  readonly #duplicates = new Set<Promise<unknown>>();
+  /** Given up while a batch is worked off, and not sent to the destination yet. */
+  readonly #held: Held[] = [];
+  /** That is worked off. */
+  #batch: readonly Delivery[] = [];
   #window: TumblingWindow | undefined;
   #hasEnded = false;
   /** When the last invocation ended, which opens the batching window. */
@@ -76,6 +55,7 @@ export class Lane {
 
   constructor(context: LaneContext) {
     this.#context = context;
+    this.#caller = new FunctionCaller(context);
   }
 
   add(deliveries: readonly Delivery[]): void {
@@ -99,7 +79,7 @@ export class Lane {
       if (next === "closeWindow") await this.#closeWindow(signal);
       else if (next !== "again") await this.#deliverBatch(next, signal);
     }
-    await Promise.all(this.#duplicates);
+    await this.#caller.settled();
   }
 
   /** What to do now; waits where there is nothing. */
@@ -162,18 +142,24 @@ export class Lane {
       this.#window = window;
       window.add(batch);
     }
-    await this.#work([attempt(batch)], signal);
+    this.#batch = batch;
+    await this.#work([firstAttempt(batch)], signal);
     this.#maybeGoBack();
   }
 
   async #closeWindow(signal: AbortSignal): Promise<void> {
     if (this.#window === undefined) return;
-    await this.#work([{ ...attempt([]), ends: "window" }], signal);
+    await this.#work([{ ...firstAttempt([]), ends: "window" }], signal);
     if (!signal.aborted) this.#window = undefined;
   }
 
   /** Works off a batch, part by part (B1). */
   async #work(attempts: Attempt[], signal: AbortSignal): Promise<void> {
+    await this.#tryAll(attempts, signal);
+    await this.#sendHeld();
+  }
+
+  async #tryAll(attempts: Attempt[], signal: AbortSignal): Promise<void> {
     let failuresInARow = 0;
     while (attempts.length > 0 && !signal.aborted) {
       const [present] = attempts as [Attempt];
@@ -181,7 +167,9 @@ export class Lane {
       if (fresh !== present) attempts.splice(0, 1, ...(fresh === undefined ? [] : [fresh]));
       if (fresh === undefined) continue;
       const outcome = await this.#invoke(fresh);
-      const rest = await this.#settle(fresh, outcome);
+      const isInvoked = ["success", "partial", "failure"].includes(outcome.kind);
+      const tried = isInvoked ? { ...fresh, invocations: fresh.invocations + 1 } : fresh;
+      const rest = await this.#settle(tried, outcome);
       attempts.splice(0, 1, ...rest);
       failuresInARow = outcome.kind === "success" ? 0 : failuresInARow + 1;
       if (failuresInARow > 0 && attempts.length > 0) await this.#backOff(failuresInARow, signal);
@@ -189,7 +177,7 @@ export class Lane {
   }
 
   /** What is left to be tried after an invocation. */
-  async #settle(tried: Attempt, outcome: Outcome): Promise<readonly Attempt[]> {
+  async #settle(tried: Attempt, outcome: CallOutcome): Promise<readonly Attempt[]> {
     const { settings } = this.#context;
     switch (outcome.kind) {
       case "success":
@@ -220,7 +208,7 @@ export class Lane {
 
   /** W3. */
   #earlyEnd(): readonly Attempt[] {
-    return this.#window?.isStateTooLarge === true ? [{ ...attempt([]), ends: "windowEarly" }] : [];
+    return this.#window?.isStateTooLarge === true ? [{ ...firstAttempt([]), ends: "windowEarly" }] : [];
   }
 
   #keepState(state: string | undefined): void {
@@ -253,81 +241,43 @@ export class Lane {
     return fresh < 0 ? undefined : { ...present, deliveries: deliveries.slice(fresh) };
   }
 
-  /** B2. Of a window's last invocation that is given up, what the window held is named, and its state is lost. */
+  /** B2. Of a window's last invocation that is given up, what the window held is named; S3 gets the state, which is lost else. */
   async #discard(tried: Attempt, given: readonly Delivery[], condition: Discard["condition"]): Promise<void> {
     const window = tried.ends === undefined ? undefined : this.#window;
-    const first = window?.first ?? given[0]!;
-    const last = window?.last ?? given.at(-1)!;
-    const payload = kinesisEvent(textsOf(given), this.#context.streamArn, this.#windowPart(this.#window, tried.ends));
-    await this.#context.discard({
-      shardId: this.#context.shardId,
-      condition,
-      first,
-      last,
-      count: window === undefined ? given.length : 0,
-      invokeCount: tried.invocations,
-      hasFunctionError: tried.hasFunctionError,
-      payload,
-    });
+    const part = this.#windowPart(this.#window, tried.ends);
     window?.dropState();
-    this.#finish(given);
+    this.#held.push({
+      given,
+      window: part,
+      discard: {
+        shardId: this.#context.shardId,
+        condition,
+        first: window?.first ?? given[0]!,
+        last: window?.last ?? given.at(-1)!,
+        count: given.length,
+        invokeCount: tried.invocations,
+        hasFunctionError: tried.hasFunctionError,
+      },
+    });
+    if (this.#context.faults.joinsDiscards !== true) await this.#sendHeld();
   }
 
-  async #invoke(tried: Attempt): Promise<Outcome> {
-    const { clock, streamArn, faults, random } = this.#context;
-    const { deliveries } = tried;
-    const event = kinesisEvent(textsOf(deliveries), streamArn, this.#windowPart(this.#window, tried.ends));
-    const payload = new TextEncoder().encode(event);
-    const isTwice = random.chance(faults.duplicateChance ?? 0);
-    const isAtOnce = isTwice && random.chance(0.5);
-    if (isAtOnce) this.#deliverAgain(deliveries, payload);
-    const outcome = await this.#send(deliveries, payload);
-    if (["success", "partial", "failure"].includes(outcome.kind)) tried.invocations++;
-    this.#invokedAt = clock.now();
-    this.#report(deliveries, payload, outcome, false);
-    if (isTwice && !isAtOnce) this.#deliverAgain(deliveries, payload);
-    return outcome;
-  }
-
-  async #send(deliveries: readonly Delivery[], payload: Uint8Array): Promise<Outcome> {
-    const { settings, invoker } = this.#context;
-    if (payload.length > payloadBytesMax) return { kind: "tooLarge", why: `the event is above 6 MB: ${payload.length} bytes` };
-    let result: Awaited<ReturnType<FunctionInvoker["invoke"]>>;
-    try {
-      result = await invoker.invoke(payload);
-    } catch (error) {
-      return { kind: "notSent", why: messageOf(error) };
+  async #sendHeld(): Promise<void> {
+    const { streamArn, discard } = this.#context;
+    for (const held of joinNeighbours(this.#held.splice(0), this.#batch)) {
+      const texts = held.given.map(({ text }) => text);
+      await discard({ ...held.discard, payload: kinesisEvent(texts, streamArn, held.window) });
+      this.#finish(held.given);
     }
-    if (result.outcome === "throttled") return { kind: "throttled", why: "TooManyRequestsException" };
-    if (result.outcome === "failed")
-      return { kind: "failure", why: `${result.cause}: ${new TextDecoder().decode(result.payload)}` };
-    const rules = { reportsItemFailures: settings.reportsItemFailures, isWindowed: settings.tumblingWindowMs > 0 };
-    const sequenceNumbers = deliveries.map(({ sequenceNumber }) => sequenceNumber);
-    return readResponse(result.payload, sequenceNumbers, rules);
   }
 
-  /** What another poller of the mapping might do; nobody waits for it but the end of the lane. */
-  #deliverAgain(deliveries: readonly Delivery[], payload: Uint8Array): void {
-    const sent = this.#send(deliveries, payload).then((outcome) => {
-      this.#report(deliveries, payload, outcome, true);
-      this.#duplicates.delete(sent);
-    });
-    this.#duplicates.add(sent);
-  }
-
-  #report(deliveries: readonly Delivery[], payload: Uint8Array, outcome: Outcome, isDuplicate: boolean): void {
-    const { clock, shardId, onEvent } = this.#context;
+  async #invoke({ deliveries, ends }: Attempt): Promise<CallOutcome> {
+    const { clock } = this.#context;
     const last = deliveries.at(-1) ?? this.#window?.last;
-    onEvent({
-      kind: "invoked",
-      shardId,
-      sequenceNumbers: deliveries.map(({ sequenceNumber }) => sequenceNumber),
-      payloadBytes: payload.length,
-      outcome: outcome.kind,
-      why: "why" in outcome ? outcome.why : undefined,
-      iteratorAgeMs: last === undefined ? 0 : clock.now() - last.arrivedAt,
-      isDuplicate,
-    });
+    const part = this.#windowPart(this.#window, ends);
+    const outcome = await this.#caller.call(deliveries, part, last?.arrivedAt ?? clock.now());
+    this.#invokedAt = clock.now();
+    return outcome;
   }
 
   #finish(deliveries: readonly Delivery[]): void {
@@ -359,21 +309,4 @@ export class Lane {
     const { shardId } = this.#context;
     return { start, end, state, shardId, isFinal: ends === "window", isTerminatedEarly: ends === "windowEarly" };
   }
-}
-
-function attempt(deliveries: readonly Delivery[]): Attempt {
-  return { deliveries, retries: 0, invocations: 0, hasFunctionError: undefined };
-}
-
-/** B4. */
-function halves(tried: Attempt): readonly Attempt[] {
-  const middle = Math.ceil(tried.deliveries.length / 2);
-  return [
-    { ...tried, deliveries: tried.deliveries.slice(0, middle) },
-    { ...tried, deliveries: tried.deliveries.slice(middle) },
-  ];
-}
-
-function textsOf(deliveries: readonly Delivery[]): readonly string[] {
-  return deliveries.map(({ text }) => text);
 }

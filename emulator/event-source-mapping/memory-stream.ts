@@ -80,16 +80,16 @@ export class MemoryStream implements SourceStream {
   }
 
   listShards(): Promise<readonly StreamShard[]> {
-    const horizon = this.#clock.now() - this.#retentionMs;
-    const present = this.#shards.filter(({ closedAt }) => closedAt === undefined || closedAt > horizon);
+    const present = this.#shards.filter((shard) => this.#isPresent(shard));
     return Promise.resolve(
       present.map(({ shardId, parents, closedAt }) => ({ shardId, parents, isOpen: closedAt === undefined })),
     );
   }
 
-  getIterator(shardId: string, from: ReadFrom): Promise<string> {
-    const { records } = this.#find(shardId);
-    return Promise.resolve(this.#iterator(shardId, startIn(records, from)));
+  async getIterator(shardId: string, from: ReadFrom): Promise<string> {
+    const shard = this.#find(shardId);
+    if (!this.#isPresent(shard)) throw new MillraceError("invalid", `the shard is gone: ${shardId}`);
+    return this.#iterator(shardId, startIn(shard.records, from));
   }
 
   async getRecords(iterator: string, limit: number): Promise<ReadBatch | "expired"> {
@@ -106,6 +106,11 @@ export class MemoryStream implements SourceStream {
       nextIterator: closedAt !== undefined && isAtEnd ? undefined : this.#iterator(shardId, end),
       millisBehindLatest: isAtEnd ? 0 : now - records[end]!.arrivedAt + 1,
     };
+  }
+
+  /** S3. */
+  #isPresent({ closedAt }: MemoryShard): boolean {
+    return closedAt === undefined || closedAt > this.#clock.now() - this.#retentionMs;
   }
 
   #iterator(shardId: string, at: number): string {

@@ -2,10 +2,10 @@
  * Reads one shard and hands its records to its lanes; keeps the shard's checkpoint.
  *
  * C1 The checkpoint is the last record before which, itself included, all records of the shard are done.
- * C2 A shard has ended when it was read to its end and all its records are done.
+ * C2 A shard has ended when it was read to its end, or is gone from the stream with all that it held, and all its records are done.
  * C3 Reading does not run ahead without bound: a lane that is stuck stops its shard in the end, and so every lane of it.
  */
-import { messageOf } from "../../runtime/base/errors.ts";
+import { isKind, messageOf } from "../../runtime/base/errors.ts";
 import type { Delivery } from "./batch.ts";
 import { Doorbell } from "./doorbell.ts";
 import { eventRecord, type EventIdentity, payloadBytesMax } from "./kinesis-event.ts";
@@ -74,11 +74,22 @@ export class ShardConsumer {
         const { catchUpIntervalMs, pollIntervalMs } = shardTimings;
         await clock.sleep(read.millisBehindLatest > 0 ? catchUpIntervalMs : pollIntervalMs, signal);
       } catch (error) {
+        if (isKind(error, "invalid") && (await this.#isGone())) return true;
         this.#context.onEvent({ kind: "problem", message: messageOf(error) });
         await clock.sleep(shardTimings.pollIntervalMs, signal);
       }
     }
     return false;
+  }
+
+  /** A closed shard goes when the last of its records expires. */
+  async #isGone(): Promise<boolean> {
+    const { stream, shardId } = this.#context;
+    try {
+      return !(await stream.listShards()).some((shard) => shard.shardId === shardId);
+    } catch {
+      return false;
+    }
   }
 
   #goingOn(from: ReadFrom): ReadFrom {

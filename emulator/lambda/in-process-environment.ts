@@ -7,8 +7,8 @@ import { messageOf } from "../../runtime/base/errors.ts";
 import type { Clock } from "../clock.ts";
 import type { ExecutionEnvironment, ExecutionEnvironmentFactory, Invocation, InvocationResult } from "./execution-environment.ts";
 
-/** The largest event and the largest answer of a synchronous invocation. */
-export const payloadBytesMax = { event: 6 * 1024 * 1024, response: 6 * 1024 * 1024 } as const;
+/** The largest answer of a synchronous invocation: 6 MB, and 100 bytes that Lambda allows. */
+const responseBytesMax = 6_291_556;
 
 /** What a handler learns of its invocation; the names are Lambda's. */
 export interface InProcessContext {
@@ -74,8 +74,8 @@ class InProcessEnvironment implements ExecutionEnvironment {
 
 function returned(answer: unknown): InvocationResult {
   const payload = new TextEncoder().encode(JSON.stringify(answer ?? null));
-  if (payload.length <= payloadBytesMax.response) return { outcome: "returned", payload };
-  const limit = `Response payload size exceeded maximum allowed payload size (${payloadBytesMax.response} bytes).`;
+  if (payload.length <= responseBytesMax) return { outcome: "returned", payload };
+  const limit = `Response payload size exceeded maximum allowed payload size (${responseBytesMax} bytes).`;
   return failed("responseTooLarge", "Function.ResponseSizeTooLarge", limit);
 }
 

@@ -52,10 +52,7 @@ describe("batches", () => {
       [[25, "5", "25"]],
     );
     await rig.clock.advance(10_000);
-    assert.deepEqual(
-      rig.calls.map(({ at, data }) => [rig.seconds(at), data[0], data.at(-1)]).slice(1),
-      [[45, "26", "40"]],
-    );
+    assert.deepEqual(rig.calls.map(({ at, data }) => [rig.seconds(at), data[0], data.at(-1)]).slice(1), [[45, "26", "40"]]);
     await rig.stop();
   });
 

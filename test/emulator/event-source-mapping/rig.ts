@@ -17,6 +17,8 @@ export interface RigOptions extends Partial<Omit<EventSourceMappingOptions, "set
   /** Of every environment; default: returns nothing. */
   readonly handler?: InProcessHandler;
   readonly pool?: Partial<EnvironmentPoolOptions>;
+  /** Default true: a queue. */
+  readonly hasDestination?: boolean;
 }
 
 /** What the function was handed, and when. */
@@ -44,7 +46,15 @@ export interface Rig {
 }
 
 export function makeRig(options: RigOptions = {}): Rig {
-  const { handler = () => undefined, shards = 1, retentionMs, settings, pool: poolOptions, ...rest } = options;
+  const {
+    handler = () => undefined,
+    shards = 1,
+    retentionMs,
+    settings,
+    hasDestination = true,
+    pool: poolOptions,
+    ...rest
+  } = options;
   const clock = new VirtualClock();
   const begin = clock.now();
   const stream = new MemoryStream({ clock, shards, ...(retentionMs === undefined ? {} : { retentionMs }) });
@@ -54,7 +64,7 @@ export function makeRig(options: RigOptions = {}): Rig {
   const factory = inProcessEnvironments({
     clock,
     start: () => (event, context) => {
-      calls.push({ at: clock.now(), event, data: dataOf(event) });
+      calls.push({ at: clock.now(), event: structuredClone(event), data: dataOf(event) });
       return handler(event, context);
     },
   });
@@ -68,7 +78,7 @@ export function makeRig(options: RigOptions = {}): Rig {
     invoker: pool,
     clock,
     settings: { startingPosition: "TRIM_HORIZON", ...settings },
-    onFailure: { kind: "sqs", send: (message) => take(message) },
+    ...(hasDestination ? { onFailure: { kind: "sqs", send: (message) => take(message) } } : {}),
     ...rest,
     onEvent: (event) => {
       events.push(event);
