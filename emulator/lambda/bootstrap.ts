@@ -2,9 +2,9 @@
  * What a function's process runs: a small runtime client. It loads the handler, asks for invocations and tells what came of each, one
  * at a time, until the process ends.
  *
- * B1 An exception that nobody caught and a rejection that nobody handled end the process, as in Lambda, and fail what is under way.
+ * B1 An exception that nobody caught, a rejection that nobody handled and a process that has nothing left to wait for are Node's affair,
+ *    as in AWS's own client for Node 24: the process ends, and with it the invocation under way.
  * B2 When the Runtime API is gone, so is its owner: the process ends.
- * B3 A handler whose promise can never settle, since nothing is left that the process waits for, has failed; the process goes on.
  *
  * It prints as the handler prints: nothing is put before a line.
  */
@@ -12,15 +12,9 @@ import { Agent, request } from "node:http";
 import { inspect, types } from "node:util";
 import { loadHandler, type Handler, RuntimeError } from "./load-handler.ts";
 
-/** The exit code of AWS's own runtime after an error that it could not survive. */
-const fatalExitCode = 129;
-
 const { AWS_LAMBDA_RUNTIME_API: address = "", LAMBDA_TASK_ROOT: folder = ".", _HANDLER: handlerName = "" } = process.env;
 const [host, port] = address.split(":");
 const agent = new Agent({ keepAlive: true, maxSockets: 2 });
-
-/** The invocation under way. */
-let requestId: string | undefined;
 
 interface Answer {
   readonly status: number;
@@ -60,16 +54,6 @@ async function report(path: string, error: unknown): Promise<void> {
   await call("POST", path, JSON.stringify(described), { "lambda-runtime-function-error-type": described.errorType });
 }
 
-/** Ends the process after an error outside of any handler (B1). */
-async function end(error: unknown): Promise<void> {
-  process.stderr.write(`${inspect(error)}\n`);
-  try {
-    await report(requestId === undefined ? "init/error" : `invocation/${requestId}/error`, error);
-  } finally {
-    process.exit(fatalExitCode);
-  }
-}
-
 function contextOf(id: string, { headers }: Answer): object {
   const deadline = Number(headers["lambda-runtime-deadline-ms"]);
   return {
@@ -89,26 +73,14 @@ async function serveOne(handler: Handler): Promise<void> {
   const next = await call("GET", "invocation/next");
   const id = next.headers["lambda-runtime-aws-request-id"];
   if (next.status !== 200 || id === undefined) throw new Error(`no invocation: status ${next.status}`);
-  requestId = id;
   process.env._X_AMZN_TRACE_ID = next.headers["lambda-runtime-trace-id"];
   try {
-    const returned = (await settled(handler(JSON.parse(next.body.toString()), contextOf(id, next)))) ?? null;
+    const returned = (await handler(JSON.parse(next.body.toString()), contextOf(id, next))) ?? null;
     await call("POST", `invocation/${id}/response`, serialise(returned));
   } catch (error) {
     process.stderr.write(`${inspect(error)}\n`);
     await report(`invocation/${id}/error`, error);
   }
-}
-
-/** What the handler returned, unless the process runs out of things to wait for first (B3). */
-function settled(returned: unknown): Promise<unknown> {
-  let onIdle = () => {};
-  const idle = new Promise<never>((_, reject) => {
-    const message = "The handler's promise was never settled: the process has nothing left to wait for.";
-    onIdle = () => reject(new RuntimeError("Runtime.NodeJsExit", message));
-    process.once("beforeExit", onIdle);
-  });
-  return Promise.race([returned, idle]).finally(() => process.off("beforeExit", onIdle));
 }
 
 function serialise(returned: unknown): string {
@@ -119,19 +91,20 @@ function serialise(returned: unknown): string {
   }
 }
 
-async function run(): Promise<void> {
-  let handler: Handler;
+async function load(): Promise<Handler> {
   try {
-    handler = await loadHandler(folder, handlerName);
+    return await loadHandler(folder, handlerName);
   } catch (error) {
-    return end(error);
+    process.stderr.write(`${inspect(error)}\n`);
+    await report("init/error", error);
+    process.exit(1);
   }
+}
+
+async function run(): Promise<void> {
+  const handler = await load();
   for (;;) await serveOne(handler);
 }
 
-process.on("uncaughtException", (error) => void end(error));
-process.on("unhandledRejection", (reason) => {
-  void end(new RuntimeError("Runtime.UnhandledPromiseRejection", describe(reason).errorMessage, { cause: reason }));
-});
 // B2: what fails outside of the handler is the way to the Runtime API.
-run().catch(() => process.exit(fatalExitCode));
+run().catch(() => process.exit(1));
