@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `millrace run job.ts` and `millrace explain job.ts`: a job module on this machine. */
+/** `millrace run job.ts` and `millrace explain job.ts`: a job module on this machine; `millrace emulate`: a cloud on it. */
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
@@ -14,6 +14,8 @@ import { describeEnd, runJob } from "./run-job.ts";
 
 const usage = `millrace run JOB      runs the job that the module exports by default
 millrace explain JOB  prints its plan
+millrace emulate TOPOLOGY.json
+                      runs an emulated cloud: Kinesis, DynamoDB, S3, and Lambda functions in processes of their own
 
   --bind NAME=PATH   a file for a source, a directory for a sink, by uid or name; may be repeated
   --param NAME=VALUE a parameter of the job; may be repeated
@@ -26,7 +28,13 @@ millrace explain JOB  prints its plan
                      go on without the state of operators and states that the job no longer has
   --share            run the job together with other processes started with --share
 
-Ctrl-C stops with a checkpoint; the same command goes on from it.`;
+Ctrl-C stops with a checkpoint; the same command goes on from it.
+
+Of emulate:
+  --state DIR        where the cloud keeps its data; without it all is in memory
+  --port N           the first of four ports, for Kinesis, DynamoDB, S3 and Lambda (4600); 0 takes free ones`;
+
+const defaultPort = "4600";
 
 async function main(args: readonly string[]): Promise<number> {
   try {
@@ -41,6 +49,7 @@ async function main(args: readonly string[]): Promise<number> {
         batch: { type: "boolean", default: false },
         memory: { type: "boolean", default: false },
         rate: { type: "string" },
+        port: { type: "string" },
         share: { type: "boolean", default: false },
         "allow-skipped-state": { type: "boolean" },
         help: { type: "boolean", short: "h", default: false },
@@ -48,9 +57,10 @@ async function main(args: readonly string[]): Promise<number> {
     });
     const [command, module, ...more] = positionals;
     if (values.help) console.log(usage);
-    else if (module === undefined || more.length > 0) throw new UsageError("name a command and one job module");
+    else if (module === undefined || more.length > 0) throw new UsageError("name a command and one module or file");
     else if (command === "explain") console.log(explain(planJob(await loadJob(module, values))));
     else if (command === "run") await run(await loadJob(module, values), values);
+    else if (command === "emulate") await runCloud(module, values);
     else throw new UsageError(`no such command: ${command}`);
     return exitCodes.done;
   } catch (error) {
@@ -83,6 +93,14 @@ async function run(job: Job, values: RunValues): Promise<void> {
     terminal: process.stderr,
   });
   console.error(report.outcome === "finishedBefore" ? "finished before: nothing is left to do" : describeEnd(report));
+}
+
+/** What emulates a cloud is loaded for this command alone. */
+async function runCloud(path: string, { state, port = defaultPort }: { state?: string; port?: string }): Promise<void> {
+  if (!/^\d+$/.test(port) || Number(port) > 65_532) throw new UsageError(`--port is a number, at most 65532: ${port}`);
+  const { emulate } = await import("./emulate.ts");
+  // Lines of functions go to standard output, what is said about the cloud to standard error.
+  await emulate(path, { state, port: Number(port), output: process.stdout, terminal: process.stderr });
 }
 
 async function loadJob(path: string, { param: parameters, batch }: { param: readonly string[]; batch: boolean }): Promise<Job> {

@@ -2,9 +2,10 @@
  * DynamoDB on loopback, in this process: dynalite. It has conditional writes, batches and the 400 KB limit; it has no transactions,
  * streams or throttling, and does not return the item that a condition failed on.
  */
-import type { Server } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import dynalite from "dynalite";
+import { type HttpFaults, installFaults } from "../http-faults.ts";
 import type { StandIn } from "../stand-in.ts";
 
 export interface DynamoDbOptions {
@@ -12,14 +13,30 @@ export interface DynamoDbOptions {
   readonly port?: number;
   /** A folder for the tables; without it they live in memory. */
   readonly directory?: string;
+  readonly faults?: HttpFaults;
 }
 
 /** Starts it; tables are created at once. */
 export async function startDynamoDb(options: DynamoDbOptions = {}): Promise<StandIn> {
   const path = options.directory === undefined ? {} : { path: options.directory };
   const server = dynalite({ createTableMs: 0, deleteTableMs: 0, updateTableMs: 0, ...path });
+  if (options.faults !== undefined) installFaults(server, options.faults, { operationOf, refuse });
   await listen(server, options.port ?? 0);
   return { endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, stop: () => close(server) };
+}
+
+/** DynamoDB_20120810.PutItem. */
+function operationOf({ headers }: IncomingMessage): string {
+  return String(headers["x-amz-target"]).split(".").at(-1)!;
+}
+
+function refuse(response: ServerResponse, fault: "throttle" | "unavailable"): void {
+  const [status, type] =
+    fault === "throttle"
+      ? [400, "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"]
+      : [500, "com.amazonaws.dynamodb.v20120810#InternalServerError"];
+  response.writeHead(Number(status), { "content-type": "application/x-amz-json-1.0" });
+  response.end(JSON.stringify({ __type: type, message: "Refused by the test." }));
 }
 
 function listen(server: Server, port: number): Promise<void> {

@@ -15,9 +15,24 @@ export interface S3Request {
   readonly params: unknown;
 }
 
-async function load<T>(path: string, name: string): Promise<new () => T> {
-  const module = (await import(new URL(path, import.meta.resolve("fauxqs")).href)) as Record<string, new () => T>;
+async function load<T, A extends unknown[] = []>(path: string, name: string): Promise<new (...args: A) => T> {
+  const module = (await import(new URL(path, import.meta.resolve("fauxqs")).href)) as Record<string, new (...args: A) => T>;
   return module[name]!;
+}
+
+/** What keeps buckets and objects in a folder, in an embedded database: keys of any form, each write whole. */
+interface Persistence {
+  loadS3(store: ObjectStore): void;
+  close(): void;
+}
+
+/** Has the store keep what it holds in a folder, beginning with what is there. Returns how that ends. */
+export async function keepIn(directory: string, store: ObjectStore): Promise<() => void> {
+  const PersistenceManager = await load<Persistence, [string]>("./persistence.js", "PersistenceManager");
+  const persistence = new PersistenceManager(directory);
+  persistence.loadS3(store);
+  Object.assign(store, { persistence });
+  return () => persistence.close();
 }
 
 /** Fresh and empty stores, the one of objects with listings in S3's order. */

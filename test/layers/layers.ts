@@ -64,13 +64,23 @@ export const layers: readonly Layer[] = [
   impure("emulator", [base]),
   impure("emulator/dynamodb", ["emulator"], ["dynalite"]),
   impure("emulator/s3", ["emulator"], ["fauxqs"]),
-  impure("emulator/lambda", [base, "emulator"]),
+  impure("emulator/lambda", [base, "emulator"], ["esbuild"]),
   impure("emulator/event-source-mapping", [base, "emulator", "emulator/lambda"], ["@aws-sdk/"]),
 
   impure("functions", [...engine, aws, connectors]),
-  impure("cli", [...engine, ...adapters, connectors, surface]),
+  impure("cli", [...engine, ...adapters, connectors, surface, "emulator/cloud"]),
   impure("console", ["functions"]),
   impure("emulator/kinesis", [base, api, streaming, ports, ...adapters]),
+  impure(
+    "emulator/cloud",
+    [
+      base,
+      ...adapters,
+      "emulator",
+      ...["dynamodb", "s3", "kinesis", "lambda", "event-source-mapping"].map((part) => `emulator/${part}`),
+    ],
+    ["@aws-sdk/", "@smithy/"],
+  ),
   impure("infra", [base, api, plan, connectors, surface, "functions"], ["aws-cdk-lib", "constructs"]),
   impure("examples", [surface, "runtime/testing", "cli"]),
   impure(

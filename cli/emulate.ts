@@ -1,0 +1,72 @@
+/** `millrace emulate TOPOLOGY.json`: an emulated cloud in the foreground, with what its functions print, until Ctrl-C. */
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { type CloudEvent, type EmulatedCloud, startCloud } from "../emulator/cloud/index.ts";
+import { messageOf, MillraceError } from "../runtime/base/errors.ts";
+import { describeCloud, describeCounts, describeEvent } from "./cloud-display.ts";
+import { onStopSignals } from "./stop-signals.ts";
+
+export interface EmulateOptions {
+  /** Where the cloud keeps its data; undefined: in memory. */
+  readonly state: string | undefined;
+  /** The first of four ports; 0: free ones. */
+  readonly port: number;
+  /** What functions print. */
+  readonly output: Pick<NodeJS.WritableStream, "write">;
+  /** What is said about the cloud. */
+  readonly terminal: Pick<NodeJS.WritableStream, "write">;
+}
+
+/** How long invocations under way may go on after Ctrl-C. */
+const graceMs = 5_000;
+
+/** Runs it until it is told to stop. Throws `invalid` for a topology that is wrong, naming the field. */
+export async function emulate(path: string, options: EmulateOptions): Promise<void> {
+  const { state, port, output, terminal } = options;
+  const topology = await readJson(path);
+  const say = (text: string) => terminal.write(`${text}\n`);
+  const onEvent = (event: CloudEvent) => {
+    const line = describeEvent(event);
+    if (line !== undefined) (event.kind === "log" ? output : terminal).write(`${line}\n`);
+  };
+  say(`starting the cloud of ${path} …`);
+  const stopAsked = new AbortController();
+  const release = onStopSignals(() => {
+    say("\nstopping; Ctrl-C once more ends at once");
+    stopAsked.abort();
+  });
+  try {
+    const cloud = await startCloud(topology, {
+      base: dirname(resolve(path)),
+      port,
+      sourceMaps: true,
+      ...(state === undefined ? {} : { directory: state }),
+      onEvent,
+    });
+    say(describeCloud(cloud, state));
+    if (!stopAsked.signal.aborted) await once(stopAsked.signal, "abort");
+    await end(cloud, say);
+  } finally {
+    release();
+  }
+}
+
+async function end(cloud: EmulatedCloud, say: (text: string) => void): Promise<void> {
+  await cloud.stop({ graceMs });
+  for (const line of describeCounts(cloud)) say(line);
+}
+
+async function readJson(path: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    throw new MillraceError("invalid", `the topology cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new MillraceError("invalid", `the topology is not JSON: ${path}: ${messageOf(error)}`, { cause: error });
+  }
+}

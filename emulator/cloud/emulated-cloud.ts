@@ -1,0 +1,379 @@
+/**
+ * An emulated cloud: the resources of a topology on loopback. Kinesis, DynamoDB and S3 in this process, functions in processes of their
+ * own, event source mappings and schedules between them.
+ *
+ * C1 All listens on loopback, and functions are pointed at nothing else.
+ * C2 `stop` ends every server and process, whatever they do; a start that fails leaves none.
+ * C3 In a directory it goes on, when started again, with what was there: records, items, objects and the mappings' checkpoints.
+ */
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { MillraceError } from "../../runtime/base/errors.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import { EventSourceMapping, type EventSourceMappingOptions } from "../event-source-mapping/event-source-mapping.ts";
+import { KinesisStream } from "../event-source-mapping/kinesis-stream.ts";
+import type { MappingEvent } from "../event-source-mapping/mapping-events.ts";
+import type { KinesisOptions } from "../kinesis/index.ts";
+import type { AsyncInvocationsOptions, DroppedEvent } from "../lambda/async-invocations.ts";
+import { bundleFunction, directoryOf, writeBundle } from "../lambda/bundle.ts";
+import { EnvironmentPool, type EnvironmentPoolOptions, type PoolCounts } from "../lambda/environment-pool.ts";
+import type { FunctionInvoker } from "../lambda/execution-environment.ts";
+import { functionArn } from "../lambda/function-configuration.ts";
+import { type InvokeApi, startInvokeApi } from "../lambda/invoke-api.ts";
+import {
+  type InvocationReport,
+  type LogLine,
+  type ProcessEnvironment,
+  processEnvironments,
+} from "../lambda/process-environment.ts";
+import type { RuntimeClient } from "../lambda/runtime-client.ts";
+import { CheckpointFile } from "./checkpoint-file.ts";
+import { createResources, fakeCredentials, putObject, type ServiceClients, serviceClients } from "./create-resources.ts";
+import { type CheckedTopology, readTopology } from "./read-topology.ts";
+import { intervalOf, runSchedule } from "./schedule.ts";
+import { type CloudFaults, type Services, startServices } from "./services.ts";
+import type { FunctionResource, MappingResource } from "./topology.ts";
+
+export interface CloudOptions {
+  /** What the topology's paths are relative to; default the working directory. */
+  readonly base?: string;
+  /** Where it keeps its data; without one all is in memory and gone when it stops. */
+  readonly directory?: string;
+  /** The first of four consecutive ports: Kinesis, DynamoDB, S3, Lambda. Default: free ones. */
+  readonly port?: number;
+  /** Kinesis' own limits unless given. */
+  readonly kinesisLimits?: KinesisOptions["limits"];
+  /** How environments are handed out. */
+  readonly environments?: Pick<EnvironmentPoolOptions, "seed" | "coldStartChance" | "recycleChance" | "zombieMsMax">;
+  /** How mappings behave where AWS leaves it open. */
+  readonly mappings?: Pick<EventSourceMappingOptions, "seed" | "faults" | "shardOrder" | "timings">;
+  /** Pauses before retries of asynchronous invocations. */
+  readonly asyncRetries?: Pick<AsyncInvocationsOptions, "retryDelaysMs" | "eventAgeMsMax">;
+  /** Default "own". */
+  readonly runtime?: RuntimeClient;
+  /** Whether stacks of functions name the sources; default false, as deployed. */
+  readonly sourceMaps?: boolean;
+  /** Of schedules and asynchronous retries; the rest is bound to real processes. Default the machine's. */
+  readonly clock?: Clock;
+  readonly onEvent?: (event: CloudEvent) => void;
+}
+
+/** What happens in it. */
+export type CloudEvent =
+  | { readonly kind: "log"; readonly line: LogLine }
+  | { readonly kind: "report"; readonly report: InvocationReport }
+  | {
+      readonly kind: "mapping";
+      readonly functionName: string;
+      readonly streamName: string;
+      readonly event: MappingEvent;
+    }
+  | { readonly kind: "scheduled"; readonly schedule: string; readonly functionName: string }
+  /** An asynchronous event that was given up. */
+  | { readonly kind: "dropped"; readonly dropped: DroppedEvent };
+
+type MappingCallback = (event: MappingEvent) => void;
+
+interface EmulatedFunction {
+  readonly pool: EnvironmentPool;
+  readonly environments: Set<ProcessEnvironment>;
+}
+
+/** Mappings ask the emulated Kinesis more often than AWS's would, so that a laptop does not wait for it. */
+const promptTimings: NonNullable<EventSourceMappingOptions["timings"]> = {
+  pollIntervalMs: 250,
+  catchUpIntervalMs: 200,
+  shardDiscoveryMs: 2_000,
+};
+
+/**
+ * Starts the cloud of a topology (topology.ts; any JSON, which is checked). Throws `invalid` for a topology that AWS would refuse or
+ * functions that cannot be bundled, `unavailable` when a port is taken.
+ */
+export async function startCloud(topology: unknown, options: CloudOptions = {}): Promise<EmulatedCloud> {
+  const checked = readTopology(topology, resolve(options.base ?? "."));
+  const cloud = new EmulatedCloud(checked, options);
+  try {
+    await cloud.start();
+    return cloud;
+  } catch (error) {
+    await cloud.stop();
+    throw isPortTaken(error) ? portTaken(error) : error;
+  }
+}
+
+export class EmulatedCloud {
+  readonly topology: CheckedTopology;
+  readonly #options: CloudOptions;
+  readonly #clock: Clock;
+  readonly #functions = new Map<string, EmulatedFunction>();
+  readonly #invokers = new Map<string, FunctionInvoker>();
+  readonly #mappings = new Map<string, EventSourceMapping>();
+  readonly #schedules: Promise<void>[] = [];
+  readonly #stopping = new AbortController();
+  #faults: CloudFaults = {};
+  #services: Services | undefined;
+  #invokeApi: InvokeApi | undefined;
+  #clients: ServiceClients | undefined;
+  #checkpoints: CheckpointFile | undefined;
+  #scratch: string | undefined;
+  #stopped: Promise<void> | undefined;
+
+  /** By `startCloud` alone. */
+  constructor(topology: CheckedTopology, options: CloudOptions) {
+    this.topology = topology;
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /** By service, http:// URLs. */
+  get endpoints(): { readonly kinesis: string; readonly dynamodb: string; readonly s3: string; readonly lambda: string } {
+    const { kinesis, dynamodb, s3 } = this.#services!;
+    return { kinesis: kinesis.endpoint, dynamodb: dynamodb.endpoint, s3: s3.endpoint, lambda: this.#invokeApi!.endpoint };
+  }
+
+  /** The environment variables by which AWS's SDKs and the AWS CLI find it. */
+  get variables(): Record<string, string> {
+    const { kinesis, dynamodb, s3, lambda } = this.endpoints;
+    return {
+      AWS_ENDPOINT_URL_KINESIS: kinesis,
+      AWS_ENDPOINT_URL_DYNAMODB: dynamodb,
+      AWS_ENDPOINT_URL_S3: s3,
+      AWS_ENDPOINT_URL_LAMBDA: lambda,
+      AWS_REGION: this.topology.region,
+      AWS_DEFAULT_REGION: this.topology.region,
+      AWS_ACCESS_KEY_ID: fakeCredentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: fakeCredentials.secretAccessKey,
+    };
+  }
+
+  /** Clients of its services. */
+  get clients(): ServiceClients {
+    return this.#clients!;
+  }
+
+  /** Invokes a function as `lambda:Invoke` does. Throws `invalid` for a name that it does not have. */
+  invoke(functionName: string, payload: unknown): ReturnType<FunctionInvoker["invoke"]> {
+    return this.#function(functionName).pool.invoke(Buffer.from(JSON.stringify(payload)));
+  }
+
+  /** Fires a schedule now, beside its rate. */
+  fire(schedule: string): void {
+    const resource = this.topology.schedules[schedule];
+    if (resource === undefined) throw absent("schedule", schedule, Object.keys(this.topology.schedules));
+    this.#tell({ kind: "scheduled", schedule, functionName: resource.functionName });
+    this.#invokeApi!.put(resource.functionName, Buffer.from(JSON.stringify(resource.input ?? {})));
+  }
+
+  /** The mapping between a stream and a function. */
+  mapping(functionName: string, streamName: string): EventSourceMapping {
+    const mapping = this.#mappings.get(nameOf({ functionName, streamName }));
+    if (mapping === undefined) throw absent("mapping", nameOf({ functionName, streamName }), [...this.#mappings.keys()]);
+    return mapping;
+  }
+
+  /** Counts of a function's invocations so far. */
+  counts(functionName: string): Readonly<PoolCounts> {
+    return this.#function(functionName).pool.counts;
+  }
+
+  /** Environments whose process lives: of one function, or of all. */
+  environments(functionName?: string): readonly ProcessEnvironment[] {
+    const functions = functionName === undefined ? [...this.#functions.values()] : [this.#function(functionName)];
+    return functions.flatMap(({ environments }) => [...environments].filter(({ pid }) => pid !== undefined));
+  }
+
+  /** Kills the process of an environment, as `kill -9` does. Undefined when none lives. `random`: from 0 to below 1. */
+  killEnvironment(random: () => number = Math.random, functionName?: string): ProcessEnvironment | undefined {
+    const living = this.environments(functionName);
+    const picked = living[Math.floor(random() * living.length)];
+    picked?.kill();
+    return picked;
+  }
+
+  /** What goes wrong from now on; {} for nothing. */
+  setFaults(faults: CloudFaults): void {
+    this.#faults = faults;
+  }
+
+  /** Ends all. `graceMs`: how long invocations under way may go on; default 0. */
+  stop({ graceMs = 0 }: { readonly graceMs?: number } = {}): Promise<void> {
+    this.#stopped ??= this.#stop(graceMs);
+    return this.#stopped;
+  }
+
+  /** By `startCloud` alone. */
+  async start(): Promise<void> {
+    const { directory, port = 0, kinesisLimits } = this.#options;
+    const { region, account } = this.topology;
+    const root = directory === undefined ? undefined : resolve(directory);
+    if (root !== undefined) {
+      await mkdir(root, { recursive: true });
+      this.#checkpoints = await CheckpointFile.open(join(root, "checkpoints.json"));
+    }
+    this.#services = await startServices({ directory: root, region, account, kinesisLimits, port, faults: () => this.#faults });
+    this.#invokeApi = await startInvokeApi({
+      functions: this.#invokers,
+      region,
+      account,
+      clock: this.#clock,
+      ...this.#options.asyncRetries,
+      port: port === 0 ? 0 : port + 3,
+      faults: (operation) => this.#faults.lambda?.(operation),
+      onDropped: (dropped) => this.#tell({ kind: "dropped", dropped }),
+    });
+    this.#clients = serviceClients(this.endpoints, region);
+    await createResources(this.topology, this.#clients);
+    await this.#startFunctions(root);
+    for (const resource of this.topology.eventSourceMappings) this.#startMapping(resource);
+    for (const [name, { scheduleExpression, state }] of Object.entries(this.topology.schedules)) {
+      if (state === "DISABLED") continue;
+      const fire = () => this.fire(name);
+      this.#schedules.push(runSchedule(intervalOf(scheduleExpression), this.#clock, this.#stopping.signal, fire));
+    }
+  }
+
+  async #startFunctions(root: string | undefined): Promise<void> {
+    this.#scratch = root === undefined ? await mkdtemp(join(tmpdir(), "millrace-cloud-")) : undefined;
+    const code = join(root ?? this.#scratch!, "code");
+    const bundles = new Map<string, Promise<string>>();
+    const directories = await Promise.all(
+      Object.entries(this.topology.functions).map(async ([name, resource]) => {
+        // Functions of one entry share a bundle: the stages of a job differ in their variables alone.
+        const same = JSON.stringify([resource.entry, resource.alias, resource.codeDirectory]);
+        const directory = bundles.get(same) ?? codeOf(name, resource, code);
+        bundles.set(same, directory);
+        return [name, await directory] as const;
+      }),
+    );
+    for (const [name, directory] of directories) this.#addFunction(name, this.topology.functions[name]!, directory);
+  }
+
+  #addFunction(name: string, resource: FunctionResource, codeDirectory: string): void {
+    const { region, account } = this.topology;
+    const timeoutMs = (resource.timeout ?? 3) * 1000;
+    const environments = new Set<ProcessEnvironment>();
+    const start = processEnvironments({
+      configuration: {
+        name,
+        codeDirectory,
+        handler: resource.handler ?? "index.handler",
+        memoryMb: resource.memorySize ?? 128,
+        timeoutMs,
+        region,
+        account,
+        environment: resource.environment ?? {},
+        // What asks for a service that is not emulated finds nobody who knows it, and no way out of this machine.
+        platformEnvironment: { ...this.variables, AWS_ENDPOINT_URL: this.endpoints.lambda, AWS_EC2_METADATA_DISABLED: "true" },
+      },
+      runtime: this.#options.runtime ?? "own",
+      afterTimeout: "leftToOwner",
+      sourceMaps: this.#options.sourceMaps ?? false,
+      onLog: (line) => this.#tell({ kind: "log", line }),
+      onReport: (report) => this.#tell({ kind: "report", report }),
+    });
+    const pool = new EnvironmentPool({
+      ...this.#options.environments,
+      factory: async () => {
+        const environment = await start();
+        for (const old of environments) if (old.pid === undefined && !old.usable) environments.delete(old);
+        environments.add(environment);
+        if (!this.#stopping.signal.aborted) return environment;
+        await environment.stop();
+        throw new MillraceError("unavailable", `the cloud stops: ${name}`);
+      },
+      clock: systemClock,
+      timeoutMs,
+      ...(resource.reservedConcurrentExecutions === undefined
+        ? {}
+        : { reservedConcurrency: resource.reservedConcurrentExecutions }),
+    });
+    this.#functions.set(name, { pool, environments });
+    this.#invokers.set(name, pool);
+  }
+
+  #startMapping(resource: MappingResource): void {
+    const { functionName, streamName, enabled = true, onFailure, ...settings } = resource;
+    const { region, account } = this.topology;
+    const checkpoints = this.#checkpoints;
+    const onEvent: MappingCallback = (event) => {
+      if (event.kind === "checkpoint" || event.kind === "shardEnded") checkpoints?.touch();
+      this.#tell({ kind: "mapping", functionName, streamName, event });
+    };
+    const { timings, ...behaviour } = this.#options.mappings ?? {};
+    const mapping = new EventSourceMapping({
+      ...behaviour,
+      timings: { ...promptTimings, ...timings },
+      stream: new KinesisStream(this.clients.kinesis, streamName),
+      invoker: this.#function(functionName).pool,
+      clock: systemClock,
+      settings,
+      enabled,
+      functionArn: functionArn({ name: functionName, region, account }),
+      region,
+      ...(checkpoints === undefined ? {} : { checkpoints: checkpoints.of(nameOf(resource)) }),
+      ...(onFailure === undefined
+        ? {}
+        : { onFailure: { kind: "s3" as const, put: (key, body) => putObject(this.clients.s3, onFailure.bucket, key, body) } }),
+      onEvent,
+    });
+    this.#mappings.set(nameOf(resource), mapping);
+  }
+
+  #function(name: string): EmulatedFunction {
+    const found = this.#functions.get(name);
+    if (found === undefined) throw absent("function", name, [...this.#functions.keys()]);
+    return found;
+  }
+
+  #tell(event: CloudEvent): void {
+    this.#options.onEvent?.(event);
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    const mappings = Promise.all([...this.#mappings.values()].map((mapping) => mapping.stop()));
+    if (graceMs > 0) {
+      const over = new AbortController();
+      await Promise.race([mappings, systemClock.sleep(graceMs, over.signal)]);
+      over.abort();
+    }
+    this.#stopping.abort();
+    await Promise.all([...this.#functions.values()].map(({ pool }) => pool.stop()));
+    await Promise.all([mappings, ...this.#schedules]);
+    await this.#invokeApi?.stop();
+    await this.#checkpoints?.save();
+    for (const client of Object.values(this.#clients ?? {})) client.destroy();
+    await this.#services?.stop();
+    if (this.#scratch !== undefined) await rm(this.#scratch, { recursive: true, force: true });
+  }
+}
+
+async function codeOf(name: string, { entry, alias, codeDirectory }: FunctionResource, parent: string): Promise<string> {
+  if (codeDirectory !== undefined) return codeDirectory;
+  try {
+    const from = { entry: entry!, sourceRoot: directoryOf(entry!) };
+    return await writeBundle(await bundleFunction(alias === undefined ? from : { ...from, alias }), parent);
+  } catch (error) {
+    if (error instanceof MillraceError)
+      throw new MillraceError(error.kind, `function ${name}: ${error.message}`, { cause: error });
+    throw error;
+  }
+}
+
+function isPortTaken(error: unknown): error is NodeJS.ErrnoException & { readonly port: number } {
+  return (error as NodeJS.ErrnoException).code === "EADDRINUSE";
+}
+
+function portTaken(error: NodeJS.ErrnoException & { readonly port: number }): MillraceError {
+  const advice = "another program, perhaps another cloud, listens on a port that this one needs: end it, or choose other ports";
+  return new MillraceError("unavailable", `${advice}: ${error.port}`, { cause: error });
+}
+
+function nameOf({ functionName, streamName }: Pick<MappingResource, "functionName" | "streamName">): string {
+  return `${functionName} on ${streamName}`;
+}
+
+function absent(kind: string, name: string, known: readonly string[]): MillraceError {
+  return new MillraceError("invalid", `the cloud has no ${kind} of this name, but ${known.join(", ") || "none"}: ${name}`);
+}

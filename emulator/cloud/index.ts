@@ -1,0 +1,12 @@
+/** The emulated cloud, for tests and laptops. */
+export { type CloudEvent, type CloudOptions, type EmulatedCloud, startCloud } from "./emulated-cloud.ts";
+export type { CloudFaults } from "./services.ts";
+export type {
+  FunctionResource,
+  KeyAttribute,
+  MappingResource,
+  ScheduleResource,
+  StreamResource,
+  TableResource,
+  Topology,
+} from "./topology.ts";

@@ -1,0 +1,210 @@
+/** Checks a topology: every field's type and range, names, and that what refers to another resource finds it. */
+import { resolve } from "node:path";
+import { MillraceError, messageOf } from "../../runtime/base/errors.ts";
+import { checkSettings, type MappingSettings } from "../event-source-mapping/settings.ts";
+import type { BundleEntry } from "../lambda/bundle.ts";
+import { checkEnvironment } from "../lambda/function-configuration.ts";
+import { lambdaLimits } from "../lambda/limits.ts";
+import { Field, present } from "./fields.ts";
+import { intervalOf } from "./schedule.ts";
+import type {
+  FunctionResource,
+  KeyAttribute,
+  MappingResource,
+  ScheduleResource,
+  StreamResource,
+  TableResource,
+  Topology,
+} from "./topology.ts";
+
+/** A topology with its lists and tables filled in and its paths made absolute. */
+export type CheckedTopology = Required<Topology>;
+
+/** AWS's rules for names. */
+const names = {
+  streams: /^[\w.-]{1,128}$/,
+  tables: /^[\w.-]{3,255}$/,
+  buckets: /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
+  functions: /^[\w-]{1,64}$/,
+  schedules: /^[\w.-]{1,64}$/,
+} as const;
+
+/** `json`: what a file holds; `directory`: what its paths are relative to. Throws `invalid`, with the path of the field. */
+export function readTopology(json: unknown, directory: string): CheckedTopology {
+  const root = new Field(json, "topology");
+  const fields = root.object(
+    "region",
+    "account",
+    "streams",
+    "tables",
+    "buckets",
+    "functions",
+    "eventSourceMappings",
+    "schedules",
+  );
+  const topology: CheckedTopology = {
+    region: fields.region?.text("a region", /^[a-z]{2}(-[a-z]+)+-\d$/) ?? "us-east-1",
+    account: fields.account?.text("twelve digits", /^\d{12}$/) ?? "000000000000",
+    streams: byName(fields.streams, names.streams, readStream),
+    tables: byName(fields.tables, names.tables, readTable),
+    buckets: fields.buckets?.list().map((bucket) => bucket.text("a bucket's name", names.buckets)) ?? [],
+    functions: byName(fields.functions, names.functions, (field) => readFunction(field, directory)),
+    eventSourceMappings: fields.eventSourceMappings?.list().map(readMapping) ?? [],
+    schedules: byName(fields.schedules, names.schedules, readSchedule),
+  };
+  checkReferences(topology);
+  return topology;
+}
+
+function byName<T>(field: Field | undefined, pattern: RegExp, read: (field: Field) => T): Record<string, T> {
+  return Object.fromEntries(
+    (field?.entries() ?? []).map(([name, resource]) => {
+      if (!pattern.test(name)) throw new MillraceError("invalid", `${resource.path}: AWS allows no such name: ${name}`);
+      return [name, read(resource)];
+    }),
+  );
+}
+
+function readStream(field: Field): StreamResource {
+  const fields = field.object("shardCount", "retentionPeriodHours", "maxRecordSizeInKiB");
+  return present({
+    shardCount: field.required(fields, "shardCount").whole(1, 10_000),
+    retentionPeriodHours: fields.retentionPeriodHours?.whole(24, 8760),
+    maxRecordSizeInKiB: fields.maxRecordSizeInKiB?.whole(1024, 10_240),
+  });
+}
+
+function readTable(field: Field): TableResource {
+  const fields = field.object("partitionKey", "sortKey");
+  return present({
+    partitionKey: readKey(field.required(fields, "partitionKey")),
+    sortKey: fields.sortKey && readKey(fields.sortKey),
+  });
+}
+
+function readKey(field: Field): KeyAttribute {
+  const fields = field.object("name", "type");
+  return { name: field.required(fields, "name").text(), type: field.required(fields, "type").oneOf("S", "N", "B") };
+}
+
+function readFunction(field: Field, directory: string): FunctionResource {
+  const fields = field.object(
+    "entry",
+    "codeDirectory",
+    "alias",
+    "handler",
+    "environment",
+    "memorySize",
+    "timeout",
+    "reservedConcurrentExecutions",
+  );
+  if ((fields.entry === undefined) === (fields.codeDirectory === undefined)) {
+    throw new MillraceError("invalid", `${field.path} needs an entry, which is bundled, or a codeDirectory, and not both`);
+  }
+  const { memoryMbMin, memoryMbMax, timeoutSecondsMax } = lambdaLimits;
+  const environment = texts(fields.environment);
+  if (environment !== undefined) at(fields.environment!, () => checkEnvironment(environment));
+  const alias = texts(fields.alias);
+  return present({
+    entry: fields.entry && readEntry(fields.entry, directory),
+    codeDirectory: fields.codeDirectory && resolve(directory, fields.codeDirectory.text()),
+    alias: alias && Object.fromEntries(Object.entries(alias).map(([name, path]) => [name, resolve(directory, path)])),
+    handler: fields.handler?.text("file.export", /^[^.]+(\.[^.]+)+$/),
+    environment,
+    memorySize: fields.memorySize?.whole(memoryMbMin, memoryMbMax),
+    timeout: fields.timeout?.whole(1, timeoutSecondsMax),
+    reservedConcurrentExecutions: fields.reservedConcurrentExecutions?.whole(0, 1_000),
+  });
+}
+
+function readEntry(field: Field, directory: string): BundleEntry {
+  if (typeof field.value === "string") return resolve(directory, field.text());
+  const fields = field.object("contents", "directory");
+  return {
+    contents: field.required(fields, "contents").text(),
+    directory: resolve(directory, field.required(fields, "directory").text()),
+  };
+}
+
+function texts(field: Field | undefined): Record<string, string> | undefined {
+  return field && Object.fromEntries(field.entries().map(([name, value]) => [name, value.text("a text", /^/)]));
+}
+
+function readMapping(field: Field): MappingResource {
+  const { functionName, streamName, enabled, onFailure, ...settings } = field.object(
+    "functionName",
+    "streamName",
+    "enabled",
+    "onFailure",
+    "batchSize",
+    "maximumBatchingWindowInSeconds",
+    "startingPosition",
+    "startingPositionTimestamp",
+    "parallelizationFactor",
+    "maximumRetryAttempts",
+    "maximumRecordAgeInSeconds",
+    "bisectBatchOnFunctionError",
+    "functionResponseTypes",
+    "tumblingWindowInSeconds",
+    "filterCriteria",
+  );
+  const given = Object.fromEntries(
+    Object.entries(settings).map(([name, { value }]) => [name, value]),
+  ) as unknown as MappingSettings;
+  settings.bisectBatchOnFunctionError?.flag();
+  settings.functionResponseTypes?.list().forEach((type) => type.oneOf("ReportBatchItemFailures"));
+  for (const filter of settings.filterCriteria?.object("filters").filters?.list() ?? []) {
+    filter.required(filter.object("pattern"), "pattern").text("a pattern, as a text of JSON");
+  }
+  at(field, () => checkSettings(given));
+  return {
+    ...given,
+    functionName: field.required({ functionName }, "functionName").text(),
+    streamName: field.required({ streamName }, "streamName").text(),
+    ...present({
+      enabled: enabled?.flag(),
+      onFailure: onFailure && { bucket: onFailure.required(onFailure.object("bucket"), "bucket").text() },
+    }),
+  };
+}
+
+function readSchedule(field: Field): ScheduleResource {
+  const fields = field.object("scheduleExpression", "functionName", "input", "state");
+  const scheduleExpression = field.required(fields, "scheduleExpression").text();
+  at(field, () => intervalOf(scheduleExpression));
+  return {
+    scheduleExpression,
+    functionName: field.required(fields, "functionName").text(),
+    ...present({ input: fields.input?.value, state: fields.state?.oneOf("ENABLED", "DISABLED") }),
+  };
+}
+
+/** Puts the path before what another part refuses. */
+function at(field: Field, check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    throw new MillraceError("invalid", `${field.path}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function checkReferences(topology: CheckedTopology): void {
+  const { streams, buckets, functions, eventSourceMappings, schedules } = topology;
+  const check = (path: string, kind: string, name: string, known: readonly string[]) => {
+    if (known.includes(name)) return;
+    const there = known.length === 0 ? "there is none" : `there are ${known.join(", ")}`;
+    throw new MillraceError("invalid", `${path} names a ${kind} that the topology does not have, ${there}: ${name}`);
+  };
+  eventSourceMappings.forEach(({ functionName, streamName, onFailure }, index) => {
+    const path = `topology.eventSourceMappings[${index}]`;
+    check(`${path}.functionName`, "function", functionName, Object.keys(functions));
+    check(`${path}.streamName`, "stream", streamName, Object.keys(streams));
+    if (onFailure !== undefined) check(`${path}.onFailure.bucket`, "bucket", onFailure.bucket, buckets);
+  });
+  const pairs = eventSourceMappings.map(({ functionName, streamName }) => `${functionName} and ${streamName}`);
+  const twice = pairs.find((pair, index) => pairs.indexOf(pair) < index);
+  if (twice !== undefined) throw new MillraceError("invalid", `two mappings are between one function and one stream: ${twice}`);
+  for (const [name, { functionName }] of Object.entries(schedules)) {
+    check(`topology.schedules.${name}.functionName`, "function", functionName, Object.keys(functions));
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * What an emulated cloud consists of, as plain JSON: the resources of a deployment by their names. Fields have the names, units, ranges
+ * and defaults of CloudFormation's properties, in camel case, so that a topology follows from a template field by field. README.md
+ * shows one.
+ */
+import type { MappingSettings } from "../event-source-mapping/settings.ts";
+import type { BundleEntry } from "../lambda/bundle.ts";
+
+export interface Topology {
+  /** Default "us-east-1". */
+  readonly region?: string;
+  /** Twelve digits; default "000000000000". */
+  readonly account?: string;
+  /** Kinesis streams by name. */
+  readonly streams?: Readonly<Record<string, StreamResource>>;
+  /** DynamoDB tables by name. */
+  readonly tables?: Readonly<Record<string, TableResource>>;
+  /** S3 buckets by name. */
+  readonly buckets?: readonly string[];
+  /** Lambda functions by name. */
+  readonly functions?: Readonly<Record<string, FunctionResource>>;
+  readonly eventSourceMappings?: readonly MappingResource[];
+  /** EventBridge Scheduler's schedules by name. */
+  readonly schedules?: Readonly<Record<string, ScheduleResource>>;
+}
+
+export interface StreamResource {
+  readonly shardCount: number;
+  /** 24 to 8760; default 24. */
+  readonly retentionPeriodHours?: number;
+  /** 1024 to 10240; default 1024. */
+  readonly maxRecordSizeInKiB?: number;
+}
+
+export interface TableResource {
+  readonly partitionKey: KeyAttribute;
+  readonly sortKey?: KeyAttribute;
+}
+
+export interface KeyAttribute {
+  readonly name: string;
+  /** Text, number or bytes. */
+  readonly type: "S" | "N" | "B";
+}
+
+export interface FunctionResource {
+  /** A module that is bundled as for a deployment; or a folder that holds what is deployed. One of the two. */
+  readonly entry?: BundleEntry;
+  readonly codeDirectory?: string;
+  /** Names that modules of the entry import, and the modules that they stand for. */
+  readonly alias?: Readonly<Record<string, string>>;
+  /** `file.export`; default "index.handler", which is what a bundle has. */
+  readonly handler?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  /** MB, 128 to 10240; default 128. */
+  readonly memorySize?: number;
+  /** Seconds, 1 to 900; default 3. */
+  readonly timeout?: number;
+  /** Default: none but the account's 1,000. */
+  readonly reservedConcurrentExecutions?: number;
+}
+
+export interface MappingResource extends MappingSettings {
+  readonly functionName: string;
+  readonly streamName: string;
+  /** Default true. */
+  readonly enabled?: boolean;
+  /** Gets records that are discarded, with their payload. */
+  readonly onFailure?: { readonly bucket: string };
+}
+
+export interface ScheduleResource {
+  /** "rate(5 minutes)": minutes, hours or days. */
+  readonly scheduleExpression: string;
+  readonly functionName: string;
+  /** The event, any JSON; default {}. */
+  readonly input?: unknown;
+  /** Default "ENABLED". */
+  readonly state?: "ENABLED" | "DISABLED";
+}

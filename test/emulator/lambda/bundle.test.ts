@@ -1,0 +1,67 @@
+/** Bundles: one file that runs by itself, the same bytes wherever it is made, and errors that say where. */
+import assert from "node:assert/strict";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { bundleFunction, writeBundle } from "../../../emulator/lambda/bundle.ts";
+import { isKind } from "../../../runtime/base/errors.ts";
+import { read, start } from "./environments.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "millrace-bundle-"));
+after(() => rmSync(scratch, { recursive: true }));
+
+function project(name: string): string {
+  const directory = join(scratch, name);
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, "job.ts"), `export default { name: "views" as const };\n`);
+  writeFileSync(
+    join(directory, "function.ts"),
+    `import job from "the-job";\nimport { createRequire } from "node:module";\n` +
+      `export const handler = async () => ({ job: job.name, built: typeof createRequire, required: typeof require("node:fs").readFileSync });\n`,
+  );
+  return directory;
+}
+
+function bundleOf(directory: string) {
+  return bundleFunction({ entry: join(directory, "function.ts"), alias: { "the-job": join(directory, "job.ts") } });
+}
+
+describe("a bundle", () => {
+  test("is one file that runs as a function, with the modules that its entry names by alias", async () => {
+    const directory = await writeBundle(await bundleOf(project("one")), join(scratch, "code"));
+    const { invoke } = await start({ codeDirectory: directory });
+    assert.deepEqual(read(await invoke({})), { job: "views", built: "function", required: "function" });
+  });
+
+  test("U1: has the same bytes and hash in another folder, and others when a source changes", async () => {
+    const first = await bundleOf(project("two"));
+    cpSync(join(scratch, "two"), join(scratch, "deeper", "three"), { recursive: true });
+    const second = await bundleOf(join(scratch, "deeper", "three"));
+    assert.deepEqual(second.files.get("index.mjs"), first.files.get("index.mjs"));
+    assert.equal(second.hash, first.hash);
+    writeFileSync(join(scratch, "two", "job.ts"), `export default { name: "clicks" };\n`);
+    assert.notEqual((await bundleOf(join(scratch, "two"))).hash, first.hash);
+  });
+
+  test("may begin with a text, and has a source map that names the sources", async () => {
+    const directory = project("four");
+    const bundle = await bundleFunction({
+      entry: { contents: `import job from "./job.ts"; export const handler = async () => job.name;`, directory },
+    });
+    const map = JSON.parse(Buffer.from(bundle.files.get("index.mjs.map")!).toString()) as { sources: string[] };
+    assert.deepEqual(map.sources.sort(), ["entry.ts", "job.ts"]);
+    const { invoke } = await start({ codeDirectory: await writeBundle(bundle, join(scratch, "code")) });
+    assert.equal(read(await invoke({})), "views");
+  });
+
+  test("is refused with the place of what does not compile or is not there", async () => {
+    const directory = project("five");
+    const refused = (entry: string, message: RegExp) =>
+      assert.rejects(bundleFunction({ entry }), (error) => isKind(error, "invalid") && message.test(error.message));
+    await refused(join(directory, "absent.ts"), /entry is not there: .*absent\.ts$/);
+    await refused(join(directory, "function.ts"), /Could not resolve "the-job": function\.ts:1$/);
+    writeFileSync(join(directory, "wrong.ts"), "\nexport const = 1;\n");
+    await refused(join(directory, "wrong.ts"), /: wrong\.ts:2$/);
+  });
+});

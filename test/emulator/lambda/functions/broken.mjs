@@ -1,0 +1,3 @@
+/** A function that cannot be initialised. */
+console.log("initialising");
+throw new TypeError("no configuration");
