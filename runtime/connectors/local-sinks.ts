@@ -4,7 +4,6 @@ import type { Writable } from "node:stream";
 import type { Sink } from "../api/connector.ts";
 import { MillraceError } from "../base/errors.ts";
 import type { OperatorUid } from "../base/ids.ts";
-import type { DeadLetterBatch, Restored, SinkDriver, SinkEffect } from "../ports/sink-driver.ts";
 import { bindingOf, type Bindings } from "./bindings.ts";
 import { ConsoleWriter } from "./console/writer.ts";
 import type { CustomSink } from "./custom/custom-sink.ts";
@@ -13,6 +12,7 @@ import { DeadLetterFiles } from "./dead-letters.ts";
 import type { FileSinkSettings } from "./files/file-sink.ts";
 import { FileWriter } from "./files/writer.ts";
 import type { SinkTarget } from "./sink-target.ts";
+import { claimNames, SinkTargets } from "./sink-targets.ts";
 
 export interface LocalSinksOptions {
   readonly sinks: ReadonlyMap<OperatorUid, Sink<any, any>>;
@@ -25,39 +25,10 @@ export interface LocalSinksOptions {
   readonly durable?: boolean;
 }
 
-export class LocalSinks implements SinkDriver {
-  readonly #targets: ReadonlyMap<OperatorUid, SinkTarget>;
-  readonly #deadLetters: DeadLetterFiles;
-
+export class LocalSinks extends SinkTargets {
   /** Throws `invalid` for a sink that is not written on one machine, and for two sinks whose files would bear the same names. */
   constructor(options: LocalSinksOptions) {
-    this.#targets = createTargets(options);
-    this.#deadLetters = new DeadLetterFiles(join(options.outputDirectory, "dead-letters"));
-  }
-
-  async carryOut(effect: SinkEffect): Promise<void> {
-    await this.#target(effect.operator).carryOut(effect);
-  }
-
-  async deadLetters(batch: DeadLetterBatch): Promise<void> {
-    await this.#deadLetters.write(batch);
-  }
-
-  async quarantine(operator: OperatorUid, restored: Restored): Promise<void> {
-    await this.#target(operator).quarantine(restored);
-  }
-
-  /** Closes what sinks hold open. Throws the first failure, after all were asked. */
-  async close(): Promise<void> {
-    const closed = await Promise.allSettled([...new Set(this.#targets.values())].map((target) => target.close?.()));
-    const failed = closed.find((result) => result.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
-  }
-
-  #target(operator: OperatorUid): SinkTarget {
-    const target = this.#targets.get(operator);
-    if (target === undefined) throw new MillraceError("invalid", `the job has no sink of this name any more: ${operator}`);
-    return target;
+    super(createTargets(options), new DeadLetterFiles(join(options.outputDirectory, "dead-letters")));
   }
 }
 
@@ -84,13 +55,7 @@ function createFileWriter(
   const [bound = path, ...more] = bindingOf(bindings, operator, sink.name) ?? [];
   if (more.length > 0) throw new MillraceError("invalid", `a sink is bound to one directory: ${[bound, ...more].join(", ")}`);
   const directory = resolve(outputDirectory, bound);
-  const names = `${directory}/${prefix}*`;
-  const other = takenBy.get(names);
-  if (other !== undefined) {
-    const message = `two sinks would give their files the same names: give one a prefix or another path: ${other}, ${operator}`;
-    throw new MillraceError("invalid", message, { context: { operator } });
-  }
-  takenBy.set(names, operator);
+  claimNames(takenBy, `${directory}/${prefix}*`, operator);
   return new FileWriter({ directory, naming: { prefix, extension }, durable });
 }
 
