@@ -30,10 +30,19 @@ export class SinkTargets implements SinkDriver {
     await this.#target(operator).quarantine(restored);
   }
 
+  /** Whether all that is written to can be: throws the first `invalid`, after all were asked. For the start of a job. */
+  async check(): Promise<void> {
+    await this.#all((target) => target.check?.());
+  }
+
   /** Closes what sinks hold open. Throws the first failure, after all were asked. */
   async close(): Promise<void> {
-    const closed = await Promise.allSettled([...new Set(this.#targets.values())].map((target) => target.close?.()));
-    const failed = closed.find((result) => result.status === "rejected");
+    await this.#all((target) => target.close?.());
+  }
+
+  async #all(work: (target: SinkTarget) => Promise<void> | undefined): Promise<void> {
+    const done = await Promise.allSettled([...new Set(this.#targets.values())].map(work));
+    const failed = done.find((result) => result.status === "rejected");
     if (failed !== undefined) throw failed.reason;
   }
 
