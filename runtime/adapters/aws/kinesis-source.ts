@@ -52,6 +52,14 @@ export class KinesisSource implements SourceReader {
     return result;
   }
 
+  /**
+   * For the start of a job. Throws `invalid` for a stream that is not there or may not be read, and, where the job takes the partition keys
+   * for its own (`assumesKeys`), for one that does not keep to them.
+   */
+  async check({ assumesKeys }: { readonly assumesKeys: boolean }): Promise<void> {
+    await (assumesKeys ? this.#log.checkKeys(this.#stream) : this.#log.shards(this.#stream));
+  }
+
   async close(): Promise<void> {}
 
   async #readOrEnd(stream: string, shard: ShardId, after: Position | "horizon", limit: ReadLimit): Promise<ReadResult> {
