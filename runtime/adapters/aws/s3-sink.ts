@@ -18,11 +18,14 @@ import { decodePartOperation, type PublishOperation, type WriteOperation } from 
 import { isBeyond } from "../../connectors/restored.ts";
 import type { SinkTarget } from "../../connectors/sink-target.ts";
 import type { Restored, SinkEffect } from "../../ports/sink-driver.ts";
+import { eachOf } from "./each-of.ts";
 import type { ObjectInfo, S3Bucket } from "./s3-bucket.ts";
 
 const checksumName = "millrace-crc32";
 const takenBackName = "millrace-taken-back-by";
 const partsFolder = ".parts";
+/** Taken back side by side. */
+const objectsAtOnce = 16;
 /** Enough for pieces to be listed in the order of their offsets. */
 const offsetDigits = 12;
 
@@ -52,7 +55,9 @@ export class S3Sink implements SinkTarget {
 
   async quarantine(restored: Restored): Promise<void> {
     for (let generation = restored.from; generation < restored.generation; generation++)
-      for (const object of await this.#bucket.listAll(`${this.#prefix}g${generation}-`)) await this.#takeBack(object, restored);
+      await eachOf(await this.#bucket.listAll(`${this.#prefix}g${generation}-`), objectsAtOnce, (object) =>
+        this.#takeBack(object, restored),
+      );
     const pieces = await this.#bucket.listAll(this.#key(partsFolder, ""));
     const old = pieces.filter(({ key }) => (this.#parse(key.split("/").at(-2)!)?.generation ?? Infinity) < restored.generation);
     await this.#bucket.delete(old.map(({ key }) => key));
