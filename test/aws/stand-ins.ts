@@ -13,6 +13,7 @@ import { DynamoJournal } from "../../runtime/adapters/aws/dynamo-journal.ts";
 import { DynamoPages } from "../../runtime/adapters/aws/dynamo-pages.ts";
 import { DynamoTable } from "../../runtime/adapters/aws/dynamo-table.ts";
 import { KinesisLog } from "../../runtime/adapters/aws/kinesis-log.ts";
+import { S3Bucket } from "../../runtime/adapters/aws/s3-bucket.ts";
 import { S3Blobs } from "../../runtime/adapters/aws/s3-blobs.ts";
 import { createStateTable } from "../../runtime/adapters/aws/state-table.ts";
 import { SystemClock } from "../../runtime/adapters/local/system-clock.ts";
@@ -79,7 +80,7 @@ export function withDynamoDb() {
   return {
     table,
     endpoint: () => ready,
-    client: async () => clientsOf(await ready, {}).dynamodb,
+    client: async (wiring: Wiring = {}) => clientsOf(await ready, wiring).dynamodb,
     journal: async (ringSize: number, wiring: Wiring = {}) =>
       new DynamoJournal(await table("journal", wiring), wiring.job ?? newJob(), ringSize),
     pages: async (wiring: Wiring = {}) => new DynamoPages(await table("pages", wiring), wiring.job ?? newJob()),
@@ -96,6 +97,11 @@ export function withS3() {
   });
   return {
     endpoint: () => ready,
+    client: async () => clientsOf(await ready, {}).s3,
+    bucket: async (wiring: Wiring & { readonly bucket?: string } = {}) => {
+      const { s3 } = clientsOf(await ready, wiring);
+      return new S3Bucket(s3, wiring.bucket ?? bucketName, wiring.telemetry ?? new MemoryTelemetry(), paceOf(wiring));
+    },
     blobs: async (wiring: Wiring & { readonly bucket?: string } = {}) => {
       const { s3 } = clientsOf(await ready, wiring);
       const telemetry = wiring.telemetry ?? new MemoryTelemetry();
