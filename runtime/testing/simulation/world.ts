@@ -183,7 +183,7 @@ export class World {
     const environment = new Environment(this.graph, ports, {
       ...defaultEnvironment,
       // Environments die here as they never do elsewhere: what happens to a record by chance must not look like poison.
-      attempts: { carefulFrom: 3, aloneMax: 8 },
+      attempts: { carefulFrom: 3, aloneMax: 5, leaseMs: 60 },
       id: process.name,
       deployment: this.deployment,
       payload,
