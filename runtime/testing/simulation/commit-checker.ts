@@ -4,6 +4,7 @@
  * C10 Entry n + 1 is written after all effects of n have taken place (R3, R5).
  * C11 A snapshot holds no more records than were sent before its barrier (R7).
  * C12 No task of a generation commits once the next one runs (L1).
+ * C15 A child's versions of outside rows begin above its parents' last (L5).
  */
 import type { ChannelId, Checkpoint, TaskId } from "../../base/ids.ts";
 import type { DeadLetterBatch, SinkEffect } from "../../ports/sink-driver.ts";
@@ -24,6 +25,8 @@ export class CommitChecker {
   /** By task: effects of its head that have not taken place. */
   private readonly owed = new Map<TaskId, Set<string>>();
   private readonly sent = new Map<ChannelId, Sent>();
+  /** By task: the last version of those it follows. */
+  private readonly versions = new Map<TaskId, number>();
 
   constructor(fail: (message: string) => void) {
     this.fail = fail;
@@ -37,8 +40,17 @@ export class CommitChecker {
     if (record?.phase === "running" && generationOf(task) < record.generation)
       this.fail(`C12: entry ${seq} of ${task} was written when generation ${record.generation} ran`);
     for (const effect of owed) return this.fail(`C10: entry ${seq} of ${task} was written before ${effect} of the one before it`);
+    this.checkVersion(commit);
     this.count(commit);
-    for (const effect of commit.effects) if (effect.effect === "acknowledge" && !effect.declined) this.onSnapshot(commit, effect.checkpoint);
+    for (const effect of commit.effects)
+      if (effect.effect === "acknowledge" && !effect.declined) this.onSnapshot(commit, effect.checkpoint);
+  }
+
+  private checkVersion({ task, seq, progress: { versionOffset, ended, successors } }: Commit): void {
+    const version = versionOffset + seq;
+    const before = this.versions.get(task) ?? 0;
+    if (version <= before) this.fail(`C15: entry ${seq} of ${task} is of version ${version}, its parents' last of ${before}`);
+    if (ended) for (const { task: next } of successors) this.versions.set(next, Math.max(version, this.versions.get(next) ?? 0));
   }
 
   /** Frames that a stream has taken. */

@@ -42,7 +42,7 @@ export function createPorts(
     blobs: faultyBlobs(shared, call),
     clock: faultyClock(scheduler, call),
     telemetry: shared.telemetry,
-    sinks: faultySinks(shared, call),
+    sinks: faultySinks(shared, call, faults),
     source: (uid) => faultyReader(() => shared.source(uid), call),
   };
 }
@@ -162,10 +162,13 @@ function faultyClock(scheduler: SimScheduler, call: Call): Clock {
   };
 }
 
-function faultySinks(shared: SharedPorts, call: Call): SinkDriver {
+function faultySinks(shared: SharedPorts, call: Call, faults: Faults): SinkDriver {
   return {
     carryOut: (effect) =>
-      call(`sink ${effect.operator} ${effect.task} ${effect.seq}.${effect.n}`, () => shared.sinks.carryOut(effect)),
+      call(`sink ${effect.operator} ${effect.task} ${effect.seq}.${effect.n}`, async () => {
+        await shared.sinks.carryOut(effect);
+        faults.echo(() => shared.sinks.carryOut(effect));
+      }),
     deadLetters: (batch) => call(`deadLetters ${batch.task} ${batch.seq}`, () => shared.sinks.deadLetters(batch)),
     quarantine: (operator, restored) =>
       call(`quarantine ${operator} for ${restored.generation}`, () => shared.sinks.quarantine(operator, restored)),

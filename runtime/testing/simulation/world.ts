@@ -111,7 +111,7 @@ export class World {
     this.log = new MemoryLog({ clock: new ManualClock() });
     this.sinks = new SinkWorld((message) => this.fail(message), versionPartOf(options.without));
     const { topology, records } = this.settings;
-    const own = createRecords(topology.sources, records, options.faults.poison, this.random);
+    const own = createRecords(topology.sources, records, options.faults.poison, this.random, topology.deadly);
     this.records = [...own.values()].flat();
     this.sources = new SimSources(this.log, own);
     const reader = this.sources.reader();
