@@ -13,7 +13,7 @@ import type { SimCoordinator, SimEnvironment, World } from "./world.ts";
 
 /** The safety phase ends after so many steps, whatever has happened until then. */
 const safetyStepsMax = 6_000;
-const livenessStepsMax = 25_000;
+const livenessStepsMax = 40_000;
 /** How often a waiting call goes on rather than something new begins. */
 const goOn = 0.8;
 
@@ -38,6 +38,8 @@ export class Agenda {
   private finishedGeneration = 0;
   private collecting = false;
   completedCheckpoints = 0;
+  /** Steps of the longest way to a goal without faults. */
+  livenessSteps = 0;
 
   constructor(world: World) {
     this.world = world;
@@ -76,6 +78,7 @@ export class Agenda {
     await this.completeCheckpoint();
     // What is still under way when the job has finished, zombies above all, must not matter; or it restores the job.
     for (let step = 0; world.failure === undefined && !(this.finished && world.scheduler.idle); step++) {
+      this.livenessSteps = Math.max(this.livenessSteps, step);
       if (step > livenessStepsMax) return world.fail("the job does not come to its end without faults");
       await (this.finished ? this.step() : this.next());
     }
@@ -86,6 +89,7 @@ export class Agenda {
     const { world } = this;
     const before = this.completedCheckpoints;
     for (let step = 0; world.failure === undefined && !this.mayEnd; step++) {
+      this.livenessSteps = Math.max(this.livenessSteps, step);
       if (step > livenessStepsMax) return world.fail("no checkpoint completes without faults");
       await this.next();
       if (this.completedCheckpoints > before) this.mayEnd = true;

@@ -37,11 +37,13 @@ const options: SimulateOptions = { topology, without, faults: values.calm ? noFa
 const failed: SeedResult[] = [];
 const counts = noCounts();
 const sums = { passed: 0, steps: 0, checkpoints: 0, generations: 0 };
+let slowest: SeedResult | undefined;
 const startedAt = performance.now();
 for (let seed = from; seed <= to; seed++) {
   const result = await simulateSeed(seed, options);
   for (const fault of faultNames) counts[fault] += result.faults[fault];
   sums.steps += result.steps;
+  if (result.livenessSteps >= (slowest?.livenessSteps ?? 0)) slowest = result;
   sums.checkpoints += result.checkpoints;
   sums.generations += result.generations;
   if (result.failure === undefined) sums.passed++;
@@ -63,6 +65,7 @@ function report(result: SeedResult): void {
 
 const seconds = (performance.now() - startedAt) / 1_000;
 console.log(`${sums.steps} steps, ${sums.checkpoints} checkpoints, ${sums.generations} generations in ${seconds.toFixed(1)} s`);
+console.log(`slowest without faults: seed ${slowest?.seed} (${slowest?.topology}) in ${slowest?.livenessSteps} steps`);
 console.log(`faults: ${faultNames.map((fault) => `${fault} ${counts[fault]}`).join(", ")}`);
 console.log(`${sums.passed} passed, ${failed.length} failed`);
 process.exitCode = failed.length > 0 ? 1 : 0;
