@@ -264,6 +264,7 @@ export class Agenda {
     const what = describe(bell);
     world.trace.add(world.scheduler.steps, process.name, `rung: ${what}`);
     environment.busy = true;
+    process.deadline = world.scheduler.now + world.settings.turnMs;
     environment.environment.turn(bell).then(
       (outcome) => {
         // What had nothing left to do when it died has answered nobody.

@@ -40,7 +40,7 @@ export function createPorts(
     journal: faultyJournal(process, shared, call, faults, random, onWritten),
     pages: faultyPages(shared, call),
     blobs: faultyBlobs(shared, call),
-    clock: faultyClock(scheduler, call),
+    clock: faultyClock(process, scheduler, call),
     telemetry: shared.telemetry,
     sinks: faultySinks(shared, call, faults),
     source: (uid) => faultyReader(() => shared.source(uid), call),
@@ -151,14 +151,14 @@ function faultyBlobs(shared: SharedPorts, call: Call): Blobs {
   };
 }
 
-function faultyClock(scheduler: SimScheduler, call: Call): Clock {
+function faultyClock(process: SimProcess, scheduler: SimScheduler, call: Call): Clock {
   return {
     now: () => scheduler.now,
     sleep: (ms) =>
       call(`sleep ${ms}`, async () => {
         scheduler.now += ms;
       }),
-    remainingMs: () => Infinity,
+    remainingMs: () => process.deadline - scheduler.now,
   };
 }
 

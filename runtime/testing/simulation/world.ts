@@ -47,6 +47,8 @@ import { createRecords, type SimRecord, type Touch } from "./workload.ts";
 /** Virtual ms: how old a job record may be; and how long rings stay, longer than that and the longest life of a zombie. */
 const recordMsMax = 3_000;
 const formerMsMin = 8_000;
+/** Virtual ms: what of a turn's time is for its commit. */
+const reserveMs = 3;
 
 export interface WorldOptions {
   readonly seed: number;
@@ -243,6 +245,7 @@ export class World {
       recordMsMax,
       recordsPerTurn,
       bytesPerTurn: 1 << 20,
+      reserveMs,
       limits,
       safeguards: safeguardsWithout(this.options.without),
     });
