@@ -71,6 +71,8 @@ export interface EnvironmentOptions {
   readonly recordMsMax: number;
   /** What is kept of an invocation's time for a commit and its effects: then no more is taken in. */
   readonly reserveMs: number;
+  /** So many records are fed at first where time is limited: how long they take is not known yet. */
+  readonly firstPart: number;
   readonly attempts: AttemptOptions;
   readonly limits: TaskLimits;
   readonly safeguards: Safeguards;
@@ -86,6 +88,7 @@ export const defaultEnvironment: Omit<EnvironmentOptions, "id"> = {
   invocationMsMax: 20 * 60_000,
   recordMsMax: 20 * 60_000,
   reserveMs: 5_000,
+  firstPart: 32,
   attempts: defaultAttempts,
   limits: defaultLimits,
   safeguards: allSafeguards,
@@ -229,7 +232,7 @@ export class Environment {
       commits: 0,
       batch: undefined,
       attempts: this.openAttempts(recovered, bell),
-      budget: new TimeBudget(this.ports.clock, this.options.reserveMs),
+      budget: new TimeBudget(this.ports.clock, this.options.reserveMs, this.options.firstPart),
       unfinished: [],
     };
     this.cache.set(task, opened);

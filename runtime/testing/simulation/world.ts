@@ -246,6 +246,7 @@ export class World {
       recordsPerTurn,
       bytesPerTurn: 1 << 20,
       reserveMs,
+      firstPart: 2,
       limits,
       safeguards: safeguardsWithout(this.options.without),
     });
