@@ -1,41 +1,49 @@
 /**
- * Counts the environments that began on a task's next commit and were never heard of again, and narrows down what they died of (L14):
+ * Counts the environments that began on something of a task and were never heard of again, and narrows down what they died of (L14):
  * out of memory, out of time, an exit. No exception tells of it, so whoever comes next must know what was being done.
  *
- * It stands in a message of the task's mailbox: at which head, how many died, what the last one was doing. Nothing is posted by an
- * environment that has committed on the task before, unless others died at the head it stands at: a commit makes the message void.
+ * What is done has a name and a place: the input that is read and its position, or the end of a shard, timers, sorted input and the head.
+ * For each name there is a message in the task's mailbox: at which place, how many died, what the last one was doing. It is void once its
+ * place is left; what is committed elsewhere in the task leaves it as it is, so that neighbours which get on do not hide a death. Nothing
+ * is posted by an environment that has committed on the task before, unless others died at the place where it stands.
  *
  * - The first two (`plain`) take the batch as it comes.
- * - From the third on they are *careful*: each step of a turn ends in a commit of its own, and is announced before it runs. A step that
- *   takes in several records takes half of those that are suspected; what passes is committed and no longer suspected.
+ * - From the third on they are *careful*: each step ends in a commit of its own, and is announced before it runs. A step that takes in
+ *   several records takes half of those that are suspected; what passes is committed and no longer suspected.
  * - A step of one record (which may be a frame of many elements, and may fire many timers) announces its units before they begin, first
  *   one by one, then more and more at once. So does a step without records: timers that are due, the end of a shard.
  * - A unit that has killed alone as often as the options say goes to the dead letters by its name, and the rest goes on.
  *
- * A1 An environment that lives takes its attempt back: only deaths are counted, not what failed with an error.
- * A2 Whoever finds a newer attempt than its own starts over.
- * A3 The units of a step come in the same order at every attempt: it begins at a commit, and takes the same records first.
+ * A1 Only deaths are counted. An environment that lives takes its attempt back. One that is silent is dead when its doorbell rings again,
+ *    which it does not before the last answer, or when its lease is over.
+ * A2 Whoever finds an attempt that may live lets it: a plain one goes on and says nothing, a careful one leaves the step to the other.
+ * A3 Who finds its attempt superseded starts over, and leaves the newer one as it is.
+ * A4 The units of a step come in the same order at every attempt: it begins at a commit, and takes the same records first.
  */
-import type { Seq } from "../base/ids.ts";
+import { MillraceError } from "../base/errors.ts";
 import { decodeValue, encodeValue } from "../base/message-pack.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Journal, Message } from "../ports/journal.ts";
-import { attemptMessage } from "../snapshots/names.ts";
+import { attemptMessage, attemptPrefix } from "../snapshots/names.ts";
 import type { Task } from "../task/task.ts";
 import type { Killer } from "../task/units.ts";
+import type { Doorbell } from "./doorbell.ts";
 import { LostRace } from "./lost-race.ts";
+import { isMappingsBatch } from "./proven-effects.ts";
 
 export interface AttemptOptions {
   /** The number of the attempt that is the first to be careful. */
   readonly carefulFrom: number;
   /** So many environments must die of one unit alone before it goes to the dead letters. */
   readonly aloneMax: number;
+  /** So long, ms, the silent environment of another doorbell counts as one that lives; its invocation's end comes first. */
+  readonly leaseMs: number;
 }
 
-export const defaultAttempts: AttemptOptions = { carefulFrom: 3, aloneMax: 2 };
+export const defaultAttempts: AttemptOptions = { carefulFrom: 3, aloneMax: 2, leaseMs: 30_000 };
 
 /** What an attempt announced before it went on. */
 interface Suspect {
-  readonly step: string;
   /** So many records the step takes in; 0: it is not of records. */
   readonly records: number;
   /** The units from number `safe` on, so many of them; 0 units: the whole step. */
@@ -47,150 +55,269 @@ interface Suspect {
   readonly alone: number;
 }
 
+/** Who is at work. */
+interface Worker {
+  /** The environment. */
+  readonly by: string;
+  /** The doorbell that woke it, if that is not rung twice at once. */
+  readonly bell: string | undefined;
+  /** Epoch ms: then it is given up. */
+  readonly until: number;
+}
+
 interface Attempts {
-  readonly head: Seq;
+  readonly at: string;
   /** So many have died, without the one that posts this. */
   readonly deaths: number;
-  /** The environment that is at work; undefined: it lives and has taken its attempt back. */
-  readonly by: string | undefined;
+  /** Undefined: it lives and has taken its attempt back. */
+  readonly worker: Worker | undefined;
   readonly suspect: Suspect | undefined;
-  readonly killers: readonly (Killer & { readonly step: string })[];
+  readonly killers: readonly Killer[];
 }
 
-/** The step that runs. */
-interface Step {
-  readonly name: string;
-  /** So many records from its beginning on are suspected, and so many of them it takes in. */
-  readonly suspected: number;
-  readonly records: number;
-  /** What was announced of it by the one that died. */
-  readonly before: Suspect | undefined;
+/** What all attempts of a turn have in common. */
+interface Turn {
+  readonly task: Task;
+  readonly journal: Journal;
+  readonly clock: Clock;
+  /** The environment. */
+  readonly by: string;
+  readonly bell: Doorbell;
+  readonly options: AttemptOptions;
 }
 
-/** Posts per head, at most: versions of one head lie above those of the one before. */
-const postsMax = 2 ** 20;
-
+/** The attempts of a turn, by what is done. */
 export class AttemptLog {
-  careful: boolean;
-  private readonly task: Task;
-  private readonly journal: Journal;
-  private readonly by: string;
-  private readonly deaths: number;
-  private head: Seq;
-  private version: number;
-  private posted = false;
-  private suspect: Suspect | undefined;
-  private killers: Attempts["killers"];
-  private step: Step = { name: "", suspected: 0, records: 0, before: undefined };
-  /** Records behind the last step that are suspected still. */
-  private rest = 0;
+  /** That of the step that runs, or ran last. */
+  current: Attempt | undefined;
+  private readonly turn: Turn;
+  private readonly found: ReadonlyMap<string, Message>;
+  /** The environment has committed on the task. */
+  private proven: boolean;
+  private readonly attempts = new Map<string, Attempt>();
+  private readonly opened = new Set<string>();
+  private readonly over: string[] = [];
 
-  private constructor(task: Task, journal: Journal, by: string, found: Attempts, version: number, options: AttemptOptions) {
-    this.task = task;
-    this.journal = journal;
-    this.by = by;
-    this.deaths = found.deaths;
-    this.head = found.head;
-    this.version = version;
-    this.careful = found.deaths >= options.carefulFrom - 1;
-    this.suspect = found.suspect;
-    this.killers = condemn(found, options);
+  private constructor(turn: Turn, found: ReadonlyMap<string, Message>, proven: boolean) {
+    this.turn = turn;
+    this.found = found;
+    this.proven = proven;
+  }
+
+  /** Undefined when nothing can be to count: `proven` says that this environment has committed on the task before. */
+  static open(turn: Turn, messages: readonly Message[], proven: boolean): AttemptLog | undefined {
+    const found = messages.filter(({ name }) => name.startsWith(attemptPrefix));
+    if (proven && found.length === 0) return undefined;
+    return new AttemptLog(turn, new Map(found.map((message) => [message.name, message])), proven);
   }
 
   /**
-   * Undefined when nothing is to be counted: `proven` says that this environment has committed on the task before, and nobody has
-   * attempted anything at the head at which it stands.
+   * The attempt at a step that begins at the last commit. Undefined: it is not counted. `stays`: a commit does not leave the place, so
+   * that what was posted must be taken back after it.
    */
-  static open(
-    task: Task,
-    messages: readonly Message[],
-    journal: Journal,
-    by: string,
-    proven: boolean,
-    options: AttemptOptions,
-  ): AttemptLog | undefined {
-    const { head } = task;
-    const message = messages.find(({ name }) => name === attemptMessage);
+  of(what: string, at: string, stays = false): Attempt | undefined {
+    this.current = this.attempts.get(what) ?? this.open(what, at, stays);
+    return this.current;
+  }
+
+  private open(what: string, at: string, stays: boolean): Attempt | undefined {
+    const name = attemptMessage(what);
+    const message = this.found.get(name);
     const last = message && (decodeValue(message.bytes) as Attempts);
-    if (message !== undefined && last?.head === head)
-      return new AttemptLog(task, journal, by, afterwards(last, by), message.version, options);
-    if (proven) return undefined;
-    const none = { head, deaths: 0, by: undefined, suspect: undefined, killers: [] };
-    return new AttemptLog(task, journal, by, none, head * postsMax, options);
+    if (this.proven && last?.at !== at) return undefined;
+    const found = last?.at === at ? last : { at, deaths: 0, worker: undefined, suspect: undefined, killers: [] };
+    const attempt = new Attempt(this.turn, what, found, message?.version ?? 0, stays);
+    this.attempts.set(what, attempt);
+    this.opened.add(name);
+    return attempt;
   }
 
-  /** Before something new is taken in: says, once, that this environment is at it. */
+  /** An entry is written: what was taken in with it has killed nobody. */
+  async committed(): Promise<void> {
+    this.proven = true;
+    for (const [what, attempt] of this.attempts) {
+      await attempt.committed();
+      if (!attempt.careful) this.attempts.delete(what);
+    }
+  }
+
+  /** A careful step is committed. */
+  stepPassed(): void {
+    const { current } = this;
+    current?.passed();
+    for (const [what, attempt] of this.attempts) if (attempt === current && !attempt.careful) this.attempts.delete(what);
+    this.endStep();
+  }
+
+  private endStep(): void {
+    this.current = undefined;
+    this.turn.task.units.watch(Infinity, []);
+  }
+
+  /** The environment lives, whatever came of its attempts: takes back those that no commit has made void. */
+  async takeBack(): Promise<void> {
+    for (const attempt of this.attempts.values()) await attempt.takeBack();
+    this.attempts.clear();
+    this.endStep();
+  }
+
+  /** What is done for ever. */
+  forget(...what: readonly string[]): void {
+    this.over.push(...what.map(attemptMessage));
+  }
+
+  /** The turn has ended well. */
+  async end(): Promise<void> {
+    await this.takeBack();
+    const names = this.over.filter((name) => this.found.has(name) || this.opened.has(name));
+    if (names.length > 0) await this.turn.journal.withdraw(this.turn.task.plan.task, names);
+  }
+}
+
+/** An attempt at something of one name. */
+export class Attempt {
+  /** Its steps are taken one by one. */
+  careful: boolean;
+  /** Another is at work on it and may live (A2). */
+  readonly occupied: boolean;
+  private readonly turn: Turn;
+  private readonly what: string;
+  private readonly stays: boolean;
+  private deaths: number;
+  private at: string;
+  private version: number;
+  private posted = false;
+  private suspect: Suspect | undefined;
+  private killers: readonly Killer[];
+  /** The step that runs: so many records from its beginning on are suspected, and so many of them it takes in. */
+  private suspected = 0;
+  private records = 0;
+  /** Records behind the last step that are suspected still. */
+  private rest = 0;
+
+  constructor(turn: Turn, what: string, found: Attempts, version: number, stays: boolean) {
+    const { worker, at } = found;
+    const { options } = turn;
+    this.occupied = worker !== undefined && worker.by !== turn.by && mayLive(worker, turn);
+    const { deaths, suspect, killers } = this.occupied ? found : afterwards(found, turn);
+    this.turn = turn;
+    this.what = what;
+    this.stays = stays;
+    this.at = at;
+    this.version = version;
+    this.deaths = deaths;
+    this.careful = deaths >= options.carefulFrom - 1;
+    this.suspect = suspect;
+    this.killers = killers;
+  }
+
+  /** Plain: before something new is taken in. Says, once, that this environment is at it. */
   async begin(): Promise<void> {
-    if (!this.posted) await this.post(this.suspect, this.by);
+    if (!this.posted && !this.occupied) await this.post(this.suspect, true);
   }
 
-  /** Careful: before a step. `records`: so many there are, 0 for a step without. Returns how many it takes in. */
-  async beginStep(name: string, records: number): Promise<number> {
-    const before = this.suspect?.step === name ? this.suspect : undefined;
-    const suspected = Math.min(records, this.rest > 0 ? this.rest : (before?.records ?? records));
-    const taken = before !== undefined && before.units > 0 ? Math.min(1, records) : Math.ceil(suspected / 2);
+  /**
+   * Careful: before a step, at a commit. `records`: so many there are, 0 for a step without. Returns how many it takes in. Throws
+   * `unavailable` when another is at it.
+   */
+  async beginStep(at: string, records: number): Promise<number> {
+    if (this.occupied)
+      throw new MillraceError("unavailable", `another environment narrows down what kills in ${this.what} at ${at}: ring again`);
+    if (at !== this.at) {
+      this.at = at;
+      this.suspect = undefined;
+      this.killers = [];
+    }
+    const { suspect: before } = this;
+    const { units } = this.turn.task;
+    this.suspected = Math.min(records, this.rest > 0 ? this.rest : (before?.records ?? records));
+    this.records = before !== undefined && before.units > 0 ? Math.min(1, records) : Math.ceil(this.suspected / 2);
     this.rest = 0;
-    this.step = { name, suspected, records: taken, before };
-    this.task.units.watch(
-      taken > 1 ? Infinity : 0,
-      this.killers.filter(({ step }) => step === name),
-    );
-    if (taken > 1) await this.post({ step: name, records: taken, safe: 0, units: 0, name: "", alone: 0 }, this.by, true);
-    return taken;
+    units.guarded = true;
+    units.watch(this.records > 1 ? Infinity : 0, this.killers);
+    if (this.records > 1) await this.announce({ records: this.records, safe: 0, units: 0, name: "", alone: 0 });
+    return this.records;
   }
 
   /** Careful: a unit waits; lets it begin, and more after those that have passed, and says so before. */
   async allowMore(): Promise<void> {
-    const { begun, held = "" } = this.task.units;
-    const { before } = this.step;
+    const { begun, held = "" } = this.turn.task.units;
+    const { suspect: before } = this;
     const safe = before?.safe ?? 0;
     const units = begun < safe ? safe - begun : Math.max(1, begun - safe);
     const again = before?.units === 1 && before.safe === begun && before.name === held;
     const alone = units > 1 ? 0 : 1 + (again ? before.alone : 0);
-    await this.post({ step: this.step.name, records: this.step.records, safe: begun, units, name: held, alone }, this.by, true);
-    this.task.units.allow(begun + units);
-  }
-
-  /** An entry is written: it makes what was posted before it void. */
-  committed(head: Seq): void {
-    this.head = head;
-    this.version = head * postsMax;
-    this.posted = false;
+    await this.announce({ records: this.records, safe: begun, units, name: held, alone });
+    this.turn.task.units.allow(begun + units);
   }
 
   /** Careful: the step is committed. When it was the suspect, and nothing is left of it, the rest need not be careful. */
   passed(): void {
-    const { suspected, records, before } = this.step;
-    this.rest = suspected - records;
-    if (before !== undefined && this.rest === 0) this.careful = false;
+    this.rest = this.suspected - this.records;
+    if (this.suspect !== undefined && this.rest === 0) this.careful = false;
   }
 
-  /** The environment lives, whatever came of its attempt: takes it back, unless a commit has made it void. */
+  /** An entry is written: void what was posted before it. */
+  async committed(): Promise<void> {
+    if (this.stays) {
+      this.deaths = 0;
+      this.suspect = undefined;
+      await this.takeBack();
+    }
+    this.posted = false;
+  }
+
+  /** The environment lives, whatever came of its attempt. */
   async takeBack(): Promise<void> {
-    if (this.posted) await this.post(this.suspect, undefined);
+    if (this.posted) await this.post(this.suspect, false);
+    this.posted = false;
   }
 
-  /** Throws `LostRace` when a newer attempt stands there and it matters. */
-  private async post(suspect: Suspect | undefined, by: string | undefined, matters = false): Promise<void> {
-    const { head, deaths, killers } = this;
-    const bytes = encodeValue({ head, deaths, by, suspect, killers } satisfies Attempts);
-    this.posted = true;
-    const posted = await this.journal.post(this.task.plan.task, { name: attemptMessage, version: ++this.version, bytes });
-    if (posted === "superseded" && matters) throw new LostRace(`another environment attempts entry ${head + 1}`);
+  private async announce(suspect: Suspect): Promise<void> {
+    if ((await this.post(suspect, true)) === "superseded")
+      throw new LostRace(`another environment attempts ${this.what} at ${this.at}`);
   }
+
+  private async post(suspect: Suspect | undefined, works: boolean): Promise<"posted" | "superseded"> {
+    const { at, deaths, killers, turn } = this;
+    const worker = works ? workerOf(turn) : undefined;
+    const bytes = encodeValue({ at, deaths, worker, suspect, killers } satisfies Attempts);
+    const message: Message = { name: attemptMessage(this.what), version: ++this.version, bytes };
+    // What may have been posted is to be taken back.
+    this.posted = true;
+    const result = await turn.journal.post(turn.task.plan.task, message);
+    this.posted = result === "posted";
+    return result;
+  }
+}
+
+function workerOf({ by, bell, clock, options }: Turn): Worker {
+  return { by, bell: onlyBell(bell), until: clock.now() + Math.min(clock.remainingMs(), options.leaseMs) };
+}
+
+/** The name of a doorbell that is not rung again before it is answered, or whoever heard it is gone. */
+function onlyBell(bell: Doorbell): string | undefined {
+  if (bell.kind === "poke") return bell.oneAtATime === true ? "poke" : undefined;
+  if (!isMappingsBatch(bell)) return undefined;
+  return bell.kind === "records" ? `${bell.source} ${bell.shard}` : "frames";
+}
+
+function mayLive({ bell, until }: Worker, turn: Turn): boolean {
+  return (bell === undefined || bell !== onlyBell(turn.bell)) && turn.clock.now() < until;
 }
 
 /** What an attempt says to the next: that its environment has died, unless it is this one, which lives. */
-function afterwards(last: Attempts, by: string): Attempts {
-  const { suspect } = last;
-  if (last.by === undefined) return last;
-  if (last.by !== by) return { ...last, deaths: last.deaths + 1 };
-  return { ...last, suspect: suspect && { ...suspect, alone: Math.max(0, suspect.alone - 1) } };
+function afterwards(found: Attempts, { by, options }: Turn): Attempts {
+  const { worker, suspect, deaths } = found;
+  if (worker === undefined) return condemn(found, options);
+  if (worker.by !== by) return condemn({ ...found, deaths: deaths + 1 }, options);
+  return condemn({ ...found, suspect: suspect && { ...suspect, alone: Math.max(0, suspect.alone - 1) } }, options);
 }
 
-/** The units that are known to kill, with the one that has now killed alone often enough. */
-function condemn({ suspect, killers, deaths }: Attempts, { aloneMax }: AttemptOptions): Attempts["killers"] {
-  if (suspect === undefined || suspect.units !== 1 || suspect.alone < aloneMax) return killers;
-  const { step, safe: n, name } = suspect;
-  return [...killers.filter((known) => known.step !== step || known.n !== n), { step, n, name, times: deaths }];
+/** Adds to the units that are known to kill the one that has now killed alone often enough. */
+function condemn(found: Attempts, { aloneMax }: AttemptOptions): Attempts {
+  const { suspect, killers, deaths } = found;
+  if (suspect === undefined || suspect.units !== 1 || suspect.alone < aloneMax) return found;
+  const { safe: n, name } = suspect;
+  return { ...found, killers: [...killers.filter((known) => known.n !== n), { n, name, times: deaths }] };
 }

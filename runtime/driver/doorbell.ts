@@ -19,8 +19,11 @@ export type Doorbell =
       readonly records: readonly SourceRecord[];
       readonly after?: Position | "horizon";
     }
-  /** Something may have to be done: a checkpoint was asked for, time has passed, a shard may have ended. Reads for itself. */
-  | { readonly kind: "poke"; readonly task: TaskId };
+  /**
+   * Something may have to be done: a checkpoint was asked for, time has passed, a shard may have ended. Reads for itself. `oneAtATime`: the
+   * task is not poked so again before this is answered, or whoever heard it is gone; as a mapping does with its batches.
+   */
+  | { readonly kind: "poke"; readonly task: TaskId; readonly oneAtATime?: boolean };
 
 /** What came of a turn. Only `done` may be answered as success. */
 export type TurnOutcome =

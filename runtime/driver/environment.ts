@@ -33,7 +33,7 @@ import type { SourceInput } from "../task/source-input.ts";
 import type { FeedStatus, Task } from "../task/task.ts";
 import { allSafeguards, type Safeguards } from "../task/safeguards.ts";
 import { defaultLimits, type TaskLimits, type TaskPlan } from "../task/task-plan.ts";
-import { AttemptLog, type AttemptOptions, defaultAttempts } from "./attempt-log.ts";
+import { type Attempt, AttemptLog, type AttemptOptions, defaultAttempts } from "./attempt-log.ts";
 import { announcedAlignment } from "./align-sources.ts";
 import { carryOut } from "./carry-out.ts";
 import type { Doorbell, TurnOutcome } from "./doorbell.ts";
@@ -71,6 +71,8 @@ export interface EnvironmentOptions {
   readonly recordMsMax: number;
   /** What is kept of an invocation's time for a commit and its effects: then no more is taken in. */
   readonly reserveMs: number;
+  /** So many records are fed at first where time is limited: how long they take is not known yet. */
+  readonly firstPart: number;
   readonly attempts: AttemptOptions;
   readonly limits: TaskLimits;
   readonly safeguards: Safeguards;
@@ -86,6 +88,7 @@ export const defaultEnvironment: Omit<EnvironmentOptions, "id"> = {
   invocationMsMax: 20 * 60_000,
   recordMsMax: 20 * 60_000,
   reserveMs: 5_000,
+  firstPart: 32,
   attempts: defaultAttempts,
   limits: defaultLimits,
   safeguards: allSafeguards,
@@ -103,7 +106,7 @@ interface Cached extends Recovered {
   commits: number;
   /** The mapping's batch that is being taken in, and where its shard stood at the last commit. */
   batch: { readonly position: () => Position | "horizon"; at: Position | "horizon" } | undefined;
-  /** Undefined as long as nobody has died at the head, and this environment has committed before (L14). */
+  /** Undefined when this environment has committed before, and nobody has died here (L14). */
   attempts: AttemptLog | undefined;
   readonly budget: TimeBudget;
   /** Effects that are still being carried out; always empty but without R3. */
@@ -228,8 +231,8 @@ export class Environment {
       journalBytes: cached?.journalBytes ?? 0,
       commits: 0,
       batch: undefined,
-      attempts: this.openAttempts(recovered),
-      budget: new TimeBudget(this.ports.clock, this.options.reserveMs),
+      attempts: this.openAttempts(recovered, bell),
+      budget: new TimeBudget(this.ports.clock, this.options.reserveMs, this.options.firstPart),
       unfinished: [],
     };
     this.cache.set(task, opened);
@@ -237,10 +240,11 @@ export class Environment {
     return opened;
   }
 
-  private openAttempts({ task, messages }: Recovered): AttemptLog | undefined {
-    const { safeguards, attempts, id: by } = this.options;
+  private openAttempts({ task, messages }: Recovered, bell: Doorbell): AttemptLog | undefined {
+    const { safeguards, attempts: options, id: by } = this.options;
     if (!safeguards.holds("L14")) return undefined;
-    return AttemptLog.open(task, messages, this.ports.journal, by, this.proven.has(task.plan.task), attempts);
+    const { journal, clock } = this.ports;
+    return AttemptLog.open({ task, journal, clock, by, bell, options }, messages, this.proven.has(task.plan.task));
   }
 
   private async recover(plan: TaskPlan, record: JobRecord, parents: readonly TaskId[] | undefined, cached: Cached | undefined) {
@@ -339,39 +343,44 @@ export class Environment {
 
   /** Time moves on in the task; timers that are due fire. */
   private async begin(opened: Cached, guarded: boolean): Promise<void> {
-    const { task, attempts } = opened;
+    const { task } = opened;
     const now = this.ports.clock.now();
-    if (task.nextWakeUp() <= now) await this.announce(opened, `time of ${task.head}`);
-    task.begin(now, guarded || attempts?.careful === true);
+    const attempt = task.nextWakeUp() <= now ? opened.attempts?.of("time", String(task.head)) : undefined;
+    if (attempt?.careful === true) await attempt.beginStep(String(task.head), 0);
+    else await attempt?.begin();
+    task.begin(now, guarded || attempt?.careful === true);
     await this.endStep(opened);
   }
 
   // ---- steps, where environments have died (L14) ----
 
-  /** Before a step that takes in no records. */
-  private async announce({ attempts }: Cached, step: string): Promise<void> {
-    if (attempts === undefined) return;
-    if (attempts.careful) await attempts.beginStep(step, 0);
-    else await attempts.begin();
+  /** Before a step that takes in no records. `at`: its place, a new one after each commit unless it `stays`. */
+  private async announce(opened: Cached, what: string, at: () => string, stays = false): Promise<void> {
+    const attempt = opened.attempts?.of(what, at(), stays);
+    if (attempt?.careful === true) await this.beginCareful(opened, attempt, at, 0);
+    else await attempt?.begin();
+  }
+
+  /** Begins a careful step, at a commit. Returns how many records it takes in. */
+  private async beginCareful(opened: Cached, attempt: Attempt, at: () => string, records: number): Promise<number> {
+    if (opened.task.changed) await this.commit(opened);
+    return attempt.beginStep(at(), records);
   }
 
   /** After a step: what waits is finished; a careful one ends in a commit of its own. */
   private async endStep(opened: Cached): Promise<void> {
     await this.drain(opened);
     const { attempts, task } = opened;
-    if (attempts?.careful !== true) return;
+    if (attempts?.current?.careful !== true) return;
     if (task.changed) await this.commit(opened);
-    attempts.passed();
-    if (!attempts.careful) await this.endAttempts(opened);
+    attempts.stepPassed();
   }
 
   /** What this environment attempted has not killed it. */
   private async endAttempts(opened: Cached): Promise<void> {
     const { attempts } = opened;
-    if (attempts === undefined) return;
     opened.attempts = undefined;
-    opened.task.units.watch(Infinity, []);
-    await attempts.takeBack();
+    await attempts?.end();
   }
 
   private async feedBell(opened: Cached, bell: Exclude<Doorbell, { kind: "poke" }>): Promise<Fed> {
@@ -462,15 +471,16 @@ export class Environment {
     position: () => Position | "horizon",
     feed: (part: readonly SourceRecord[]) => Promise<Fed>,
   ): Promise<Fed> {
-    const { budget, attempts } = opened;
+    const { budget } = opened;
     const first = batch.findIndex((record) => isBefore(position(), record.position));
     if (first < 0) return "done";
-    if (attempts?.careful === false) await attempts.begin();
     for (let from = first; from < batch.length;) {
-      if (budget.isOver) return "late";
+      const attempt = opened.attempts?.of(what, position());
+      const careful = attempt?.careful === true;
+      if (budget.isOver || (careful && attempt.occupied)) return "late";
       const left = budget.begin(batch.length - from);
-      const careful = opened.attempts?.careful === true;
-      const taken = careful ? await attempts!.beginStep(`${what} after ${position()}`, left) : left;
+      const taken = careful ? await this.beginCareful(opened, attempt, position, left) : left;
+      if (!careful) await attempt?.begin();
       const part = taken === batch.length ? batch : batch.slice(from, from + taken);
       const status = await feed(part);
       if (status !== "done") return status;
@@ -498,7 +508,7 @@ export class Environment {
   private async drain(opened: Cached): Promise<void> {
     const { task } = opened;
     while (task.blocked || task.units.held !== undefined) {
-      if (task.units.held !== undefined) await opened.attempts?.allowMore();
+      if (task.units.held !== undefined) await opened.attempts?.current?.allowMore();
       if (!task.blocked) return;
       await loadMissing(task, this.ports.blobs, this.ports.pages);
       task.resume();
@@ -632,19 +642,22 @@ export class Environment {
   /** L11: the shard has been read to its end. Its children belong to other tasks, or to this one. */
   private async endShard(opened: Cached, source: string, shard: ShardId): Promise<void> {
     const { task } = opened;
-    await this.announce(opened, `end of ${source} ${shard}`);
+    const end = `end of ${source} ${shard}`;
+    await this.announce(opened, end, () => task.sources.get(source)!.positionOf(shard));
     const shards = await this.listShards(source);
     const children = shards.filter((candidate) => candidate.parents.includes(shard));
     if (task.plan.stage.kind === "single") this.learnShards(task, source, shards);
     task.endShard(source, shard, task.plan.stage.kind === "single" ? [] : this.successorsOf(task, source, children));
     await this.endStep(opened);
+    opened.attempts?.forget(end, idleness(source, shard), `${source} ${shard}`);
   }
 
   /** L13: the read from the shard's position was empty, and nothing is behind. */
   private async decideIdle(opened: Cached, source: string, shard: ShardId): Promise<void> {
     const { task } = opened;
-    const due = (task.sources.get(source)?.nextIdleCheck() ?? Infinity) <= task.now;
-    if (due) await this.announce(opened, `idleness of ${source} ${shard}`);
+    const input = task.sources.get(source)!;
+    const due = (input.nextIdleCheck() ?? Infinity) <= task.now;
+    if (due) await this.announce(opened, idleness(source, shard), () => input.positionOf(shard), true);
     task.decideIdle(source, shard);
     if (due) await this.endStep(opened);
     else await this.drain(opened);
@@ -677,8 +690,9 @@ export class Environment {
 
   /** A poke found nothing to read (L13). */
   private async decideIdleOperators(opened: Cached): Promise<void> {
-    if (opened.attempts?.careful === true) await this.announce(opened, "idle operators");
-    opened.task.decideIdleOperators();
+    const { task } = opened;
+    if (task.nextIdleCheckOfOperators() <= task.now) await this.announce(opened, "idle operators", () => String(task.head));
+    task.decideIdleOperators();
     await this.endStep(opened);
   }
 
@@ -689,7 +703,7 @@ export class Environment {
     await this.processSorted(opened);
     if (!task.inputEnded || task.ended || task.sorts) return;
     await this.nameSuccessors(task);
-    await this.announce(opened, "end");
+    await this.announce(opened, "end", () => String(task.head));
     task.endTime();
     await this.drain(opened);
     await this.processSorted(opened);
@@ -704,7 +718,7 @@ export class Environment {
     let announced = false;
     for (let commits = 0; task.sorts && commits < sortedCommitsPerTurn;) {
       if (commits > 0 && this.ports.clock.remainingMs() < this.options.reserveMs) return;
-      if (!announced) await this.announce(opened, `sorted input at ${task.head}`);
+      if (!announced) await this.announce(opened, "sorted input", () => String(task.head));
       announced = true;
       const status = task.feedSorted();
       if (status === "reads") await loadRuns(task, this.ports.blobs);
@@ -712,7 +726,7 @@ export class Environment {
       await this.drain(opened);
       if (status === "reads" || status === "waits") continue;
       await this.commit(opened);
-      opened.attempts?.passed();
+      opened.attempts?.stepPassed();
       announced = false;
       commits++;
     }
@@ -740,7 +754,8 @@ export class Environment {
     opened.head = commit;
     opened.base = base;
     opened.commits++;
-    this.noteCommitted(opened);
+    this.proven.add(task.plan.task);
+    await opened.attempts?.committed();
     opened.journalBytes = groups === undefined ? opened.journalBytes + bytes.length : 0;
     opened.effectsDone = false;
     const effectsCarriedOut = carryOut(commit, opened.plan, this.ports, this.inboxes);
@@ -755,12 +770,6 @@ export class Environment {
   private async spill(task: Task, name: BlobName): Promise<void> {
     const bytes = task.spill(name);
     if (bytes !== undefined) await this.ports.blobs.put(name, bytes);
-  }
-
-  private noteCommitted(opened: Cached): void {
-    this.proven.add(opened.task.plan.task);
-    opened.attempts?.committed(opened.task.head);
-    if (opened.attempts?.careful === false) opened.attempts = undefined;
   }
 
   /** Without R3: the next entry does not wait, only the turn's end does. */
@@ -823,6 +832,11 @@ function takesFromBatch({ batch }: Cached): boolean {
   const before = batch.at;
   batch.at = batch.position();
   return batch.at !== before;
+}
+
+/** What is attempted when a shard may be idle. */
+function idleness(source: string, shard: ShardId): string {
+  return `idleness of ${source} ${shard}`;
 }
 
 function isMissingObject(error: unknown): boolean {

@@ -79,7 +79,7 @@ export class JobRunner {
     let wakeAt = Infinity;
     for (const task of [...this.tasks]) {
       if (this.over.has(task) || (this.options.owns !== undefined && !(await this.options.owns(task)))) continue;
-      const outcome = await this.environment.turn({ kind: "poke", task });
+      const outcome = await this.environment.turn({ kind: "poke", task, oneAtATime: true });
       if (outcome.outcome === "fenced")
         throw new MillraceError("fenced", `task ${task} was taken over by deployment ${outcome.deployment}`);
       if (outcome.outcome !== "done") continue;

@@ -6,21 +6,21 @@
  */
 import type { Clock } from "../ports/clock.ts";
 
-const firstPart = 32;
 /** A part should take about this share of the reserve, so that no part alone uses it up. */
 const shareOfReserve = 0.25;
 
 export class TimeBudget {
   private readonly clock: Clock;
   private readonly reserveMs: number;
-  private part = firstPart;
+  private part: number;
   private fed = false;
   private startedAtMs = Infinity;
 
-  /** `reserveMs`: what a commit and its effects are given at the end. */
-  constructor(clock: Clock, reserveMs: number) {
+  /** `reserveMs`: what a commit and its effects are given at the end. `firstPart`: records, while it is not known how long they take. */
+  constructor(clock: Clock, reserveMs: number, firstPart: number) {
     this.clock = clock;
     this.reserveMs = reserveMs;
+    this.part = firstPart;
   }
 
   /** No more must be begun in this turn. */

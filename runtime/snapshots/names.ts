@@ -37,7 +37,12 @@ export function inboxName(generation: Generation, stage: string): string {
 /** Messages in a task's mailbox (ports/journal.ts), by name. */
 export const checkpointMessage = "checkpoint";
 export const wakeUpMessage = "wakeUp";
-export const attemptMessage = "attempt";
+
+/** An attempt at something of a name. */
+export function attemptMessage(what: string): string {
+  return `${attemptPrefix}${what}`;
+}
+export const attemptPrefix = "attempt/";
 
 /** How far the slowest of an alignment group is: its version is that watermark, which as a limit never goes back. */
 export function alignmentMessage(group: string): string {

@@ -108,16 +108,18 @@ function loadSide({ watermark, inputs }: StoredSide): SideStatus {
   return { watermark: loadWatermark(watermark), inputs: loadInputs(inputs) };
 }
 
-/** Puts operators with one input where their only input stands, and not before where they stood themselves. */
+/**
+ * Puts operators with one input where they stood themselves, and those of which that is not stored where their only input stands: they
+ * have no timers. An input may stand further after a restore, where it is of other tasks than it was: their timers have not fired yet.
+ */
 export function restoreWatermarks(task: Timed, progress: Progress): void {
   const at = new Map<string, number>();
   for (const [uid, source] of task.sources) at.set(uid, source.time);
   for (const node of task.chain.nodes) {
     const upstream = task.plan.job.operators.get(node.uid)?.node.inputs.find(({ from }) => at.has(from))?.from;
     const stored = progress.valves.get(node.uid) as StoredValve | undefined;
-    const floor = stored === undefined ? minWatermark : loadWatermark(stored.watermark);
     if (node.valve === undefined && upstream !== undefined && !ownsTime(node))
-      node.current = Math.max(floor, at.get(upstream) ?? minWatermark);
+      node.current = stored === undefined ? (at.get(upstream) ?? minWatermark) : loadWatermark(stored.watermark);
     at.set(node.uid, node.current);
   }
 }

@@ -721,6 +721,12 @@ export class Task implements TaskShared, UnitKeeper {
     at = Math.min(at, this.reportDue());
     for (const source of this.sources.values())
       at = Math.min(at, source.nextIdleCheck() ?? Infinity, source.nextAlignmentCheck());
+    return Math.min(at, this.nextIdleCheckOfOperators());
+  }
+
+  /** When an operator that makes event time may be found idle, epoch ms. */
+  nextIdleCheckOfOperators(): number {
+    let at = Infinity;
     for (const node of this.chain.nodes) if (node instanceof AssignerNode) at = Math.min(at, node.nextIdleCheck() ?? Infinity);
     return at;
   }

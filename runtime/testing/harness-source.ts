@@ -130,8 +130,9 @@ export class HarnessSource implements LogReader {
     records.push(new HarnessRecord(first + records.length, now, pushed));
   }
 
-  end(): void {
-    for (const shard of this.#shards) shard.ended = true;
+  /** Ends one shard, or all. */
+  end(shard?: number): void {
+    for (const ending of shard === undefined ? this.#shards : [this.#open(shard)]) ending.ended = true;
   }
 
   get stand(): SourceStand {

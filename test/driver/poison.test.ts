@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { boundedOutOfOrderness, keyedProcess, millis, type, value } from "../../runtime/index.ts";
 import { MillraceError } from "../../runtime/base/errors.ts";
 import { id, type TaskId } from "../../runtime/base/ids.ts";
-import { attemptMessage } from "../../runtime/snapshots/names.ts";
+import { attemptPrefix } from "../../runtime/snapshots/names.ts";
+import { defaultAttempts } from "../../runtime/driver/attempt-log.ts";
+import type { Doorbell } from "../../runtime/driver/doorbell.ts";
 import { without } from "../../runtime/task/safeguards.ts";
 import { harness, type HarnessOptions, type RunningHarness } from "../../runtime/testing/harness.ts";
 import { type Event, event, pipeline } from "../operators/pipeline.ts";
@@ -12,7 +14,7 @@ import { replacing } from "./faulty-ports.ts";
 import { Mortals } from "./mortal.ts";
 
 const all = id<TaskId>("g1.in~all");
-const bell = { kind: "poke", task: all } as const;
+const bell = { kind: "poke", task: all, oneAtATime: true } as const;
 const deadly = 6_666;
 
 /** Emits every n it is given; the deadly one, and timers at deadly times, end the environment. */
@@ -48,10 +50,24 @@ function sorted(ns: readonly unknown[]): unknown[] {
   return [...ns].sort((a, b) => Number(a) - Number(b));
 }
 
+/** What the mapping of a shard would bring that stands so many records in. */
+async function batchOf(run: RunningHarness, shard: number, taken: number): Promise<Doorbell> {
+  const { id: of } = (await run.source("in").shards())[shard]!;
+  const { records } = await run.source("in").read("in", of, "horizon", { records: 1_000, bytes: 1 << 20 });
+  return { kind: "records", source: "in", shard: of, records: records.slice(taken) };
+}
+
+/** Something that one waits for and another gives. */
+function signal() {
+  let give = () => {};
+  const given = new Promise<void>((resolve) => (give = resolve));
+  return { given, give };
+}
+
 /** Posts of attempts, as long as they are watched. */
 function countPosts(counts: { posts: number }) {
   return replacing("journal", "post", (post) => async (task, message) => {
-    if (message.name === attemptMessage) counts.posts++;
+    if (message.name.startsWith(attemptPrefix)) counts.posts++;
     return post(task, message);
   });
 }
@@ -104,6 +120,27 @@ describe("L14 a record that kills the environment", () => {
     );
   });
 
+  test("is found while environments that live go on with the task's other shards", async () => {
+    const mortals = new Mortals();
+    const run = await start(mortals, { shards: 2 });
+    const poisoned = numbers(40, 17);
+    run.enqueue("in", ...records(poisoned).map((record) => ({ ...record, shard: 0 })));
+    const other = run.environment("other");
+    for (let rounds = 0; run.deadLetters().length === 0 && rounds < 40; rounds++) {
+      run.enqueue("in", { value: event(`other${rounds}`, 100, 100 + rounds), shard: 1 });
+      await other.turn(await batchOf(run, 1, rounds));
+      await mortals.turn(run, await batchOf(run, 0, 0));
+    }
+    assert.deepEqual(
+      run.deadLetters().map(({ shard, position }) => [shard, position]),
+      [["shard-0", "18"]],
+    );
+    assert.ok(mortals.deaths <= 2 + Math.ceil(Math.log2(40)) + 3, `found after ${mortals.deaths} deaths`);
+    await mortals.ring(run, bell);
+    const alive = poisoned.filter((n) => n !== deadly);
+    assert.deepEqual(sorted(run.output<number>("out").filter((n) => n < 100)), sorted(alive));
+  });
+
   test("stops a job whose policy is to fail, and says which record it is", async () => {
     const mortals = new Mortals();
     const run = await start(mortals, {}, "fail");
@@ -132,7 +169,7 @@ describe("L14 what kills", () => {
     run.enqueue("in", ...records(ns));
     await run.environment("source").turn({ kind: "poke", task: id<TaskId>("g1.in~in:shard-0") });
     const { tasks } = run.runner.record!.topology.find(({ kind }) => kind === "keyed")!;
-    for (const { task } of tasks) await mortals.ring(run, { kind: "poke", task });
+    for (const { task } of tasks) await mortals.ring(run, { kind: "poke", task, oneAtATime: true });
     assert.deepEqual(sorted(run.output("out")), sorted(ns.filter((n) => n !== deadly)));
     const letters = run.deadLetters();
     assert.equal(letters.length, 3);
@@ -288,7 +325,7 @@ describe("L14 what is no poison", () => {
     const post = journal.post.bind(journal);
     journal.post = async (task, message) => {
       const posted = await post(task, message);
-      if (message.name === attemptMessage && dies-- > 0) mortals.die();
+      if (message.name.startsWith(attemptPrefix) && dies-- > 0) mortals.die();
       return posted;
     };
     run.enqueue("in", ...records([1, 2, 3, 4]));
@@ -300,6 +337,58 @@ describe("L14 what is no poison", () => {
     run.enqueue("in", ...records([5]));
     await mortals.ring(run, bell);
     assert.deepEqual(run.output("out"), [1, 2, 3, 4, 5]);
+    assert.deepEqual(run.deadLetters(), []);
+  });
+
+  /** One environment has announced a record alone, after two deaths, and waits for its write. */
+  async function slowOne() {
+    const gate = signal();
+    const reached = signal();
+    let writes = 0;
+    const wrapPorts = replacing("journal", "write", (write) => async (task, entry) => {
+      if (task === all && writes++ === 0) {
+        reached.give();
+        await gate.given;
+      }
+      return write(task, entry);
+    });
+    const mortals = new Mortals();
+    const run = await start(mortals, { wrapPorts });
+    const journal = run.ports.journal;
+    const post = journal.post.bind(journal);
+    let dies = 2;
+    journal.post = async (task, message) => {
+      const posted = await post(task, message);
+      if (message.name.startsWith(attemptPrefix) && dies-- > 0) mortals.die();
+      return posted;
+    };
+    run.enqueue("in", ...records([1]));
+    for (let n = 0; n < 2; n++) assert.equal(await mortals.turn(run, await batchOf(run, 0, 0)), "died");
+    const slow = run.environment("slow").turn(await batchOf(run, 0, 0));
+    await reached.given;
+    return { run, slow, go: () => gate.give() };
+  }
+
+  test("a record that takes its time, whoever else is rung meanwhile", async () => {
+    const { run, slow, go } = await slowOne();
+    for (const other of ["a", "b", "c", "d"]) {
+      const outcome = await run.environment(other).turn({ kind: "poke", task: all });
+      assert.ok(outcome.outcome === "done" && outcome.commits === 0, `${other} leaves it to the one that is at it`);
+    }
+    go();
+    assert.equal((await slow).outcome, "done");
+    assert.deepEqual(run.output("out"), [1]);
+    assert.deepEqual(run.deadLetters(), []);
+  });
+
+  test("an environment that is given up after its lease, and comes back too late", async () => {
+    const { run, slow, go } = await slowOne();
+    run.clock.set(run.clock.now() + defaultAttempts.leaseMs);
+    const outcome = await run.environment("other").turn({ kind: "poke", task: all });
+    assert.ok(outcome.outcome === "done" && outcome.commits === 1);
+    go();
+    assert.equal((await slow).outcome, "done");
+    assert.deepEqual(run.output("out"), [1]);
     assert.deepEqual(run.deadLetters(), []);
   });
 });

@@ -19,6 +19,13 @@ test("exactly once, and consistent snapshots, under the common fault mix", async
   assert.ok(seen.checkpoints > 200 && seen.generations > 150, JSON.stringify(seen));
 });
 
+test("turns whose time is over leave the rest to others", async () => {
+  for (let seed = 1; seed <= 25; seed++) {
+    const { failure, trace } = await simulateSeed(seed, { settings: { turnMs: 8 } });
+    assert.equal(failure, undefined, `seed ${seed}: ${failure?.message}\n${trace.slice(-20).join("\n")}`);
+  }
+});
+
 for (const { name } of topologies)
   test(`without faults: ${name}`, async () => {
     for (let seed = 1; seed <= 4; seed++) {

@@ -1,10 +1,10 @@
-/** Each rule switched off alone is noticed within 200 seeds of the one common fault mix. */
+/** Each rule switched off alone is noticed within 100 seeds of the one common fault mix. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { rules } from "../../runtime/testing/simulation/rules.ts";
 import { simulateSeed } from "../../runtime/testing/simulation/simulate.ts";
 
-const seedsMax = 200;
+const seedsMax = 100;
 
 for (const rule of rules)
   test(`a run without ${rule} fails`, async () => {

@@ -13,7 +13,7 @@ import type { SimCoordinator, SimEnvironment, World } from "./world.ts";
 
 /** The safety phase ends after so many steps, whatever has happened until then. */
 const safetyStepsMax = 6_000;
-const livenessStepsMax = 150_000;
+const livenessStepsMax = 40_000;
 /** How often a waiting call goes on rather than something new begins. */
 const goOn = 0.8;
 
@@ -28,6 +28,8 @@ interface Activity {
 export class Agenda {
   private readonly world: World;
   private readonly pokes = new Set<TaskId>();
+  /** Who was poked last, by task, and has not answered. */
+  private readonly poking = new Map<TaskId, SimEnvironment>();
   private readonly again: { readonly bell: Doorbell; readonly atStep: number }[] = [];
   private restoresLeft: number;
   private reshardingsLeft: number;
@@ -36,6 +38,8 @@ export class Agenda {
   private finishedGeneration = 0;
   private collecting = false;
   completedCheckpoints = 0;
+  /** Steps of the longest way to a goal without faults. */
+  livenessSteps = 0;
 
   constructor(world: World) {
     this.world = world;
@@ -74,6 +78,7 @@ export class Agenda {
     await this.completeCheckpoint();
     // What is still under way when the job has finished, zombies above all, must not matter; or it restores the job.
     for (let step = 0; world.failure === undefined && !(this.finished && world.scheduler.idle); step++) {
+      this.livenessSteps = Math.max(this.livenessSteps, step);
       if (step > livenessStepsMax) return world.fail("the job does not come to its end without faults");
       await (this.finished ? this.step() : this.next());
     }
@@ -84,6 +89,7 @@ export class Agenda {
     const { world } = this;
     const before = this.completedCheckpoints;
     for (let step = 0; world.failure === undefined && !this.mayEnd; step++) {
+      this.livenessSteps = Math.max(this.livenessSteps, step);
       if (step > livenessStepsMax) return world.fail("no checkpoint completes without faults");
       await this.next();
       if (this.completedCheckpoints > before) this.mayEnd = true;
@@ -188,13 +194,15 @@ export class Agenda {
   private deliver(mapping: Mapping, environment: SimEnvironment, batch: Pick<Delivery, "bell" | "last">): void {
     const { world } = this;
     const { process } = environment;
-    const delivery: Delivery = { ...batch, isOpen: () => process.alive && !world.scheduler.isFrozen(process) };
+    const delivery: Delivery = { ...batch, isOpen: () => this.mayAnswer(process) };
     mapping.open = delivery;
     this.ring(environment, batch.bell, (outcome) => {
       if (mapping.open !== delivery) return;
       mapping.open = undefined;
       if (outcome?.outcome !== "done" && outcome?.outcome !== "stale") return;
       if (outcome.outcome === "stale") world.checkStale(mapping);
+      // Time, or another at work, left the rest to the next delivery: all of it is delivered again.
+      if (outcome.outcome === "done" && outcome.unprocessed !== undefined) return;
       mapping.position = batch.last;
       if (world.faults.happens("duplicate"))
         this.again.push({ bell: batch.bell, atStep: world.scheduler.steps + world.random.int(400) });
@@ -211,13 +219,24 @@ export class Agenda {
     return true;
   }
 
+  /** One poke of a task at a time; under faults others come beside it. */
   private ringPoke(): boolean {
     const [task] = this.pokes;
     const environment = this.freeEnvironment();
     if (task === undefined || environment === undefined) return false;
     this.pokes.delete(task);
-    this.ring(environment, { kind: "poke", task });
+    const open = this.poking.get(task);
+    const oneAtATime = open === undefined || !this.mayAnswer(open.process);
+    if (this.calm && !oneAtATime) return false;
+    if (oneAtATime) this.poking.set(task, environment);
+    this.ring(environment, { kind: "poke", task, oneAtATime }, () => {
+      if (oneAtATime && this.poking.get(task) === environment) this.poking.delete(task);
+    });
     return true;
+  }
+
+  private mayAnswer(process: SimProcess): boolean {
+    return process.alive && !this.world.scheduler.isFrozen(process);
   }
 
   /** Pokes any task that there may be. */
@@ -245,6 +264,7 @@ export class Agenda {
     const what = describe(bell);
     world.trace.add(world.scheduler.steps, process.name, `rung: ${what}`);
     environment.busy = true;
+    process.deadline = world.scheduler.now + world.settings.turnMs;
     environment.environment.turn(bell).then(
       (outcome) => {
         // What had nothing left to do when it died has answered nobody.

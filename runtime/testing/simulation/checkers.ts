@@ -3,14 +3,16 @@ import type { BlobName } from "../../base/ids.ts";
 import { decodeValue } from "../../base/message-pack.ts";
 import { decodeManifest, isTombstone } from "../../snapshots/manifest.ts";
 import { readReferences } from "../../snapshots/segment.ts";
-import type { SimRecord } from "./workload.ts";
+import { alarmOf } from "./alarm-topology.ts";
+import type { DeadlyPlace, SimRecord } from "./workload.ts";
 import type { World } from "./world.ts";
 
 /** C4 Exactly what a plain recomputation from all records gives has come out: nothing lost, nothing twice. */
 export function checkOutputs(world: World, when: string): void {
   const { settings, records, sinks } = world;
   checkDeadLetters(world, when);
-  const expected = settings.topology.expect(records.filter(({ deadly }) => deadly === undefined));
+  const of = (place: DeadlyPlace | undefined) => records.filter(({ deadly }) => deadly === place);
+  const expected = settings.topology.expect(of(undefined), of("timer"));
   for (const [sink, rows] of expected.lists) {
     const wanted = rows.map((row) => JSON.stringify(row)).sort();
     compare(world, `rows of ${sink} ${when}`, wanted, sinks.list(sink));
@@ -22,24 +24,26 @@ export function checkOutputs(world: World, when: string): void {
   }
 }
 
-/** C8 Exactly the records that kill are in the dead letters; again after a restore. */
+/** C8 Exactly the records that kill, themselves or by their timers, are in the dead letters; again after a restore. */
 function checkDeadLetters(world: World, when: string): void {
   const { records, sinks } = world;
   const deadly = new Set(records.filter((record) => record.deadly !== undefined).map(({ id }) => id));
   const buried = new Set<number>();
   for (const { letters } of sinks.deadLettersSeen)
     for (const { bytes, reason } of letters) {
-      const id = idOf(bytes);
-      buried.add(id);
-      if (!deadly.has(id)) world.fail(`C8: record ${id} is in the dead letters ${when}: ${reason}`);
+      const ids = idsOf(bytes, records);
+      for (const id of ids) buried.add(id);
+      if (!ids.some((id) => deadly.has(id))) world.fail(`C8: ${ids.join(" ")} is in the dead letters ${when}: ${reason}`);
     }
   for (const id of deadly) if (!buried.has(id)) world.fail(`C8: record ${id} is not in the dead letters ${when}`);
 }
 
-/** Of a source's record its JSON, of a frame's element its value, which may be of several records. */
-function idOf(bytes: Uint8Array): number {
+/** Of a source's record or a timer its JSON, of a frame's element its value, which may be of several records. */
+function idsOf(bytes: Uint8Array, records: readonly SimRecord[]): number[] {
   const value = bytes[0] === 0x7b ? JSON.parse(Buffer.from(bytes).toString()) : decodeValue(bytes);
-  return (value as SimRecord).id;
+  const { timer } = value as { timer?: { readonly key: string; readonly at: number } };
+  if (timer === undefined) return [(value as SimRecord).id];
+  return records.filter((record) => record.key === timer.key && alarmOf(record) === timer.at).map(({ id }) => id);
 }
 
 function compare(world: World, what: string, wanted: readonly string[], found: readonly string[]): void {

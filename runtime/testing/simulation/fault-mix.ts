@@ -23,6 +23,8 @@ export interface FaultMix {
   readonly throttled: number;
   /** Of an entry that was written, in worlds that are frail: the process dies before any of its effects. */
   readonly commitOnly: number;
+  /** Of a write to the outside: it takes place again, long after others. */
+  readonly echo: number;
   /** Of a record: whoever takes it in dies, until it is put aside. */
   readonly poison: number;
   // Per delivery.
@@ -49,6 +51,7 @@ export const commonFaults: FaultMix = {
   tornRead: 0.1,
   throttled: 0.03,
   commitOnly: 0.2,
+  echo: 0.08,
   poison: 0.004,
   duplicate: 0.15,
   twin: 0.16,
@@ -66,6 +69,7 @@ export const noFaults: FaultMix = {
   tornRead: 0,
   throttled: 0,
   commitOnly: 0,
+  echo: 0,
   poison: 0,
   duplicate: 0,
   twin: 0,

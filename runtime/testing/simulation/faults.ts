@@ -6,7 +6,7 @@
 import { MillraceError } from "../../base/errors.ts";
 import { type Fault, type FaultCounts, type FaultMix, noCounts } from "./fault-mix.ts";
 import type { SimRandom } from "./random.ts";
-import type { SimProcess, SimScheduler } from "./scheduler.ts";
+import { SimProcess, type SimScheduler } from "./scheduler.ts";
 import type { Trace } from "./trace.ts";
 
 /** In the order in which a number in [0, 1) picks one. */
@@ -112,6 +112,12 @@ export class Faults {
         return scheduler.wait(process, () => resolve(result));
       }
     }
+  }
+
+  /** What has had its effect has it again some time: nobody waits for it. */
+  echo(effect: () => Promise<void>): void {
+    if (!this.happens("echo")) return;
+    this.scheduler.freeze(new SimProcess("echo"), this.zombieSteps(), () => effect().catch(ignore));
   }
 
   private zombieSteps(): number {

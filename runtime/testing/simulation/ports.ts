@@ -40,9 +40,9 @@ export function createPorts(
     journal: faultyJournal(process, shared, call, faults, random, onWritten),
     pages: faultyPages(shared, call),
     blobs: faultyBlobs(shared, call),
-    clock: faultyClock(scheduler, call),
+    clock: faultyClock(process, scheduler, call),
     telemetry: shared.telemetry,
-    sinks: faultySinks(shared, call),
+    sinks: faultySinks(shared, call, faults),
     source: (uid) => faultyReader(() => shared.source(uid), call),
   };
 }
@@ -151,21 +151,24 @@ function faultyBlobs(shared: SharedPorts, call: Call): Blobs {
   };
 }
 
-function faultyClock(scheduler: SimScheduler, call: Call): Clock {
+function faultyClock(process: SimProcess, scheduler: SimScheduler, call: Call): Clock {
   return {
     now: () => scheduler.now,
     sleep: (ms) =>
       call(`sleep ${ms}`, async () => {
         scheduler.now += ms;
       }),
-    remainingMs: () => Infinity,
+    remainingMs: () => process.deadline - scheduler.now,
   };
 }
 
-function faultySinks(shared: SharedPorts, call: Call): SinkDriver {
+function faultySinks(shared: SharedPorts, call: Call, faults: Faults): SinkDriver {
   return {
     carryOut: (effect) =>
-      call(`sink ${effect.operator} ${effect.task} ${effect.seq}.${effect.n}`, () => shared.sinks.carryOut(effect)),
+      call(`sink ${effect.operator} ${effect.task} ${effect.seq}.${effect.n}`, async () => {
+        await shared.sinks.carryOut(effect);
+        faults.echo(() => shared.sinks.carryOut(effect));
+      }),
     deadLetters: (batch) => call(`deadLetters ${batch.task} ${batch.seq}`, () => shared.sinks.deadLetters(batch)),
     quarantine: (operator, restored) =>
       call(`quarantine ${operator} for ${restored.generation}`, () => shared.sinks.quarantine(operator, restored)),

@@ -12,6 +12,8 @@ export class SimProcess {
   alive = true;
   /** Until this step it stands still: the world has given it up, but it will go on. */
   frozenUntil = 0;
+  /** Virtual time at which its turn must be over. */
+  deadline = Infinity;
 
   constructor(name: string) {
     this.name = name;

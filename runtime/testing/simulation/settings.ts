@@ -23,6 +23,8 @@ export interface Settings {
   readonly cacheBytesMax: number;
   readonly journalBytesMax: number;
   readonly recordsPerTurn: number;
+  /** Virtual ms that a turn may take. Not drawn: where time is short, everything takes longer. */
+  readonly turnMs: number;
   readonly batchMax: number;
   readonly payload: PayloadOptions;
   readonly limits: TaskLimits;
@@ -81,6 +83,7 @@ function drawAny(random: SimRandom, topology: string | undefined, frail: boolean
     cacheBytesMax: random.pick([0, 0, 0, 600, 8_000]),
     journalBytesMax: random.pick([3_000, 1 << 20, 1 << 20]),
     recordsPerTurn: random.between(4, 20),
+    turnMs: Infinity,
     batchMax: random.between(2, 20),
     payload: {
       inlineBytesMax: random.pick([300, 1_500, Infinity]),

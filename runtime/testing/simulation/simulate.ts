@@ -25,6 +25,8 @@ export interface SeedResult {
   readonly trace: readonly string[];
   readonly faults: FaultCounts;
   readonly steps: number;
+  /** Steps of the longest way to a goal without faults. */
+  readonly livenessSteps: number;
   readonly checkpoints: number;
   readonly generations: number;
   /** Of everything that happened. */
@@ -46,6 +48,7 @@ export async function simulateSeed(seed: number, options: SimulateOptions = {}):
     trace: world.trace.last,
     faults: world.faults.counts,
     steps: world.scheduler.steps,
+    livenessSteps: agenda.livenessSteps,
     checkpoints: agenda.completedCheckpoints,
     generations: world.record?.generation ?? 0,
     hash: world.trace.hash,

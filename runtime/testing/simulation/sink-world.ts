@@ -5,6 +5,8 @@
  * W1 An object is written once under its name (generation, task, seq, n); a name that was taken back is not given again.
  * W2 A row is written over an older version alone: (generation, seq, n), compared in that order.
  * W3 A generation begins with exactly what was published up to the checkpoint it was restored from.
+ *
+ * C14 A row never goes back to an older version, and what is written for the first time is not refused as older by its own generation's.
  */
 import type { OperatorUid, TaskId } from "../../base/ids.ts";
 import type { DeadLetterBatch, Restored, SinkDriver, SinkEffect } from "../../ports/sink-driver.ts";
@@ -41,9 +43,13 @@ class Target {
 export class SinkWorld implements SinkDriver {
   private readonly targets = new Map<string, Target>();
   private readonly skips: VersionPart | undefined;
+  private readonly fail: (message: string) => void;
+  /** Names of all writes of rows that have come. */
+  private readonly seen = new Set<string>();
   readonly deadLettersSeen: DeadLetterBatch[] = [];
 
-  constructor(skips?: VersionPart) {
+  constructor(fail: (message: string) => void, skips?: VersionPart) {
+    this.fail = fail;
     this.skips = skips;
   }
 
@@ -71,11 +77,27 @@ export class SinkWorld implements SinkDriver {
     const version: Version = [written.effect.generation, written.effect.seq, written.effect.n];
     let row = target.rows.get(key);
     if (row === undefined) target.rows.set(key, (row = { key, version: [0, 0, 0], current: undefined, history: [] }));
-    if (this.skips !== "check" && this.compare(version, row.version) <= 0) return;
+    const refused = this.skips !== "check" && this.compare(version, row.version) <= 0;
+    this.checkOrder(written, row, refused);
+    if (refused) return;
     row.version = version;
     row.current = written;
     target.alive.add(written.name);
     if (!row.history.some(({ name }) => name === written.name)) row.history.push(written);
+  }
+
+  private checkOrder(
+    { name, effect: { operator, generation, seq, n } }: Written,
+    { key, version: held }: Row,
+    refused: boolean,
+  ): void {
+    const write = `${operator} ${name}`;
+    const again = this.seen.has(write);
+    this.seen.add(write);
+    if (refused && !again && generation >= held[0])
+      this.fail(`C14: row ${key} at ${held.join("/")} refuses what is new: ${write}`);
+    const older = generation - held[0] || seq - held[1] || n - held[2];
+    if (!refused && older < 0) this.fail(`C14: row ${key} goes back from ${held.join("/")}: ${write}`);
   }
 
   private compare(a: Version, b: Version): number {

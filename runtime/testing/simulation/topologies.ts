@@ -14,6 +14,7 @@ import { list, type ListState, map, type MapState, reducing, value } from "../..
 import { triggers } from "../../api/triggers.ts";
 import { countWindow, session, sliding as slidingWindows, tumbling } from "../../api/windows.ts";
 import type { Job } from "../../api/job.ts";
+import { alarms } from "./alarm-topology.ts";
 import { appendSink, tableSink } from "./sinks.ts";
 import { aligned, byKey, groupBy, read, startOf, type Topology } from "./topology.ts";
 import { outOfOrdernessMs, type SimRecord, type Touch } from "./workload.ts";
@@ -645,4 +646,5 @@ export const topologies: readonly Topology[] = [
   broadcasting,
   overlapping,
   ...windowTopologies,
+  alarms,
 ];

@@ -2,7 +2,7 @@
 import type { JobBuilder } from "../../api/job-builder.ts";
 import { millis } from "../../api/duration.ts";
 import { boundedOutOfOrderness, type WatermarkStrategy } from "../../api/watermarks.ts";
-import { outOfOrdernessMs, type SimRecord, simulatedSource, type Touch } from "./workload.ts";
+import { type DeadlyPlace, outOfOrdernessMs, type SimRecord, simulatedSource, type Touch } from "./workload.ts";
 
 /** What must have come out: rows of each list, in any order, and the last row of each key of each table. */
 export interface Expected {
@@ -15,8 +15,11 @@ export interface Topology {
   readonly sources: readonly string[];
   /** What comes out depends on the order in which records come, or on when: not for batch mode, which sorts them. */
   readonly asTheyCome?: boolean;
+  /** Where records may kill; default: "timestamp" and "keyed". */
+  readonly deadly?: readonly DeadlyPlace[];
   build(job: JobBuilder, touch: Touch): void;
-  expect(records: readonly SimRecord[]): Expected;
+  /** Of the records that kill nobody. `timers`: those whose timers kill. */
+  expect(records: readonly SimRecord[], timers: readonly SimRecord[]): Expected;
 }
 
 export const inOrder = boundedOutOfOrderness(millis(outOfOrdernessMs));

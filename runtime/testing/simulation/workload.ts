@@ -16,8 +16,8 @@ export interface SimRecord {
   readonly deadly: DeadlyPlace | undefined;
 }
 
-/** In the function that takes timestamps, or in the first function behind the key. */
-export type DeadlyPlace = "timestamp" | "keyed";
+/** In the function that takes timestamps, in the first function behind the key, or in a timer that the record sets. */
+export type DeadlyPlace = "timestamp" | "keyed" | "timer";
 
 /** Called by the functions of a simulated job with every record: it may be the end of their process. */
 export type Touch = (record: SimRecord, place: DeadlyPlace) => void;
@@ -31,6 +31,7 @@ export function createRecords(
   count: number,
   poison: number,
   random: SimRandom,
+  places: readonly DeadlyPlace[] = ["timestamp", "keyed"],
 ): Map<string, SimRecord[]> {
   const keys = random.between(3, 14);
   const records = new Map<string, SimRecord[]>(sources.map((source) => [source, []]));
@@ -39,7 +40,7 @@ export function createRecords(
     const own = records.get(source) as SimRecord[];
     const key = `k${random.int(keys)}`;
     const at = 10_000 + own.length * 10 + random.int(outOfOrdernessMs);
-    const deadly = random.chance(poison) ? random.pick(["timestamp", "keyed"] as const) : undefined;
+    const deadly = random.chance(poison) ? random.pick(places) : undefined;
     own.push({ id, source, key, group: `g${random.int(3)}`, value: random.between(1, 9), at, deadly });
   }
   return records;

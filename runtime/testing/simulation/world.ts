@@ -6,6 +6,7 @@
  * C2 A task's watermark never goes back, from one written entry to the next.
  * C7 No record is late: the workload has none that could be.
  * C3 No process fails but by what is meant to be tried again, or dies of a record that is made to kill (C8).
+ * C13 A page never goes back to an older version.
  * C9 Frames are waved through as stale only when their generation is over: the mapping does not deliver them again.
  */
 import type { TaskId } from "../../base/ids.ts";
@@ -17,12 +18,17 @@ import { MemoryPages } from "../../adapters/memory/memory-pages.ts";
 import { ManualClock } from "../../adapters/memory/manual-clock.ts";
 import { Coordinator } from "../../driver/coordinator.ts";
 import { defaultEnvironment, Environment } from "../../driver/environment.ts";
+import { loadCommit } from "../../driver/journal-entry.ts";
 import { planJob } from "../../plan/plan-job.ts";
 import type { JobGraph } from "../../plan/job-graph.ts";
 import { decodeJobRecord, type JobRecord } from "../../snapshots/job-record.ts";
 import { jobRing } from "../../snapshots/names.ts";
-import type { Journal } from "../../ports/journal.ts";
+import type { Journal, StoredEntry } from "../../ports/journal.ts";
+import type { Log } from "../../ports/log.ts";
+import type { Pages } from "../../ports/pages.ts";
+import type { SinkDriver } from "../../ports/sink-driver.ts";
 import { generationOf } from "../../streaming/channel.ts";
+import { CommitChecker } from "./commit-checker.ts";
 import { Faults } from "./faults.ts";
 import type { FaultMix } from "./fault-mix.ts";
 import { SimulationFailure } from "./failure.ts";
@@ -41,6 +47,8 @@ import { createRecords, type SimRecord, type Touch } from "./workload.ts";
 /** Virtual ms: how old a job record may be; and how long rings stay, longer than that and the longest life of a zombie. */
 const recordMsMax = 3_000;
 const formerMsMin = 8_000;
+/** Virtual ms: what of a turn's time is for its commit. */
+const reserveMs = 3;
 
 export interface WorldOptions {
   readonly seed: number;
@@ -81,7 +89,7 @@ export class World {
   readonly sources: SimSources;
   readonly mappings = new Mappings();
   readonly records: readonly SimRecord[];
-  readonly shared: SharedPorts & { pages: MemoryPages };
+  readonly shared: SharedPorts & { pages: Pages };
   environments: SimEnvironment[] = [];
   coordinators: SimCoordinator[] = [];
   /** The job's plan as the latest deployment has it. */
@@ -90,6 +98,7 @@ export class World {
   /** The job record as it was last written. */
   record: JobRecord | undefined;
   failure: SimulationFailure | undefined;
+  private readonly commits = new CommitChecker((message) => this.fail(message));
   private readonly written = new Set<string>();
   private readonly watermarks = new Map<TaskId, number>();
   private names = 0;
@@ -102,26 +111,40 @@ export class World {
     const faults = this.settings.frail ? options.faults : { ...options.faults, commitOnly: 0 };
     this.faults = new Faults(this.scheduler, this.random, this.trace, faults);
     this.log = new MemoryLog({ clock: new ManualClock() });
-    this.sinks = new SinkWorld(versionPartOf(options.without));
+    this.sinks = new SinkWorld((message) => this.fail(message), versionPartOf(options.without));
     const { topology, records } = this.settings;
-    const own = createRecords(topology.sources, records, options.faults.poison, this.random);
+    const own = createRecords(topology.sources, records, options.faults.poison, this.random, topology.deadly);
     this.records = [...own.values()].flat();
     this.sources = new SimSources(this.log, own);
     const reader = this.sources.reader();
     this.shared = {
-      log: this.log,
+      log: this.checkedLog(),
       journal: this.checkedJournal(),
       pages: this.createPages(),
       blobs: this.blobs,
-      sinks: this.sinks,
+      sinks: this.checkedSinks(),
       telemetry: { add: () => undefined, log: (level, message) => level === "error" && this.fail(message) },
       source: () => reader,
     };
     this.graph = this.plan(this.settings.parallelism);
   }
 
-  createPages(): MemoryPages {
-    return new MemoryPages({ unsafeSkipVersionCheck: this.options.without === "pages" });
+  createPages(): Pages {
+    const inner = new MemoryPages({ unsafeSkipVersionCheck: this.options.without === "pages" });
+    const versions = new Map<string, number>();
+    return {
+      get: (ids) => inner.get(ids),
+      list: (writer) => inner.list(writer),
+      delete: (ids) => inner.delete(ids),
+      put: async (page) => {
+        const put = await inner.put(page);
+        const name = `${page.writer} ${page.operator} ${page.keyGroup}`;
+        const before = versions.get(name) ?? 0;
+        if (put === "put" && page.version < before) this.fail(`C13: page ${name} went back from ${before} to ${page.version}`);
+        versions.set(name, Math.max(before, page.version));
+        return put;
+      },
+    };
   }
 
   plan(parallelism: number): JobGraph {
@@ -159,17 +182,46 @@ export class World {
       forget: (task) => inner.forget(task),
       write: async (task, entry) => {
         const result = await inner.write(task, entry);
-        if (result.outcome === "written") this.onEntry(task, entry);
+        if (result.outcome === "written") await this.onEntry(task, entry);
         return result;
       },
     };
   }
 
-  private onEntry(task: TaskId, { seq, bytes }: { readonly seq: number; readonly bytes: Uint8Array }): void {
-    const name = `${task} ${seq}`;
-    if (this.written.has(name)) this.fail(`C1: entry ${seq} of ${task} was written twice`);
+  private checkedLog(): Log {
+    const inner = this.log;
+    return {
+      shards: (stream) => inner.shards(stream),
+      read: (stream, shard, after, limit) => inner.read(stream, shard, after, limit),
+      append: async (stream, records) => {
+        const results = await inner.append(stream, records);
+        for (const [n, { bytes }] of records.entries()) if (results[n]?.outcome === "appended") this.commits.onAppended(bytes);
+        return results;
+      },
+    };
+  }
+
+  private checkedSinks(): SinkDriver {
+    const inner = this.sinks;
+    return {
+      carryOut: async (effect) => {
+        await inner.carryOut(effect);
+        this.commits.onSink(effect);
+      },
+      deadLetters: async (batch) => {
+        await inner.deadLetters(batch);
+        this.commits.onDeadLetters(batch);
+      },
+      quarantine: (operator, restored) => inner.quarantine(operator, restored),
+    };
+  }
+
+  private async onEntry(task: TaskId, entry: StoredEntry): Promise<void> {
+    const name = `${task} ${entry.seq}`;
+    if (this.written.has(name)) this.fail(`C1: entry ${entry.seq} of ${task} was written twice`);
     this.written.add(name);
-    if (task === jobRing) this.record = decodeJobRecord(bytes);
+    if (task === jobRing) this.record = decodeJobRecord(entry.bytes);
+    else this.commits.onCommit(await loadCommit(task, entry, this.blobs), this.record);
   }
 
   // ---- processes ----
@@ -183,7 +235,7 @@ export class World {
     const environment = new Environment(this.graph, ports, {
       ...defaultEnvironment,
       // Environments die here as they never do elsewhere: what happens to a record by chance must not look like poison.
-      attempts: { carefulFrom: 3, aloneMax: 8 },
+      attempts: { carefulFrom: 3, aloneMax: 5, leaseMs: 60 },
       id: process.name,
       deployment: this.deployment,
       payload,
@@ -193,6 +245,8 @@ export class World {
       recordMsMax,
       recordsPerTurn,
       bytesPerTurn: 1 << 20,
+      reserveMs,
+      firstPart: 2,
       limits,
       safeguards: safeguardsWithout(this.options.without),
     });

@@ -1,0 +1,109 @@
+/**
+ * Holds what tasks commit against what comes of it, at once and independently of what comes out in the end.
+ *
+ * C10 Entry n + 1 is written after all effects of n have taken place (R3, R5).
+ * C11 A snapshot holds no more records than were sent before its barrier (R7).
+ * C12 No task of a generation commits once the next one runs (L1).
+ * C15 A child's versions of outside rows begin above its parents' last (L5).
+ */
+import type { ChannelId, Checkpoint, TaskId } from "../../base/ids.ts";
+import type { DeadLetterBatch, SinkEffect } from "../../ports/sink-driver.ts";
+import type { JobRecord } from "../../snapshots/job-record.ts";
+import type { Commit } from "../../state/commit.ts";
+import { downstreamOf, generationOf } from "../../streaming/channel.ts";
+import { readElement } from "../../streaming/element.ts";
+import { readFrame } from "../../streaming/frame.ts";
+
+/** Records sent on a channel, and how many of them before the barrier of each checkpoint. */
+interface Sent {
+  records: number;
+  readonly before: Map<Checkpoint, number>;
+}
+
+export class CommitChecker {
+  private readonly fail: (message: string) => void;
+  /** By task: effects of its head that have not taken place. */
+  private readonly owed = new Map<TaskId, Set<string>>();
+  private readonly sent = new Map<ChannelId, Sent>();
+  /** By task: the last version of those it follows. */
+  private readonly versions = new Map<TaskId, number>();
+
+  constructor(fail: (message: string) => void) {
+    this.fail = fail;
+  }
+
+  onCommit(commit: Commit, record: JobRecord | undefined): void {
+    const { task, seq } = commit;
+    const owed = this.owed.get(task) ?? new Set();
+    this.owed.set(task, new Set(effectsOf(commit)));
+    if (commit.by === "seal") return;
+    if (record?.phase === "running" && generationOf(task) < record.generation)
+      this.fail(`C12: entry ${seq} of ${task} was written when generation ${record.generation} ran`);
+    for (const effect of owed) return this.fail(`C10: entry ${seq} of ${task} was written before ${effect} of the one before it`);
+    this.checkVersion(commit);
+    this.count(commit);
+    for (const effect of commit.effects)
+      if (effect.effect === "acknowledge" && !effect.declined) this.onSnapshot(commit, effect.checkpoint);
+  }
+
+  private checkVersion({ task, seq, progress: { versionOffset, ended, successors } }: Commit): void {
+    const version = versionOffset + seq;
+    const before = this.versions.get(task) ?? 0;
+    if (version <= before) this.fail(`C15: entry ${seq} of ${task} is of version ${version}, its parents' last of ${before}`);
+    if (ended) for (const { task: next } of successors) this.versions.set(next, Math.max(version, this.versions.get(next) ?? 0));
+  }
+
+  /** Frames that a stream has taken. */
+  onAppended(bytes: Uint8Array): void {
+    const { channel, seq } = readFrame(bytes);
+    this.happened(channel.slice(0, channel.indexOf(">")) as TaskId, `frame ${seq} of ${channel}`);
+  }
+
+  onSink({ operator, task, seq, n }: SinkEffect): void {
+    this.happened(task as TaskId, `write ${seq}.${n} of ${operator}`);
+  }
+
+  onDeadLetters({ task, seq }: DeadLetterBatch): void {
+    this.happened(task as TaskId, `dead letters of ${seq}`);
+  }
+
+  private happened(task: TaskId, effect: string): void {
+    this.owed.get(task)?.delete(effect);
+  }
+
+  private count({ effects }: Commit): void {
+    for (const effect of effects) {
+      if (effect.effect !== "send") continue;
+      const sent = this.sent.get(effect.channel) ?? { records: 0, before: new Map<Checkpoint, number>() };
+      this.sent.set(effect.channel, sent);
+      for (const frame of effect.frames) countRecords(frame, sent);
+    }
+  }
+
+  private onSnapshot({ task, seq, progress }: Commit, checkpoint: Checkpoint): void {
+    const channels = [...this.sent].filter(([channel]) => downstreamOf(channel) === task);
+    if (channels.length === 0) return;
+    const most = channels.reduce((sum, [, { records, before }]) => sum + (before.get(checkpoint) ?? records), 0);
+    const { records } = progress.totals;
+    if (records > most)
+      this.fail(`C11: checkpoint ${checkpoint} holds ${records} records at ${task}, entry ${seq}, of ${most} before its barrier`);
+  }
+}
+
+/** Names of effects that others wait for. */
+function* effectsOf({ effects, progress, seq }: Commit): Generator<string> {
+  for (const effect of effects) {
+    if (effect.effect === "sink") yield `write ${progress.versionOffset + seq}.${effect.n} of ${effect.operator}`;
+    if (effect.effect === "deadLetter") yield `dead letters of ${seq}`;
+    if (effect.effect === "send") for (const frame of effect.frames) yield `frame ${readFrame(frame).seq} of ${effect.channel}`;
+  }
+}
+
+function countRecords(frame: Uint8Array, sent: Sent): void {
+  const { elements } = readFrame(frame);
+  while (!elements.done) {
+    const element = readElement(elements);
+    if (element.kind === "record") sent.records++;
+    if (element.kind === "barrier") sent.before.set(element.barrier.checkpoint, sent.records);
+  }
+}
