@@ -114,7 +114,11 @@ export class World {
       pages: this.createPages(),
       blobs: this.blobs,
       sinks: this.sinks,
-      telemetry: { add: () => undefined, log: (level, message) => level === "error" && this.fail(message) },
+      telemetry: {
+        add: () => undefined,
+        gauge: () => undefined,
+        log: (level, message) => level === "error" && this.fail(message),
+      },
       source: () => reader,
     };
     this.graph = this.plan(this.settings.parallelism);
