@@ -29,6 +29,9 @@ export const objectPrefixes = ["segments/", "payloads/", "runs/"] as const;
 /** The ring in which the job record lives. */
 export const jobRing = id<TaskId>("job");
 
+/** The ring in which coordinators take turns. */
+export const leaseRing = id<TaskId>("lease");
+
 /** The inbox stream of a stage in a generation. */
 export function inboxName(generation: Generation, stage: string): string {
   return `inbox-${generation}-${stage}`;
