@@ -93,6 +93,7 @@ export type {
 export type { DecodeTarget, Mode, Sink, Source } from "./api/connector.ts";
 export { files, type FilesOptions } from "./connectors/files/files.ts";
 export { fileSink, type FileSinkOptions } from "./connectors/files/file-sink.ts";
+export { kinesis, type KinesisOptions } from "./connectors/kinesis/kinesis.ts";
 export { generator, type GeneratorOptions } from "./connectors/generator/generator.ts";
 export { consoleSink } from "./connectors/console/console-sink.ts";
 export { customSink } from "./connectors/custom/custom-sink.ts";

@@ -580,7 +580,10 @@ export class Environment {
       const own = shardOf(instanceOf(task.plan.task));
       return own.source === source ? [own.shard] : [];
     }
-    return (await this.listShards(source)).map((shard) => shard.id);
+    const listed = (await this.listShards(source)).map((shard) => shard.id);
+    // One that was deleted before it was read to its end must still be found out, and end: others wait for it.
+    const unlisted = [...(task.sources.get(source)?.unended ?? [])].filter((shard) => !listed.includes(shard));
+    return [...unlisted, ...listed];
   }
 
   /** Makes the shard known to its task. "waiting": its parents have not ended. "past": it lies before those that are known. */
@@ -656,7 +659,8 @@ export class Environment {
     if (result.gap) {
       const message = "records were lost at the source: their retention passed before they were read";
       const before = result.records[0]?.position ?? "end";
-      this.ports.telemetry.log("error", message, { task: task.plan.task, source, shard, after, before });
+      const stream = this.streamOf(source);
+      this.ports.telemetry.log("error", message, { task: task.plan.task, source, stream, shard, after, before });
       this.ports.telemetry.add("sourceGap", 1, { source, shard });
     }
     return result;

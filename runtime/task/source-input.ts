@@ -130,6 +130,11 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
     return this.shards.get(shard)?.ended ?? false;
   }
 
+  /** Shards that have not been read to their end. */
+  get unended(): readonly ShardId[] {
+    return [...this.shards].filter(([, { ended }]) => !ended).map(([shard]) => shard);
+  }
+
   positionOf(shard: ShardId): Position | "horizon" {
     return this.shards.get(shard)?.position ?? "horizon";
   }

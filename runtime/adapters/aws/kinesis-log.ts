@@ -26,6 +26,8 @@ export interface KinesisLogOptions {
   readonly maxRecordBytes?: number;
   /** Appending to a stream whose shards were split or merged is `corrupt`: of inboxes, where tasks know their shard. Default false. */
   readonly fixedShards?: boolean;
+  /** Reading from "horizon" begins with the first record that arrived at this time or later; default: with the oldest that is there. */
+  readonly startFrom?: Date;
 }
 
 const pollMs = 500;
@@ -47,7 +49,7 @@ export class KinesisLog implements Log, Omit<ProvisionedLog, "trim"> {
       recordBytesMax: options.maxRecordBytes ?? defaultMaxRecordBytes,
       fixedShards: options.fixedShards ?? false,
     };
-    this.#reader = new KinesisReader(client, pace.clock, telemetry);
+    this.#reader = new KinesisReader(client, pace.clock, telemetry, options.startFrom);
     this.#writer = new KinesisWriter(client, telemetry, pace);
   }
 

@@ -46,12 +46,15 @@ export class KinesisReader {
   readonly #client: KinesisClient;
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
+  readonly #startFrom: Date | undefined;
   readonly #places = new Map<string, Place>();
 
-  constructor(client: KinesisClient, clock: Clock, telemetry: Telemetry) {
+  /** `startFrom`: when the first record arrived that is read from "horizon"; undefined: as long ago as possible. */
+  constructor(client: KinesisClient, clock: Clock, telemetry: Telemetry, startFrom?: Date) {
     this.#client = client;
     this.#clock = clock;
     this.#telemetry = telemetry;
+    this.#startFrom = startFrom;
   }
 
   /** As `LogReader.read`; `stream` is the name in Kinesis. */
@@ -78,12 +81,8 @@ export class KinesisReader {
   }
 
   async #open(stream: string, shard: ShardId, after: Position | "horizon"): Promise<Place> {
-    const from =
-      after === "horizon"
-        ? ({ ShardIteratorType: "TRIM_HORIZON" } as const)
-        : ({ ShardIteratorType: "AT_SEQUENCE_NUMBER", StartingSequenceNumber: after } as const);
     try {
-      const command = new GetShardIteratorCommand({ StreamName: stream, ShardId: shard, ...from });
+      const command = new GetShardIteratorCommand({ StreamName: stream, ShardId: shard, ...this.#iteratorAt(after) });
       const { ShardIterator } = await this.#client.send(command);
       const unseen = after === "horizon" ? undefined : after;
       return { after, iterator: ShardIterator, issuedAt: this.#clock.now(), ahead: [], behindMs: 0, unseen };
@@ -91,6 +90,12 @@ export class KinesisReader {
       if (after !== "horizon" && isNamed(error, "InvalidArgumentException")) throw foreignPosition(stream, shard, after, error);
       throw awsError(error, `reading of ${stream}/${shard}`);
     }
+  }
+
+  #iteratorAt(after: Position | "horizon") {
+    if (after !== "horizon") return { ShardIteratorType: "AT_SEQUENCE_NUMBER", StartingSequenceNumber: after } as const;
+    if (this.#startFrom === undefined) return { ShardIteratorType: "TRIM_HORIZON" } as const;
+    return { ShardIteratorType: "AT_TIMESTAMP", Timestamp: this.#startFrom } as const;
   }
 
   async #readFrom(key: string, start: Place, limit: ReadLimit): Promise<ReadResult> {

@@ -1,0 +1,78 @@
+/**
+ * Reads a job's Kinesis source: the stream it is bound to, from where its declaration says, and what to do when records are gone.
+ *
+ * G1 Records that the retention has passed are never passed over in silence: the read says so (`gap`), or fails, as the source says.
+ * G2 A shard that is deleted with records unread has ended; it is a gap to its end.
+ */
+import type { KinesisClient } from "@aws-sdk/client-kinesis";
+import type { Source } from "../../api/connector.ts";
+import { isKind, MillraceError } from "../../base/errors.ts";
+import type { Position, ShardId } from "../../base/ids.ts";
+import { type KinesisSettings, startTimeOf } from "../../connectors/kinesis/kinesis.ts";
+import type { SourceReader } from "../../connectors/source-reader.ts";
+import type { ReadLimit, ReadResult, Shard } from "../../ports/log.ts";
+import type { Telemetry } from "../../ports/telemetry.ts";
+import type { Pace } from "./back-off.ts";
+import { KinesisLog } from "./kinesis-log.ts";
+
+export interface KinesisSourceOptions {
+  readonly uid: string;
+  readonly source: Source<any>;
+  /** The stream's name in Kinesis. */
+  readonly stream: string;
+  readonly client: KinesisClient;
+  readonly telemetry: Telemetry;
+  readonly pace: Pace;
+}
+
+export class KinesisSource implements SourceReader {
+  readonly #log: KinesisLog;
+  readonly #uid: string;
+  readonly #stream: string;
+  readonly #whenLost: KinesisSettings["whenLost"];
+  readonly #telemetry: Telemetry;
+
+  constructor({ uid, source, stream, client, telemetry, pace }: KinesisSourceOptions) {
+    const startFrom = startTimeOf(source);
+    const start = startFrom === undefined ? {} : { startFrom };
+    this.#log = new KinesisLog(client, telemetry, pace, { nameOf: () => stream, ...start });
+    this.#uid = uid;
+    this.#stream = stream;
+    this.#whenLost = (source.options as unknown as KinesisSettings).whenLost;
+    this.#telemetry = telemetry;
+  }
+
+  shards(stream: string): Promise<readonly Shard[]> {
+    return this.#log.shards(stream);
+  }
+
+  async read(stream: string, shard: ShardId, after: Position | "horizon", limit: ReadLimit): Promise<ReadResult> {
+    const result = await this.#readOrEnd(stream, shard, after, limit);
+    if (result.gap && this.#whenLost === "fail") throw this.#lost(shard, after, result);
+    return result;
+  }
+
+  async close(): Promise<void> {}
+
+  async #readOrEnd(stream: string, shard: ShardId, after: Position | "horizon", limit: ReadLimit): Promise<ReadResult> {
+    try {
+      return await this.#log.read(stream, shard, after, limit);
+    } catch (error) {
+      if (!isKind(error, "invalid")) throw error;
+      // A stream that is not there has no shards to list: that fails here too.
+      if ((await this.shards(stream)).some(({ id }) => id === shard)) throw error;
+      return { records: [], next: undefined, behindMs: 0, gap: true };
+    }
+  }
+
+  #lost(shard: ShardId, after: Position | "horizon", { records }: ReadResult): MillraceError {
+    const before = records[0]?.position ?? "its end";
+    const stream = this.#stream;
+    this.#telemetry.add("sourceGap", 1, { source: this.#uid, shard });
+    const what = `records were lost at the source, their retention passed before they were read: ${stream}, ${shard}`;
+    const advice = `to go on with those that are left, set whenLost: "report"`;
+    return new MillraceError("corrupt", `${what}, after ${after}, before ${before}; ${advice}`, {
+      context: { source: this.#uid, lost: { stream, shard, after, before } },
+    });
+  }
+}
