@@ -2,9 +2,9 @@
 import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { MillraceError } from "../runtime/base/errors.ts";
-import { bindingOf, type Bindings } from "../runtime/connectors/bindings.ts";
-import type { FileSinkSettings } from "../runtime/connectors/files/file-sink.ts";
-import { parsePartFileName } from "../runtime/connectors/files/part-name.ts";
+import type { Bindings } from "../runtime/connectors/bindings.ts";
+import { filePlaceOf } from "../runtime/connectors/files/file-place.ts";
+import { parsePartFileName, type PartNaming } from "../runtime/connectors/files/part-name.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 
 interface Place {
@@ -15,15 +15,13 @@ interface Place {
 /** Throws `invalid` when a directory that the job is about to write holds results already. */
 export async function checkOutputs(job: JobGraph, { output, bindings = new Map() }: Place): Promise<void> {
   for (const { node } of job.operators.values()) {
-    if (node.spec.kind !== "sink" || node.spec.sink.kind !== "files") continue;
-    const settings = node.spec.sink.options as unknown as FileSinkSettings;
-    const [path = settings.path] = bindingOf(bindings, node.uid, node.spec.sink.name) ?? [];
-    await checkEmpty(resolve(output, path), settings);
+    const place = node.spec.kind === "sink" ? filePlaceOf(node.uid, node.spec.sink, bindings) : undefined;
+    if (place !== undefined) await checkEmpty(resolve(output, place.directory), place);
   }
   await checkEmpty(join(resolve(output), "dead-letters"), { prefix: "", extension: "ndjson" });
 }
 
-async function checkEmpty(directory: string, naming: Pick<FileSinkSettings, "prefix" | "extension">): Promise<void> {
+async function checkEmpty(directory: string, naming: PartNaming): Promise<void> {
   const found = (await filesOf(directory)).find((name) => parsePartFileName(naming, name) !== undefined);
   if (found === undefined) return;
   const advice = "results of an earlier run whose state is not here: delete them, or name another output directory";

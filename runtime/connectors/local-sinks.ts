@@ -4,15 +4,15 @@ import type { Writable } from "node:stream";
 import type { Sink } from "../api/connector.ts";
 import { MillraceError } from "../base/errors.ts";
 import type { OperatorUid } from "../base/ids.ts";
-import type { DeadLetterBatch, Restored, SinkDriver, SinkEffect } from "../ports/sink-driver.ts";
-import { bindingOf, type Bindings } from "./bindings.ts";
+import type { Bindings } from "./bindings.ts";
 import { ConsoleWriter } from "./console/writer.ts";
 import type { CustomSink } from "./custom/custom-sink.ts";
 import { CustomWriter } from "./custom/writer.ts";
 import { DeadLetterFiles } from "./dead-letters.ts";
-import type { FileSinkSettings } from "./files/file-sink.ts";
+import { filePlaceOf } from "./files/file-place.ts";
 import { FileWriter } from "./files/writer.ts";
 import type { SinkTarget } from "./sink-target.ts";
+import { claimNames, SinkTargets } from "./sink-targets.ts";
 
 export interface LocalSinksOptions {
   readonly sinks: ReadonlyMap<OperatorUid, Sink<any, any>>;
@@ -25,39 +25,10 @@ export interface LocalSinksOptions {
   readonly durable?: boolean;
 }
 
-export class LocalSinks implements SinkDriver {
-  readonly #targets: ReadonlyMap<OperatorUid, SinkTarget>;
-  readonly #deadLetters: DeadLetterFiles;
-
+export class LocalSinks extends SinkTargets {
   /** Throws `invalid` for a sink that is not written on one machine, and for two sinks whose files would bear the same names. */
   constructor(options: LocalSinksOptions) {
-    this.#targets = createTargets(options);
-    this.#deadLetters = new DeadLetterFiles(join(options.outputDirectory, "dead-letters"));
-  }
-
-  async carryOut(effect: SinkEffect): Promise<void> {
-    await this.#target(effect.operator).carryOut(effect);
-  }
-
-  async deadLetters(batch: DeadLetterBatch): Promise<void> {
-    await this.#deadLetters.write(batch);
-  }
-
-  async quarantine(operator: OperatorUid, restored: Restored): Promise<void> {
-    await this.#target(operator).quarantine(restored);
-  }
-
-  /** Closes what sinks hold open. Throws the first failure, after all were asked. */
-  async close(): Promise<void> {
-    const closed = await Promise.allSettled([...new Set(this.#targets.values())].map((target) => target.close?.()));
-    const failed = closed.find((result) => result.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
-  }
-
-  #target(operator: OperatorUid): SinkTarget {
-    const target = this.#targets.get(operator);
-    if (target === undefined) throw new MillraceError("invalid", `the job has no sink of this name any more: ${operator}`);
-    return target;
+    super(createTargets(options), new DeadLetterFiles(join(options.outputDirectory, "dead-letters")));
   }
 }
 
@@ -68,8 +39,7 @@ function createTargets(options: LocalSinksOptions): ReadonlyMap<OperatorUid, Sin
   for (const [operator, sink] of options.sinks) {
     if (sink.kind === "console") targets.set(operator, (console ??= new ConsoleWriter(options.console)));
     else if (sink.kind === "custom") targets.set(operator, new CustomWriter(operator, (sink as CustomSink<any, any>).functions));
-    else if (sink.kind === "files") targets.set(operator, createFileWriter(operator, sink, options, takenBy));
-    else throw notLocal(operator, sink);
+    else targets.set(operator, createFileWriter(operator, sink, options, takenBy));
   }
   return targets;
 }
@@ -80,21 +50,15 @@ function createFileWriter(
   { bindings, outputDirectory, durable = true }: LocalSinksOptions,
   takenBy: Map<string, OperatorUid>,
 ): FileWriter {
-  const { path, prefix, extension } = sink.options as unknown as FileSinkSettings;
-  const [bound = path, ...more] = bindingOf(bindings, operator, sink.name) ?? [];
-  if (more.length > 0) throw new MillraceError("invalid", `a sink is bound to one directory: ${[bound, ...more].join(", ")}`);
-  const directory = resolve(outputDirectory, bound);
-  const names = `${directory}/${prefix}*`;
-  const other = takenBy.get(names);
-  if (other !== undefined) {
-    const message = `two sinks would give their files the same names: give one a prefix or another path: ${other}, ${operator}`;
-    throw new MillraceError("invalid", message, { context: { operator } });
-  }
-  takenBy.set(names, operator);
+  const place = filePlaceOf(operator, sink, bindings);
+  if (place === undefined) throw notLocal(operator, sink);
+  const { prefix, extension } = place;
+  const directory = resolve(outputDirectory, place.directory);
+  claimNames(takenBy, `${directory}/${prefix}*`, operator);
   return new FileWriter({ directory, naming: { prefix, extension }, durable });
 }
 
 function notLocal(operator: OperatorUid, { kind }: Sink<any, any>): MillraceError {
-  const message = `a sink of kind ${kind} is not written on one machine: use fileSink(), consoleSink() or customSink() here: ${operator}`;
+  const message = `a sink of kind ${kind} is not written on one machine: use fileSink(), s3(), consoleSink() or customSink() here: ${operator}`;
   return new MillraceError("invalid", message, { context: { operator } });
 }

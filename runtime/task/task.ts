@@ -142,7 +142,7 @@ export class Task implements TaskShared, UnitKeeper {
       earlier: earlier?.chain,
       shared: this,
       writer: (task) => this.writer(task),
-      seq: () => this.head + 1,
+      seq: () => this.start.versionOffset + this.head + 1,
     });
     this.nodesDownstreamFirst = [...this.chain.nodes].reverse();
     this.sorting = this.chain.nodes.filter((node): node is SortingNode => node instanceof SortingNode);

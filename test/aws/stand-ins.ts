@@ -13,6 +13,7 @@ import { DynamoJournal } from "../../runtime/adapters/aws/dynamo-journal.ts";
 import { DynamoPages } from "../../runtime/adapters/aws/dynamo-pages.ts";
 import { DynamoTable } from "../../runtime/adapters/aws/dynamo-table.ts";
 import { KinesisLog } from "../../runtime/adapters/aws/kinesis-log.ts";
+import { S3Bucket } from "../../runtime/adapters/aws/s3-bucket.ts";
 import { S3Blobs } from "../../runtime/adapters/aws/s3-blobs.ts";
 import { createStateTable } from "../../runtime/adapters/aws/state-table.ts";
 import { SystemClock } from "../../runtime/adapters/local/system-clock.ts";
@@ -96,6 +97,10 @@ export function withS3() {
   });
   return {
     endpoint: () => ready,
+    bucket: async (wiring: Wiring & { readonly bucket?: string } = {}) => {
+      const { s3 } = clientsOf(await ready, wiring);
+      return new S3Bucket(s3, wiring.bucket ?? bucketName, wiring.telemetry ?? new MemoryTelemetry(), paceOf(wiring));
+    },
     blobs: async (wiring: Wiring & { readonly bucket?: string } = {}) => {
       const { s3 } = clientsOf(await ready, wiring);
       const telemetry = wiring.telemetry ?? new MemoryTelemetry();

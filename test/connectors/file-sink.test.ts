@@ -79,7 +79,7 @@ suite("the file sink's writer", () => {
     const commits = effectsOf(sinkOf(), steps);
     assert.deepEqual(
       commits.map((effects) => operations(effects).map(({ op }) => op)),
-      [["write"], ["write", "publish"], [], ["write", "publish"]],
+      [["write"], ["publish"], [], ["publish"]],
     );
     const [first, second] = operations([...commits[0]!, ...commits[1]!]);
     assert.deepEqual(first, {
@@ -94,9 +94,7 @@ suite("the file sink's writer", () => {
   });
   test("rolls before a file would grow beyond rollBytes, several times in a commit if need be (W3)", () => {
     const [effects] = effectsOf(sinkOf({ rollBytes: 4 }), [{ rows: [1, 2, 3, 1234567, 4], end: "turn" }]);
-    const files = operations(effects!).flatMap((operation) =>
-      operation.op === "write" ? [[operation.file.slice("g1-a%2F0-".length), Buffer.from(operation.bytes).toString()]] : [],
-    );
+    const files = operations(effects!).map(({ file, bytes }) => [file.slice("g1-a%2F0-".length), Buffer.from(bytes).toString()]);
     assert.deepEqual(files, [
       ["00000001.ndjson", "1\n2\n"],
       ["00000001.1.ndjson", "3\n"],
@@ -268,7 +266,11 @@ suite("the file sink's files", () => {
     }));
   test("missing or damaged rows ring instead of being published", () =>
     withDirectory(async (directory) => {
-      const [, publish] = effectsOf(sinkOf(), [{ rows: [1234], end: "barrier" }])[0]!;
+      const steps = [
+        { rows: [1234], end: "turn" },
+        { rows: [], end: "barrier" },
+      ] as const;
+      const [, [publish]] = effectsOf(sinkOf(), steps) as [SinkEffect[], SinkEffect[]];
       const part = join(directory, ".g1-a%2F0-00000001.ndjson.part");
       await assert.rejects(
         writerOf(directory).carryOut(publish!),
@@ -290,8 +292,7 @@ suite("the file sink's files", () => {
     withDirectory(async (directory) => {
       const path = join(directory, "g1-a%2F0-00000001.ndjson");
       await writeFile(path, "2\n");
-      const [write, publish] = effectsOf(sinkOf(), [{ rows: [1], end: "barrier" }])[0]!;
-      await writerOf(directory).carryOut(write!);
+      const [publish] = effectsOf(sinkOf(), [{ rows: [1], end: "barrier" }])[0]!;
       await assert.rejects(
         writerOf(directory).carryOut(publish!),
         (error) => isKind(error, "invalid") && error.message.includes(path),

@@ -6,6 +6,7 @@
 import { isKind, MillraceError, messageOf } from "../../base/errors.ts";
 import { decodeValue } from "../../base/message-pack.ts";
 import type { Restored, SinkEffect } from "../../ports/sink-driver.ts";
+import { rowId, rowVersion } from "../row-version.ts";
 import type { SinkTarget } from "../sink-target.ts";
 import type { CustomRow, CustomSinkFunctions, StoredRow } from "./custom-sink.ts";
 
@@ -67,7 +68,6 @@ export class CustomWriter implements SinkTarget {
   }
 }
 
-function rowOf({ generation, task, seq, n }: SinkEffect, [kind, timestamp, value]: StoredRow, place: number): CustomRow<unknown> {
-  const version = (((((BigInt(generation) << 48n) | BigInt(seq)) << 24n) | BigInt(n)) << 24n) | BigInt(place);
-  return { kind, value, timestamp, id: `${generation}/${task}/${seq}/${n}/${place}`, version };
+function rowOf(effect: SinkEffect, [kind, timestamp, value]: StoredRow, place: number): CustomRow<unknown> {
+  return { kind, value, timestamp, id: rowId(effect, place), version: rowVersion(effect, place) };
 }

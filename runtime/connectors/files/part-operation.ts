@@ -23,6 +23,9 @@ export interface PublishOperation {
   readonly length: number;
   /** Of the whole file. */
   readonly crc32: number;
+  /** What no operation before wrote: the file's bytes from `offset` to its end. */
+  readonly offset: number;
+  readonly bytes: Uint8Array;
 }
 
 export type PartOperation = WriteOperation | PublishOperation;
@@ -30,7 +33,6 @@ export type PartOperation = WriteOperation | PublishOperation;
 const lineFeed = 0x0a;
 
 export function encodePartOperation(operation: PartOperation): Uint8Array {
-  if (operation.op === "publish") return Buffer.from(`${JSON.stringify(operation)}\n`);
   const { bytes, ...head } = operation;
   return Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), bytes]);
 }
@@ -39,8 +41,7 @@ export function encodePartOperation(operation: PartOperation): Uint8Array {
 export function decodePartOperation(payload: Uint8Array): PartOperation {
   const lineEnd = payload.indexOf(lineFeed);
   const head = lineEnd < 0 ? undefined : parse(Buffer.from(payload.subarray(0, lineEnd)).toString("utf8"));
-  if (head?.op === "write") return { ...head, bytes: payload.subarray(lineEnd + 1) } as WriteOperation;
-  if (head?.op === "publish") return head as PublishOperation;
+  if (head?.op === "write" || head?.op === "publish") return { ...head, bytes: payload.subarray(lineEnd + 1) } as PartOperation;
   throw new MillraceError("corrupt", `not a payload of a file sink: ${Buffer.from(payload.subarray(0, 80)).toString("latin1")}`);
 }
 

@@ -14,6 +14,7 @@ import { basename, join } from "node:path";
 import { crc32 } from "node:zlib";
 import { MillraceError } from "../../base/errors.ts";
 import type { Restored, SinkEffect } from "../../ports/sink-driver.ts";
+import { isBeyond } from "../restored.ts";
 import type { SinkTarget } from "../sink-target.ts";
 import {
   exists,
@@ -27,15 +28,7 @@ import {
   writeWhole,
 } from "./durable-file.ts";
 import { errorCode, fileError } from "./file-errors.ts";
-import {
-  fenceName,
-  finishedName,
-  parsePartFileName,
-  type PartId,
-  type PartNaming,
-  quarantineFolder,
-  taskInNames,
-} from "./part-name.ts";
+import { fenceName, finishedName, parsePartFileName, type PartNaming, quarantineFolder, taskInNames } from "./part-name.ts";
 import { decodePartOperation, type PublishOperation, type WriteOperation } from "./part-operation.ts";
 
 const nothing = new Uint8Array(0);
@@ -91,7 +84,10 @@ export class FileWriter implements SinkTarget {
     const file = this.#path(operation.file);
     const part = this.#path(operation.part);
     if (await exists(file)) await checkPublished(file, operation);
-    else await this.#finish(part, file, operation);
+    else {
+      if (operation.bytes.length > 0) await this.#write({ ...operation, op: "write" });
+      await this.#finish(part, file, operation);
+    }
     await remove(part);
     if (this.#durable) await syncDirectory(this.#directory);
   }
@@ -111,7 +107,7 @@ export class FileWriter implements SinkTarget {
     const id = parsePartFileName(this.#naming, part ?? name);
     if (id === undefined || id.generation >= restored.generation) return;
     if (part !== undefined) await remove(this.#path(name));
-    else if (isBeyond(id, restored)) await rename(this.#path(name), this.#path(quarantineFolder, name));
+    else if (isBeyond(id, restored, taskInNames)) await rename(this.#path(name), this.#path(quarantineFolder, name));
   }
 
   async #checkFence(generation: number): Promise<void> {
@@ -137,13 +133,6 @@ export class FileWriter implements SinkTarget {
   #path(...names: readonly string[]): string {
     return join(this.#directory, ...names.map((name) => basename(name)));
   }
-}
-
-/** Published after the restored commits. What generations before `from` left, earlier restores have judged. */
-function isBeyond({ generation, task, seq }: PartId, { from, lastSeq }: Restored): boolean {
-  if (generation !== from) return generation > from;
-  for (const [known, last] of lastSeq) if (taskInNames(known) === task) return seq > last;
-  return true;
 }
 
 function incomplete(what: string, part: string): MillraceError {

@@ -1,0 +1,36 @@
+/**
+ * The dead letters of a commit as one object of NDJSON, `g<generation>-<task>-<seq>.ndjson`.
+ *
+ * The same commit always makes the same object, so writing it again changes nothing.
+ */
+import type { DeadLetter, DeadLetterBatch } from "../ports/sink-driver.ts";
+import { partFileName } from "./files/part-name.ts";
+import { utf8Text } from "./formats/utf8.ts";
+
+/** One line. */
+export interface DeadLetterLine {
+  readonly reason: string;
+  readonly operator: string;
+  readonly shard: string;
+  readonly position: string;
+  /** The original bytes, base64. */
+  readonly bytes: string;
+  /** The same, where they are valid UTF-8. */
+  readonly text?: string;
+}
+
+export interface NamedBytes {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+export function deadLetterObject({ generation, task, seq, letters }: DeadLetterBatch): NamedBytes {
+  const name = partFileName({ prefix: "", extension: "ndjson" }, { generation, task, seq, n: 0 });
+  return { name, bytes: Buffer.from(letters.map((letter) => `${JSON.stringify(toLine(letter))}\n`).join("")) };
+}
+
+function toLine({ reason, operator, shard, position, bytes }: DeadLetter): DeadLetterLine {
+  const text = utf8Text(bytes);
+  const line = { reason, operator, shard, position, bytes: Buffer.from(bytes).toString("base64") };
+  return text === undefined ? line : { ...line, text };
+}
