@@ -134,6 +134,7 @@ export class Coordinator {
       topology,
       pending: undefined,
       lastCheckpoint: 0,
+      triggeredAt: undefined,
       completed: undefined,
       completedAt: undefined,
       retained: [],
@@ -355,7 +356,6 @@ export class Coordinator {
     return record.topology.flatMap((stage) => rootTasks(stage).map(({ task }) => task));
   }
 
-  private lastTriggerAt = -Infinity;
   private lastEndAt = -Infinity;
 
   /** A job in batch mode takes none (as Flink's): its tasks go on from their journals. */
@@ -364,12 +364,14 @@ export class Coordinator {
   }
 
   private isDue(record: JobRecord): boolean {
-    if (!this.takesCheckpoints) return false;
-    const now = this.ports.clock.now();
+    return this.nextCheckpointAt(record) <= this.ports.clock.now();
+  }
+
+  /** When the next checkpoint is due by the job's interval, epoch ms; Infinity: never. */
+  nextCheckpointAt({ since, triggeredAt = -Infinity }: JobRecord): number {
+    if (!this.takesCheckpoints) return Infinity;
     const { checkpointIntervalMs, checkpointMinPauseMs } = this.job.options;
-    return (
-      now - Math.max(record.since, this.lastTriggerAt) >= checkpointIntervalMs && now - this.lastEndAt >= checkpointMinPauseMs
-    );
+    return Math.max(Math.max(since, triggeredAt) + checkpointIntervalMs, this.lastEndAt + checkpointMinPauseMs);
   }
 
   private checkFailures(record: JobRecord): void {
@@ -390,10 +392,9 @@ export class Coordinator {
 
   private async trigger(ring: JobRing, record: JobRecord, savepoint: boolean): Promise<Look> {
     const since = this.ports.clock.now();
-    this.lastTriggerAt = since;
     const checkpoint = record.lastCheckpoint + 1;
     const stop = record.phase === "stopping";
-    const moved = { ...record, lastCheckpoint: checkpoint, pending: { checkpoint, savepoint, stop, since } };
+    const moved = { ...record, lastCheckpoint: checkpoint, triggeredAt: since, pending: { checkpoint, savepoint, stop, since } };
     if (!(await moveJobRecord(this.ports, ring, moved, this.options.id))) return { ...nothing, record };
     const poke = await this.request(moved, this.rootTasks(record));
     return { record: moved, poke, finished: false, completed: undefined };

@@ -65,6 +65,8 @@ export interface JobRecord {
   readonly pending: PendingCheckpoint | undefined;
   /** The highest checkpoint number given out. */
   readonly lastCheckpoint: Checkpoint;
+  /** When that was given out, epoch ms; undefined: none has been. */
+  readonly triggeredAt: number | undefined;
   /** The latest complete one: what a restore begins from. */
   readonly completed: BlobName | undefined;
   /** When that was completed, epoch ms; undefined: there is none. */

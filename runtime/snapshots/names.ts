@@ -37,6 +37,11 @@ export function inboxName(generation: Generation, stage: string): string {
   return `inbox-${generation}-${stage}`;
 }
 
+/** The stage whose inbox it is. */
+export function stageOfInbox(stream: string): string {
+  return stream.slice(stream.indexOf("-", "inbox-".length) + 1);
+}
+
 /** Messages in a task's mailbox (ports/journal.ts), by name. */
 export const checkpointMessage = "checkpoint";
 export const wakeUpMessage = "wakeUp";

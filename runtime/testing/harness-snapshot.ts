@@ -70,6 +70,7 @@ export class TakenSnapshot implements HarnessSnapshot {
       topology: [],
       pending: undefined,
       lastCheckpoint: manifest.checkpoint,
+      triggeredAt: undefined,
       completed: name,
       completedAt: manifest.takenAt,
       retained: [{ manifest: name, savepoint: true }],

@@ -267,6 +267,7 @@ const record = {
   ],
   pending: { checkpoint: 5, savepoint: true, stop: true, since: 9 },
   lastCheckpoint: 5,
+  triggeredAt: 9,
   completed: "manifests/000000000004",
   completedAt: 8,
   retained: [{ manifest: "manifests/000000000004", savepoint: true }],

@@ -1,0 +1,82 @@
+/** The ports of a function, made once per execution environment: the job's state, its inboxes, its sources and its sinks on AWS. */
+import type { AwsClients } from "../runtime/adapters/aws/aws-clients.ts";
+import { awsClients } from "../runtime/adapters/aws/aws-clients.ts";
+import { openAwsSources } from "../runtime/adapters/aws/aws-sources.ts";
+import { openAws } from "../runtime/adapters/aws/open-aws.ts";
+import { MillraceError } from "../runtime/base/errors.ts";
+import type { SourceReader } from "../runtime/connectors/source-reader.ts";
+import type { JobGraph } from "../runtime/plan/job-graph.ts";
+import type { Clock } from "../runtime/ports/clock.ts";
+import type { Ports } from "../runtime/ports/ports.ts";
+import type { SinkDriver } from "../runtime/ports/sink-driver.ts";
+import type { Telemetry } from "../runtime/ports/telemetry.ts";
+import { stageOfInbox } from "../runtime/snapshots/names.ts";
+import { defaultInbox, type Settings } from "./contract.ts";
+
+export interface PortsOptions {
+  readonly job: JobGraph;
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  /** Default: made by the SDK's own settings. */
+  readonly clients?: AwsClients | undefined;
+  readonly openSinks: OpenSinks;
+}
+
+/** Makes the runtime half of the job's sinks. */
+export type OpenSinks = (options: Omit<PortsOptions, "openSinks" | "clients"> & { readonly clients: AwsClients }) => SinkDriver;
+
+export interface FunctionPorts extends Ports {
+  readonly sources: ReadonlyMap<string, SourceReader>;
+  /** Sees to it that the inbox of a stage has so many shards, for a generation that has as many tasks there. */
+  provisionInbox(stream: string, shards: number): Promise<void>;
+}
+
+/** Throws `invalid` for a table or bucket that is not there, `unavailable` when AWS does not answer: then it can be tried again. */
+export async function openPorts(options: PortsOptions): Promise<FunctionPorts> {
+  const { job, settings, clock, telemetry } = options;
+  const clients = options.clients ?? awsClients();
+  const aws = await openAws({
+    job: job.name,
+    table: settings.stateTable,
+    bucket: settings.stateBucket,
+    clock,
+    telemetry,
+    clients,
+    inboxName: (stream) => inboxOf(job.name, settings, stageOfInbox(stream)),
+    // A restore at another parallelism changes them; what goes astray then is found by whom it is for (InboxShards).
+    fixedInboxes: false,
+  });
+  const sources = openAwsSources(sourcesOf(job), {
+    bindings: new Map(Object.entries(settings.bindings).map(([name, bound]) => [name, [bound]])),
+    telemetry,
+    pace: { clock, random: Math.random },
+    clients,
+  });
+  return {
+    ...aws,
+    sinks: options.openSinks({ job, settings, clock, telemetry, clients }),
+    sources,
+    source: (uid) => readerOf(sources, uid),
+    provisionInbox: (stream, shards) => aws.log.resize(stream, shards),
+  };
+}
+
+/** The inbox stream of a stage. */
+export function inboxOf(job: string, { inboxes }: Settings, stage: string): string {
+  const [stream = defaultInbox(job, stage), ...more] = inboxes[stage] ?? [];
+  if (more.length > 0) throw new MillraceError("invalid", `a stage has one inbox stream: ${stage}, ${[stream, ...more].join(", ")}`);
+  return stream;
+}
+
+export function sourcesOf(job: JobGraph) {
+  return [...job.operators.values()].flatMap(({ node: { uid, spec } }) =>
+    spec.kind === "source" ? [{ uid, source: spec.source }] : [],
+  );
+}
+
+function readerOf(sources: ReadonlyMap<string, SourceReader>, uid: string): SourceReader {
+  const reader = sources.get(uid);
+  if (reader === undefined) throw new MillraceError("invalid", `the job has no source of this name: ${uid}`);
+  return reader;
+}
