@@ -62,7 +62,7 @@ const collectEvery = 5;
 
 export function createCoordinatorHandler(job: Job, parts: CoordinatorParts = {}): CoordinatorHandler {
   const graph = planJob(job);
-  const clock = new InvocationClock();
+  const clock = parts.clock ?? new InvocationClock();
   let opened: Promise<CoordinatorFunction> | undefined;
   return async (event, context) => {
     clock.begin(context);

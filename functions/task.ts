@@ -34,6 +34,7 @@ export interface FunctionParts {
   readonly telemetry?: InvocationTelemetry;
   readonly openSinks?: OpenSinks;
   readonly environment?: Partial<EnvironmentOptions>;
+  readonly clock?: InvocationClock;
 }
 
 /** What became of the tasks of a poke. */
@@ -51,7 +52,7 @@ const reserveShare = 0.25;
 
 export function createTaskHandler(job: Job, parts: FunctionParts = {}): TaskHandler {
   const graph = planJob(job);
-  const clock = new InvocationClock();
+  const clock = parts.clock ?? new InvocationClock();
   let opened: Promise<TaskFunction> | undefined;
   return async (event, context) => {
     clock.begin(context);
