@@ -15,6 +15,8 @@ export const variable = {
   stateTable: "MILLRACE_STATE_TABLE",
   /** The bucket of segments, payloads and manifests. */
   stateBucket: "MILLRACE_STATE_BUCKET",
+  /** Where dead letters go, under `deadLetterPrefix`; default: the state bucket. */
+  deadLetterBucket: "MILLRACE_DEAD_LETTER_BUCKET",
   /** The deployment's ordinal, rising with each (R9, L4). */
   deployment: "MILLRACE_DEPLOYMENT",
   /** JSON {logical name or uid: name}: what streams, tables and buckets of the job's connectors are called here. */
@@ -30,36 +32,29 @@ export const variable = {
 
 /** What a bundle exports, as Lambda names it: `<file>.<export>`. */
 export const handlerName = "index.handler";
-/** The file that is bundled: what stands in it is `entryOf`'s. */
-export const bundleFile = "index.mjs";
 
-/** The module that a function's bundle is made of. `job` and `functions` are what it imports: the author's job module, and this folder. */
+/** The module that a function's bundle, `index.mjs`, is made of. `job` and `functions` are what it imports: the author's job module, and this folder. */
 export function entryOf(kind: "task" | "coordinator", job: string, functions: string): string {
   const create = kind === "task" ? "createTaskHandler" : "createCoordinatorHandler";
   const from = JSON.stringify(`${functions}/${kind}.ts`);
   return `import job from ${JSON.stringify(job)};\nimport { ${create} } from ${from};\nexport const handler = ${create}(job);\n`;
 }
 
-/** How a function is bundled: one file with all that it imports, found to start fastest (docs/operations/cold-start.md). */
-export const bundleOptions = {
-  bundle: true,
-  minify: true,
-  platform: "node",
-  target: "node22",
-  format: "esm",
-  // Parts of the SDK are CommonJS and call require for Node's own modules.
-  banner: { js: 'import{createRequire as millraceRequire}from"node:module";const require=millraceRequire(import.meta.url);' },
-} as const;
-
 /** Where a job's inbox of a stage is unless `inboxes` says otherwise. */
 export function defaultInbox(job: string, stage: string): string {
   return `${job}-inbox-${stage}`;
+}
+
+/** What the keys of dead letters begin with. Apart from the job's state: they are for people, and nothing of the job deletes them. */
+export function deadLetterPrefix(job: string): string {
+  return `dead-letters/${job}/`;
 }
 
 /** What a function is set up with. */
 export interface Settings {
   readonly stateTable: string;
   readonly stateBucket: string;
+  readonly deadLetterBucket: string;
   readonly deployment: number;
   readonly bindings: Readonly<Record<string, string>>;
   readonly inboxes: Readonly<Record<string, readonly string[]>>;
@@ -75,6 +70,7 @@ export function readSettings(variables: Variables): Settings {
   return {
     stateTable: textOf(variables, variable.stateTable),
     stateBucket: textOf(variables, variable.stateBucket),
+    deadLetterBucket: textOf({ [variable.deadLetterBucket]: variables[variable.stateBucket], ...variables }, variable.deadLetterBucket),
     deployment: countOf(variables, variable.deployment, 1),
     bindings: namesOf(variables, variable.bindings, isText, "a name"),
     inboxes: namesOf(variables, variable.inboxes, isTexts, "a list of streams"),
@@ -89,6 +85,7 @@ export function writeSettings(settings: Settings): Record<string, string> {
   return {
     [variable.stateTable]: settings.stateTable,
     [variable.stateBucket]: settings.stateBucket,
+    [variable.deadLetterBucket]: settings.deadLetterBucket,
     [variable.deployment]: String(settings.deployment),
     [variable.bindings]: JSON.stringify(settings.bindings),
     [variable.inboxes]: JSON.stringify(settings.inboxes),
@@ -112,7 +109,12 @@ function countOf(variables: Variables, name: string, least: number): number {
   return count;
 }
 
-function namesOf<T>(variables: Variables, name: string, isValue: (value: unknown) => value is T, what: string): Record<string, T> {
+function namesOf<T>(
+  variables: Variables,
+  name: string,
+  isValue: (value: unknown) => value is T,
+  what: string,
+): Record<string, T> {
   const text = variables[name];
   if (text === undefined || text === "") return {};
   let parsed: unknown;
@@ -155,8 +157,7 @@ export function decodePoke(event: unknown): Poke | undefined {
 }
 
 /** To the coordinator: look at the job, as the schedule says, or follow an order. */
-export type CoordinatorCommand =
-  { readonly version: typeof payloadVersion } & ({ readonly kind: "look" } | Order);
+export type CoordinatorCommand = { readonly version: typeof payloadVersion } & ({ readonly kind: "look" } | Order);
 
 /** What the schedule sends. */
 export const lookCommand: CoordinatorCommand = { version: payloadVersion, kind: "look" };

@@ -6,7 +6,6 @@
  */
 import { Logger } from "@aws-lambda-powertools/logger";
 import { Metrics, MetricUnit } from "@aws-lambda-powertools/metrics";
-import { isKind, type MillraceError } from "../runtime/base/errors.ts";
 import type { Telemetry } from "../runtime/ports/telemetry.ts";
 import { alwaysWritten, metricNamespace, metrics } from "./metrics.ts";
 
@@ -76,12 +75,4 @@ export class FunctionTelemetry implements InvocationTelemetry {
     if (value === undefined || (value === 0 && !alwaysWritten.has(name))) return;
     this.#metrics.addMetric(name, MetricUnit[unit], value);
   }
-}
-
-/** What is logged of an error: its words are ours, or of the author's function, and none of a record. */
-export function fieldsOf(error: MillraceError): object {
-  const { kind, message, context } = error;
-  // What the author's function threw may quote the record.
-  if (isKind(error, "user")) return { kind, ...context };
-  return { kind, error: message, ...context };
 }

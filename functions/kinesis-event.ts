@@ -34,7 +34,8 @@ export function decodeBatch(event: unknown): KinesisBatch | undefined {
   if (first === undefined) throw invalid("it has no records");
   const { stream, shard } = originOf(first);
   const records = entries.map((entry: Entry) => {
-    if (entry.eventSourceARN !== first.eventSourceARN || shardOf(entry) !== shard) throw invalid("its records are of several shards");
+    if (entry.eventSourceARN !== first.eventSourceARN || shardOf(entry) !== shard)
+      throw invalid("its records are of several shards");
     return recordOf(entry);
   });
   return { stream, shard, records };

@@ -65,7 +65,8 @@ export async function openPorts(options: PortsOptions): Promise<FunctionPorts> {
 /** The inbox stream of a stage. */
 export function inboxOf(job: string, { inboxes }: Settings, stage: string): string {
   const [stream = defaultInbox(job, stage), ...more] = inboxes[stage] ?? [];
-  if (more.length > 0) throw new MillraceError("invalid", `a stage has one inbox stream: ${stage}, ${[stream, ...more].join(", ")}`);
+  if (more.length > 0)
+    throw new MillraceError("invalid", `a stage has one inbox stream: ${stage}, ${[stream, ...more].join(", ")}`);
   return stream;
 }
 

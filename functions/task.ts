@@ -11,7 +11,7 @@ import type { AwsClients } from "../runtime/adapters/aws/aws-clients.ts";
 import { awsPayload } from "../runtime/adapters/aws/open-aws.ts";
 import { UnpackedSource } from "../runtime/adapters/aws/unpacked-source.ts";
 import type { Job } from "../runtime/api/job.ts";
-import { MillraceError } from "../runtime/base/errors.ts";
+import { isKind, MillraceError } from "../runtime/base/errors.ts";
 import type { TaskId } from "../runtime/base/ids.ts";
 import { placeOf } from "../runtime/connectors/kinesis/unpack.ts";
 import type { Doorbell, TurnOutcome } from "../runtime/driver/doorbell.ts";
@@ -19,8 +19,8 @@ import { defaultEnvironment, Environment, type EnvironmentOptions } from "../run
 import { planJob } from "../runtime/plan/plan-job.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import { decodePoke, readSettings, type Settings } from "./contract.ts";
-import { fieldsOf, FunctionTelemetry, type InvocationTelemetry } from "./function-telemetry.ts";
-import { HandlerError, kindOf, millraceError } from "./handler-error.ts";
+import { FunctionTelemetry, type InvocationTelemetry } from "./function-telemetry.ts";
+import { fieldsOf, HandlerError, millraceError } from "./handler-error.ts";
 import { InvocationClock } from "./invocation-clock.ts";
 import { allDone, type BatchResponse, decodeBatch, failedFrom, type KinesisBatch } from "./kinesis-event.ts";
 import type { LambdaContext } from "./lambda-context.ts";
@@ -75,7 +75,13 @@ class TaskFunction {
   readonly #telemetry: InvocationTelemetry;
   readonly #environment: Environment;
 
-  private constructor(graph: JobGraph, settings: Settings, ports: FunctionPorts, telemetry: InvocationTelemetry, environment: Environment) {
+  private constructor(
+    graph: JobGraph,
+    settings: Settings,
+    ports: FunctionPorts,
+    telemetry: InvocationTelemetry,
+    environment: Environment,
+  ) {
     this.#graph = graph;
     this.#settings = settings;
     this.#ports = ports;
@@ -151,7 +157,10 @@ class TaskFunction {
       bells.push({ kind: "records", source: uid, shard, records: unpacked });
     }
     if (bells.length > 0) return bells;
-    throw new MillraceError("invalid", `no stage or source of job ${this.#graph.name} reads this stream, remove its mapping: ${stream}`);
+    throw new MillraceError(
+      "invalid",
+      `no stage or source of job ${this.#graph.name} reads this stream, remove its mapping: ${stream}`,
+    );
   }
 
   #inboxOf(stage: string): string {
@@ -182,9 +191,9 @@ class TaskFunction {
         if (outcome.records === 0 || outcome.ended || turns === turnsPerPoke || !hasTime) return "done";
       }
     } catch (error) {
-      if (kindOf(error) !== "unavailable") throw error;
+      if (!isKind(error, "unavailable")) throw error;
       this.#telemetry.add("failed.unavailable", 1);
-      this.#telemetry.log("warn", "a poke came to nothing", { task, ...fieldsOf(millraceError(error)) });
+      this.#telemetry.log("warn", "a poke came to nothing", { task, ...fieldsOf(error) });
       return "waiting";
     }
   }
@@ -213,5 +222,8 @@ function isEarlier(a: string, b: string, { records }: KinesisBatch): boolean {
 }
 
 function fencedBy(deployment: number): MillraceError {
-  return new MillraceError("fenced", `deployment ${deployment} has taken over, this function runs older code: it must not be invoked any more`);
+  return new MillraceError(
+    "fenced",
+    `deployment ${deployment} has taken over, this function runs older code: it must not be invoked any more`,
+  );
 }

@@ -123,6 +123,7 @@ export async function startCloud(options: CloudOptions) {
   const variables = writeSettings({
     stateTable: tableName,
     stateBucket: bucketName,
+    deadLetterBucket: bucketName,
     deployment: options.deployment ?? 1,
     bindings: {},
     inboxes: {},

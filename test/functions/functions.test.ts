@@ -78,7 +78,9 @@ async function until(cloud: Cloud, reached: () => boolean | Promise<boolean>): P
     if (await reached()) return;
     cloud.clock.advance(20_000);
   }
-  assert.fail(`it does not come to it: ${JSON.stringify([cloud.counts, [...cloud.counts.errors], cloud.telemetry.lines.slice(-5)])}`);
+  assert.fail(
+    `it does not come to it: ${JSON.stringify([cloud.counts, [...cloud.counts.errors], cloud.telemetry.lines.slice(-5)])}`,
+  );
 }
 
 describe("a job's functions", () => {

@@ -65,7 +65,7 @@ export const layers: readonly Layer[] = [
   impure("emulator/dynamodb", ["emulator"], ["dynalite"]),
   impure("emulator/s3", ["emulator"], ["fauxqs"]),
 
-  impure("functions", [...engine, aws, connectors]),
+  impure("functions", [...engine, aws, connectors], ["@aws-lambda-powertools/"]),
   impure("cli", [...engine, ...adapters, connectors, surface]),
   impure("console", ["functions"]),
   impure("emulator/kinesis", [base, api, streaming, ports, ...adapters]),
@@ -73,8 +73,8 @@ export const layers: readonly Layer[] = [
   impure("examples", [surface, "runtime/testing", "cli"]),
   impure(
     "bench",
-    [...engine, ...adapters, connectors, surface, "runtime/testing", "cli", "examples", "emulator/kinesis"],
-    ["@aws-sdk/", "@smithy/"],
+    [...engine, ...adapters, connectors, surface, "runtime/testing", "cli", "examples", "emulator/kinesis", "functions"],
+    ["@aws-sdk/", "@smithy/", "esbuild"],
   ),
   impure("docs", [surface, "runtime/testing"]),
 ];

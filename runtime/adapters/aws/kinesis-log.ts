@@ -62,13 +62,7 @@ export class KinesisLog implements Log, Omit<ProvisionedLog, "trim"> {
     return this.#writer.append(this.#nameOf(stream), records, this.#limits);
   }
 
-  read(
-    stream: string,
-    shard: ShardId,
-    after: Position | "horizon",
-    limit: ReadLimit,
-    inclusive = false,
-  ): Promise<ReadResult> {
+  read(stream: string, shard: ShardId, after: Position | "horizon", limit: ReadLimit, inclusive = false): Promise<ReadResult> {
     return this.#reader.read(this.#nameOf(stream), shard, after, limit, inclusive);
   }
 

@@ -51,7 +51,9 @@ export function hashKeyOf({ explicitHashKey, partitionKey }: UserRecord): bigint
 class Malformed extends Error {}
 
 /** Fields of a message, by their numbers; what lies behind a length is `bytes`, a number `number`. */
-function* fieldsOf(message: Uint8Array): Generator<{ readonly field: number; readonly number: number; readonly bytes: Uint8Array | undefined }> {
+function* fieldsOf(
+  message: Uint8Array,
+): Generator<{ readonly field: number; readonly number: number; readonly bytes: Uint8Array | undefined }> {
   let at = 0;
   const varint = (): number => {
     let value = 0;
