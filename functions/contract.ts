@@ -70,7 +70,10 @@ export function readSettings(variables: Variables): Settings {
   return {
     stateTable: textOf(variables, variable.stateTable),
     stateBucket: textOf(variables, variable.stateBucket),
-    deadLetterBucket: textOf({ [variable.deadLetterBucket]: variables[variable.stateBucket], ...variables }, variable.deadLetterBucket),
+    deadLetterBucket: textOf(
+      { [variable.deadLetterBucket]: variables[variable.stateBucket], ...variables },
+      variable.deadLetterBucket,
+    ),
     deployment: countOf(variables, variable.deployment, 1),
     bindings: namesOf(variables, variable.bindings, isText, "a name"),
     inboxes: namesOf(variables, variable.inboxes, isTexts, "a list of streams"),

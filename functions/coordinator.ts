@@ -171,7 +171,7 @@ class CoordinatorFunction {
     const due = wakeUps.filter(({ at }) => at <= now);
     // L3: after a restore every source is rung, since its mapping may have moved past the position.
     const all = first && now - record.since < scheduleMs * 2 ? living : [];
-    await this.#ring([...poke, ...aligned, ...all], due);
+    await this.#ring(record, [...poke, ...aligned, ...all], due);
     if (completed !== undefined && completed % collectEvery === 0) await this.#collect(coordinator);
     this.#report(record);
     return { record, finished, nextAt: this.#nextLook(coordinator, record, wakeUps) };
@@ -189,7 +189,7 @@ class CoordinatorFunction {
     return future.length > 0 && nextAt < now + scheduleMs ? Math.min(nextAt, now + waitMs) : nextAt;
   }
 
-  async #ring(asked: readonly TaskId[], due: readonly WakeUp[]): Promise<void> {
+  async #ring(record: JobRecord, asked: readonly TaskId[], due: readonly WakeUp[]): Promise<void> {
     const now = this.#ports.clock.now();
     const reasons = new Map<TaskId, number | undefined>(asked.map((task) => [task, undefined]));
     for (const { task, version } of due) reasons.set(task, version);
@@ -198,11 +198,11 @@ class CoordinatorFunction {
       return last === undefined || now - last.at >= repokeMs || (version !== undefined && version !== last.version);
     });
     for (const [task, version] of fresh) this.#poked.set(task, { at: now, version });
-    await together(fresh.map(([task]) => this.#pokeTask(task)));
+    await together(fresh.map(([task]) => this.#pokeTask(task, record)));
   }
 
-  async #pokeTask(task: TaskId): Promise<void> {
-    const [name] = this.#settings.taskFunctions[stageOf(task)] ?? [];
+  async #pokeTask(task: TaskId, record: JobRecord): Promise<void> {
+    const name = this.#functionOf(task, record);
     if (name === undefined)
       throw new MillraceError("invalid", `no function is named for a stage, deploy the job anew: ${stageOf(task)}`);
     try {
@@ -212,6 +212,14 @@ class CoordinatorFunction {
       this.#poked.delete(task);
       this.#telemetry.log("warn", "a task could not be rung, it will be again", { task, ...fieldsOf(error) });
     }
+  }
+
+  /** That of the task's cell; undefined: none is named. */
+  #functionOf(task: TaskId, { topology }: JobRecord): string | undefined {
+    const functions = this.#settings.taskFunctions[stageOf(task)] ?? [];
+    const tasks = topology.find(({ stage }) => stage === stageOf(task))?.tasks ?? [];
+    const place = tasks.findIndex((known) => known.task === task);
+    return functions[place < 0 ? 0 : Math.floor((place * functions.length) / tasks.length)];
   }
 
   /** What it does not get to is there the next time. */

@@ -11,7 +11,10 @@ export class HandlerError extends Error {
   constructor(error: unknown) {
     const known = millraceError(error);
     const isQuoting = known.kind === "user";
-    super(isQuoting ? `a function of the job threw: ${known.context.operator ?? "?"}` : known.message, isQuoting ? {} : { cause: error });
+    super(
+      isQuoting ? `a function of the job threw: ${known.context.operator ?? "?"}` : known.message,
+      isQuoting ? {} : { cause: error },
+    );
     this.kind = known.kind;
     this.name = `Millrace.${known.kind}`;
   }

@@ -2,6 +2,7 @@
 import type { AwsClients } from "../runtime/adapters/aws/aws-clients.ts";
 import { awsClients } from "../runtime/adapters/aws/aws-clients.ts";
 import { openAwsSources } from "../runtime/adapters/aws/aws-sources.ts";
+import { CelledLog } from "../runtime/adapters/aws/celled-log.ts";
 import { openAws } from "../runtime/adapters/aws/open-aws.ts";
 import { MillraceError } from "../runtime/base/errors.ts";
 import type { SourceReader } from "../runtime/connectors/source-reader.ts";
@@ -43,10 +44,11 @@ export async function openPorts(options: PortsOptions): Promise<FunctionPorts> {
     clock,
     telemetry,
     clients,
-    inboxName: (stream) => inboxOf(job.name, settings, stageOfInbox(stream)),
+    inboxName: (stream) => stream,
     // A restore at another parallelism changes them; what goes astray then is found by whom it is for (InboxShards).
     fixedInboxes: false,
   });
+  const log = new CelledLog(aws.log, (stream) => inboxesOf(job.name, settings, stageOfInbox(stream)));
   const sources = openAwsSources(sourcesOf(job), {
     bindings: new Map(Object.entries(settings.bindings).map(([name, bound]) => [name, [bound]])),
     telemetry,
@@ -55,19 +57,17 @@ export async function openPorts(options: PortsOptions): Promise<FunctionPorts> {
   });
   return {
     ...aws,
+    log,
     sinks: options.openSinks({ job, settings, clock, telemetry, clients }),
     sources,
     source: (uid) => readerOf(sources, uid),
-    provisionInbox: (stream, shards) => aws.log.resize(stream, shards),
+    provisionInbox: (stream, shards) => log.resize(stream, shards),
   };
 }
 
-/** The inbox stream of a stage. */
-export function inboxOf(job: string, { inboxes }: Settings, stage: string): string {
-  const [stream = defaultInbox(job, stage), ...more] = inboxes[stage] ?? [];
-  if (more.length > 0)
-    throw new MillraceError("invalid", `a stage has one inbox stream: ${stage}, ${[stream, ...more].join(", ")}`);
-  return stream;
+/** The inbox streams of a stage, one per cell. */
+export function inboxesOf(job: string, { inboxes }: Settings, stage: string): readonly string[] {
+  return inboxes[stage] ?? [defaultInbox(job, stage)];
 }
 
 export function sourcesOf(job: JobGraph) {

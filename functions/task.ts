@@ -9,6 +9,7 @@
 import { randomUUID } from "node:crypto";
 import type { AwsClients } from "../runtime/adapters/aws/aws-clients.ts";
 import { awsPayload } from "../runtime/adapters/aws/open-aws.ts";
+import { shardIn } from "../runtime/adapters/aws/celled-log.ts";
 import { UnpackedSource } from "../runtime/adapters/aws/unpacked-source.ts";
 import type { Job } from "../runtime/api/job.ts";
 import { isKind, MillraceError } from "../runtime/base/errors.ts";
@@ -24,7 +25,7 @@ import { fieldsOf, HandlerError, millraceError } from "./handler-error.ts";
 import { InvocationClock } from "./invocation-clock.ts";
 import { allDone, type BatchResponse, decodeBatch, failedFrom, type KinesisBatch } from "./kinesis-event.ts";
 import type { LambdaContext } from "./lambda-context.ts";
-import { type FunctionPorts, inboxOf, openPorts, type OpenSinks, sourcesOf } from "./open-ports.ts";
+import { type FunctionPorts, inboxesOf, openPorts, type OpenSinks, sourcesOf } from "./open-ports.ts";
 import { openSinks } from "./open-sinks.ts";
 
 /** What takes the place of what a function finds by itself: for tests. */
@@ -147,8 +148,11 @@ class TaskFunction {
 
   /** Whose batch it is: an inbox's stage, or each source that reads the stream. */
   async #bellsOf({ stream, shard, records }: KinesisBatch): Promise<readonly Doorbell[]> {
-    const stage = this.#graph.stages.find(({ id, kind }) => kind === "keyed" && this.#inboxOf(id) === stream);
-    if (stage !== undefined) return [{ kind: "inbox", stage: stage.id, shard, records }];
+    for (const { id, kind } of this.#graph.stages) {
+      const cells = kind === "keyed" ? inboxesOf(this.#graph.name, this.#settings, id) : [];
+      const cell = cells.indexOf(stream);
+      if (cell >= 0) return [{ kind: "inbox", stage: id, shard: cells.length === 1 ? shard : shardIn(cell, shard), records }];
+    }
     const bells: Doorbell[] = [];
     for (const { uid, source } of sourcesOf(this.#graph)) {
       if (this.#streamOf(uid, source.name) !== stream) continue;
@@ -161,10 +165,6 @@ class TaskFunction {
       "invalid",
       `no stage or source of job ${this.#graph.name} reads this stream, remove its mapping: ${stream}`,
     );
-  }
-
-  #inboxOf(stage: string): string {
-    return inboxOf(this.#graph.name, this.#settings, stage);
   }
 
   #streamOf(uid: string, name: string): string {

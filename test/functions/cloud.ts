@@ -99,6 +99,8 @@ export interface CloudOptions {
   readonly deployment?: number;
   readonly parts?: FunctionParts;
   readonly batchSize?: number;
+  /** Of each stage that has an inbox; default 1. */
+  readonly cells?: number;
 }
 
 export async function startCloud(options: CloudOptions) {
@@ -116,7 +118,11 @@ export async function startCloud(options: CloudOptions) {
   };
   const inboxes = graph.stages.filter(({ kind }) => kind === "keyed");
   for (const [stream, shards] of Object.entries(streams)) await log.createStream(stream, shards);
-  for (const { id: stage, parallelism } of inboxes) await log.createStream(defaultInbox(job.name, stage), Number(parallelism));
+  const { cells = 1 } = options;
+  const cellsOf = (name: string) => (cells === 1 ? [name] : Array.from({ length: cells }, (_, n) => `${name}-${n}`));
+  const streamsOf = new Map(inboxes.map(({ id: stage }) => [stage, cellsOf(defaultInbox(job.name, stage))]));
+  for (const { id: stage, parallelism } of inboxes)
+    for (const name of streamsOf.get(stage)!) await log.createStream(name, Number(parallelism) / cells);
 
   const rows = new Rows();
   const telemetry = new CountingTelemetry();
@@ -126,15 +132,19 @@ export async function startCloud(options: CloudOptions) {
     deadLetterBucket: bucketName,
     deployment: options.deployment ?? 1,
     bindings: {},
-    inboxes: {},
-    taskFunctions: Object.fromEntries(graph.stages.map(({ id: stage }) => [stage, [`${job.name}-${stage}`]])),
+    inboxes: cells === 1 ? {} : Object.fromEntries(streamsOf),
+    taskFunctions: Object.fromEntries(graph.stages.map(({ id: stage }) => [stage, cellsOf(`${job.name}-${stage}`)])),
     stage: "",
     cell: 0,
   });
   const parts: FunctionParts = { variables, clients, telemetry, clock, openSinks: () => rows, ...options.parts };
   const handlers: TaskHandler[] = Array.from({ length: environments }, () => createTaskHandler(job, parts));
   const pokes: object[] = [];
-  const invoke = async (_: string, event: object) => void pokes.push(event);
+  const poked = new Map<string, Set<string>>();
+  const invoke = async (name: string, event: object) => {
+    pokes.push(event);
+    for (const task of (event as { tasks: string[] }).tasks) poked.set(task, (poked.get(task) ?? new Set()).add(name));
+  };
   const newCoordinator = (): CoordinatorHandler => createCoordinatorHandler(job, { ...parts, invoke });
   let coordinator = newCoordinator();
 
@@ -160,7 +170,7 @@ export async function startCloud(options: CloudOptions) {
 
   /** Each mapping brings one batch, and begins again where it is told to; every poke is delivered. */
   const deliver = async () => {
-    const names = [...Object.keys(streams), ...inboxes.map(({ id: stage }) => defaultInbox(job.name, stage))];
+    const names = [...Object.keys(streams), ...[...streamsOf.values()].flat()];
     for (const stream of names)
       for (const { id: shard } of await log.shards(stream)) {
         const key = `${stream}/${shard}`;
@@ -194,6 +204,8 @@ export async function startCloud(options: CloudOptions) {
     telemetry,
     counts,
     pokes,
+    /** By task, the functions that were invoked for it. */
+    poked,
     clients,
     context,
     deliver,

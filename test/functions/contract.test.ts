@@ -53,12 +53,17 @@ describe("settings", () => {
       [variable.taskFunctions]: ['{"a":"b"}'],
     };
     for (const [name, values] of Object.entries(wrong))
-      for (const value of values) assert.throws(() => readSettings({ ...written, [name]: value }), refused(name), `${name} ${value}`);
+      for (const value of values)
+        assert.throws(() => readSettings({ ...written, [name]: value }), refused(name), `${name} ${value}`);
   });
 
   test("of a stage of 64 tasks in cells of 8 fit what Lambda allows", () => {
     const cells = (name: string) => Array.from({ length: 8 }, (_, n) => `${"x".repeat(32)}-${name}-${n}`);
-    const large = { ...settings, inboxes: { counts: cells("inbox") }, taskFunctions: { counts: cells("function"), views: ["f"] } };
+    const large = {
+      ...settings,
+      inboxes: { counts: cells("inbox") },
+      taskFunctions: { counts: cells("function"), views: ["f"] },
+    };
     const bytes = Object.entries(writeSettings(large)).reduce((sum, [name, text]) => sum + name.length + text.length, 0);
     assert.ok(bytes < 4_096, `${bytes} bytes`);
   });

@@ -34,7 +34,9 @@ suite("a function's telemetry", () => {
   test("has what costs beside the metrics, and where it was", () => {
     const [first] = measured;
     assert.deepEqual(
-      [first["dynamodb.wru.journal"], first["dynamodb.wru.pages"], first["kinesis.putUnits"], first.stage, first.cell].map(String),
+      [first["dynamodb.wru.journal"], first["dynamodb.wru.pages"], first["kinesis.putUnits"], first.stage, first.cell].map(
+        String,
+      ),
       ["2", "5", "2", "views", "2"],
     );
   });

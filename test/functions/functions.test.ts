@@ -99,6 +99,20 @@ describe("a job's functions", () => {
       assert.ok(telemetry.flushes >= cloud.counts.batches);
     });
 
+  test("count every view once in cells of a stage", async () => {
+    const cloud = await startCloud({ job: jobAt(newJob(), 6), streams: { [stream]: 4 }, cells: 3 });
+    await put(cloud, views);
+    await put(cloud, last);
+    const expected = rowsOf(views);
+    await until(cloud, () => countedRows(cloud).length >= expected.length);
+    assert.deepEqual(countedRows(cloud), expected);
+    const cellsOf = (n: number) => [...(cloud.poked.get(`g1.counts~${n}`) ?? [])].map((name) => name.at(-1));
+    assert.deepEqual(
+      [0, 1, 2, 3, 4, 5].map((n) => cellsOf(n).join()),
+      ["0", "0", "1", "1", "2", "2"],
+    );
+  });
+
   test("stop with a savepoint and go on, with what came meanwhile", async () => {
     const cloud = await startCloud({ job: jobAt(newJob(), 2), streams: { [stream]: 4 } });
     await put(cloud, views.slice(0, 150));
