@@ -124,28 +124,33 @@ export async function startCloud(options: CloudOptions) {
   for (const { id: stage, parallelism } of inboxes)
     for (const name of streamsOf.get(stage)!) await log.createStream(name, Number(parallelism) / cells);
 
+  let deployment = options.deployment ?? 1;
+  let code = job;
   const rows = new Rows();
   const telemetry = new CountingTelemetry();
-  const variables = writeSettings({
-    stateTable: tableName,
-    stateBucket: bucketName,
-    deadLetterBucket: bucketName,
-    deployment: options.deployment ?? 1,
-    bindings: {},
-    inboxes: cells === 1 ? {} : Object.fromEntries(streamsOf),
-    taskFunctions: Object.fromEntries(graph.stages.map(({ id: stage }) => [stage, cellsOf(`${job.name}-${stage}`)])),
-    stage: "",
-    cell: 0,
-  });
-  const parts: FunctionParts = { variables, clients, telemetry, clock, openSinks: () => rows, ...options.parts };
-  const handlers: TaskHandler[] = Array.from({ length: environments }, () => createTaskHandler(job, parts));
+  const partsOf = (): FunctionParts => {
+    const variables = writeSettings({
+      stateTable: tableName,
+      stateBucket: bucketName,
+      deadLetterBucket: bucketName,
+      deployment,
+      bindings: {},
+      inboxes: cells === 1 ? {} : Object.fromEntries(streamsOf),
+      taskFunctions: Object.fromEntries(graph.stages.map(({ id: stage }) => [stage, cellsOf(`${job.name}-${stage}`)])),
+      stage: "",
+      cell: 0,
+    });
+    return { variables, clients, telemetry, clock, openSinks: () => rows, ...options.parts };
+  };
+  const newTask = (): TaskHandler => createTaskHandler(code, partsOf());
+  const handlers: TaskHandler[] = Array.from({ length: environments }, newTask);
   const pokes: object[] = [];
   const poked = new Map<string, Set<string>>();
   const invoke = async (name: string, event: object) => {
     pokes.push(event);
     for (const task of (event as { tasks: string[] }).tasks) poked.set(task, (poked.get(task) ?? new Set()).add(name));
   };
-  const newCoordinator = (): CoordinatorHandler => createCoordinatorHandler(job, { ...parts, invoke });
+  const newCoordinator = (): CoordinatorHandler => createCoordinatorHandler(code, { ...partsOf(), invoke });
   let coordinator = newCoordinator();
 
   let requests = 0;
@@ -158,7 +163,7 @@ export async function startCloud(options: CloudOptions) {
 
   const invokeTask = async (event: object): Promise<any> => {
     const n = random.int(handlers.length);
-    if (random.chance(0.05)) handlers[n] = createTaskHandler(job, parts);
+    if (random.chance(0.05)) handlers[n] = newTask();
     try {
       return await handlers[n]!(event, context());
     } catch (error) {
@@ -213,7 +218,14 @@ export async function startCloud(options: CloudOptions) {
     command: (command: CoordinatorCommand = lookCommand, ms?: number) => coordinator(command, context(ms)),
     /** A cold environment of the coordinator takes over. */
     replaceCoordinator: () => void (coordinator = newCoordinator()),
-    task: () => createTaskHandler(job, parts),
+    task: newTask,
+    /** New code takes the place of the old; one environment of the old code lives on for a while. */
+    deploy: (next: Job) => {
+      code = next;
+      deployment++;
+      for (let n = 1; n < handlers.length; n++) handlers[n] = newTask();
+      coordinator = newCoordinator();
+    },
   };
 }
 

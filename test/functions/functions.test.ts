@@ -139,6 +139,29 @@ describe("a job's functions", () => {
     assert.equal((await cloud.command()).generation, 2);
   });
 
+  for (const [from, to] of [
+    [2, 3],
+    [4, 2],
+  ] as const)
+    test(`stop, and go on at another parallelism: ${from} to ${to}`, async () => {
+      const name = newJob();
+      const cloud = await startCloud({ job: jobAt(name, from), streams: { [stream]: 4 } });
+      await put(cloud, views.slice(0, 200));
+      await cloud.command();
+      await cloud.deliver();
+      await until(cloud, async () => (await cloud.command({ version: 1, kind: "stop", id: "stop" })).phase === "stopped");
+      cloud.deploy(jobAt(name, to));
+      assert.equal((await cloud.command()).phase, "stopped");
+      await cloud.command({ version: 1, kind: "resume", id: "resume" });
+      await put(cloud, views.slice(200));
+      await put(cloud, last);
+      const expected = rowsOf(views);
+      await until(cloud, () => countedRows(cloud).length >= expected.length);
+      assert.deepEqual(countedRows(cloud), expected);
+      const inbox = await cloud.log.shards(`${name}-inbox-counts`);
+      assert.equal(inbox.filter(({ closed }) => !closed).length, to);
+    });
+
   test("go back to a checkpoint, and the rows of the new generation are those of the old", async () => {
     const cloud = await startCloud({ job: jobAt(newJob(), 2), streams: { [stream]: 4 } });
     await put(cloud, views);
