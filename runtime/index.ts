@@ -95,6 +95,8 @@ export { files, type FilesOptions } from "./connectors/files/files.ts";
 export { fileSink, type FileSinkOptions } from "./connectors/files/file-sink.ts";
 export { kinesis, type KinesisOptions } from "./connectors/kinesis/kinesis.ts";
 export { generator, type GeneratorOptions } from "./connectors/generator/generator.ts";
+export { dynamodb, type DynamodbOptions } from "./connectors/dynamodb/dynamodb.ts";
+export { kinesisSink, type KinesisSinkOptions } from "./connectors/kinesis/kinesis-sink.ts";
 export { s3, type S3Options } from "./connectors/s3/s3.ts";
 export { consoleSink } from "./connectors/console/console-sink.ts";
 export { customSink } from "./connectors/custom/custom-sink.ts";

@@ -4,7 +4,7 @@
  * R3 holds for a seal too: what the head brings to the outside is published before, so that after it nothing appears that was not
  * there when outputs were taken back. Its frames and messages are of the old generation: nobody waits for them.
  */
-import { MillraceError } from "../base/errors.ts";
+import { isKind, MillraceError } from "../base/errors.ts";
 import { type AttemptId, id, type TaskId } from "../base/ids.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { StageTopology } from "../snapshots/job-record.ts";
@@ -29,7 +29,7 @@ async function sealRing(task: TaskId, ports: Ports, by: string): Promise<readonl
     const head = last && (await loadCommit(task, last, ports.blobs));
     const successors = head?.progress.successors.map((successor) => successor.task) ?? [];
     if (head?.by === "seal") return successors;
-    if (head !== undefined) await publish(head, ports);
+    if (head !== undefined) await publishOnce(head, ports);
     if (head?.progress.ended === true) return successors;
     const commit = sealOf(task, head, by);
     const bytes = await storeCommit(commit, ports.blobs, { inlineBytesMax: Infinity, compressFromBytes: Infinity });
@@ -37,6 +37,15 @@ async function sealRing(task: TaskId, ports: Ports, by: string): Promise<readonl
     if (written.outcome === "written") return successors;
   }
   throw new MillraceError("unavailable", `ring of ${task} could not be sealed: it is written without end`);
+}
+
+/** A task that has ended has no seal: when sealing is repeated, outputs may have been taken back already, and are closed to its generation. */
+async function publishOnce(head: Commit, ports: Ports): Promise<void> {
+  try {
+    await publish(head, ports);
+  } catch (error) {
+    if (!head.progress.ended || !isKind(error, "fenced")) throw error;
+  }
 }
 
 function sealOf(task: TaskId, head: Commit | undefined, by: string): Commit {

@@ -80,7 +80,7 @@ export function withDynamoDb() {
   return {
     table,
     endpoint: () => ready,
-    client: async () => clientsOf(await ready, {}).dynamodb,
+    client: async (wiring: Wiring = {}) => clientsOf(await ready, wiring).dynamodb,
     journal: async (ringSize: number, wiring: Wiring = {}) =>
       new DynamoJournal(await table("journal", wiring), wiring.job ?? newJob(), ringSize),
     pages: async (wiring: Wiring = {}) => new DynamoPages(await table("pages", wiring), wiring.job ?? newJob()),

@@ -1,5 +1,6 @@
 /** How long to wait before a part of a request is tried again: exponential with full jitter, within the invocation's budget. */
 import type { Clock } from "../../ports/clock.ts";
+import { isThrottled } from "./aws-error.ts";
 
 export interface Pace {
   readonly clock: Clock;
@@ -19,4 +20,15 @@ export async function backOff({ clock, random }: Pace, attempt: number): Promise
   if (attempt > attemptsMax || clock.remainingMs() < ceilingMs + reserveMs) return false;
   await clock.sleep(Math.ceil(random() * ceilingMs));
   return true;
+}
+
+/** Makes a call, and makes it again as long as AWS asks to slow down. Throws what the call throws. */
+export async function untilAdmitted<T>(pace: Pace, call: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!isThrottled(error) || !(await backOff(pace, attempt))) throw error;
+    }
+  }
 }

@@ -15,14 +15,13 @@ import {
   QueryCommand,
 } from "@aws-sdk/client-dynamodb";
 import { MillraceError } from "../../base/errors.ts";
+import { itemBytesMax } from "../../connectors/dynamodb/attribute.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
 import { awsError, isNamed } from "./aws-error.ts";
 import { backOff, type Pace } from "./back-off.ts";
 import { type Item, itemBytes, readUnits, writeUnits } from "./item-size.ts";
 import { attribute } from "./names.ts";
 
-/** What an item may take, keys and names included. */
-export const itemBytesMax = 400 * 1024;
 const keysPerRead = 100;
 const keysPerWrite = 25;
 
