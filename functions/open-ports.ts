@@ -5,6 +5,7 @@ import { openAwsSources } from "../runtime/adapters/aws/aws-sources.ts";
 import { CelledLog } from "../runtime/adapters/aws/celled-log.ts";
 import { openAws } from "../runtime/adapters/aws/open-aws.ts";
 import { MillraceError } from "../runtime/base/errors.ts";
+import type { Bindings } from "../runtime/connectors/bindings.ts";
 import type { SourceReader } from "../runtime/connectors/source-reader.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import type { Clock } from "../runtime/ports/clock.ts";
@@ -24,11 +25,19 @@ export interface PortsOptions {
   readonly openSinks: OpenSinks;
 }
 
+export interface CheckedSinks extends SinkDriver {
+  /** Throws `invalid` when what is written to is not there or may not be written. */
+  check?(): Promise<void>;
+}
+
 /** Makes the runtime half of the job's sinks. */
-export type OpenSinks = (options: Omit<PortsOptions, "openSinks" | "clients"> & { readonly clients: AwsClients }) => SinkDriver;
+export type OpenSinks = (
+  options: Omit<PortsOptions, "openSinks" | "clients"> & { readonly bindings: Bindings; readonly clients: AwsClients },
+) => CheckedSinks;
 
 export interface FunctionPorts extends Ports {
   readonly sources: ReadonlyMap<string, SourceReader>;
+  readonly sinks: CheckedSinks;
   /** Sees to it that the inbox of a stage has so many shards, for a generation that has as many tasks there. */
   provisionInbox(stream: string, shards: number): Promise<void>;
 }
@@ -49,8 +58,9 @@ export async function openPorts(options: PortsOptions): Promise<FunctionPorts> {
     fixedInboxes: false,
   });
   const log = new CelledLog(aws.log, (stream) => inboxesOf(job.name, settings, stageOfInbox(stream)));
+  const bindings: Bindings = new Map(Object.entries(settings.bindings).map(([name, bound]) => [name, [bound]]));
   const sources = openAwsSources(sourcesOf(job), {
-    bindings: new Map(Object.entries(settings.bindings).map(([name, bound]) => [name, [bound]])),
+    bindings,
     telemetry,
     pace: { clock, random: Math.random },
     clients,
@@ -58,7 +68,7 @@ export async function openPorts(options: PortsOptions): Promise<FunctionPorts> {
   return {
     ...aws,
     log,
-    sinks: options.openSinks({ job, settings, clock, telemetry, clients }),
+    sinks: options.openSinks({ job, settings, clock, telemetry, bindings, clients }),
     sources,
     source: (uid) => readerOf(sources, uid),
     provisionInbox: (stream, shards) => log.resize(stream, shards),
