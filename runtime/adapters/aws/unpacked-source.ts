@@ -6,6 +6,7 @@
  */
 import type { SourceRecord } from "../../api/connector.ts";
 import { id, type Position, type ShardId } from "../../base/ids.ts";
+import { beginsAsAggregate } from "../../connectors/kinesis/kpl.ts";
 import { placeOf, unpack } from "../../connectors/kinesis/unpack.ts";
 import type { SourceReader } from "../../connectors/source-reader.ts";
 import type { ReadLimit, ReadResult, Shard } from "../../ports/log.ts";
@@ -52,7 +53,8 @@ export class UnpackedSource implements SourceReader {
 
   /** What the records of a shard hold: of a mapping's batch too. */
   async unpack(stream: string, shard: ShardId, packed: readonly SourceRecord[]): Promise<readonly SourceRecord[]> {
-    const { records, foreign } = unpack(packed, await this.#rangeOf(stream, shard));
+    const isPacked = packed.some(({ bytes }) => beginsAsAggregate(bytes));
+    const { records, foreign } = unpack(packed, isPacked ? await this.#rangeOf(stream, shard) : fullRange);
     if (foreign > 0) this.#telemetry.add("source.foreignUserRecords", foreign);
     return records;
   }

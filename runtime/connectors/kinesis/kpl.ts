@@ -31,7 +31,7 @@ const plain: Aggregate = { kind: "plain" };
 
 /** What a record of a stream holds. The user records share its memory. */
 export function readAggregate(bytes: Uint8Array): Aggregate {
-  if (bytes.length < magic.length + digestBytes || magic.compare(bytes, 0, magic.length) !== 0) return plain;
+  if (!beginsAsAggregate(bytes)) return plain;
   const message = bytes.subarray(magic.length, bytes.length - digestBytes);
   const digest = createHash("md5").update(message).digest();
   if (digest.compare(bytes, bytes.length - digestBytes) !== 0) return plain;
@@ -41,6 +41,11 @@ export function readAggregate(bytes: Uint8Array): Aggregate {
     if (!(error instanceof Malformed)) throw error;
     return { kind: "broken", reason: `an aggregated record of the Kinesis Producer Library is malformed: ${error.message}` };
   }
+}
+
+/** Whether a record may be an aggregate: only then is it worth while to ask where it belongs. */
+export function beginsAsAggregate(bytes: Uint8Array): boolean {
+  return bytes.length >= magic.length + digestBytes && magic.compare(bytes, 0, magic.length) === 0;
 }
 
 /** The hash key by which a user record is routed: its own, or the MD5 of its partition key. */
