@@ -1,14 +1,20 @@
 /**
- * A whole job on DynamoDB, S3 and Kinesis: a four-shard stream, a keyed exchange over an inbox stream, windows, checkpoints, a restore.
- * Answers of AWS are lost and refused at random, and the process is replaced by a cold one again and again; what comes out is what a
- * recount of the input says, each window once.
+ * A whole job on DynamoDB, S3 and Kinesis: a four-shard stream, a keyed exchange over an inbox stream, windows, checkpoints, a restore, rows
+ * in a table and in objects. Answers of AWS are lost and refused at random, and the process is replaced by a cold one again and again; the
+ * table and the objects hold what a recount of the input says, each window once, after the restore too.
  */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { CreateTableCommand, type CreateTableCommandInput, ScanCommand } from "@aws-sdk/client-dynamodb";
+import { CreateBucketCommand } from "@aws-sdk/client-s3";
 import { awsClients } from "../../runtime/adapters/aws/aws-clients.ts";
+import { AwsSinks } from "../../runtime/adapters/aws/aws-sinks.ts";
+import { openAwsSources } from "../../runtime/adapters/aws/aws-sources.ts";
 import { awsPayload, openAws } from "../../runtime/adapters/aws/open-aws.ts";
 import { MemoryTelemetry } from "../../runtime/adapters/memory/memory-telemetry.ts";
 import { isKind } from "../../runtime/base/errors.ts";
+import { id, type OperatorUid } from "../../runtime/base/ids.ts";
+import type { DeadLetterLine } from "../../runtime/connectors/dead-letter-object.ts";
 import { Coordinator } from "../../runtime/driver/coordinator.ts";
 import { defaultEnvironment, Environment } from "../../runtime/driver/environment.ts";
 import { JobRunner } from "../../runtime/driver/job-runner.ts";
@@ -16,10 +22,14 @@ import {
   boundedOutOfOrderness,
   count,
   defineJob,
+  dynamodb,
+  type JobGraph,
+  json,
+  kinesis,
+  ndjson,
   planJob,
+  s3,
   seconds,
-  type Sink,
-  type Source,
   tumbling,
 } from "../../runtime/index.ts";
 import type { Clock } from "../../runtime/ports/clock.ts";
@@ -34,7 +44,11 @@ interface View {
   readonly page: string;
   readonly at: number;
 }
-type Row = readonly [page: string, start: number, n: number];
+interface Row {
+  readonly page: string;
+  readonly start: number;
+  readonly n: number;
+}
 
 const stream = "views";
 const windowMs = 10_000;
@@ -42,43 +56,25 @@ const views: readonly View[] = Array.from({ length: 400 }, (_, n) => ({
   page: `page ${(n * n) % 17}`,
   at: n * 250 + ((n * 7919) % 900),
 }));
+/** Stands among the views. */
+const poison = "{no JSON";
 /** Closes every window, in every shard. */
 const last = { page: "last", at: 10_000_000 };
-
-const source: Source<View> = {
-  kind: "views",
-  name: stream,
-  bounded: false,
-  options: {},
-  decode: (record, target) => target.accept(JSON.parse(textOf(record.bytes)) as View),
-};
-
-const sink: Sink<Row> = {
-  kind: "rows",
-  name: "rows",
-  guarantee: "exactlyOnce",
-  options: {},
-  createWriter: () => {
-    let rows: Row[] = [];
-    return {
-      add: (row: Row) => void rows.push(row),
-      flush: () => rows.splice(0).map((row) => bytesOf(JSON.stringify(row))),
-      state: () => undefined,
-      restore: () => void (rows = []),
-    };
-  },
-};
 
 function jobAt(name: string, parallelism: number) {
   const build = defineJob(
     name,
     (job) => {
-      job
-        .source("views", source, { timestamps: (view) => view.at, watermarks: boundedOutOfOrderness(seconds(1)) })
+      const counts = job
+        .source("views", kinesis<View>({ stream, format: json() }), {
+          timestamps: (view) => view.at,
+          watermarks: boundedOutOfOrderness(seconds(1)),
+        })
         .keyBy((view) => view.page)
         .window(tumbling(seconds(windowMs / 1_000)))
-        .aggregate("counts", count(), (page, { start }, n): Row => [page, start, n])
-        .sinkTo("rows", sink);
+        .aggregate("counts", count(), (page, { start }, n) => ({ page, start, n }));
+      counts.sinkTo("table", dynamodb({ table: "counts", key: ["page", "start"] }));
+      counts.sinkTo("objects", s3({ bucket: "results", prefix: "counts/", format: ndjson() }));
     },
     { parallelism, checkpoints: { interval: seconds(2) } },
   );
@@ -95,6 +91,47 @@ function expectedRows(): readonly string[] {
   return [...counts].map(([window, n]) => JSON.stringify([...JSON.parse(window), n])).sort();
 }
 
+const countsTable: Omit<CreateTableCommandInput, "TableName"> = {
+  BillingMode: "PAY_PER_REQUEST",
+  KeySchema: [
+    { AttributeName: "page", KeyType: "HASH" },
+    { AttributeName: "start", KeyType: "RANGE" },
+  ],
+  AttributeDefinitions: [
+    { AttributeName: "page", AttributeType: "S" },
+    { AttributeName: "start", AttributeType: "N" },
+  ],
+};
+
+const isCounted = ({ page }: { readonly page: string }) => page !== last.page;
+
+/** What the table holds, as its readers see it. */
+async function tableRows(table: string): Promise<readonly string[]> {
+  const client = await dynamo.client();
+  const { Items = [] } = await client.send(new ScanCommand({ TableName: table, ConsistentRead: true }));
+  return Items.filter((item) => item._millrace?.M?.d === undefined)
+    .map((item) => ({ page: item.page!.S!, start: Number(item.start!.N), n: Number(item.n!.N) }))
+    .filter(isCounted)
+    .map(({ page, start, n }) => JSON.stringify([page, start, n]))
+    .sort();
+}
+
+/** All lines of the finished objects in a folder of a bucket. */
+async function linesIn(name: string, folder: string): Promise<readonly string[]> {
+  const bucket = await objects.bucket({ bucket: name });
+  const keys = (await bucket.listAll(folder)).map(({ key }) => key).filter((key) => !key.slice(folder.length).startsWith("."));
+  const texts = await Promise.all(keys.map(async (key) => textOf((await bucket.get(key))!)));
+  return texts
+    .join("")
+    .split("\n")
+    .filter((line) => line !== "");
+}
+
+async function objectRows(bucket: string): Promise<readonly string[]> {
+  const rows = (await linesIn(bucket, "counts/")).map((line) => JSON.parse(line) as Row).filter(isCounted);
+  return rows.map(({ page, start, n }) => JSON.stringify([page, start, n])).sort();
+}
+
 /** Time passes with every wait, and none is waited. */
 class PassingClock implements Clock {
   #now = 1_000_000;
@@ -109,19 +146,20 @@ class PassingClock implements Clock {
   }
 }
 
-const dynamodb = withDynamoDb();
-const s3 = withS3();
-const kinesis = withKinesis();
+const dynamo = withDynamoDb();
+const objects = withS3();
+const streams = withKinesis();
 
 /** What a run needs of the outside, shared by the processes that take turns. */
 async function newCloud(options: { readonly seed: number; readonly faults: number }) {
   const clock = new PassingClock();
   const random = new SimRandom(options.seed);
-  const { log, server } = await kinesis.log({ clock });
+  const { log, server } = await streams.log({ clock });
   await log.createStream(stream, 4);
   const shards = await log.shards(stream);
   const record = (view: View, n: number) => ({ hashKey: shards[n % 4]!.range.from, bytes: bytesOf(JSON.stringify(view)) });
-  await log.append(stream, views.map(record));
+  const poisoned = { hashKey: shards[0]!.range.from, bytes: bytesOf(poison) };
+  await log.append(stream, [...views.map(record).toSpliced(100, 0, poisoned)]);
   await log.append(
     stream,
     shards.map((_, n) => record(last, n)),
@@ -138,7 +176,7 @@ async function newCloud(options: { readonly seed: number; readonly faults: numbe
   };
   const settings = { region: "us-east-1", credentials: { accessKeyId: "x", secretAccessKey: "y" }, maxAttempts: 1 };
   const clientsAt = (endpoint: string) => awsClients({ ...settings, endpoint, requestHandler: handler() });
-  const endpoints = { dynamodb: await dynamodb.endpoint(), s3: await s3.endpoint(), kinesis: server.endpoint };
+  const endpoints = { dynamodb: await dynamo.endpoint(), s3: await objects.endpoint(), kinesis: server.endpoint };
   /** As a cold process makes them. */
   const clients = () => ({
     dynamodb: clientsAt(endpoints.dynamodb).dynamodb,
@@ -149,6 +187,9 @@ async function newCloud(options: { readonly seed: number; readonly faults: numbe
 }
 
 const slowDown = "<Error><Code>SlowDown</Code><Message>slow down</Message></Error>";
+
+/** What came out is looked at after so many steps: that costs more than they do. */
+const stepsPerLook = 10;
 
 interface Run {
   readonly seed: number;
@@ -164,21 +205,25 @@ async function run({ seed, parallelism, faults, replaced }: Run) {
   const job = jobAt(name, parallelism);
   const { clock, clients, random } = await newCloud({ seed, faults });
   const telemetry = new MemoryTelemetry();
-  const written = new Map<string, string>();
-  const sinks: Ports["sinks"] = {
-    carryOut: async ({ task, seq, n, payload }) => {
-      const key = `${task} ${seq} ${n}`;
-      assert.equal(written.get(key) ?? textOf(payload), textOf(payload), "an effect is the same whenever it is carried out");
-      written.set(key, textOf(payload));
-    },
-    deadLetters: async () => assert.fail("a dead letter"),
-    quarantine: async () => undefined,
-  };
+  const [table, bucket] = [`counts-${name}`, `results-${name}`];
+  await (await dynamo.client()).send(new CreateTableCommand({ TableName: table, ...countsTable }));
+  await (await objects.client()).send(new CreateBucketCommand({ Bucket: bucket }));
   const counts = { processes: 0, checkpoints: 0, failures: 0 };
   const take = async () => {
     const process = `process-${++counts.processes}`;
-    const parts = await openAws({ job: name, table: tableName, bucket: bucketName, clock, telemetry, clients: clients() });
-    const ports: Ports = { ...parts, sinks, source: () => parts.streams };
+    const made = clients();
+    const pace = { clock, random: () => random.next() };
+    const parts = await openAws({ job: name, table: tableName, bucket: bucketName, clock, telemetry, clients: made });
+    const bindings = new Map([
+      ["counts", [table]],
+      ["results", [bucket]],
+    ]);
+    const shared = { bindings, telemetry, pace, clients: made };
+    const deadLetters = { bucket, prefix: "dead-letters/" };
+    const { sources: declared, sinks: written } = connectorsOf(job);
+    const sources = openAwsSources(declared, shared);
+    const sinks = new AwsSinks({ ...shared, job: name, sinks: written, deadLetters });
+    const ports: Ports = { ...parts, sinks, source: (uid) => sources.get(uid)! };
     // Turns of different length: two processes would commit different things, if both could.
     const recordsPerTurn = 8 + (counts.processes % 3) * 3;
     const options = { ...defaultEnvironment, id: process, recordsPerTurn, payload: { ...awsPayload, inlineBytesMax: 700 } };
@@ -206,38 +251,53 @@ async function run({ seed, parallelism, faults, replaced }: Run) {
   };
   /** The one that was replaced last goes on beside: what it does comes too late, or first. */
   let runners = [await persist(take)];
-  const rows = () => [...written.values()].filter((row) => !row.includes(`"last"`)).sort();
   const expected = expectedRows();
-  for (let step = 0; rows().length < expected.length || counts.checkpoints < 2; step++) {
-    assert.ok(step < 2_000, `${rows().length} of ${expected.length} rows`);
-    await clock.sleep(300);
-    await Promise.all(runners.map((runner) => persist(() => runner.step())));
-    if (random.chance(replaced)) runners = [await persist(take), runners[0]!];
-  }
-  return { rows, expected, counts, telemetry, runner: runners[0]!, take, written };
+  const isWhole = async () =>
+    (await tableRows(table)).length >= expected.length && (await objectRows(bucket)).length >= expected.length;
+  /** Until all rows are there, and so many checkpoints complete. */
+  const goOn = async (checkpoints: number) => {
+    for (let step = 0; counts.checkpoints < checkpoints || step % stepsPerLook > 0 || !(await isWhole()); step++) {
+      assert.ok(step < 2_000, `${(await tableRows(table)).length} of ${expected.length} rows`);
+      await clock.sleep(300);
+      await Promise.all(runners.map((runner) => persist(() => runner.step())));
+      if (random.chance(replaced)) runners = [await persist(take), runners[0]!];
+    }
+    assert.deepEqual(await tableRows(table), expected, "the table");
+    assert.deepEqual(await objectRows(bucket), expected, "the objects");
+  };
+  const restore = async () => {
+    const [oldest] = runners[0]!.record!.retained;
+    assert.ok(oldest !== undefined);
+    await persist(() => runners[0]!.coordinator.restore(oldest.manifest));
+    runners = [await persist(take)];
+  };
+  const letters = async () => (await linesIn(bucket, "dead-letters/")).map((line) => JSON.parse(line) as DeadLetterLine);
+  return { goOn, restore, counts, telemetry, letters };
+}
+
+function connectorsOf(job: JobGraph) {
+  const specs = [...job.operators.values()].map(({ node }) => node);
+  const sources = specs.flatMap(({ uid, spec }) => (spec.kind === "source" ? [{ uid, source: spec.source }] : []));
+  const sinks = specs.flatMap(({ uid, spec }) => (spec.kind === "sink" ? [[id<OperatorUid>(uid), spec.sink] as const] : []));
+  return { sources, sinks: new Map(sinks) };
 }
 
 suite("a job on AWS", () => {
   for (const parallelism of [1, 2])
     test(`counts every view once at parallelism ${parallelism}, and after a restore again`, async () => {
-      const undisturbed = await run({ seed: 1, parallelism, faults: 0, replaced: 0 });
-      assert.deepEqual(undisturbed.rows(), undisturbed.expected);
-      const units = undisturbed.telemetry.totals();
+      const { goOn, restore, telemetry, letters, counts } = await run({ seed: 1, parallelism, faults: 0, replaced: 0 });
+      await goOn(2);
+      const units = telemetry.totals();
       for (const unit of ["dynamodb.wru", "dynamodb.rru", "s3.put", "s3.get", "kinesis.reads"]) {
         assert.ok(units[unit]! > 0, unit);
       }
-      const [oldest] = undisturbed.runner.record!.retained;
-      assert.ok(oldest !== undefined);
-      await undisturbed.runner.coordinator.restore(oldest.manifest);
-      const again = await undisturbed.take();
-      const before = undisturbed.written.size;
-      const expected = new Set(undisturbed.expected);
-      for (let step = 0; step < 20; step++) await again.step();
-      const restored = [...undisturbed.written].slice(before).map(([, row]) => row);
-      assert.ok(
-        restored.every((row) => row.includes(`"last"`) || expected.has(row)),
-        "a window restored counts as before",
-      );
+      const [letter, ...more] = await letters();
+      assert.deepEqual([letter?.text, letter?.operator, more], [poison, "views", []]);
+      assert.match(letter!.reason, /not valid JSON/);
+      await restore();
+      await goOn(counts.checkpoints + 2);
+      assert.ok(telemetry.total("sinkRowsTakenBack") > 0, "the restore went back beyond some rows");
+      assert.deepEqual([...new Set((await letters()).map(({ text }) => text))], [poison]);
     });
 
   for (const [seed, parallelism] of [
@@ -245,8 +305,10 @@ suite("a job on AWS", () => {
     [3, 2],
   ] as const)
     test(`counts every view once at parallelism ${parallelism} while answers are lost and processes replaced`, async () => {
-      const { rows, expected, counts } = await run({ seed, parallelism, faults: 0.03, replaced: 0.4 });
-      assert.deepEqual(rows(), expected);
+      const { goOn, restore, counts } = await run({ seed, parallelism, faults: 0.03, replaced: 0.4 });
+      await goOn(2);
       assert.ok(counts.processes > 1 && counts.failures > 2, JSON.stringify(counts));
+      await restore();
+      await goOn(counts.checkpoints + 1);
     });
 });

@@ -97,6 +97,7 @@ export function withS3() {
   });
   return {
     endpoint: () => ready,
+    client: async () => clientsOf(await ready, {}).s3,
     bucket: async (wiring: Wiring & { readonly bucket?: string } = {}) => {
       const { s3 } = clientsOf(await ready, wiring);
       return new S3Bucket(s3, wiring.bucket ?? bucketName, wiring.telemetry ?? new MemoryTelemetry(), paceOf(wiring));

@@ -58,7 +58,7 @@ export class AwsSinks extends SinkTargets {
 
 function createTargets(options: AwsSinksOptions, clients: AwsClients, letters: S3Bucket): ReadonlyMap<OperatorUid, SinkTarget> {
   const takenBy = new Map<string, OperatorUid>();
-  const console = new ConsoleWriter(options.console ?? process.stdout);
+  let console: ConsoleWriter | undefined;
   const targetOf = (operator: OperatorUid, sink: Sink<any, any>): SinkTarget => {
     const name = oneName(operator, bindingOf(options.bindings, operator, sink.name)) ?? sink.name;
     switch (sink.kind) {
@@ -74,7 +74,7 @@ function createTargets(options: AwsSinksOptions, clients: AwsClients, letters: S
       case "custom":
         return new CustomWriter(operator, (sink as CustomSink<any, any>).functions);
       case "console":
-        return console;
+        return (console ??= new ConsoleWriter(options.console ?? process.stdout));
       default:
         throw notOnAws(operator, sink);
     }

@@ -1,5 +1,6 @@
 /**
- * The ports of one job on AWS: DynamoDB, S3 and Kinesis. The counterpart of `openLocal` and `openMemory`.
+ * The ports of one job's state on AWS: DynamoDB, S3 and Kinesis. The counterpart of `openLocal` and `openMemory`; its sources are
+ * aws-sources.ts, its sinks aws-sinks.ts.
  *
  * W1 A table, a bucket and an account's streams serve many jobs: all names of a job begin with its own (names.ts).
  * W2 Nothing is created here: tables, buckets and the streams of sources are the deployment's.
@@ -49,8 +50,6 @@ export interface AwsPorts {
   readonly blobs: Blobs;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
-  /** Streams under their own names: what the sources of the job read. */
-  readonly streams: KinesisLog;
 }
 
 /**
@@ -79,6 +78,5 @@ export async function openAws(options: AwsOptions): Promise<AwsPorts> {
     blobs: new S3Blobs(s3, options.bucket, job, telemetry, pace),
     clock,
     telemetry,
-    streams: new KinesisLog(kinesis, telemetry, pace),
   };
 }
