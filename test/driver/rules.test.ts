@@ -538,7 +538,7 @@ test("records lost at the source are reported with their range, by a poke and by
   await env.turn({ kind: "records", source: "in", shard, records: records.slice(0, 1) });
   const lost = () =>
     run.telemetry.lines.filter(({ message }) => message.startsWith("records were lost")).map(({ fields }) => fields);
-  const range = { task: all, source: "in", shard, after: records[0]!.position, before: records[2]!.position };
+  const range = { task: all, source: "in", stream: "in", shard, after: records[0]!.position, before: records[2]!.position };
   assert.deepEqual(lost(), []);
   expired = true;
   await env.turn({ kind: "records", source: "in", shard, records: records.slice(3) });

@@ -119,7 +119,10 @@ describe("the coordinator", () => {
   test("says what is missing, and goes on when it is there", async () => {
     const job = jobOf(newJob(), 0);
     const cloud = await startCloud({ job, streams: {} });
-    await assert.rejects(cloud.command(), (error) => (error as { kind?: string }).kind === "invalid" && /numbers/.test(String(error)));
+    await assert.rejects(
+      cloud.command(),
+      (error) => (error as { kind?: string }).kind === "invalid" && /numbers/.test(String(error)),
+    );
     assert.equal(cloud.telemetry.total("failed.invalid"), 1);
     await cloud.log.createStream(stream, 1);
     assert.equal((await cloud.command()).phase, "running");
