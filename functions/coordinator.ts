@@ -106,7 +106,7 @@ class CoordinatorFunction {
     const telemetry = parts.telemetry ?? new FunctionTelemetry({ job: graph.name, stage: "coordinator", cell: 0 });
     const { clients } = parts;
     const ports = await openPorts({ job: graph, settings, clock, telemetry, clients, openSinks: parts.openSinks ?? openSinks });
-    await ports.sinks.check?.();
+    await together([ports.sinks.check?.(), ...[...ports.sources.values()].map((reader) => reader.check?.())]);
     const invoker = parts.invoke === undefined ? new LambdaInvoker(telemetry) : undefined;
     const invoke = parts.invoke ?? ((name, event) => invoker!.invoke(name, event));
     return new CoordinatorFunction(graph, settings, ports, telemetry, invoke);

@@ -2,5 +2,7 @@ import type { LogReader } from "../ports/log.ts";
 
 /** What reads a source at run time, and can be closed: afterwards it must not be read. */
 export interface SourceReader extends LogReader {
+  /** Throws `invalid` when what it reads is not there, may not be read, or cannot be read as the job does. */
+  check?(use: { readonly assumesKeys: boolean }): Promise<void>;
   close(): Promise<void>;
 }

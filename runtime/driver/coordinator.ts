@@ -11,9 +11,10 @@
  */
 import { MillraceError } from "../base/errors.ts";
 import { decodeValue } from "../base/message-pack.ts";
-import type { BlobName, Checkpoint, ShardId, TaskId } from "../base/ids.ts";
+import type { BlobName, Checkpoint, Position, ShardId, TaskId } from "../base/ids.ts";
 import { compareSchemas, describeDifference, type SchemaDifference, schemasOf } from "../plan/compatibility.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
+import type { Shard } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import { encodeRequest } from "../snapshots/checkpoint-request.ts";
 import { type JobRecord, type PendingCheckpoint, tasksRun } from "../snapshots/job-record.ts";
@@ -254,6 +255,7 @@ export class Coordinator {
       if (node.spec.kind !== "source") continue;
       const shards = await this.ports.source(node.uid).shards(node.spec.source.name);
       const known = new Map(manifest.tasks.flatMap((ack) => [...(ack.sources.get(node.uid)?.shards ?? [])]));
+      this.reportDeleted(node.uid, node.spec.source.name, shards, known);
       // A child that waited for its parents begins again as their child.
       const begun = (shard: ShardId) => {
         const progress = known.get(shard);
@@ -277,6 +279,22 @@ export class Coordinator {
       );
     }
     return roots;
+  }
+
+  /** Shards that are no longer listed and were not read to their end: nobody will read them where each has a task of its own. */
+  private reportDeleted(
+    source: string,
+    stream: string,
+    shards: readonly Shard[],
+    known: ReadonlyMap<ShardId, { readonly position: Position | "horizon"; readonly ended: boolean }>,
+  ): void {
+    if (this.job.stages.some(({ kind }) => kind === "single")) return;
+    for (const [shard, { position: after, ended }] of known) {
+      if (ended || shards.some((listed) => listed.id === shard)) continue;
+      const message = "records were lost at the source: their retention passed before they were read";
+      this.ports.telemetry.log("error", message, { source, stream, shard, after, before: "end" });
+      this.ports.telemetry.add("sourceGap", 1, { source, shard });
+    }
   }
 
   /** Every step may be repeated: seal the old rings, take back what was published too far, make the inboxes, run. */

@@ -7,16 +7,41 @@ import {
   DescribeStreamSummaryCommand,
   PutRecordCommand,
   UpdateMaxRecordSizeCommand,
+  UpdateStreamModeCommand,
+  UpdateStreamRecordDistributionStrategyCommand,
 } from "@aws-sdk/client-kinesis";
 import type { Fault } from "../../emulator/kinesis/index.ts";
 import { oneName, openAwsSources } from "../../runtime/adapters/aws/aws-sources.ts";
+import { KinesisLog } from "../../runtime/adapters/aws/kinesis-log.ts";
+import { KinesisSink } from "../../runtime/adapters/aws/kinesis-sink.ts";
+import { openMemory } from "../../runtime/adapters/memory/open-memory.ts";
 import { ManualClock } from "../../runtime/adapters/memory/manual-clock.ts";
 import { MemoryTelemetry } from "../../runtime/adapters/memory/memory-telemetry.ts";
 import { type ErrorKind, isKind, MillraceError } from "../../runtime/base/errors.ts";
 import { id, type Position, type ShardId } from "../../runtime/base/ids.ts";
 import { startTimeOf } from "../../runtime/connectors/kinesis/kinesis.ts";
-import { csv, files, generator, json, kinesis, type KinesisOptions, type Source } from "../../runtime/index.ts";
+import { type CustomSink } from "../../runtime/connectors/custom/custom-sink.ts";
+import { CustomWriter } from "../../runtime/connectors/custom/writer.ts";
+import { Coordinator } from "../../runtime/driver/coordinator.ts";
+import { defaultEnvironment, Environment } from "../../runtime/driver/environment.ts";
+import { JobRunner } from "../../runtime/driver/job-runner.ts";
+import {
+  csv,
+  customSink,
+  defineJob,
+  files,
+  generator,
+  json,
+  kinesis,
+  type KinesisOptions,
+  planJob,
+  type Source,
+} from "../../runtime/index.ts";
 import type { LogReader } from "../../runtime/ports/log.ts";
+import type { Ports } from "../../runtime/ports/ports.ts";
+import type { SinkEffect } from "../../runtime/ports/sink-driver.ts";
+import { manifestName } from "../../runtime/snapshots/names.ts";
+import { allSafeguards } from "../../runtime/task/safeguards.ts";
 import { bytesOf, textOf } from "../ports/adapter-maker.ts";
 import { withKinesis } from "./stand-ins.ts";
 
@@ -41,13 +66,14 @@ async function bound(options: Partial<KinesisOptions<unknown>> = {}) {
     const pace = { clock, random: () => 0.5 };
     return openAwsSources([{ uid: "in", source }], { bindings, telemetry, pace, clients }).get("in")!;
   };
+  const sinkLog = () => new KinesisLog(made.kinesis, telemetry, { clock, random: () => 0.5 });
   const append = (...texts: readonly string[]) =>
     made.log.append(
       "physical",
       texts.map((text) => record(text)),
     );
   const shard = (await made.log.shards("physical"))[0]!.id;
-  return { ...made, clock, telemetry, faults, open, append, shard };
+  return { ...made, clock, telemetry, faults, open, append, shard, sinkLog };
 }
 
 async function textsOf(reader: LogReader, shard: ShardId, after: Position | "horizon" = "horizon"): Promise<readonly string[]> {
@@ -214,6 +240,80 @@ describe("aws: a Kinesis source that has lost records", () => {
   });
 });
 
+describe("aws: a job whose shard was deleted before it was read to its end", () => {
+  /** The job has read one record of two when its shard is split, and retention passes. */
+  async function overtaken(parallelism: number) {
+    const { open, append, log, clock, telemetry, shard } = await bound();
+    const rows: string[] = [];
+    const out = customSink<number>({
+      name: "out",
+      guarantee: "atLeastOnce",
+      write: (batch) => void rows.push(...batch.map(({ value }) => String(value))),
+    });
+    const views = kinesis<number>({ stream: "views", format: json() });
+    const build = defineJob(
+      "deleted",
+      (job) =>
+        job
+          .source("in", views)
+          .map("same", (n) => n)
+          .sinkTo("out", out),
+      { parallelism },
+    );
+    const job = planJob(build);
+    const reader = open(views);
+    const writer = new CustomWriter("out", (out as CustomSink<number, "append">).functions);
+    const sinks = {
+      carryOut: (effect: SinkEffect) => writer.carryOut(effect),
+      deadLetters: async () => assert.fail("a dead letter"),
+      quarantine: async () => undefined,
+    };
+    const ports: Ports = { ...openMemory({ clock }), telemetry, sinks, source: () => reader };
+    const environment = new Environment(job, ports, { ...defaultEnvironment, id: "one", recordsPerTurn: 1 });
+    const createStream = async () => "created" as const;
+    const coordinator = new Coordinator(job, ports, { id: "one", deployment: 1, safeguards: allSafeguards, createStream });
+    const runner = new JobRunner(environment, coordinator, clock, { pollMs: 1, collectEvery: 100 });
+    await append("1", "2");
+    await runner.start();
+    await runner.step();
+    assert.deepEqual(rows, ["1"]);
+    const checkpoint = manifestName((await runner.checkpoint(true))!);
+    rows.length = 0;
+    await log.splitShard("physical", shard);
+    clock.advance(49 * hour);
+    await append("3");
+    const goOn = async () => {
+      for (let step = 0; step < 20; step++) {
+        clock.advance(100);
+        await runner.step();
+      }
+    };
+    const said = () =>
+      telemetry.lines.filter(({ level }) => level === "error").map(({ fields }) => fields as Record<string, string>);
+    return { rows, checkpoint, coordinator, goOn, said, telemetry, shard };
+  }
+
+  it("reports the rest of it as lost, and goes on with its children", async () => {
+    const { rows, goOn, said, telemetry, shard } = await overtaken(1);
+    await goOn();
+    assert.equal(rows.at(-1), "3");
+    assert.equal(telemetry.total("sourceGap"), 1);
+    const [{ stream, shard: named, before } = {}] = said();
+    assert.deepEqual([stream, named, before], ["views", shard, "end"]);
+  });
+
+  it("does so with a restore where each shard has a task", async () => {
+    const { rows, checkpoint, coordinator, goOn, said, telemetry, shard } = await overtaken(2);
+    await coordinator.restore(checkpoint);
+    await goOn();
+    assert.equal(rows.at(-1), "3");
+    assert.equal(telemetry.total("sourceGap"), 1);
+    const [{ stream, shard: named, after, before } = {}] = said();
+    assert.deepEqual([stream, named, before], ["views", shard, "end"]);
+    assert.match(after!, /^\d+$/);
+  });
+});
+
 describe("aws: a Kinesis source that may not be read", () => {
   it("says so, and goes on when it may", async () => {
     const { open, append, faults, shard } = await bound();
@@ -229,6 +329,22 @@ describe("aws: a Kinesis source that may not be read", () => {
     await assert.rejects(reader.read("views", shard, "horizon", everything), failsAs("unavailable", /throttled.*physical/));
     faults.decide = () => undefined;
     assert.deepEqual(await textsOf(reader, shard), ["a"]);
+  });
+
+  it("is found out at the start, where its keys are needed and ignored too", async () => {
+    const { open, sinkLog, kinesis: client } = await bound();
+    const uses = [true, false].map((assumesKeys) => ({ assumesKeys }));
+    for (const use of uses) await open().check!(use);
+    const elsewhere = open(kinesis({ stream: "nowhere", format: json() }));
+    for (const use of uses) await assert.rejects(elsewhere.check!(use), failsAs("invalid", /no such.*nowhere/));
+    const summary = await client.send(new DescribeStreamSummaryCommand({ StreamName: "physical" }));
+    const { StreamARN } = summary.StreamDescriptionSummary!;
+    await client.send(new UpdateStreamModeCommand({ StreamARN, StreamModeDetails: { StreamMode: "ON_DEMAND" } }));
+    const strategy = { StreamARN, RecordDistributionStrategy: "AUTO" } as const;
+    await client.send(new UpdateStreamRecordDistributionStrategyCommand(strategy));
+    await open().check!({ assumesKeys: false });
+    await assert.rejects(open().check!({ assumesKeys: true }), failsAs("invalid", /ignores partition keys.*physical/));
+    await assert.rejects(new KinesisSink(sinkLog(), "physical").check(), failsAs("invalid", /ignores partition keys.*physical/));
   });
 
   it("takes another iterator for one that has expired", async () => {

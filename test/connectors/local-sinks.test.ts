@@ -9,6 +9,7 @@ import { type OperatorUid, type TaskId, id } from "../../runtime/base/ids.ts";
 import { checkBindings, parseBindings } from "../../runtime/connectors/bindings.ts";
 import { consoleSink } from "../../runtime/connectors/console/console-sink.ts";
 import { fileSink } from "../../runtime/connectors/files/file-sink.ts";
+import { s3 } from "../../runtime/connectors/s3/s3.ts";
 import { ndjson } from "../../runtime/connectors/formats/json.ts";
 import { LocalSinks, type LocalSinksOptions } from "../../runtime/connectors/local-sinks.ts";
 import { withDirectory } from "./support.ts";
@@ -96,6 +97,19 @@ suite("local sinks", () => {
         assert.equal(await readFile(join(directory, place, "g1-t-00000001.ndjson"), "utf8"), "1\n");
         await sinks.quarantine(uid("out"), { generation: 2, from: 1, lastSeq: new Map() });
         assert.deepEqual(await readdir(join(directory, place)), [".quarantine"]);
+      }
+    }));
+  test("an S3 sink writes to a directory of its bucket's name, or to the one it is bound to", () =>
+    withDirectory(async (directory) => {
+      const sink = s3<any>({ bucket: "late", prefix: "a/b/", format: ndjson() });
+      for (const [bindings, place] of [
+        [new Map(), "late/a/b"],
+        [new Map([["late", ["elsewhere"]]]), "elsewhere/a/b"],
+      ] as const) {
+        const sinks = localSinks({ out: sink }, { bindings, outputDirectory: directory });
+        for (const [n, payload] of payloadsOf(sink, [1]).entries())
+          await sinks.carryOut({ operator: uid("out"), task, generation: 1, seq: 1, n, payload });
+        assert.equal(await readFile(join(directory, place, "g1-t-00000001.ndjson"), "utf8"), "1\n");
       }
     }));
   test("refuses what cannot be written here, and two sinks of the same names", () => {

@@ -60,7 +60,6 @@ async function run(parallelism: number, restarts: (step: number) => boolean): Pr
   const written = new Map<string, string>();
   const carryOut = async ({ operator, payload }: SinkEffect) => {
     const operation = decodePartOperation(payload);
-    if (operation.op !== "write") return;
     written.set(`${operator} ${operation.file} ${operation.offset}`, Buffer.from(operation.bytes).toString());
   };
   const sinks = { carryOut, deadLetters: async () => assert.fail("a dead letter"), quarantine: async () => undefined };

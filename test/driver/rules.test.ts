@@ -2,12 +2,14 @@
 import { beforeEach, describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { keyedProcess, minutes, type, value } from "../../runtime/index.ts";
+import { MillraceError } from "../../runtime/base/errors.ts";
 import { ByteWriter } from "../../runtime/base/byte-writer.ts";
-import { type BlobName, type ChannelId, id, type ShardId, type TaskId } from "../../runtime/base/ids.ts";
+import { type AttemptId, type BlobName, type ChannelId, id, type ShardId, type TaskId } from "../../runtime/base/ids.ts";
 import { defaultEnvironment, Environment, type EnvironmentOptions } from "../../runtime/driver/environment.ts";
 import { defaultLimits } from "../../runtime/task/task-plan.ts";
 import { readJobRing } from "../../runtime/driver/job-ring.ts";
-import { loadCommit } from "../../runtime/driver/journal-entry.ts";
+import { loadCommit, storeCommit } from "../../runtime/driver/journal-entry.ts";
+import { sealRings } from "../../runtime/driver/seal-rings.ts";
 import type { LogReader } from "../../runtime/ports/log.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
 import { decodeManifest, isTombstone } from "../../runtime/snapshots/manifest.ts";
@@ -489,6 +491,30 @@ describe("L1 a restore", () => {
       const last = (run.output("out").at(-1) as [string, number])[1];
       assert.equal(last, 7, `died at write ${dies}`);
     }
+  });
+
+  test("that is begun again finds outputs closed to a task that had ended, and goes on", async () => {
+    let closed = false;
+    const wrapPorts = replacing("sinks", "carryOut", (carryOut) => async (effect) => {
+      if (closed) throw new MillraceError("fenced", "taken over");
+      return carryOut(effect);
+    });
+    const run = await engine({ wrapPorts });
+    await run.push("in", a(1));
+    const head = (await headOf(run, all))!;
+    assert.ok(head.effects.some(({ effect }) => effect === "sink"));
+    const stages = run.runner.record!.topology;
+    // As a file's publication stands in the commit that ends a task.
+    const ending = async (seq: number, ended: boolean) => {
+      const commit = { ...head, seq, attempt: id<AttemptId>(`end.${seq}`), progress: { ...head.progress, ended } };
+      const bytes = await storeCommit(commit, run.ports.blobs, { inlineBytesMax: Infinity, compressFromBytes: Infinity });
+      await run.ports.journal.write(all, { seq, attempt: commit.attempt, bytes });
+    };
+    closed = true;
+    await ending(head.seq + 1, false);
+    await assert.rejects(sealRings(stages, run.ports, "restorer"), { kind: "fenced" }, "a task that goes on is not passed over");
+    await ending(head.seq + 2, true);
+    await sealRings(stages, run.ports, "restorer");
   });
 
   test("seals tasks that never started too", async () => {

@@ -7,6 +7,7 @@ import {
   SplitShardCommand,
   UpdateShardCountCommand,
 } from "@aws-sdk/client-kinesis";
+import { MillraceError } from "../../base/errors.ts";
 import type { Position, ShardId } from "../../base/ids.ts";
 import type { AppendResult, Log, ReadLimit, ReadResult, Shard } from "../../ports/log.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
@@ -114,6 +115,19 @@ export class KinesisLog implements Log, Omit<ProvisionedLog, "trim"> {
     const StreamName = this.#nameOf(stream);
     await this.#reshard(StreamName, new MergeShardsCommand({ StreamName, ShardToMerge: a, AdjacentShardToMerge: b }));
     return (await this.shards(stream)).find(({ parents }) => parents.includes(a) && parents.includes(b))!.id;
+  }
+
+  /** Throws `invalid` for a stream that is not there, that may not be looked at, or that does not keep to the keys of its records. */
+  async checkKeys(stream: string): Promise<void> {
+    const StreamName = this.#nameOf(stream);
+    const { StreamDescriptionSummary } = await this.#client
+      .send(new DescribeStreamSummaryCommand({ StreamName }))
+      .catch((error: unknown) => {
+        throw awsError(error, `looking at stream ${StreamName}`);
+      });
+    if (StreamDescriptionSummary?.RecordDistributionStrategy !== "AUTO") return;
+    const advice = "the stream ignores partition keys, set its record distribution strategy to USER_PARTITION_KEY";
+    throw new MillraceError("invalid", `${advice}: ${StreamName}`);
   }
 
   async #reshard(stream: string, command: SplitShardCommand | MergeShardsCommand): Promise<void> {

@@ -52,7 +52,7 @@ export class KinesisSink implements SinkTarget {
   async quarantine(): Promise<void> {}
 
   async check(): Promise<void> {
-    await this.#log.shards(this.#stream);
+    await this.#log.checkKeys(this.#stream);
   }
 
   /** In rounds: of each key one record at a time. `done` counts those that are there. */

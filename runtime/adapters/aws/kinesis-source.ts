@@ -58,6 +58,14 @@ export class KinesisSource implements PackedReader {
     return result;
   }
 
+  /**
+   * For the start of a job. Throws `invalid` for a stream that is not there or may not be read, and, where the job takes the partition keys
+   * for its own (`assumesKeys`), for one that does not keep to them.
+   */
+  async check({ assumesKeys }: { readonly assumesKeys: boolean }): Promise<void> {
+    await (assumesKeys ? this.#log.checkKeys(this.#stream) : this.#log.shards(this.#stream));
+  }
+
   async close(): Promise<void> {}
 
   async #readOrEnd(

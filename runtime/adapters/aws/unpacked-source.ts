@@ -59,6 +59,10 @@ export class UnpackedSource implements SourceReader {
     return records;
   }
 
+  async check(): Promise<void> {
+    await this.#inner.check?.();
+  }
+
   async close(): Promise<void> {
     await this.#inner.close();
   }

@@ -42,7 +42,9 @@ const lineFeed = 0x0a;
 export function kinesisSink<T>(options: KinesisSinkOptions<T>): Sink<T> {
   const { stream, format, partitionKey, idField, maxRecordBytes = defaultMaxRecordBytes } = options;
   if (stream === "") throw new MillraceError("invalid", "a Kinesis sink needs the name of a stream");
-  const cannotWrite = format.readOnly ?? (format.header ? "records of a stream have no header line before them" : undefined);
+  const cannotWrite =
+    format.readOnly ??
+    (format.header ? "records of a stream have no header line before them, declare it with header: false" : undefined);
   if (cannotWrite !== undefined)
     throw new MillraceError("invalid", `a Kinesis sink cannot write this format: ${cannotWrite}: ${format.name}`);
   if (typeof partitionKey !== "function") throw new MillraceError("invalid", `a Kinesis sink needs a partitionKey: ${stream}`);

@@ -38,7 +38,7 @@ export function kinesis<T>(options: KinesisOptions<T>): Source<T> {
   const { stream, format, startFrom = "horizon", whenLost = "report" } = options;
   if (stream === "") throw new MillraceError("invalid", "a Kinesis source needs the name of a stream");
   if (format.header) {
-    const message = "records of a stream have no header line before them: give the format its columns";
+    const message = "records of a stream have no header line before them: declare the format with header: false and its columns";
     throw new MillraceError("invalid", `${message}: ${format.name}, ${stream}`);
   }
   const settings: KinesisSettings = { stream, startFrom: startOf(startFrom), whenLost: lossOf(whenLost) };
