@@ -20,9 +20,9 @@ import type { JobRecord } from "../runtime/snapshots/job-record.ts";
 import { stageOf } from "../runtime/streaming/channel.ts";
 import { allSafeguards } from "../runtime/task/safeguards.ts";
 import { type CoordinatorCommand, decodeCommand, pokeOf, readSettings, type Settings } from "./contract.ts";
-import { FunctionTelemetry, type InvocationTelemetry } from "./function-telemetry.ts";
-import { fieldsOf, HandlerError, millraceError } from "./handler-error.ts";
-import { InvocationClock } from "./invocation-clock.ts";
+import type { InvocationTelemetry } from "./function-telemetry.ts";
+import { guardedHandler, type Made } from "./guarded-handler.ts";
+import { fieldsOf } from "./handler-error.ts";
 import type { LambdaContext } from "./lambda-context.ts";
 import { type FunctionPorts, openPorts } from "./open-ports.ts";
 import { openSinks } from "./open-sinks.ts";
@@ -62,20 +62,10 @@ const collectEvery = 5;
 
 export function createCoordinatorHandler(job: Job, parts: CoordinatorParts = {}): CoordinatorHandler {
   const graph = planJob(job);
-  const clock = parts.clock ?? new InvocationClock();
-  let opened: Promise<CoordinatorFunction> | undefined;
-  return async (event, context) => {
-    clock.begin(context);
-    opened ??= CoordinatorFunction.open(graph, clock, parts);
-    let running: CoordinatorFunction;
-    try {
-      running = await opened;
-    } catch (error) {
-      opened = undefined;
-      throw new HandlerError(error);
-    }
-    return running.handle(event, context.awsRequestId);
-  };
+  const open = (made: Made) => CoordinatorFunction.open(graph, made, parts);
+  return guardedHandler(graph, parts, "coordinator", open, (opened, event, { awsRequestId }) =>
+    opened.follow(decodeCommand(event), awsRequestId),
+  );
 }
 
 class CoordinatorFunction {
@@ -101,31 +91,17 @@ class CoordinatorFunction {
     this.#invoke = invoke;
   }
 
-  static async open(graph: JobGraph, clock: InvocationClock, parts: CoordinatorParts): Promise<CoordinatorFunction> {
+  static async open(graph: JobGraph, { clock, telemetry }: Made, parts: CoordinatorParts): Promise<CoordinatorFunction> {
     const settings = readSettings(parts.variables ?? process.env);
-    const telemetry = parts.telemetry ?? new FunctionTelemetry({ job: graph.name, stage: "coordinator", cell: 0 });
     const { clients } = parts;
     const ports = await openPorts({ job: graph, settings, clock, telemetry, clients, openSinks: parts.openSinks ?? openSinks });
-    await together([ports.sinks.check?.(), ...[...ports.sources.values()].map((reader) => reader.check?.())]);
+    await ports.check();
     const invoker = parts.invoke === undefined ? new LambdaInvoker(telemetry) : undefined;
     const invoke = parts.invoke ?? ((name, event) => invoker!.invoke(name, event));
     return new CoordinatorFunction(graph, settings, ports, telemetry, invoke);
   }
 
-  async handle(event: unknown, requestId: string): Promise<CoordinatorResponse> {
-    try {
-      return await this.#follow(decodeCommand(event), requestId);
-    } catch (error) {
-      const known = millraceError(error);
-      this.#telemetry.add(`failed.${known.kind}`, 1);
-      this.#telemetry.log(known.kind === "unavailable" ? "warn" : "error", "the coordinator failed", fieldsOf(known));
-      throw new HandlerError(known);
-    } finally {
-      this.#telemetry.flush();
-    }
-  }
-
-  async #follow(command: CoordinatorCommand, requestId: string): Promise<CoordinatorResponse> {
+  async follow(command: CoordinatorCommand, requestId: string): Promise<CoordinatorResponse> {
     const coordinator = this.#coordinator(requestId);
     let record = await coordinator.start();
     if (command.kind !== "look") record = await coordinator.order(command);

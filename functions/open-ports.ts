@@ -7,6 +7,7 @@ import { openAws } from "../runtime/adapters/aws/open-aws.ts";
 import { MillraceError } from "../runtime/base/errors.ts";
 import type { Bindings } from "../runtime/connectors/bindings.ts";
 import type { SourceReader } from "../runtime/connectors/source-reader.ts";
+import { together } from "../runtime/driver/together.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import type { Clock } from "../runtime/ports/clock.ts";
 import type { Ports } from "../runtime/ports/ports.ts";
@@ -38,6 +39,8 @@ export type OpenSinks = (
 export interface FunctionPorts extends Ports {
   readonly sources: ReadonlyMap<string, SourceReader>;
   readonly sinks: CheckedSinks;
+  /** Throws `invalid` when what the job reads or writes is not there, or cannot be used as the job does. */
+  check(): Promise<void>;
   /** Sees to it that the inbox of a stage has so many shards, for a generation that has as many tasks there. */
   provisionInbox(stream: string, shards: number): Promise<void>;
 }
@@ -65,12 +68,14 @@ export async function openPorts(options: PortsOptions): Promise<FunctionPorts> {
     pace: { clock, random: Math.random },
     clients,
   });
+  const sinks = options.openSinks({ job, settings, clock, telemetry, bindings, clients });
   return {
     ...aws,
     log,
-    sinks: options.openSinks({ job, settings, clock, telemetry, bindings, clients }),
+    sinks,
     sources,
     source: (uid) => readerOf(sources, uid),
+    check: () => checkAll(job, sources, sinks),
     provisionInbox: (stream, shards) => log.resize(stream, shards),
   };
 }
@@ -84,6 +89,14 @@ export function sourcesOf(job: JobGraph) {
   return [...job.operators.values()].flatMap(({ node: { uid, spec } }) =>
     spec.kind === "source" ? [{ uid, source: spec.source }] : [],
   );
+}
+
+async function checkAll(job: JobGraph, sources: ReadonlyMap<string, SourceReader>, sinks: CheckedSinks): Promise<void> {
+  const assumesKeys = job.graph.nodes.some(({ inputs }) =>
+    inputs.some(({ partitioning }) => partitioning.kind === "assumeKeyed"),
+  );
+  await together([...sources.values()].map(async (reader) => reader.check?.({ assumesKeys })));
+  await sinks.check?.();
 }
 
 function readerOf(sources: ReadonlyMap<string, SourceReader>, uid: string): SourceReader {

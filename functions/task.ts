@@ -20,9 +20,10 @@ import { defaultEnvironment, Environment, type EnvironmentOptions } from "../run
 import { planJob } from "../runtime/plan/plan-job.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import { decodePoke, readSettings, type Settings } from "./contract.ts";
-import { FunctionTelemetry, type InvocationTelemetry } from "./function-telemetry.ts";
-import { fieldsOf, HandlerError, millraceError } from "./handler-error.ts";
-import { InvocationClock } from "./invocation-clock.ts";
+import type { InvocationTelemetry } from "./function-telemetry.ts";
+import { guardedHandler, type Made } from "./guarded-handler.ts";
+import { fieldsOf } from "./handler-error.ts";
+import type { InvocationClock } from "./invocation-clock.ts";
 import { allDone, type BatchResponse, decodeBatch, failedFrom, type KinesisBatch } from "./kinesis-event.ts";
 import type { LambdaContext } from "./lambda-context.ts";
 import { type FunctionPorts, inboxesOf, openPorts, type OpenSinks, sourcesOf } from "./open-ports.ts";
@@ -53,20 +54,8 @@ const reserveShare = 0.25;
 
 export function createTaskHandler(job: Job, parts: FunctionParts = {}): TaskHandler {
   const graph = planJob(job);
-  const clock = parts.clock ?? new InvocationClock();
-  let opened: Promise<TaskFunction> | undefined;
-  return async (event, context) => {
-    clock.begin(context);
-    opened ??= TaskFunction.open(graph, clock, parts);
-    let running: TaskFunction;
-    try {
-      running = await opened;
-    } catch (error) {
-      opened = undefined;
-      throw new HandlerError(error);
-    }
-    return running.handle(event);
-  };
+  const open = (made: Made) => TaskFunction.open(graph, made, parts);
+  return guardedHandler(graph, parts, "task", open, (opened, event) => opened.answer(event));
 }
 
 class TaskFunction {
@@ -90,10 +79,8 @@ class TaskFunction {
     this.#environment = environment;
   }
 
-  static async open(graph: JobGraph, clock: InvocationClock, parts: FunctionParts): Promise<TaskFunction> {
+  static async open(graph: JobGraph, { clock, telemetry }: Made, parts: FunctionParts): Promise<TaskFunction> {
     const settings = readSettings(parts.variables ?? process.env);
-    const { stage, cell, deployment } = settings;
-    const telemetry = parts.telemetry ?? new FunctionTelemetry({ job: graph.name, stage, cell });
     const ports = await openPorts({
       job: graph,
       settings,
@@ -108,25 +95,12 @@ class TaskFunction {
       reserveMs: Math.min(reserveMsMax, clock.remainingMs() * reserveShare),
       ...parts.environment,
       id: randomUUID(),
-      deployment,
+      deployment: settings.deployment,
     });
     return new TaskFunction(graph, settings, ports, telemetry, environment);
   }
 
-  async handle(event: unknown): Promise<BatchResponse | PokeResponse> {
-    try {
-      return await this.#answer(event);
-    } catch (error) {
-      const known = millraceError(error);
-      this.#telemetry.add(`failed.${known.kind}`, 1);
-      this.#telemetry.log(known.kind === "unavailable" ? "warn" : "error", "the invocation failed", fieldsOf(known));
-      throw new HandlerError(known);
-    } finally {
-      this.#telemetry.flush();
-    }
-  }
-
-  async #answer(event: unknown): Promise<BatchResponse | PokeResponse> {
+  async answer(event: unknown): Promise<BatchResponse | PokeResponse> {
     const poke = decodePoke(event);
     if (poke !== undefined) return { outcomes: await this.#poke(poke.tasks) };
     const batch = decodeBatch(event);

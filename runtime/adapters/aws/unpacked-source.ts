@@ -59,8 +59,8 @@ export class UnpackedSource implements SourceReader {
     return records;
   }
 
-  async check(): Promise<void> {
-    await this.#inner.check?.();
+  async check(use: { readonly assumesKeys: boolean }): Promise<void> {
+    await this.#inner.check?.(use);
   }
 
   async close(): Promise<void> {
