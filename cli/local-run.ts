@@ -306,7 +306,7 @@ class Parts {
       if (level !== "info") options.events?.warning?.(message, fields);
     };
     const source = (uid: string) => this.#sources.get(uid) as SourceReader;
-    return { ...foundation.ports, telemetry: { add: () => undefined, log }, sinks, source };
+    return { ...foundation.ports, telemetry: { add: () => undefined, gauge: () => undefined, log }, sinks, source };
   }
 
   #openSources(): ReadonlyMap<string, SourceReader> {

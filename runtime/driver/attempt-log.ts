@@ -27,7 +27,7 @@ import type { Journal, Message } from "../ports/journal.ts";
 import { attemptMessage, attemptPrefix } from "../snapshots/names.ts";
 import type { Task } from "../task/task.ts";
 import type { Killer } from "../task/units.ts";
-import type { Doorbell } from "./doorbell.ts";
+import type { AddressedBell } from "./doorbell.ts";
 import { LostRace } from "./lost-race.ts";
 import { isMappingsBatch } from "./proven-effects.ts";
 
@@ -82,7 +82,7 @@ interface Turn {
   readonly clock: Clock;
   /** The environment. */
   readonly by: string;
-  readonly bell: Doorbell;
+  readonly bell: AddressedBell;
   readonly options: AttemptOptions;
 }
 
@@ -296,7 +296,7 @@ function workerOf({ by, bell, clock, options }: Turn): Worker {
 }
 
 /** The name of a doorbell that is not rung again before it is answered, or whoever heard it is gone. */
-function onlyBell(bell: Doorbell): string | undefined {
+function onlyBell(bell: AddressedBell): string | undefined {
   if (bell.kind === "poke") return bell.oneAtATime === true ? "poke" : undefined;
   if (!isMappingsBatch(bell)) return undefined;
   return bell.kind === "records" ? `${bell.source} ${bell.shard}` : "frames";

@@ -5,15 +5,20 @@
  * L1 The job record moves only by conditional write: restoring → the old rings are sealed → running.
  * L10 Completing and abandoning checkpoint c are the same conditional write of its manifest's name.
  * L12 A request is a message in the task's mailbox; a poke is only a doorbell.
+ *
+ * C1 What an order asks for stands in the job record once it is taken, and every look goes one step on from there: whoever looks next
+ *    goes on where another died.
  */
 import { MillraceError } from "../base/errors.ts";
-import { decodeValue, encodeValue } from "../base/message-pack.ts";
+import { decodeValue } from "../base/message-pack.ts";
 import type { BlobName, Checkpoint, Position, ShardId, TaskId } from "../base/ids.ts";
 import { compareSchemas, describeDifference, type SchemaDifference, schemasOf } from "../plan/compatibility.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
 import type { Shard } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
-import type { JobRecord } from "../snapshots/job-record.ts";
+import { encodeRequest } from "../snapshots/checkpoint-request.ts";
+import { type JobRecord, type PendingCheckpoint, tasksRun } from "../snapshots/job-record.ts";
+import { decideOrder, type Order } from "../snapshots/decide-order.ts";
 import { decideCut, type Cut } from "../snapshots/decide-cut.ts";
 import { type Acknowledgement, decodeManifest, encodeManifest, isTombstone, type Manifest } from "../snapshots/manifest.ts";
 import { ackMessage, checkpointMessage, endMessage, inboxName, manifestName } from "../snapshots/names.ts";
@@ -84,8 +89,8 @@ export class Coordinator {
       if (record !== undefined) this.checkDeployment(record);
       if (record === undefined) await this.begin(ring);
       else if (record.phase === "restoring") await this.finishRestore(ring, record);
-      else if (record.fingerprint !== this.job.fingerprint || !this.sameParallelism(record)) await this.replan(ring, record);
-      else return record;
+      else if (record.phase === "stopped" || this.isPlanned(record)) return record;
+      else await this.replan(ring, record);
     }
   }
 
@@ -97,6 +102,10 @@ export class Coordinator {
         "fenced",
         `job ${record.job} is run by deployment ${record.deployment}, this code is ${deployment}`,
       );
+  }
+
+  private isPlanned(record: JobRecord): boolean {
+    return record.fingerprint === this.job.fingerprint && this.sameParallelism(record);
   }
 
   private sameParallelism(record: JobRecord): boolean {
@@ -118,12 +127,17 @@ export class Coordinator {
       generation,
       deployment: this.options.deployment,
       phase: "restoring",
+      savepoint: undefined,
+      order: undefined,
+      wanted: undefined,
       manifest: undefined,
       keyGroups: this.job.options.keyGroups,
       topology,
       pending: undefined,
       lastCheckpoint: 0,
+      triggeredAt: undefined,
       completed: undefined,
+      completedAt: undefined,
       retained: [],
       since: now,
       failures: 0,
@@ -149,6 +163,11 @@ export class Coordinator {
 
   /** The plan or the parallelism has changed: goes on from the latest checkpoint in a new generation, when the state allows it. */
   private async replan(ring: JobRing, record: JobRecord): Promise<void> {
+    if (record.phase === "stopping")
+      throw new MillraceError(
+        "invalid",
+        `job ${record.job} is being stopped by the code it ran before: run that until it has stopped, or give the order to resume`,
+      );
     this.checkCompatible(record.operators, record.keyGroups);
     if (record.completed === undefined)
       throw new MillraceError(
@@ -191,7 +210,7 @@ export class Coordinator {
     }
   }
 
-  private async restoreFrom(ring: JobRing, record: JobRecord, name: BlobName): Promise<boolean> {
+  private async restoreFrom(ring: JobRing, record: JobRecord, name: BlobName, order = record.order): Promise<boolean> {
     // In the record that the move below is conditional on: what is retained there is not collected before the move (L6).
     if (![...record.retained.map((kept) => kept.manifest), record.completed, record.manifest].includes(name))
       throw new MillraceError("invalid", `this checkpoint is not retained, its objects may be gone: ${name}`);
@@ -206,6 +225,9 @@ export class Coordinator {
       generation,
       deployment: this.options.deployment,
       phase: "restoring",
+      savepoint: undefined,
+      order,
+      wanted: undefined,
       manifest: name,
       topology: createTopology(this.job, generation, await this.rootsOf(manifest)),
       pending: undefined,
@@ -292,6 +314,30 @@ export class Coordinator {
     await moveJobRecord(this.ports, ring, { ...record, phase: "running", replaces: [], former }, this.options.id);
   }
 
+  // ---- orders ----
+
+  /**
+   * Takes an order: writes it into the job record, from where looks go on with it. One that was taken last is not taken again. Throws
+   * `invalid` for what cannot be done as the job stands.
+   */
+  async order(order: Order): Promise<JobRecord> {
+    for (;;) {
+      const ring = await readJobRing(this.ports, this.job.name);
+      const { record } = ring;
+      if (record === undefined) throw new MillraceError("invalid", `job ${this.job.name} was never started: ${order.kind}`);
+      this.checkDeployment(record);
+      if (record.phase === "restoring") {
+        await this.finishRestore(ring, record);
+        continue;
+      }
+      const decided = decideOrder(record, order, this.takesCheckpoints);
+      if (decided.outcome === "known") return record;
+      if (decided.outcome === "refused") throw new MillraceError("invalid", `${decided.reason}: ${order.kind} of ${record.job}`);
+      if (decided.outcome === "restore") await this.restoreFrom(ring, record, decided.manifest, order.id);
+      else await moveJobRecord(this.ports, ring, decided.record, this.options.id);
+    }
+  }
+
   // ---- checkpoints ----
 
   /** One look: lets sources wait for others, triggers a checkpoint when it is due, completes or abandons the pending one. */
@@ -299,25 +345,35 @@ export class Coordinator {
     const ring = await readJobRing(this.ports, this.job.name);
     const { record } = ring;
     if (record !== undefined) this.checkDeployment(record);
-    if (record === undefined || record.phase !== "running") return { ...nothing, record: record as JobRecord, aligned: [] };
+    if (record === undefined || record.phase === "restoring" || record.phase === "stopped")
+      return { ...nothing, record: record as JobRecord, aligned: [] };
     const aligned = this.aligns ? await announceAlignment(ring.messages, record.generation, this.told, this.ports.journal) : [];
     return { ...(await this.look(ring, record)), aligned };
   }
 
   private async look(ring: JobRing, record: JobRecord): Promise<Look> {
+    if (record.savepoint !== undefined) return this.stop(ring, record);
     const cut = decideCut(this.rootTasks(record), said(ring), record.pending?.checkpoint);
     if (record.pending !== undefined) return this.attend(ring, record, record.pending, cut);
     if (cut.finished) return { ...nothing, record, finished: true };
+    if (record.phase === "stopping") return this.trigger(ring, record, true);
+    if (record.wanted !== undefined) return this.trigger(ring, record, record.wanted.savepoint);
     this.checkFailures(record);
     if (!this.isDue(record)) return { ...nothing, record };
     return this.trigger(ring, record, false);
+  }
+
+  /** The savepoint that the job ends with is complete: after the seals nobody goes beyond it. */
+  private async stop(ring: JobRing, record: JobRecord): Promise<Look> {
+    if (this.options.safeguards.holds("L1")) await sealRings(record.topology, this.ports, this.options.id);
+    const moved: JobRecord = { ...record, phase: "stopped" };
+    return { ...nothing, record: (await moveJobRecord(this.ports, ring, moved, this.options.id)) ? moved : record };
   }
 
   private rootTasks(record: JobRecord): TaskId[] {
     return record.topology.flatMap((stage) => rootTasks(stage).map(({ task }) => task));
   }
 
-  private lastTriggerAt = -Infinity;
   private lastEndAt = -Infinity;
 
   /** A job in batch mode takes none (as Flink's): its tasks go on from their journals. */
@@ -326,12 +382,14 @@ export class Coordinator {
   }
 
   private isDue(record: JobRecord): boolean {
-    if (!this.takesCheckpoints) return false;
-    const now = this.ports.clock.now();
+    return this.nextCheckpointAt(record) <= this.ports.clock.now();
+  }
+
+  /** When the next checkpoint is due by the job's interval, epoch ms; Infinity: never. */
+  nextCheckpointAt({ since, triggeredAt = -Infinity }: JobRecord): number {
+    if (!this.takesCheckpoints) return Infinity;
     const { checkpointIntervalMs, checkpointMinPauseMs } = this.job.options;
-    return (
-      now - Math.max(record.since, this.lastTriggerAt) >= checkpointIntervalMs && now - this.lastEndAt >= checkpointMinPauseMs
-    );
+    return Math.max(Math.max(since, triggeredAt) + checkpointIntervalMs, this.lastEndAt + checkpointMinPauseMs);
   }
 
   private checkFailures(record: JobRecord): void {
@@ -352,9 +410,9 @@ export class Coordinator {
 
   private async trigger(ring: JobRing, record: JobRecord, savepoint: boolean): Promise<Look> {
     const since = this.ports.clock.now();
-    this.lastTriggerAt = since;
     const checkpoint = record.lastCheckpoint + 1;
-    const moved = { ...record, lastCheckpoint: checkpoint, pending: { checkpoint, savepoint, since } };
+    const stop = record.phase === "stopping";
+    const moved = { ...record, lastCheckpoint: checkpoint, triggeredAt: since, pending: { checkpoint, savepoint, stop, since } };
     if (!(await moveJobRecord(this.ports, ring, moved, this.options.id))) return { ...nothing, record };
     const poke = await this.request(moved, this.rootTasks(record));
     return { record: moved, poke, finished: false, completed: undefined };
@@ -363,16 +421,17 @@ export class Coordinator {
   /** Puts the pending checkpoint's request into the mailboxes of the tasks that read sources. */
   private async request(record: JobRecord, tasks: readonly TaskId[]): Promise<readonly TaskId[]> {
     const { checkpoint, savepoint } = record.pending!;
+    const stop = record.pending!.stop && record.phase === "stopping";
     const keyed = new Set(
       record.topology.filter((stage) => stage.kind === "keyed").flatMap((stage) => stage.tasks.map(({ task }) => task)),
     );
     const readers = tasks.filter((task) => !keyed.has(task));
-    const bytes = encodeValue({ savepoint });
+    const bytes = encodeRequest({ savepoint, stop });
     await together(readers.map((task) => this.ports.journal.post(task, { name: checkpointMessage, version: checkpoint, bytes })));
     return readers;
   }
 
-  private async attend(ring: JobRing, record: JobRecord, pending: NonNullable<JobRecord["pending"]>, cut: Cut): Promise<Look> {
+  private async attend(ring: JobRing, record: JobRecord, pending: PendingCheckpoint, cut: Cut): Promise<Look> {
     const { checkpoint } = pending;
     if (cut.outcome === "complete") return this.complete(ring, record, pending, cut.tasks);
     const late = this.ports.clock.now() - pending.since > this.job.options.checkpointTimeoutMs;
@@ -383,7 +442,7 @@ export class Coordinator {
   private async complete(
     ring: JobRing,
     record: JobRecord,
-    pending: NonNullable<JobRecord["pending"]>,
+    pending: PendingCheckpoint,
     tasks: readonly Acknowledgement[],
   ): Promise<Look> {
     const { checkpoint, savepoint } = pending;
@@ -408,7 +467,16 @@ export class Coordinator {
     )
       return this.abandon(ring, record, checkpoint, "abandoned by another coordinator");
     const retained = retain([...record.retained, { manifest: name, savepoint }], this.job.options.checkpointsRetained);
-    const moved: JobRecord = { ...record, pending: undefined, completed: name, retained, failures: 0 };
+    const moved: JobRecord = {
+      ...record,
+      pending: undefined,
+      completed: name,
+      completedAt: manifest.takenAt,
+      retained,
+      failures: 0,
+      savepoint: pending.stop && record.phase === "stopping" ? name : undefined,
+      wanted: isGranted(record, pending) ? undefined : record.wanted,
+    };
     const won = await moveJobRecord(this.ports, ring, moved, this.options.id);
     this.lastEndAt = this.ports.clock.now();
     return { record: won ? moved : record, poke: [], finished: false, completed: won ? checkpoint : undefined };
@@ -436,6 +504,15 @@ export class Coordinator {
     return collected;
   }
 
+  /** The tasks that live, those of split and merged shards among them: of a job that is not running, none. */
+  async livingTasks(): Promise<readonly TaskId[]> {
+    const ring = await readJobRing(this.ports, this.job.name);
+    const { record } = ring;
+    if (record === undefined || !tasksRun(record)) return [];
+    const cut = decideCut(this.rootTasks(record), said(ring), undefined);
+    return cut.outcome === "waiting" ? cut.waitingFor : [];
+  }
+
   private async retireFormer(): Promise<void> {
     const ring = await readJobRing(this.ports, this.job.name);
     const { record } = ring;
@@ -454,6 +531,11 @@ function said(ring: JobRing) {
     return message === undefined ? undefined : (decodeValue(message.bytes) as Acknowledgement);
   };
   return { acknowledged: (task: TaskId) => read(ackMessage(task)), ended: (task: TaskId) => read(endMessage(task)) };
+}
+
+/** Whether the checkpoint is the one that was wanted. */
+function isGranted({ wanted }: JobRecord, { checkpoint, savepoint }: PendingCheckpoint): boolean {
+  return wanted !== undefined && checkpoint > wanted.after && (savepoint || !wanted.savepoint);
 }
 
 /** The newest `count` checkpoints and all savepoints. */

@@ -19,11 +19,16 @@ export type Doorbell =
       readonly records: readonly SourceRecord[];
       readonly after?: Position | "horizon";
     }
+  /** Records of a shard of the inbox of a stage: whose they are is decided by the generation that lives. */
+  | { readonly kind: "inbox"; readonly stage: string; readonly shard: ShardId; readonly records: readonly SourceRecord[] }
   /**
    * Something may have to be done: a checkpoint was asked for, time has passed, a shard may have ended. Reads for itself. `oneAtATime`: the
    * task is not poked so again before this is answered, or whoever heard it is gone; as a mapping does with its batches.
    */
   | { readonly kind: "poke"; readonly task: TaskId; readonly oneAtATime?: boolean };
+
+/** A doorbell whose task is known. */
+export type AddressedBell = Exclude<Doorbell, { readonly kind: "inbox" }>;
 
 /** What came of a turn. Only `done` may be answered as success. */
 export type TurnOutcome =
@@ -42,7 +47,7 @@ export type TurnOutcome =
     }
   /** The doorbell is of an older generation: nothing is to be done for it. */
   | { readonly outcome: "stale" }
-  /** Not yet: the generation is being restored, or the parents of the shard have not ended. Ring again. */
+  /** Not yet: the generation is being restored, the job is being stopped, or the parents of the shard have not ended. Ring again. */
   | { readonly outcome: "waiting" }
   /** Newer code has taken over the task: this environment must stop. */
   | { readonly outcome: "fenced"; readonly deployment: number };

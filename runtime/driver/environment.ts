@@ -16,12 +16,12 @@
 import type { SourceRecord } from "../api/connector.ts";
 import { isKind, MillraceError } from "../base/errors.ts";
 import { type AttemptId, type BlobName, id, type Position, type Seq, type ShardId, type TaskId } from "../base/ids.ts";
-import { decodeValue } from "../base/message-pack.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
 import type { ReadLimit, ReadResult, Shard } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
+import { decodeRequest } from "../snapshots/checkpoint-request.ts";
 import { checkpointMessage, inboxName, objectName } from "../snapshots/names.ts";
-import type { JobRecord } from "../snapshots/job-record.ts";
+import { type JobRecord, tasksRun } from "../snapshots/job-record.ts";
 import type { Base, Commit, Effect } from "../state/commit.ts";
 import { generationOf, instanceOf, stageOf } from "../streaming/channel.ts";
 import { comparePositions } from "../streaming/position.ts";
@@ -36,7 +36,7 @@ import { defaultLimits, type TaskLimits, type TaskPlan } from "../task/task-plan
 import { type Attempt, AttemptLog, type AttemptOptions, defaultAttempts } from "./attempt-log.ts";
 import { announcedAlignment } from "./align-sources.ts";
 import { carryOut } from "./carry-out.ts";
-import type { Doorbell, TurnOutcome } from "./doorbell.ts";
+import type { AddressedBell, Doorbell, TurnOutcome } from "./doorbell.ts";
 import { evictCold } from "./evict.ts";
 import { type PayloadOptions, storeCommit } from "./journal-entry.ts";
 import { readJobRecord } from "./job-ring.ts";
@@ -150,10 +150,11 @@ export class Environment {
   async turn(bell: Doorbell): Promise<TurnOutcome> {
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       try {
-        const outcome = await this.attempt(bell, false);
+        const outcome = await this.attempt(bell, false, attempt > 0);
         if (outcome !== "again") return outcome;
       } catch (error) {
         if (!(error instanceof LostRace)) throw error;
+        this.ports.telemetry.add("turn.racesLost", 1);
       }
     }
     throw new MillraceError("unavailable", `turn of ${JSON.stringify(bell.kind)} lost ${attemptsMax} races: ring again`);
@@ -169,29 +170,51 @@ export class Environment {
     return this.cache.get(task)?.task;
   }
 
-  private async attempt(bell: Doorbell, guarded: boolean): Promise<TurnOutcome | "again"> {
+  private async attempt(bell: Doorbell, guarded: boolean, anew: boolean): Promise<TurnOutcome | "again"> {
     const record = await this.jobRecord();
     if (record !== undefined && record.deployment > this.options.deployment)
       return { outcome: "fenced", deployment: record.deployment };
     // Newer code whose plan is another waits until its coordinator has moved the job to a generation of that plan.
-    if (record === undefined || record.phase !== "running" || !isPlannedBy(record, this.job)) {
+    if (record === undefined || !tasksRun(record) || !isPlannedBy(record, this.job)) {
       this.record = undefined;
       return { outcome: "waiting" };
     }
+    const addressed = await this.address(bell, record, anew);
+    if (addressed === "again") return this.again();
+    if ("outcome" in addressed) return addressed;
+    return this.turnOf(addressed, record, guarded);
+  }
+
+  private async turnOf(bell: AddressedBell, record: JobRecord, guarded: boolean): Promise<TurnOutcome | "again"> {
     const task = bell.kind === "records" ? taskOfShard(this.job, record.generation, bell.source, bell.shard) : bell.task;
     if (generationOf(task) < record.generation) return { outcome: "stale" };
     if (generationOf(task) > record.generation) return this.options.safeguards.holds("L2") ? this.again() : { outcome: "stale" };
     const opened = await this.open(task, record, bell);
     if (opened === "sealed") return this.again();
     if ("outcome" in opened) return opened;
+    if (isSuspended(opened)) return { outcome: "waiting" };
     try {
       return await this.run(opened, bell, guarded);
     } catch (error) {
       this.cache.delete(task);
       await opened.attempts?.takeBack().catch(() => undefined);
-      if (!guarded && isPoison(error)) return this.attempt(bell, true);
-      throw error;
+      if (guarded || !isPoison(error)) throw error;
+      this.ports.telemetry.add("turn.rerun", 1);
+      return this.attempt(bell, true, true);
     }
+  }
+
+  /** L2: whose inbox a shard is may have changed with the generation, so what is unknown is looked up in the job record as it is now. */
+  private async address(bell: Doorbell, record: JobRecord, anew: boolean): Promise<AddressedBell | TurnOutcome | "again"> {
+    if (bell.kind !== "inbox") return bell;
+    const { stage, shard, records } = bell;
+    const tasks = record.topology.find((known) => known.stage === stage)?.tasks ?? [];
+    const task = await this.inboxes.taskOf(inboxName(record.generation, stage), shard, tasks);
+    if (task !== undefined) return { kind: "frames", task, records };
+    if (!anew) return "again";
+    if (await this.inboxes.isClosed(inboxName(record.generation, stage), shard)) return { outcome: "stale" };
+    this.record = undefined;
+    return { outcome: "waiting" };
   }
 
   /** What is known of the job; not older than the options say, since what is over is forgotten some time. */
@@ -211,7 +234,7 @@ export class Environment {
 
   // ---- opening ----
 
-  private async open(task: TaskId, record: JobRecord, bell: Doorbell): Promise<Cached | "sealed" | TurnOutcome> {
+  private async open(task: TaskId, record: JobRecord, bell: AddressedBell): Promise<Cached | "sealed" | TurnOutcome> {
     const cached = this.cache.get(task);
     const { deployment, limits, safeguards } = this.options;
     const place = await this.placeOf(task, record);
@@ -240,7 +263,7 @@ export class Environment {
     return opened;
   }
 
-  private openAttempts({ task, messages }: Recovered, bell: Doorbell): AttemptLog | undefined {
+  private openAttempts({ task, messages }: Recovered, bell: AddressedBell): AttemptLog | undefined {
     const { safeguards, attempts: options, id: by } = this.options;
     if (!safeguards.holds("L14")) return undefined;
     const { journal, clock } = this.ports;
@@ -258,12 +281,15 @@ export class Environment {
   }
 
   /** R5: repeats the head's effects unless this environment saw them finish, or they are proven done. */
-  private async finishHead(opened: Cached, bell: Doorbell): Promise<void> {
+  private async finishHead(opened: Cached, bell: AddressedBell): Promise<void> {
     const { head, plan } = opened;
     if (opened.effectsDone || head === undefined) return;
     const { deployment, safeguards } = this.options;
     const proven = provesEffects(head, bell, deployment, safeguards);
-    if (!proven && safeguards.holds("R5")) await carryOut(head, plan, this.ports, this.inboxes);
+    if (!proven && safeguards.holds("R5")) {
+      this.ports.telemetry.add("turn.effectsRepeated", head.effects.length);
+      await carryOut(head, plan, this.ports, this.inboxes);
+    }
     opened.effectsDone = true;
   }
 
@@ -309,18 +335,18 @@ export class Environment {
 
   // ---- running ----
 
-  private async run(opened: Cached, bell: Doorbell, guarded: boolean): Promise<TurnOutcome | "again"> {
+  private async run(opened: Cached, bell: AddressedBell, guarded: boolean): Promise<TurnOutcome | "again"> {
     const { task } = opened;
-    const recordsBefore = task.summary.records;
+    const before = { ...task.summary };
     let unprocessed: Position | undefined;
     if (!task.ended) {
       await this.begin(opened, guarded);
-      const before = task.taken;
+      const takenBefore = task.taken;
       const status = bell.kind === "poke" ? await this.readInputs(opened) : await this.feedBell(opened, bell);
       if (status === "newer") return this.again();
       if (status === "late") unprocessed = firstLeft(task, bell);
       else {
-        if (bell.kind === "poke" && task.taken === before) await this.decideIdleOperators(opened);
+        if (bell.kind === "poke" && task.taken === takenBefore) await this.decideIdleOperators(opened);
         await this.answerRequests(opened);
       }
       await this.settle(opened);
@@ -328,17 +354,28 @@ export class Environment {
       await together(opened.unfinished);
     }
     await evictCold(task, this.ports.pages, this.options.cacheBytesMax);
-    const { summary } = task;
+    this.report(opened, before);
     return {
       outcome: "done",
       successors: task.successors,
       task: task.plan.task,
       commits: opened.commits,
-      records: summary.records - recordsBefore,
+      records: task.summary.records - before.records,
       ended: task.ended,
       wakeAt: task.sorts ? this.ports.clock.now() : task.nextWakeUp(),
       unprocessed,
     };
+  }
+
+  private report({ task, commits }: Cached, before: Task["summary"]): void {
+    const { telemetry, clock } = this.ports;
+    const { records, lateDropped, deadLetters } = task.summary;
+    telemetry.add("turn.records", records - before.records);
+    telemetry.add("turn.commits", commits);
+    telemetry.add("turn.lateDropped", lateDropped - before.lateDropped);
+    telemetry.add("turn.deadLetters", deadLetters - before.deadLetters);
+    const lagMs = clock.now() - task.watermark;
+    if (Number.isFinite(lagMs)) telemetry.gauge("turn.watermarkLagMs", lagMs);
   }
 
   /** Time moves on in the task; timers that are due fire. */
@@ -383,7 +420,7 @@ export class Environment {
     await attempts?.end();
   }
 
-  private async feedBell(opened: Cached, bell: Exclude<Doorbell, { kind: "poke" }>): Promise<Fed> {
+  private async feedBell(opened: Cached, bell: Exclude<AddressedBell, { kind: "poke" }>): Promise<Fed> {
     if (bell.kind === "frames") return this.feedInbox(opened, bell.records, bell.after);
     const input = opened.task.sources.get(bell.source);
     if (input !== undefined && input.watermarkOf(bell.shard) > this.alignmentLimit(opened, input))
@@ -682,7 +719,7 @@ export class Environment {
     if (task.plan.stage.kind === "keyed") return;
     const request = opened.messages.find((message) => message.name === checkpointMessage);
     if (request === undefined || task.hasSeen(request.version)) return;
-    const { savepoint } = decodeValue(request.bytes) as { savepoint: boolean };
+    const { savepoint } = decodeRequest(request.bytes);
     const barrier: Barrier = { checkpoint: request.version, savepoint, declined: false };
     task.trigger(barrier);
     await this.commit(opened);
@@ -819,7 +856,7 @@ function isBefore(position: Position | "horizon", other: string): boolean {
 }
 
 /** The position of the first record that the doorbell brought and the task did not get to: the rest is to be brought again. */
-function firstLeft(task: Task, bell: Doorbell): Position | undefined {
+function firstLeft(task: Task, bell: AddressedBell): Position | undefined {
   if (bell.kind === "poke") return undefined;
   const at = bell.kind === "frames" ? task.channels.position : task.sources.get(bell.source)?.positionOf(bell.shard);
   const first = bell.records.find((record) => isBefore(at ?? "horizon", record.position));
@@ -837,6 +874,12 @@ function takesFromBatch({ batch }: Cached): boolean {
 /** What is attempted when a shard may be idle. */
 function idleness(source: string, shard: ShardId): string {
   return `idleness of ${source} ${shard}`;
+}
+
+/** The job is being stopped, and the task has made its part of the savepoint: what came in now would not be in it. */
+function isSuspended({ task, messages }: Cached): boolean {
+  const request = messages.find((message) => message.name === checkpointMessage);
+  return request !== undefined && task.hasSeen(request.version) && decodeRequest(request.bytes).stop;
 }
 
 function isMissingObject(error: unknown): boolean {

@@ -6,9 +6,9 @@
  */
 import { corrupt } from "../base/byte-reader.ts";
 import { MillraceError } from "../base/errors.ts";
-import type { ShardId } from "../base/ids.ts";
+import type { ShardId, TaskId } from "../base/ids.ts";
 import type { LogReader, Shard } from "../ports/log.ts";
-import type { HashRange } from "../streaming/hash-range.ts";
+import { type HashRange, inRange } from "../streaming/hash-range.ts";
 
 export class InboxShards {
   private readonly log: LogReader;
@@ -21,9 +21,30 @@ export class InboxShards {
   /** The shard of the task that has this range. Throws `invalid` when there is none. */
   async of(stream: string, range: HashRange): Promise<ShardId> {
     const shards = this.listed.get(stream) ?? (await this.list(stream));
-    const shard = shards.find((candidate) => candidate.range.from <= range.from && candidate.range.to >= range.from);
+    const shard = shards.find((candidate) => !candidate.closed && inRange(candidate.range, range.from));
     if (shard === undefined) throw new MillraceError("invalid", `inbox ${stream} has no shard for range from ${range.from}`);
     return shard.id;
+  }
+
+  /** Whose inbox the shard is; undefined when it is nobody's of these. */
+  async taskOf(
+    stream: string,
+    shard: ShardId,
+    tasks: readonly { readonly task: TaskId; readonly range: HashRange }[],
+  ): Promise<TaskId | undefined> {
+    const found = await this.find(stream, shard);
+    if (found === undefined || found.closed) return undefined;
+    return tasks.find(({ range }) => inRange(found.range, range.from))?.task;
+  }
+
+  /** Whether the shard is one of a former parallelism: frames in it are of generations that are over. */
+  async isClosed(stream: string, shard: ShardId): Promise<boolean> {
+    return (await this.find(stream, shard))?.closed ?? false;
+  }
+
+  private async find(stream: string, shard: ShardId): Promise<Shard | undefined> {
+    const known = this.listed.get(stream)?.find((candidate) => candidate.id === shard);
+    return known ?? (await this.list(stream)).find((candidate) => candidate.id === shard);
   }
 
   private async list(stream: string): Promise<readonly Shard[]> {

@@ -11,14 +11,14 @@ import type { Position } from "../base/ids.ts";
 import type { Commit, ShardProgress } from "../state/commit.ts";
 import { comparePositions } from "../streaming/position.ts";
 import type { Safeguards } from "../task/safeguards.ts";
-import type { Doorbell } from "./doorbell.ts";
+import type { AddressedBell } from "./doorbell.ts";
 
 /** Whether the doorbell is a mapping's: others say where they began to read. */
-export function isMappingsBatch(bell: Doorbell): boolean {
+export function isMappingsBatch(bell: AddressedBell): boolean {
   return bell.kind !== "poke" && bell.after === undefined;
 }
 
-export function provesEffects(head: Commit, bell: Doorbell, deployment: number, safeguards: Safeguards): boolean {
+export function provesEffects(head: Commit, bell: AddressedBell, deployment: number, safeguards: Safeguards): boolean {
   if (bell.kind === "poke" || !isMappingsBatch(bell)) return false;
   if (head.by !== "mapping" || (head.deployment !== deployment && safeguards.holds("L4"))) return false;
   const first: SourceRecord | undefined = bell.records[0];
@@ -31,7 +31,7 @@ export function provesEffects(head: Commit, bell: Doorbell, deployment: number, 
 /** Of the task's only shard; undefined when it has several. */
 function positionOf(
   { progress }: Commit,
-  { source, shard }: Doorbell & { readonly kind: "records" },
+  { source, shard }: AddressedBell & { readonly kind: "records" },
   safeguards: Safeguards,
 ): Position | "horizon" | undefined {
   const shards: ShardProgress[] = [...progress.sources.values()].flatMap((known) => [...known.shards.values()]);

@@ -2,8 +2,9 @@
  * The job record: what generation lives, from which checkpoint, on which tasks. Moves only by conditional write (L1): it is the head
  * of a ring of its own, so each change is one journal entry.
  *
- * Phases: restoring (old rings are being sealed, outputs taken back) → running → stopped. `restoring` of a new generation is
- * written over `running` or `stopped` of the old one.
+ * Phases: restoring (old rings are being sealed, outputs taken back) → running → stopping (a savepoint is taken, after which the tasks
+ * that read sources take nothing in; then the rings are sealed) → stopped. `restoring` of a new generation is written over any other
+ * phase of the old one; `running` over `stopping` as long as there is no savepoint yet.
  */
 import { crc32 } from "node:zlib";
 import { ByteReader, corrupt } from "../base/byte-reader.ts";
@@ -32,6 +33,15 @@ export interface FormerGeneration {
   readonly endedAt: number;
 }
 
+export interface PendingCheckpoint {
+  readonly checkpoint: Checkpoint;
+  readonly savepoint: boolean;
+  /** A stop waits for it. */
+  readonly stop: boolean;
+  /** When it was asked for, epoch ms. */
+  readonly since: number;
+}
+
 export interface JobRecord {
   readonly version: 1;
   readonly job: string;
@@ -40,17 +50,27 @@ export interface JobRecord {
   readonly operators: Manifest["operators"];
   readonly generation: Generation;
   readonly deployment: number;
-  readonly phase: "restoring" | "running" | "stopped";
+  readonly phase: "restoring" | "running" | "stopping" | "stopped";
+  /** Of a job that is stopping or stopped: the savepoint that it stopped with, once it is complete. */
+  readonly savepoint: BlobName | undefined;
+  /** The name of the order that was followed last: one that comes twice is followed once. */
+  readonly order: string | undefined;
+  /** A checkpoint above number `after` that is to be taken without waiting for its time. */
+  readonly wanted: { readonly savepoint: boolean; readonly after: Checkpoint } | undefined;
   /** What the generation began from; undefined: from nothing. */
   readonly manifest: BlobName | undefined;
   readonly keyGroups: number;
   readonly topology: readonly StageTopology[];
-  /** The checkpoint that is being taken, with when it was asked for (epoch ms). */
-  readonly pending: { readonly checkpoint: Checkpoint; readonly savepoint: boolean; readonly since: number } | undefined;
+  /** The checkpoint that is being taken. */
+  readonly pending: PendingCheckpoint | undefined;
   /** The highest checkpoint number given out. */
   readonly lastCheckpoint: Checkpoint;
+  /** When that was given out, epoch ms; undefined: none has been. */
+  readonly triggeredAt: number | undefined;
   /** The latest complete one: what a restore begins from. */
   readonly completed: BlobName | undefined;
+  /** When that was completed, epoch ms; undefined: there is none. */
+  readonly completedAt: number | undefined;
   /** Complete ones that are kept, oldest first. */
   readonly retained: readonly { readonly manifest: BlobName; readonly savepoint: boolean }[];
   /** When the generation began, epoch ms. */
@@ -63,6 +83,11 @@ export interface JobRecord {
   readonly totals: Totals;
   /** Oldest first. */
   readonly former: readonly FormerGeneration[];
+}
+
+/** Whether tasks of the generation may run: until their rings are sealed, or are about to be. */
+export function tasksRun({ phase, savepoint }: JobRecord): boolean {
+  return phase === "running" || (phase === "stopping" && savepoint === undefined);
 }
 
 /** Where the record begins, behind its checksum. */

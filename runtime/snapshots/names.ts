@@ -29,9 +29,17 @@ export const objectPrefixes = ["segments/", "payloads/", "runs/"] as const;
 /** The ring in which the job record lives. */
 export const jobRing = id<TaskId>("job");
 
+/** The ring in which coordinators take turns. */
+export const leaseRing = id<TaskId>("lease");
+
 /** The inbox stream of a stage in a generation. */
 export function inboxName(generation: Generation, stage: string): string {
   return `inbox-${generation}-${stage}`;
+}
+
+/** The stage whose inbox it is. */
+export function stageOfInbox(stream: string): string {
+  return stream.slice(stream.indexOf("-", "inbox-".length) + 1);
 }
 
 /** Messages in a task's mailbox (ports/journal.ts), by name. */

@@ -325,3 +325,51 @@ describe("L16", () => {
     assert.equal(open, 0);
   });
 });
+
+describe("L2 a batch of an inbox's shard", () => {
+  async function exchanged() {
+    const run = (await harness(
+      pipeline((events) => events.keyBy(({ key }) => key as string).process("sum", summing), { parallelism: 2 }),
+    )) as RunningHarness;
+    const stage = run.graph.stages.find(({ kind }) => kind === "keyed")!.id;
+    run.enqueue("in", a(1), a(2), a(3));
+    await environment(run, "sender").turn(poke(reader));
+    return { run, stage, inbox: inboxName(1, stage) };
+  }
+
+  test("is the task's that has the shard's range", async () => {
+    const { run, stage, inbox } = await exchanged();
+    const env = environment(run, "receiver");
+    for (const { id: shard } of await run.ports.log.shards(inbox)) {
+      const { records } = await run.ports.log.read(inbox, shard, "horizon", { records: 100, bytes: 1e9 });
+      const outcome = await env.turn({ kind: "inbox", stage, shard, records });
+      assert.equal(outcome.outcome, "done");
+    }
+    assert.deepEqual(
+      run.output<number>("out").toSorted((x, y) => x - y),
+      [1, 3, 6],
+    );
+  });
+
+  test("that nobody knows is brought again, after a look at the job record as it is now", async () => {
+    let reads = 0;
+    const { run, stage } = await exchanged();
+    const counted = replacing("journal", "tail", (tail) => async (task, after) => {
+      if (task === "job") reads++;
+      return tail(task, after);
+    });
+    const env = environment(run, "receiver", {}, counted(run.ports));
+    await env.turn(poke(reader));
+    const before = reads;
+    assert.deepEqual(await env.turn({ kind: "inbox", stage, shard: shard(9), records: [] }), { outcome: "waiting" });
+    assert.equal(reads, before + 1);
+  });
+
+  test("that a restore has closed holds nothing of this generation", async () => {
+    const { run, stage, inbox } = await exchanged();
+    const [first] = await run.ports.log.shards(inbox);
+    await (run.ports.log as unknown as { splitShard: (...args: unknown[]) => Promise<unknown> }).splitShard(inbox, first!.id);
+    const env = environment(run, "receiver");
+    assert.deepEqual(await env.turn({ kind: "inbox", stage, shard: first!.id, records: [] }), { outcome: "stale" });
+  });
+});

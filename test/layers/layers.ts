@@ -67,7 +67,7 @@ export const layers: readonly Layer[] = [
   impure("emulator/lambda", [base, "emulator"], ["esbuild"]),
   impure("emulator/event-source-mapping", [base, "emulator", "emulator/lambda"], ["@aws-sdk/"]),
 
-  impure("functions", [...engine, aws, connectors]),
+  impure("functions", [...engine, aws, connectors], ["@aws-lambda-powertools/"]),
   impure("cli", [...engine, ...adapters, connectors, surface, "emulator/cloud"]),
   impure("console", ["functions"]),
   impure("emulator/kinesis", [base, api, streaming, ports, ...adapters]),
@@ -85,8 +85,21 @@ export const layers: readonly Layer[] = [
   impure("examples", [surface, "runtime/testing", "cli"]),
   impure(
     "bench",
-    [...engine, ...adapters, connectors, surface, "runtime/testing", "cli", "examples", "emulator/kinesis"],
-    ["@aws-sdk/", "@smithy/"],
+    [
+      ...engine,
+      ...adapters,
+      connectors,
+      surface,
+      "runtime/testing",
+      "cli",
+      "examples",
+      "emulator/kinesis",
+      "functions",
+      aws,
+      "emulator/dynamodb",
+      "emulator/s3",
+    ],
+    ["@aws-sdk/", "@smithy/", "esbuild"],
   ),
   impure("docs", [surface, "runtime/testing"]),
 ];

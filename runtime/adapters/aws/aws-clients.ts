@@ -26,7 +26,7 @@ const requestsMax = 50;
 
 /** HTTP/1.1 for all of them: kept-alive connections, and no stand-in but ours speaks HTTP/2 without encryption. */
 export function awsClients(options: ClientOptions = {}): AwsClients {
-  const shared = () => ({ requestHandler: newHandler(), ...options });
+  const shared = () => ({ requestHandler: requestHandler(), ...options });
   return {
     dynamodb: new DynamoDBClient(shared()),
     // Stand-ins are reached by an address, which has no name of a bucket before it.
@@ -35,7 +35,8 @@ export function awsClients(options: ClientOptions = {}): AwsClients {
   };
 }
 
-function newHandler(): GatedHandler {
+/** How requests are sent: by all clients alike. */
+export function requestHandler(): GatedHandler {
   return new GatedHandler(requestsMax, {
     connectionTimeout: connectMsMax,
     requestTimeout: answerMsMax,

@@ -7,6 +7,7 @@ import type { Telemetry } from "../../ports/telemetry.ts";
 import { type AwsClients, awsClients } from "./aws-clients.ts";
 import type { Pace } from "./back-off.ts";
 import { KinesisSource } from "./kinesis-source.ts";
+import { UnpackedSource } from "./unpacked-source.ts";
 
 export interface AwsSourcesOptions {
   /** Logical names, or uids, to the names that the deployment gave; what is not bound has its own. */
@@ -31,7 +32,7 @@ function openAwsSource(
 ): SourceReader {
   if (source.kind === "kinesis") {
     const stream = oneName(uid, bindingOf(bindings, uid, source.name)) ?? source.name;
-    return new KinesisSource({ uid, source, stream, client, telemetry, pace });
+    return new UnpackedSource(new KinesisSource({ uid, source, stream, client, telemetry, pace }), telemetry);
   }
   if (source.kind === "generator")
     return openSource(uid, source, new Map(), { clock: pace.clock, spoolDirectory: "", stdin: undefined });

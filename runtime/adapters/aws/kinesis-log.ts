@@ -5,6 +5,7 @@ import {
   type KinesisClient,
   MergeShardsCommand,
   SplitShardCommand,
+  UpdateShardCountCommand,
 } from "@aws-sdk/client-kinesis";
 import { MillraceError } from "../../base/errors.ts";
 import type { Position, ShardId } from "../../base/ids.ts";
@@ -62,8 +63,8 @@ export class KinesisLog implements Log, Omit<ProvisionedLog, "trim"> {
     return this.#writer.append(this.#nameOf(stream), records, this.#limits);
   }
 
-  read(stream: string, shard: ShardId, after: Position | "horizon", limit: ReadLimit): Promise<ReadResult> {
-    return this.#reader.read(this.#nameOf(stream), shard, after, limit);
+  read(stream: string, shard: ShardId, after: Position | "horizon", limit: ReadLimit, inclusive = false): Promise<ReadResult> {
+    return this.#reader.read(this.#nameOf(stream), shard, after, limit, inclusive);
   }
 
   /** Provisioned, since hash keys are kept to only there; returns when it can be used. */
@@ -79,6 +80,24 @@ export class KinesisLog implements Log, Omit<ProvisionedLog, "trim"> {
     }
     await this.#untilActive(StreamName);
     return "created";
+  }
+
+  /**
+   * Gives a provisioned stream so many open shards of even ranges, and waits. Throws `invalid` for a stream that does not exist; nothing may be
+   * appended meanwhile.
+   */
+  async resize(stream: string, shards: number): Promise<void> {
+    const open = (await this.shards(stream)).filter(({ closed }) => !closed);
+    if (open.length === shards) return;
+    const StreamName = this.#nameOf(stream);
+    const command = { StreamName, TargetShardCount: shards, ScalingType: "UNIFORM_SCALING" } as const;
+    try {
+      await this.#client.send(new UpdateShardCountCommand(command));
+    } catch (error) {
+      throw awsError(error, `change of the shards of stream ${StreamName} from ${open.length} to ${shards}`);
+    }
+    await this.#untilActive(StreamName);
+    this.#writer.forget(StreamName);
   }
 
   async splitShard(stream: string, shard: ShardId, at?: bigint): Promise<readonly [ShardId, ShardId]> {

@@ -5,6 +5,7 @@
  * I1 An iterator, and what was read beyond a limit, serve only a reader that goes on exactly where they stand.
  * I2 A reader that begins at a position is given an iterator at it, not after it: the record there shows that nothing was lost. When
  *    it is no longer there, records after it may have expired too, which Kinesis does not tell: that is reported as a gap.
+ * I3 A reader that asks for the record at its position as well gets it, or is told of the gap.
  */
 import {
   type _Record as KinesisRecord,
@@ -57,8 +58,15 @@ export class KinesisReader {
     this.#startFrom = startFrom;
   }
 
-  /** As `LogReader.read`; `stream` is the name in Kinesis. */
-  async read(stream: string, shard: ShardId, after: Position | "horizon", limit: ReadLimit): Promise<ReadResult> {
+  /** As `LogReader.read`; `stream` is the name in Kinesis. `inclusive`: the record at `after` too. */
+  async read(
+    stream: string,
+    shard: ShardId,
+    after: Position | "horizon",
+    limit: ReadLimit,
+    inclusive = false,
+  ): Promise<ReadResult> {
+    if (inclusive) return this.#readAt(stream, shard, after, limit);
     const key = `${stream}/${shard}`;
     const kept = this.#places.get(key);
     this.#places.delete(key);
@@ -70,6 +78,17 @@ export class KinesisReader {
     }
     try {
       return await this.#readFrom(key, await this.#open(stream, shard, after), limit);
+    } catch (error) {
+      throw awsError(error, `reading of ${key}`);
+    }
+  }
+
+  async #readAt(stream: string, shard: ShardId, at: Position | "horizon", limit: ReadLimit): Promise<ReadResult> {
+    const key = `${stream}/${shard}`;
+    try {
+      const opened = await this.#open(stream, shard, at);
+      const result = await this.#readFrom(key, { ...opened, unseen: undefined }, limit);
+      return { ...result, gap: result.records[0]?.position !== at };
     } catch (error) {
       throw awsError(error, `reading of ${key}`);
     }

@@ -9,11 +9,11 @@ import type { Source } from "../../api/connector.ts";
 import { isKind, MillraceError } from "../../base/errors.ts";
 import type { Position, ShardId } from "../../base/ids.ts";
 import { type KinesisSettings, startTimeOf } from "../../connectors/kinesis/kinesis.ts";
-import type { SourceReader } from "../../connectors/source-reader.ts";
 import type { ReadLimit, ReadResult, Shard } from "../../ports/log.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
 import type { Pace } from "./back-off.ts";
 import { KinesisLog } from "./kinesis-log.ts";
+import type { PackedReader } from "./unpacked-source.ts";
 
 export interface KinesisSourceOptions {
   readonly uid: string;
@@ -25,7 +25,7 @@ export interface KinesisSourceOptions {
   readonly pace: Pace;
 }
 
-export class KinesisSource implements SourceReader {
+export class KinesisSource implements PackedReader {
   readonly #log: KinesisLog;
   readonly #uid: string;
   readonly #stream: string;
@@ -46,8 +46,14 @@ export class KinesisSource implements SourceReader {
     return this.#log.shards(stream);
   }
 
-  async read(stream: string, shard: ShardId, after: Position | "horizon", limit: ReadLimit): Promise<ReadResult> {
-    const result = await this.#readOrEnd(stream, shard, after, limit);
+  async read(
+    stream: string,
+    shard: ShardId,
+    after: Position | "horizon",
+    limit: ReadLimit,
+    inclusive = false,
+  ): Promise<ReadResult> {
+    const result = await this.#readOrEnd(stream, shard, after, limit, inclusive);
     if (result.gap && this.#whenLost === "fail") throw this.#lost(shard, after, result);
     return result;
   }
@@ -62,9 +68,15 @@ export class KinesisSource implements SourceReader {
 
   async close(): Promise<void> {}
 
-  async #readOrEnd(stream: string, shard: ShardId, after: Position | "horizon", limit: ReadLimit): Promise<ReadResult> {
+  async #readOrEnd(
+    stream: string,
+    shard: ShardId,
+    after: Position | "horizon",
+    limit: ReadLimit,
+    inclusive: boolean,
+  ): Promise<ReadResult> {
     try {
-      return await this.#log.read(stream, shard, after, limit);
+      return await this.#log.read(stream, shard, after, limit, inclusive);
     } catch (error) {
       if (!isKind(error, "invalid")) throw error;
       // A stream that is not there has no shards to list: that fails here too.

@@ -37,6 +37,8 @@ export interface AwsOptions {
   readonly maxRecordBytes?: number;
   /** The name in Kinesis of an inbox stream; default `<job>-<stream>`. */
   readonly inboxName?: (stream: string) => string;
+  /** No restore changes the shards of inboxes: a frame in a shard that was made by a change is lost, and that is loud. Default true. */
+  readonly fixedInboxes?: boolean;
   /** From 0 to below 1, for jitter; default Math.random. */
   readonly random?: () => number;
 }
@@ -70,7 +72,7 @@ export async function openAws(options: AwsOptions): Promise<AwsPorts> {
   const nameOf = options.inboxName ?? ((stream) => streamName(job, stream));
   const records = options.maxRecordBytes === undefined ? {} : { maxRecordBytes: options.maxRecordBytes };
   return {
-    log: new KinesisLog(kinesis, telemetry, pace, { nameOf, fixedShards: true, ...records }),
+    log: new KinesisLog(kinesis, telemetry, pace, { nameOf, fixedShards: options.fixedInboxes ?? true, ...records }),
     journal: new DynamoJournal(table("journal"), job, ringSize),
     pages: new DynamoPages(table("pages"), job),
     blobs: new S3Blobs(s3, options.bucket, job, telemetry, pace),

@@ -1,4 +1,4 @@
-/** Telemetry kept in memory: units added up by name and by name with labels, logs in their order. */
+/** Telemetry kept in memory: units added up by name and by name with labels, the latest of each level, logs in their order. */
 import type { Telemetry } from "../../ports/telemetry.ts";
 
 /** One line of the log. */
@@ -10,6 +10,7 @@ export interface LoggedLine {
 
 export class MemoryTelemetry implements Telemetry {
   readonly lines: LoggedLine[] = [];
+  readonly gauges = new Map<string, number>();
   #totals = new Map<string, number>();
   #labelled = new Map<string, number>();
 
@@ -18,6 +19,10 @@ export class MemoryTelemetry implements Telemetry {
     if (labels === undefined) return;
     const name = labelledName(unit, labels);
     this.#labelled.set(name, (this.#labelled.get(name) ?? 0) + n);
+  }
+
+  gauge(name: string, value: number): void {
+    this.gauges.set(name, value);
   }
 
   log(level: "info" | "warn" | "error", message: string, fields: object = {}): void {

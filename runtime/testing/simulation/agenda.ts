@@ -371,6 +371,7 @@ export class Agenda {
 function describe(bell: Doorbell): string {
   if (bell.kind === "poke") return `poke ${bell.task}`;
   const { records } = bell;
-  const where = bell.kind === "frames" ? bell.task : `${bell.source} ${bell.shard.slice(-2)}`;
+  const where =
+    bell.kind === "frames" ? bell.task : `${bell.kind === "inbox" ? bell.stage : bell.source} ${bell.shard.slice(-2)}`;
   return `${bell.kind} of ${where}, ${records[0]?.position} to ${records[records.length - 1]?.position}`;
 }

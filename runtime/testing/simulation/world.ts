@@ -123,7 +123,11 @@ export class World {
       pages: this.createPages(),
       blobs: this.blobs,
       sinks: this.checkedSinks(),
-      telemetry: { add: () => undefined, log: (level, message) => level === "error" && this.fail(message) },
+      telemetry: {
+        add: () => undefined,
+        gauge: () => undefined,
+        log: (level, message) => level === "error" && this.fail(message),
+      },
       source: () => reader,
     };
     this.graph = this.plan(this.settings.parallelism);

@@ -1,0 +1,223 @@
+/**
+ * The function that keeps a job going: it brings it to life, triggers and completes checkpoints, wakes tasks, follows orders and has the
+ * garbage collected. The schedule rings it once a minute; while something waits it looks more often, within one invocation.
+ *
+ * C1 All it knows is in the job record and in what tasks said: it may be killed at any step, and the next invocation goes on.
+ * C2 One works at a time, normally (driver/lease.ts). An order is taken whoever works: it is a move of the job record.
+ * C3 A poke is only a doorbell: one that is lost is followed by another as long as its reason stands.
+ */
+import { LambdaInvoker } from "../runtime/adapters/aws/lambda-invoker.ts";
+import type { Job } from "../runtime/api/job.ts";
+import { isKind, MillraceError } from "../runtime/base/errors.ts";
+import type { TaskId } from "../runtime/base/ids.ts";
+import { Coordinator } from "../runtime/driver/coordinator.ts";
+import { takeLease } from "../runtime/driver/lease.ts";
+import { together } from "../runtime/driver/together.ts";
+import { readWakeUps, type WakeUp } from "../runtime/driver/wake-ups.ts";
+import { planJob } from "../runtime/plan/plan-job.ts";
+import type { JobGraph } from "../runtime/plan/job-graph.ts";
+import type { JobRecord } from "../runtime/snapshots/job-record.ts";
+import { stageOf } from "../runtime/streaming/channel.ts";
+import { allSafeguards } from "../runtime/task/safeguards.ts";
+import { type CoordinatorCommand, decodeCommand, pokeOf, readSettings, type Settings } from "./contract.ts";
+import type { InvocationTelemetry } from "./function-telemetry.ts";
+import { guardedHandler, type Made } from "./guarded-handler.ts";
+import { fieldsOf } from "./handler-error.ts";
+import type { LambdaContext } from "./lambda-context.ts";
+import { type FunctionPorts, openPorts } from "./open-ports.ts";
+import { openSinks } from "./open-sinks.ts";
+import type { FunctionParts } from "./task.ts";
+
+export interface CoordinatorParts extends FunctionParts {
+  /** Hands an event to a function; default: by Lambda. */
+  readonly invoke?: (functionName: string, event: object) => Promise<void>;
+}
+
+/** How the job stands. */
+export interface CoordinatorResponse {
+  readonly job: string;
+  readonly phase: JobRecord["phase"];
+  readonly generation: number;
+  readonly completed: string | undefined;
+  readonly savepoint: string | undefined;
+  /** 0: another coordinator works, and goes on with what was ordered. */
+  readonly looks: number;
+}
+
+export type CoordinatorHandler = (event: unknown, context: LambdaContext) => Promise<CoordinatorResponse>;
+
+/** The schedule rings so often: what is due later is for the next invocation. */
+const scheduleMs = 60_000;
+/** How often it looks while a step of the job itself is under way, and while only a time is waited for. */
+const stepMs = 1_000;
+const waitMs = 5_000;
+/** A checkpoint that is due so soon is waited for, since the next invocation may come after its time by as much as the interval. */
+const nearMs = 10_000;
+/** A task is rung again for the same reason after so long. */
+const repokeMs = 10_000;
+/** What is left of an invocation when no look is begun any more. */
+const reserveMs = 5_000;
+/** The garbage is collected at every so-many-th checkpoint. */
+const collectEvery = 5;
+
+export function createCoordinatorHandler(job: Job, parts: CoordinatorParts = {}): CoordinatorHandler {
+  const graph = planJob(job);
+  const open = (made: Made) => CoordinatorFunction.open(graph, made, parts);
+  return guardedHandler(graph, parts, "coordinator", open, (opened, event, { awsRequestId }) =>
+    opened.follow(decodeCommand(event), awsRequestId),
+  );
+}
+
+class CoordinatorFunction {
+  readonly #graph: JobGraph;
+  readonly #settings: Settings;
+  readonly #ports: FunctionPorts;
+  readonly #telemetry: InvocationTelemetry;
+  readonly #invoke: NonNullable<CoordinatorParts["invoke"]>;
+  /** When a task was rung, and for which wake-up. */
+  readonly #poked = new Map<TaskId, { readonly at: number; readonly version: number | undefined }>();
+
+  private constructor(
+    graph: JobGraph,
+    settings: Settings,
+    ports: FunctionPorts,
+    telemetry: InvocationTelemetry,
+    invoke: NonNullable<CoordinatorParts["invoke"]>,
+  ) {
+    this.#graph = graph;
+    this.#settings = settings;
+    this.#ports = ports;
+    this.#telemetry = telemetry;
+    this.#invoke = invoke;
+  }
+
+  static async open(graph: JobGraph, { clock, telemetry }: Made, parts: CoordinatorParts): Promise<CoordinatorFunction> {
+    const settings = readSettings(parts.variables ?? process.env);
+    const { clients } = parts;
+    const ports = await openPorts({ job: graph, settings, clock, telemetry, clients, openSinks: parts.openSinks ?? openSinks });
+    await ports.check();
+    const invoker = parts.invoke === undefined ? new LambdaInvoker(telemetry) : undefined;
+    const invoke = parts.invoke ?? ((name, event) => invoker!.invoke(name, event));
+    return new CoordinatorFunction(graph, settings, ports, telemetry, invoke);
+  }
+
+  async follow(command: CoordinatorCommand, requestId: string): Promise<CoordinatorResponse> {
+    const coordinator = this.#coordinator(requestId);
+    let record = await coordinator.start();
+    if (command.kind !== "look") record = await coordinator.order(command);
+    const lease = await takeLease(this.#ports, requestId, Math.min(this.#ports.clock.remainingMs(), scheduleMs + reserveMs));
+    if (lease === undefined) return answer(record, 0);
+    try {
+      return await this.#lookOn(coordinator);
+    } finally {
+      await lease.release();
+    }
+  }
+
+  /** A fresh one for each invocation: its name is part of the names of what it writes. */
+  #coordinator(requestId: string): Coordinator {
+    return new Coordinator(this.#graph, this.#ports, {
+      id: requestId,
+      deployment: this.#settings.deployment,
+      safeguards: allSafeguards,
+      createStream: (stream, shards) => this.#ports.provisionInbox(stream, shards),
+    });
+  }
+
+  async #lookOn(coordinator: Coordinator): Promise<CoordinatorResponse> {
+    const { clock } = this.#ports;
+    const until = Math.min(clock.now() + scheduleMs, clock.now() + clock.remainingMs() - reserveMs);
+    for (let looks = 1; ; looks++) {
+      const { record, finished, nextAt } = await this.#look(coordinator, looks === 1);
+      if (finished || nextAt >= until) return answer(record, looks);
+      await clock.sleep(Math.max(1, nextAt - clock.now()));
+    }
+  }
+
+  /** One look. `nextAt`: when the next one is of use, epoch ms. */
+  async #look(
+    coordinator: Coordinator,
+    first: boolean,
+  ): Promise<{ readonly record: JobRecord; readonly finished: boolean; readonly nextAt: number }> {
+    const { clock } = this.#ports;
+    await coordinator.start();
+    const { record, poke, aligned, finished, completed } = await coordinator.tick();
+    const living = await coordinator.livingTasks();
+    const wakeUps = await readWakeUps(living, this.#ports.journal);
+    const now = clock.now();
+    const due = wakeUps.filter(({ at }) => at <= now);
+    // L3: after a restore every source is rung, since its mapping may have moved past the position.
+    const all = first && now - record.since < scheduleMs * 2 ? living : [];
+    await this.#ring(record, [...poke, ...aligned, ...all], due);
+    if (completed !== undefined && completed % collectEvery === 0) await this.#collect(coordinator);
+    this.#report(record);
+    return { record, finished, nextAt: this.#nextLook(coordinator, record, wakeUps) };
+  }
+
+  #nextLook(coordinator: Coordinator, record: JobRecord, wakeUps: readonly WakeUp[]): number {
+    const now = this.#ports.clock.now();
+    if (record.phase === "stopped") return Infinity;
+    if (record.phase !== "running" || record.pending !== undefined || record.wanted !== undefined) return now + stepMs;
+    const checkpointAt = coordinator.nextCheckpointAt(record);
+    const isFrequent = this.#graph.options.checkpointIntervalMs < scheduleMs || checkpointAt - now <= nearMs;
+    const future = wakeUps.filter(({ at }) => at > now).map(({ at }) => at);
+    const nextAt = Math.min(isFrequent ? checkpointAt : Infinity, coordinator.aligns ? now + stepMs : Infinity, ...future);
+    // A task may ask for an earlier time meanwhile.
+    return future.length > 0 && nextAt < now + scheduleMs ? Math.min(nextAt, now + waitMs) : nextAt;
+  }
+
+  async #ring(record: JobRecord, asked: readonly TaskId[], due: readonly WakeUp[]): Promise<void> {
+    const now = this.#ports.clock.now();
+    const reasons = new Map<TaskId, number | undefined>(asked.map((task) => [task, undefined]));
+    for (const { task, version } of due) reasons.set(task, version);
+    const fresh = [...reasons].filter(([task, version]) => {
+      const last = this.#poked.get(task);
+      return last === undefined || now - last.at >= repokeMs || (version !== undefined && version !== last.version);
+    });
+    for (const [task, version] of fresh) this.#poked.set(task, { at: now, version });
+    await together(fresh.map(([task]) => this.#pokeTask(task, record)));
+  }
+
+  async #pokeTask(task: TaskId, record: JobRecord): Promise<void> {
+    const name = this.#functionOf(task, record);
+    if (name === undefined)
+      throw new MillraceError("invalid", `no function is named for a stage, deploy the job anew: ${stageOf(task)}`);
+    try {
+      await this.#invoke(name, pokeOf([task]));
+    } catch (error) {
+      if (!isKind(error, "unavailable")) throw error;
+      this.#poked.delete(task);
+      this.#telemetry.log("warn", "a task could not be rung, it will be again", { task, ...fieldsOf(error) });
+    }
+  }
+
+  /** That of the task's cell; undefined: none is named. */
+  #functionOf(task: TaskId, { topology }: JobRecord): string | undefined {
+    const functions = this.#settings.taskFunctions[stageOf(task)] ?? [];
+    const tasks = topology.find(({ stage }) => stage === stageOf(task))?.tasks ?? [];
+    const place = tasks.findIndex((known) => known.task === task);
+    return functions[place < 0 ? 0 : Math.floor((place * functions.length) / tasks.length)];
+  }
+
+  /** What it does not get to is there the next time. */
+  async #collect(coordinator: Coordinator): Promise<void> {
+    try {
+      this.#telemetry.add("coordinator.objectsDeleted", await coordinator.collectGarbage());
+    } catch (error) {
+      if (!isKind(error, "unavailable")) throw error;
+      this.#telemetry.log("warn", "garbage is collected another time", fieldsOf(error));
+    }
+  }
+
+  /** A job that has stopped takes none, and a job in batch mode neither: nothing to alarm about. */
+  #report(record: JobRecord): void {
+    if (record.phase === "stopped" || this.#graph.options.mode === "batch") return;
+    const age = this.#ports.clock.now() - (record.completedAt ?? record.since);
+    this.#telemetry.gauge("coordinator.checkpointAgeMs", Math.max(0, age));
+    this.#telemetry.gauge("coordinator.generation", record.generation);
+  }
+}
+
+function answer({ job, phase, generation, completed, savepoint }: JobRecord, looks: number): CoordinatorResponse {
+  return { job, phase, generation, completed, savepoint, looks };
+}

@@ -1,0 +1,106 @@
+/** The ports of a function, made once per execution environment: the job's state, its inboxes, its sources and its sinks on AWS. */
+import type { AwsClients } from "../runtime/adapters/aws/aws-clients.ts";
+import { awsClients } from "../runtime/adapters/aws/aws-clients.ts";
+import { openAwsSources } from "../runtime/adapters/aws/aws-sources.ts";
+import { CelledLog } from "../runtime/adapters/aws/celled-log.ts";
+import { openAws } from "../runtime/adapters/aws/open-aws.ts";
+import { MillraceError } from "../runtime/base/errors.ts";
+import type { Bindings } from "../runtime/connectors/bindings.ts";
+import type { SourceReader } from "../runtime/connectors/source-reader.ts";
+import { together } from "../runtime/driver/together.ts";
+import type { JobGraph } from "../runtime/plan/job-graph.ts";
+import type { Clock } from "../runtime/ports/clock.ts";
+import type { Ports } from "../runtime/ports/ports.ts";
+import type { SinkDriver } from "../runtime/ports/sink-driver.ts";
+import type { Telemetry } from "../runtime/ports/telemetry.ts";
+import { stageOfInbox } from "../runtime/snapshots/names.ts";
+import { defaultInbox, type Settings } from "./contract.ts";
+
+export interface PortsOptions {
+  readonly job: JobGraph;
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  /** Default: made by the SDK's own settings. */
+  readonly clients?: AwsClients | undefined;
+  readonly openSinks: OpenSinks;
+}
+
+export interface CheckedSinks extends SinkDriver {
+  /** Throws `invalid` when what is written to is not there or may not be written. */
+  check?(): Promise<void>;
+}
+
+/** Makes the runtime half of the job's sinks. */
+export type OpenSinks = (
+  options: Omit<PortsOptions, "openSinks" | "clients"> & { readonly bindings: Bindings; readonly clients: AwsClients },
+) => CheckedSinks;
+
+export interface FunctionPorts extends Ports {
+  readonly sources: ReadonlyMap<string, SourceReader>;
+  readonly sinks: CheckedSinks;
+  /** Throws `invalid` when what the job reads or writes is not there, or cannot be used as the job does. */
+  check(): Promise<void>;
+  /** Sees to it that the inbox of a stage has so many shards, for a generation that has as many tasks there. */
+  provisionInbox(stream: string, shards: number): Promise<void>;
+}
+
+/** Throws `invalid` for a table or bucket that is not there, `unavailable` when AWS does not answer: then it can be tried again. */
+export async function openPorts(options: PortsOptions): Promise<FunctionPorts> {
+  const { job, settings, clock, telemetry } = options;
+  const clients = options.clients ?? awsClients();
+  const aws = await openAws({
+    job: job.name,
+    table: settings.stateTable,
+    bucket: settings.stateBucket,
+    clock,
+    telemetry,
+    clients,
+    inboxName: (stream) => stream,
+    // A restore at another parallelism changes them; what goes astray then is found by whom it is for (InboxShards).
+    fixedInboxes: false,
+  });
+  const log = new CelledLog(aws.log, (stream) => inboxesOf(job.name, settings, stageOfInbox(stream)));
+  const bindings: Bindings = new Map(Object.entries(settings.bindings).map(([name, bound]) => [name, [bound]]));
+  const sources = openAwsSources(sourcesOf(job), {
+    bindings,
+    telemetry,
+    pace: { clock, random: Math.random },
+    clients,
+  });
+  const sinks = options.openSinks({ job, settings, clock, telemetry, bindings, clients });
+  return {
+    ...aws,
+    log,
+    sinks,
+    sources,
+    source: (uid) => readerOf(sources, uid),
+    check: () => checkAll(job, sources, sinks),
+    provisionInbox: (stream, shards) => log.resize(stream, shards),
+  };
+}
+
+/** The inbox streams of a stage, one per cell. */
+export function inboxesOf(job: string, { inboxes }: Settings, stage: string): readonly string[] {
+  return inboxes[stage] ?? [defaultInbox(job, stage)];
+}
+
+export function sourcesOf(job: JobGraph) {
+  return [...job.operators.values()].flatMap(({ node: { uid, spec } }) =>
+    spec.kind === "source" ? [{ uid, source: spec.source }] : [],
+  );
+}
+
+async function checkAll(job: JobGraph, sources: ReadonlyMap<string, SourceReader>, sinks: CheckedSinks): Promise<void> {
+  const assumesKeys = job.graph.nodes.some(({ inputs }) =>
+    inputs.some(({ partitioning }) => partitioning.kind === "assumeKeyed"),
+  );
+  await together([...sources.values()].map(async (reader) => reader.check?.({ assumesKeys })));
+  await sinks.check?.();
+}
+
+function readerOf(sources: ReadonlyMap<string, SourceReader>, uid: string): SourceReader {
+  const reader = sources.get(uid);
+  if (reader === undefined) throw new MillraceError("invalid", `the job has no source of this name: ${uid}`);
+  return reader;
+}

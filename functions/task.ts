@@ -1,0 +1,203 @@
+/**
+ * The function that runs tasks of a job: rung by event source mappings with batches, and by the coordinator with pokes. Thin: it turns
+ * what Lambda brings into doorbells, and outcomes into what the mapping is to do next.
+ *
+ * T1 Success is answered only for what is committed with its effects done, or is of a generation that is over. Anything else the mapping
+ *    brings again.
+ * T2 Ports, plan and caches are made once per execution environment; a failure to make them is not kept.
+ */
+import { randomUUID } from "node:crypto";
+import type { AwsClients } from "../runtime/adapters/aws/aws-clients.ts";
+import { awsPayload } from "../runtime/adapters/aws/open-aws.ts";
+import { shardIn } from "../runtime/adapters/aws/celled-log.ts";
+import { UnpackedSource } from "../runtime/adapters/aws/unpacked-source.ts";
+import type { Job } from "../runtime/api/job.ts";
+import { isKind, MillraceError } from "../runtime/base/errors.ts";
+import type { TaskId } from "../runtime/base/ids.ts";
+import { placeOf } from "../runtime/connectors/kinesis/unpack.ts";
+import type { Doorbell, TurnOutcome } from "../runtime/driver/doorbell.ts";
+import { defaultEnvironment, Environment, type EnvironmentOptions } from "../runtime/driver/environment.ts";
+import { planJob } from "../runtime/plan/plan-job.ts";
+import type { JobGraph } from "../runtime/plan/job-graph.ts";
+import { decodePoke, readSettings, type Settings } from "./contract.ts";
+import type { InvocationTelemetry } from "./function-telemetry.ts";
+import { guardedHandler, type Made } from "./guarded-handler.ts";
+import { fieldsOf } from "./handler-error.ts";
+import type { InvocationClock } from "./invocation-clock.ts";
+import { allDone, type BatchResponse, decodeBatch, failedFrom, type KinesisBatch } from "./kinesis-event.ts";
+import type { LambdaContext } from "./lambda-context.ts";
+import { type FunctionPorts, inboxesOf, openPorts, type OpenSinks, sourcesOf } from "./open-ports.ts";
+import { openSinks } from "./open-sinks.ts";
+
+/** What takes the place of what a function finds by itself: for tests. */
+export interface FunctionParts {
+  readonly variables?: Readonly<Record<string, string | undefined>>;
+  readonly clients?: AwsClients;
+  readonly telemetry?: InvocationTelemetry;
+  readonly openSinks?: OpenSinks;
+  readonly environment?: Partial<EnvironmentOptions>;
+  readonly clock?: InvocationClock;
+}
+
+/** What became of the tasks of a poke. */
+export interface PokeResponse {
+  readonly outcomes: Readonly<Record<TaskId, TurnOutcome["outcome"]>>;
+}
+
+export type TaskHandler = (event: unknown, context: LambdaContext) => Promise<BatchResponse | PokeResponse>;
+
+/** So many turns of one task in a row, when each has found something to read: after a restore there is much to catch up on. */
+const turnsPerPoke = 20;
+/** What a turn keeps of the invocation's time for its commit and effects, at most; and at most this share of all the time there is. */
+const reserveMsMax = 5_000;
+const reserveShare = 0.25;
+
+export function createTaskHandler(job: Job, parts: FunctionParts = {}): TaskHandler {
+  const graph = planJob(job);
+  const open = (made: Made) => TaskFunction.open(graph, made, parts);
+  return guardedHandler(graph, parts, "task", open, (opened, event) => opened.answer(event));
+}
+
+class TaskFunction {
+  readonly #graph: JobGraph;
+  readonly #settings: Settings;
+  readonly #ports: FunctionPorts;
+  readonly #telemetry: InvocationTelemetry;
+  readonly #environment: Environment;
+
+  private constructor(
+    graph: JobGraph,
+    settings: Settings,
+    ports: FunctionPorts,
+    telemetry: InvocationTelemetry,
+    environment: Environment,
+  ) {
+    this.#graph = graph;
+    this.#settings = settings;
+    this.#ports = ports;
+    this.#telemetry = telemetry;
+    this.#environment = environment;
+  }
+
+  static async open(graph: JobGraph, { clock, telemetry }: Made, parts: FunctionParts): Promise<TaskFunction> {
+    const settings = readSettings(parts.variables ?? process.env);
+    const ports = await openPorts({
+      job: graph,
+      settings,
+      clock,
+      telemetry,
+      clients: parts.clients,
+      openSinks: parts.openSinks ?? openSinks,
+    });
+    const environment = new Environment(graph, ports, {
+      ...defaultEnvironment,
+      payload: awsPayload,
+      reserveMs: Math.min(reserveMsMax, clock.remainingMs() * reserveShare),
+      ...parts.environment,
+      id: randomUUID(),
+      deployment: settings.deployment,
+    });
+    return new TaskFunction(graph, settings, ports, telemetry, environment);
+  }
+
+  async answer(event: unknown): Promise<BatchResponse | PokeResponse> {
+    const poke = decodePoke(event);
+    if (poke !== undefined) return { outcomes: await this.#poke(poke.tasks) };
+    const batch = decodeBatch(event);
+    if (batch === undefined) throw new MillraceError("invalid", "the event is neither a batch of a stream nor a poke");
+    return this.#takeBatch(batch);
+  }
+
+  // ---- batches ----
+
+  async #takeBatch(batch: KinesisBatch): Promise<BatchResponse> {
+    const bells = await this.#bellsOf(batch);
+    let failed: string | undefined;
+    for (const bell of bells) {
+      const from = failureOf(await this.#environment.turn(bell), batch, bell);
+      if (from !== undefined && (failed === undefined || isEarlier(from, failed, batch))) failed = from;
+    }
+    return failed === undefined ? allDone : failedFrom(failed);
+  }
+
+  /** Whose batch it is: an inbox's stage, or each source that reads the stream. */
+  async #bellsOf({ stream, shard, records }: KinesisBatch): Promise<readonly Doorbell[]> {
+    for (const { id, kind } of this.#graph.stages) {
+      const cells = kind === "keyed" ? inboxesOf(this.#graph.name, this.#settings, id) : [];
+      const cell = cells.indexOf(stream);
+      if (cell >= 0) return [{ kind: "inbox", stage: id, shard: cells.length === 1 ? shard : shardIn(cell, shard), records }];
+    }
+    const bells: Doorbell[] = [];
+    for (const { uid, source } of sourcesOf(this.#graph)) {
+      if (this.#streamOf(uid, source.name) !== stream) continue;
+      const reader = this.#ports.sources.get(uid);
+      const unpacked = reader instanceof UnpackedSource ? await reader.unpack(source.name, shard, records) : records;
+      bells.push({ kind: "records", source: uid, shard, records: unpacked });
+    }
+    if (bells.length > 0) return bells;
+    throw new MillraceError(
+      "invalid",
+      `no stage or source of job ${this.#graph.name} reads this stream, remove its mapping: ${stream}`,
+    );
+  }
+
+  #streamOf(uid: string, name: string): string {
+    const { bindings } = this.#settings;
+    return bindings[uid] ?? bindings[name] ?? name;
+  }
+
+  // ---- pokes ----
+
+  async #poke(tasks: readonly TaskId[]): Promise<PokeResponse["outcomes"]> {
+    const outcomes: Record<TaskId, TurnOutcome["outcome"]> = {};
+    for (const task of tasks) outcomes[task] = await this.#pokeTask(task);
+    return outcomes;
+  }
+
+  /** A poke is a doorbell: one that comes to nothing is followed by another, so what may be over soon is no failure. */
+  async #pokeTask(task: TaskId): Promise<TurnOutcome["outcome"]> {
+    try {
+      for (let turns = 1; ; turns++) {
+        const outcome = await this.#environment.turn({ kind: "poke", task });
+        if (outcome.outcome === "fenced") throw fencedBy(outcome.deployment);
+        if (outcome.outcome !== "done") return outcome.outcome;
+        const hasTime = this.#ports.clock.remainingMs() > 2 * reserveMsMax;
+        if (outcome.records === 0 || outcome.ended || turns === turnsPerPoke || !hasTime) return "done";
+      }
+    } catch (error) {
+      if (!isKind(error, "unavailable")) throw error;
+      this.#telemetry.add("failed.unavailable", 1);
+      this.#telemetry.log("warn", "a poke came to nothing", { task, ...fieldsOf(error) });
+      return "waiting";
+    }
+  }
+}
+
+/** The sequence number from which the batch is to be brought again; undefined: it is done. Throws `fenced`. */
+function failureOf(outcome: TurnOutcome, { records }: KinesisBatch, bell: Doorbell): string | undefined {
+  switch (outcome.outcome) {
+    case "fenced":
+      throw fencedBy(outcome.deployment);
+    case "stale":
+      return undefined;
+    case "waiting":
+      return records[0]?.position;
+    case "done": {
+      const { unprocessed } = outcome;
+      if (unprocessed === undefined || records.some(({ position }) => position === unprocessed)) return unprocessed;
+      return bell.kind === "records" ? placeOf(unprocessed).sequenceNumber : unprocessed;
+    }
+  }
+}
+
+function isEarlier(a: string, b: string, { records }: KinesisBatch): boolean {
+  const placeIn = (position: string) => records.findIndex((record) => record.position === position);
+  return placeIn(a) < placeIn(b);
+}
+
+function fencedBy(deployment: number): MillraceError {
+  return new MillraceError(
+    "fenced",
+    `deployment ${deployment} has taken over, this function runs older code: it must not be invoked any more`,
+  );
+}

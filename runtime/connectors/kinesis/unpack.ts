@@ -1,0 +1,72 @@
+/**
+ * What a record of a Kinesis stream holds: itself, or many that its producer packed into it; each gets a position of its own, so that a
+ * batch can stop within a pack, and a record that fails takes none of its neighbours with it.
+ *
+ * P1 A position is the sequence number of the stream's record and seven digits: the number of the record within the pack, all nines for
+ *    the last one, and for a record that is no pack. So all nines say that the stream's record is complete, and positions of one shard
+ *    are ordered as text of the same length.
+ * P2 This is the one place that knows how records are packed: another packing is another case in `contentsOf`.
+ * P3 A user record that is routed elsewhere than to the shard it lies in was sent again by its producer, which had not heard of a
+ *    change of the shards yet: it is left out here, as by Amazon's own libraries, and counted.
+ */
+import type { SourceRecord } from "../../api/connector.ts";
+import { id, type Position } from "../../base/ids.ts";
+import { hashKeyOf, readAggregate, type UserRecord } from "./kpl.ts";
+
+/** The part of the hash space that a shard has; both ends inclusive. */
+export interface ShardRange {
+  readonly from: bigint;
+  readonly to: bigint;
+}
+
+const digits = 7;
+const whole = "9".repeat(digits);
+
+export interface Unpacked {
+  readonly records: readonly SourceRecord[];
+  /** How many lie in the shard and do not belong there (P3). */
+  readonly foreign: number;
+}
+
+/** The records that those of a shard hold, in their order. */
+export function unpack(packed: readonly SourceRecord[], range: ShardRange): Unpacked {
+  const records: SourceRecord[] = [];
+  let foreign = 0;
+  for (const record of packed) {
+    const contents = contentsOf(record);
+    if ("position" in contents) {
+      records.push(contents);
+      continue;
+    }
+    const own = contents.filter((user) => isOwn(user, range));
+    foreign += contents.length - own.length;
+    pushAll(records, record, own);
+  }
+  return { records, foreign };
+}
+
+/** The record itself, or those in it. */
+function contentsOf(record: SourceRecord): SourceRecord | readonly UserRecord[] {
+  const aggregate = readAggregate(record.bytes);
+  const position = record.position + whole;
+  if (aggregate.kind === "plain") return { ...record, position };
+  if (aggregate.kind === "broken") return { ...record, position, rejected: aggregate.reason };
+  return aggregate.records;
+}
+
+function isOwn(user: UserRecord, { from, to }: ShardRange): boolean {
+  const hashKey = hashKeyOf(user);
+  return from <= hashKey && hashKey <= to;
+}
+
+function pushAll(into: SourceRecord[], { position, arrivalTime }: SourceRecord, own: readonly UserRecord[]): void {
+  for (const [n, { partitionKey, bytes }] of own.entries()) {
+    const within = n === own.length - 1 ? whole : String(n).padStart(digits, "0");
+    into.push({ position: position + within, partitionKey, arrivalTime, bytes });
+  }
+}
+
+/** A position taken apart. `complete`: nothing of the stream's record comes after it. */
+export function placeOf(position: Position): { readonly sequenceNumber: Position; readonly complete: boolean } {
+  return { sequenceNumber: id<Position>(position.slice(0, -digits)), complete: position.endsWith(whole) };
+}

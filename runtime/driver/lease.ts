@@ -1,0 +1,50 @@
+/**
+ * Which coordinator works: one at a time, normally. Correctness does not depend on it, whatever clocks say: two that work at once undo
+ * nothing of each other.
+ *
+ * A lease is an entry of a ring of its own, so that taking it is one conditional write. It lasts until the time that stands in it, which
+ * is when its holder's invocation ends at the latest: it is never prolonged.
+ */
+import { type AttemptId, id, type Seq } from "../base/ids.ts";
+import { decodeValue, encodeValue } from "../base/message-pack.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Journal } from "../ports/journal.ts";
+import { leaseRing } from "../snapshots/names.ts";
+
+interface Entry {
+  readonly by: string;
+  /** Epoch ms; 0: given back. */
+  readonly until: number;
+}
+
+/** A lease that is held. */
+export interface Lease {
+  /** Lets the next one in before the time is over. Whatever fails here, the lease ends by itself. */
+  release(): Promise<void>;
+}
+
+/** Takes the lease for `forMs`, unless another holds it: then undefined. `by` names the caller, once per call. */
+export async function takeLease(
+  { journal, clock }: { readonly journal: Journal; readonly clock: Clock },
+  by: string,
+  forMs: number,
+): Promise<Lease | undefined> {
+  const { entries } = await journal.tail(leaseRing, "head");
+  const head = entries.at(-1);
+  const held = head && (decodeValue(head.bytes) as Entry);
+  const now = clock.now();
+  if (held !== undefined && held.until > now) return undefined;
+  const seq = (head?.seq ?? 0) + 1;
+  if (!(await writeEntry(journal, seq, { by, until: now + forMs }))) return undefined;
+  return {
+    release: async () => {
+      await writeEntry(journal, seq + 1, { by, until: 0 }).catch(() => undefined);
+    },
+  };
+}
+
+async function writeEntry(journal: Journal, seq: Seq, entry: Entry): Promise<boolean> {
+  const attempt = id<AttemptId>(`${entry.by}.${seq}`);
+  const written = await journal.write(leaseRing, { seq, attempt, bytes: encodeValue(entry) });
+  return written.outcome === "written" || (written.by === attempt && written.seq === seq);
+}

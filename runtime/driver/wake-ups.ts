@@ -1,0 +1,25 @@
+/** When tasks want to be rung without input, as they wrote into their mailboxes after their commits (L12). */
+import { decodeValue } from "../base/message-pack.ts";
+import type { TaskId } from "../base/ids.ts";
+import type { Journal } from "../ports/journal.ts";
+import { wakeUpMessage } from "../snapshots/names.ts";
+import { together } from "./together.ts";
+
+export interface WakeUp {
+  readonly task: TaskId;
+  /** Epoch ms. */
+  readonly at: number;
+  /** The commit that asked for it. It stays in the mailbox until a later one takes its place, so it may be over. */
+  readonly version: number;
+}
+
+export async function readWakeUps(tasks: readonly TaskId[], journal: Pick<Journal, "tail">): Promise<readonly WakeUp[]> {
+  const found = await together(
+    tasks.map(async (task): Promise<readonly WakeUp[]> => {
+      const { messages } = await journal.tail(task, "head");
+      const message = messages.find(({ name }) => name === wakeUpMessage);
+      return message === undefined ? [] : [{ task, at: decodeValue(message.bytes) as number, version: message.version }];
+    }),
+  );
+  return found.flat();
+}

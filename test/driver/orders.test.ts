@@ -1,0 +1,266 @@
+/**
+ * Orders to a job (C1): a savepoint, a stop, going on again, going back. The coordinator dies at every call of a port in turn, before the call
+ * has its effect and after it, and another goes on; the order is given again, as whoever gave it would.
+ */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { keyedProcess, type, value } from "../../runtime/index.ts";
+import { isKind } from "../../runtime/base/errors.ts";
+import { Coordinator } from "../../runtime/driver/coordinator.ts";
+import { readJobRecord } from "../../runtime/driver/job-ring.ts";
+import type { Ports } from "../../runtime/ports/ports.ts";
+import type { Order } from "../../runtime/snapshots/decide-order.ts";
+import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
+import { decodeManifest, type Manifest } from "../../runtime/snapshots/manifest.ts";
+import { allSafeguards } from "../../runtime/task/safeguards.ts";
+import { harness, type RunningHarness } from "../../runtime/testing/harness.ts";
+import { type Event, event, pipeline } from "../operators/pipeline.ts";
+
+const counting = keyedProcess({
+  key: type<string>(),
+  state: { seen: value<number>() },
+  output: type<readonly [string, number]>(),
+  onRecord({ key }: Event, ctx) {
+    const seen = (ctx.state.seen.get() ?? 0) + 1;
+    ctx.state.seen.set(seen);
+    ctx.emit([key, seen]);
+  },
+});
+
+function jobAt(parallelism: number) {
+  const build = pipeline((events) => events.keyBy(({ key }) => key as string).process("count", counting), { parallelism });
+  return harness(build, { shards: 2 }) as Promise<RunningHarness>;
+}
+
+/** Events of the keys k0 to k3, one after the other, on both shards. */
+function enqueue(run: RunningHarness, count: number): void {
+  for (let n = 0; n < count; n++) run.enqueue("in", { value: event(`k${n % 4}`, 0), shard: n % 2 });
+}
+
+class Died extends Error {}
+
+/** The ports of a process that dies at its `at`-th call; afterwards no call has an effect. */
+function mortal(ports: Ports, at: number, when: "before" | "after"): Ports {
+  let calls = 0;
+  const around = (port: object): any =>
+    new Proxy(port, {
+      get: (target, name) => {
+        const member = (target as any)[name];
+        if (typeof member !== "function") return member;
+        return async (...args: unknown[]) => {
+          calls++;
+          if (calls > at || (calls === at && when === "before")) throw new Died();
+          const result = await member.apply(target, args);
+          if (calls === at) throw new Died();
+          return result;
+        };
+      },
+    });
+  const { log, journal, pages, blobs, sinks } = ports;
+  return {
+    ...ports,
+    log: around(log),
+    journal: around(journal),
+    pages: around(pages),
+    blobs: around(blobs),
+    sinks: around(sinks),
+    source: (uid) => around(ports.source(uid)),
+  };
+}
+
+let lives = 0;
+function coordinatorOn(run: RunningHarness, ports: Ports): Coordinator {
+  const id = `life-${++lives}`;
+  const createStream = (stream: string, shards: number) => (run.ports.log as any).createStream(stream, shards);
+  return new Coordinator(run.graph, ports, { id, deployment: 1, safeguards: allSafeguards, createStream });
+}
+
+async function recordOf(run: RunningHarness): Promise<JobRecord> {
+  return (await readJobRecord(run.ports, run.graph.name))!;
+}
+
+interface Death {
+  readonly at: number;
+  readonly when: "before" | "after";
+}
+
+/** Gives the order again and again and looks on, until `reached`. Returns whether the first coordinator died. */
+async function follow(
+  run: RunningHarness,
+  order: Order,
+  death: Death | undefined,
+  reached: (record: JobRecord) => boolean,
+): Promise<boolean> {
+  let died = false;
+  let coordinator = coordinatorOn(run, death === undefined ? run.ports : mortal(run.ports, death.at, death.when));
+  const attempt = async (work: () => Promise<unknown>) => {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof Died)) throw error;
+      died = true;
+      coordinator = coordinatorOn(run, run.ports);
+    }
+  };
+  const environment = run.environment(`tasks-${++lives}`);
+  for (let steps = 0; steps < 50; steps++) {
+    await attempt(() => coordinator.order(order));
+    await attempt(() => coordinator.start());
+    await attempt(() => coordinator.tick());
+    for (const task of await coordinatorOn(run, run.ports).livingTasks()) await environment.turn({ kind: "poke", task });
+    if (steps < 3) enqueue(run, 4);
+    if (reached(await recordOf(run))) return died;
+  }
+  return assert.fail(
+    `${order.kind} does not get there: ${JSON.stringify(await recordOf(run), (_, v) => (typeof v === "bigint" ? String(v) : v))}`,
+  );
+}
+
+async function manifestOf(run: RunningHarness, name: JobRecord["savepoint"]): Promise<Manifest> {
+  return decodeManifest((await run.ports.blobs.get(name!))!) as Manifest;
+}
+
+/** How often each key was counted up to which number. */
+function counted(run: RunningHarness): Record<string, number[]> {
+  const counts: Record<string, number[]> = {};
+  for (const [key, n] of run.output<[string, number]>("out")) (counts[key] ??= []).push(n);
+  return counts;
+}
+
+function upTo(n: number): Record<string, number[]> {
+  return Object.fromEntries(["k0", "k1", "k2", "k3"].map((key) => [key, Array.from({ length: n }, (_, i) => i + 1)]));
+}
+
+const stop: Order = { kind: "stop", id: "stop-1" };
+const resume: Order = { kind: "resume", id: "resume-1" };
+const isStopped = ({ phase }: JobRecord) => phase === "stopped";
+const isRunning = ({ phase, generation }: JobRecord) => phase === "running" && generation === 2;
+
+/** Stops a job and lets it go on; returns which of the two coordinators died. */
+async function stopAndResume(parallelism: number, deaths: { readonly stop?: Death; readonly resume?: Death }) {
+  const run = await jobAt(parallelism);
+  enqueue(run, 8);
+  await run.settle();
+  const stopDied = await follow(run, stop, deaths.stop, isStopped);
+  const { savepoint, completed, retained } = await recordOf(run);
+  assert.equal(savepoint, completed);
+  assert.deepEqual(
+    retained.filter((kept) => kept.savepoint).map(({ manifest }) => manifest),
+    [savepoint],
+  );
+  const { kind, totals } = await manifestOf(run, savepoint);
+  assert.equal(kind, "savepoint");
+  assert.equal(run.output("out").length, totals.records, "nothing is written beyond the savepoint");
+  enqueue(run, 4);
+  const resumeDied = await follow(run, resume, deaths.resume, isRunning);
+  const read = run.environment(`after-${++lives}`);
+  for (let round = 0; round < 4; round++)
+    for (const task of await coordinatorOn(run, run.ports).livingTasks()) await read.turn({ kind: "poke", task });
+  return { run, stopDied, resumeDied, records: run.output("out").length };
+}
+
+describe("a stop with a savepoint, and going on from it", () => {
+  for (const parallelism of [1, 2])
+    test(`takes in every record once at parallelism ${parallelism}`, async () => {
+      const { run, records } = await stopAndResume(parallelism, {});
+      assert.deepEqual(counted(run), upTo(records / 4));
+    });
+
+  for (const parallelism of [1, 2])
+    for (const when of ["before", "after"] as const)
+      test(`wherever the coordinator dies ${when} a call, at parallelism ${parallelism}`, async () => {
+        let deaths = 0;
+        for (let at = 1; ; at++) {
+          const { run, stopDied, resumeDied, records } = await stopAndResume(parallelism, {
+            stop: { at, when },
+            resume: { at, when },
+          });
+          assert.deepEqual(counted(run), upTo(records / 4), `at call ${at}`);
+          if (!stopDied && !resumeDied) break;
+          deaths += Number(stopDied) + Number(resumeDied);
+        }
+        assert.ok(deaths > 20, `it died ${deaths} times`);
+      });
+
+  test("takes nothing in behind the barrier, and everything once the stop is given up", async () => {
+    const run = await jobAt(1);
+    const coordinator = coordinatorOn(run, run.ports);
+    await coordinator.order(stop);
+    await coordinator.tick();
+    const [task] = await coordinator.livingTasks();
+    const environment = run.environment("tasks");
+    assert.equal((await environment.turn({ kind: "poke", task: task! })).outcome, "done");
+    enqueue(run, 4);
+    assert.equal((await environment.turn({ kind: "poke", task: task! })).outcome, "waiting");
+    assert.deepEqual(run.output("out"), []);
+
+    await coordinator.order({ kind: "resume", id: "never mind" });
+    await coordinator.tick();
+    assert.equal((await recordOf(run)).phase, "running");
+    await coordinator.tick();
+    assert.equal((await environment.turn({ kind: "poke", task: task! })).outcome, "done");
+    assert.deepEqual(counted(run), upTo(1));
+    await coordinator.tick();
+    assert.equal((await recordOf(run)).wanted, undefined);
+  });
+});
+
+describe("an order", () => {
+  test("for a savepoint is granted by the next savepoint, not by a checkpoint under way", async () => {
+    const run = await jobAt(1);
+    const coordinator = coordinatorOn(run, run.ports);
+    await coordinator.triggerNow(false);
+    await coordinator.order({ kind: "savepoint", id: "one" });
+    const environment = run.environment("tasks");
+    const look = async () => {
+      for (const task of await coordinator.livingTasks()) await environment.turn({ kind: "poke", task });
+      await coordinator.tick();
+    };
+    await look();
+    assert.deepEqual(
+      (await recordOf(run)).retained.map((kept) => kept.savepoint),
+      [false],
+    );
+    for (let n = 0; n < 3; n++) await look();
+    const record = await recordOf(run);
+    assert.deepEqual(
+      record.retained.map((kept) => kept.savepoint),
+      [false, true],
+    );
+    assert.equal(record.wanted, undefined);
+  });
+
+  test("to go back begins one generation, however often it is given", async () => {
+    const run = await jobAt(2);
+    enqueue(run, 8);
+    await run.settle();
+    await run.checkpoint();
+    const order: Order = { kind: "restore", id: "back", manifest: undefined };
+    const coordinator = coordinatorOn(run, run.ports);
+    for (let n = 0; n < 3; n++) await coordinator.order(order);
+    assert.equal((await coordinator.start()).generation, 2);
+    assert.equal((await coordinator.order(order)).generation, 2);
+  });
+
+  test("that cannot be followed is refused", async () => {
+    const run = await jobAt(1);
+    const coordinator = coordinatorOn(run, run.ports);
+    const refused = (order: Order) =>
+      assert.rejects(coordinator.order(order), (error) => isKind(error, "invalid"), JSON.stringify(order));
+    await refused({ kind: "restore", id: "1", manifest: undefined });
+    await follow(run, stop, undefined, isStopped);
+    await refused({ kind: "savepoint", id: "2" });
+    await refused({ kind: "stop", id: "3" });
+  });
+
+  test("of a job that has stopped stays: looks do not wake it", async () => {
+    const run = await jobAt(1);
+    await follow(run, stop, undefined, isStopped);
+    const before = await recordOf(run);
+    const coordinator = coordinatorOn(run, run.ports);
+    await coordinator.start();
+    await coordinator.tick();
+    assert.deepEqual(await recordOf(run), before);
+    assert.deepEqual(await coordinator.livingTasks(), []);
+  });
+});

@@ -1,0 +1,147 @@
+/** What the coordinator's function does by itself: whom it rings, when it looks again, and that its death at any time changes nothing. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import {
+  defineJob,
+  json,
+  type Job,
+  type JobOptions,
+  keyedProcess,
+  kinesis,
+  minutes,
+  seconds,
+  type,
+  value,
+} from "../../runtime/index.ts";
+import { isKind } from "../../runtime/base/errors.ts";
+import { newJob } from "../aws/stand-ins.ts";
+import { bytesOf } from "../ports/adapter-maker.ts";
+import { type Cloud, rowSink, startCloud } from "./cloud.ts";
+
+const stream = "numbers";
+const hour = 3_600_000;
+
+/** Writes each number some seconds after it came. */
+function jobOf(name: string, delayMs: number, options: JobOptions = {}): Job {
+  const delayed = keyedProcess({
+    key: type<number>(),
+    state: { due: value<number>() },
+    output: type<number>(),
+    onRecord(_, ctx) {
+      ctx.timers.processingTime(ctx.processingTime + delayMs);
+    },
+    onTimer(_, ctx) {
+      ctx.emit(ctx.key);
+    },
+  });
+  return defineJob(
+    name,
+    (job) => {
+      job
+        .source("numbers", kinesis({ stream, format: json(type<number>()) }))
+        .keyBy((n) => n)
+        .process("delay", delayed)
+        .sinkTo("rows", rowSink);
+    },
+    { checkpoints: { interval: minutes(60) }, ...options },
+  );
+}
+
+async function start(job: Job): Promise<Cloud> {
+  return startCloud({ job, streams: { [stream]: 1 } });
+}
+
+async function put(cloud: Cloud, ...list: readonly number[]): Promise<void> {
+  const { range } = (await cloud.log.shards(stream))[0]!;
+  await cloud.log.append(
+    stream,
+    list.map((n) => ({ hashKey: range.from, bytes: bytesOf(String(n)) })),
+  );
+}
+
+describe("the coordinator", () => {
+  test("wakes a task when its time comes, within the minute", async () => {
+    const cloud = await start(jobOf(newJob(), 20_000));
+    await cloud.command();
+    cloud.clock.advance(hour / 2);
+    await put(cloud, 1, 2);
+    await cloud.deliver();
+    assert.deepEqual(cloud.rows.rows, []);
+    const before = cloud.clock.now();
+    const { looks } = await cloud.command();
+    await cloud.deliver();
+    assert.deepEqual(cloud.rows.rows, ["1", "2"]);
+    assert.ok(looks > 1);
+    assert.ok(cloud.clock.now() - before < 60_000);
+  });
+
+  test("leaves at once when nothing waits before it is rung again", async () => {
+    const cloud = await start(jobOf(newJob(), 0));
+    await cloud.command();
+    cloud.clock.advance(hour / 2);
+    const before = cloud.clock.now();
+    const pokes = cloud.pokes.length;
+    assert.equal((await cloud.command()).looks, 1);
+    assert.equal(cloud.clock.now(), before);
+    assert.equal(cloud.pokes.length, pokes, "nobody is rung for nothing");
+  });
+
+  test("looks on while a checkpoint is under way, and not beyond its time", async () => {
+    const cloud = await start(jobOf(newJob(), 0, { checkpoints: { interval: minutes(5) } }));
+    await cloud.command();
+    cloud.clock.meanwhile = async () => undefined;
+    cloud.clock.advance(300_000);
+    const before = cloud.clock.now();
+    const { completed, looks } = await cloud.command(undefined, 30_000);
+    assert.equal(completed, undefined);
+    assert.ok(looks > 5);
+    assert.ok(cloud.clock.now() - before <= 30_000);
+    cloud.clock.meanwhile = cloud.deliver;
+    await cloud.deliver();
+    assert.notEqual((await cloud.command()).completed, undefined);
+    assert.ok(cloud.telemetry.gauges.get("coordinator.checkpointAgeMs")! < 60_000);
+  });
+
+  test("takes a checkpoint each minute, whatever environments look after it", async () => {
+    const cloud = await start(jobOf(newJob(), 0, { checkpoints: { interval: seconds(60) } }));
+    const completed = new Set<string | undefined>();
+    for (let n = 0; n < 5; n++) {
+      cloud.replaceCoordinator();
+      completed.add((await cloud.command()).completed);
+      cloud.clock.advance(20_000);
+      cloud.replaceCoordinator();
+      completed.add((await cloud.command()).completed);
+      cloud.clock.advance(40_000);
+    }
+    assert.ok(completed.size >= 4 && completed.size <= 6, `${completed.size} in five minutes`);
+  });
+
+  test("says what is missing, and goes on when it is there", async () => {
+    const job = jobOf(newJob(), 0);
+    const cloud = await startCloud({ job, streams: {} });
+    await assert.rejects(
+      cloud.command(),
+      (error) => (error as { kind?: string }).kind === "invalid" && /numbers/.test(String(error)),
+    );
+    assert.equal(cloud.telemetry.total("failed.invalid"), 1);
+    await cloud.log.createStream(stream, 1);
+    assert.equal((await cloud.command()).phase, "running");
+  });
+
+  test("refuses what is no command of its", async () => {
+    const cloud = await start(jobOf(newJob(), 0));
+    for (const event of [{}, { version: 1, kind: "halt" }, { version: 3, kind: "look" }])
+      await assert.rejects(cloud.command(event as never), { name: "Millrace.invalid" });
+    await cloud.command();
+    const restore = { version: 1, kind: "restore", id: "a", manifest: undefined } as const;
+    await assert.rejects(cloud.command(restore), (error) => isKind((error as Error).cause, "invalid"));
+  });
+
+  test("of older code stops when newer code has taken over", async () => {
+    const name = newJob();
+    const cloud = await startCloud({ job: jobOf(name, 0), streams: { [stream]: 1 }, deployment: 4 });
+    await cloud.command();
+    const older = await startCloud({ job: jobOf(name, 0), streams: { [stream]: 1 }, deployment: 3 });
+    await assert.rejects(older.command(), { name: "Millrace.fenced" });
+  });
+});
