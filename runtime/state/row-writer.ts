@@ -33,17 +33,26 @@ export class RowWriter {
     const { out } = this;
     const from = out.length;
     this.startRow(row);
+    if (row.isOneCell) this.writeOwnChange(row);
+    else this.writeChanges(row);
+    row.settleRow();
+    return this.endRow(from);
+  }
+
+  private writeOwnChange(row: Row): void {
+    if (row.present) {
+      if (row.unsettled) this.writeCellChange(row);
+    } else if (row.stored) this.writeDelete({ state: row.state, namespace: row.storedNamespace ?? row.namespace });
+  }
+
+  private writeChanges(row: Row): void {
     const { deleted, others, touchedTimers } = row;
     for (let i = 0; i < deleted.length; i++) this.writeDelete(deleted[i] as DeletedCell);
-    if (!row.present) {
-      if (row.stored) this.writeDelete({ state: row.state, namespace: row.storedNamespace ?? row.namespace });
-    } else if (row.unsettled) this.writeCellChange(row);
+    this.writeOwnChange(row);
     // Each cell looked at costs a cache miss, and windows that wait for late records are many.
     const length = row.othersChanged ? others.length : 0;
     for (let i = 0; i < length; i++) if ((others[i] as Cell).unsettled) this.writeCellChange(others[i] as Cell);
     for (let i = 0; i < touchedTimers.length; i++) this.writeTimerChange(touchedTimers[i] as Timer);
-    row.settleRow();
-    return this.endRow(from);
   }
 
   /** Writes a whole row, for a page. Nothing is written of a row that has nothing. Returns true when it wrote. */

@@ -119,6 +119,11 @@ export class Row extends Cell {
     return !this.present && this.extras.timers.length === 0;
   }
 
+  /** It has nothing beside its own cell, nor has it had since the last commit. */
+  get isOneCell(): boolean {
+    return this.extras === noExtras;
+  }
+
   /** The row's cells beyond its own. */
   get others(): readonly Cell[] {
     return this.extras.others;

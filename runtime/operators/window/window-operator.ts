@@ -97,6 +97,8 @@ export class WindowOperator implements Operator {
 
   private take(value: unknown, timestamp: number, window: TimeWindow): void {
     const fresh = this.contents.add(value, timestamp);
+    // Nearly every record goes to a window that is there and waits for its end, of which its first record has seen to.
+    if (this.plain && !fresh && window.maxTimestamp > this.host.watermark()) return;
     const result = this.trigger.onElement(value, timestamp, window, this.triggerContext, fresh);
     if (result !== "continue") this.carryOut(result, window);
     if (fresh) this.scheduleCleanup(window);
@@ -177,6 +179,11 @@ export class WindowOperator implements Operator {
   private extend(known: TimeWindow, window: TimeWindow, others: readonly TimeWindow[] = none): void {
     const { access } = this.host;
     access.renameWindow(known, window);
+    if (this.plain && !this.retains && others.length === 0) {
+      // The window's one timer has gone along.
+      this.contentsAt.namespace = window;
+      return;
+    }
     if (this.retains || !this.plain) access.cancelTimer("eventTime", window.maxTimestamp, window);
     this.contentsAt.namespace = window;
     this.trigger.onMerge(window, this.triggerContext);
