@@ -167,7 +167,9 @@ try {
     if (run > 0) figures.push(JSON.parse(stderr.slice(stderr.lastIndexOf("{"))) as Figures);
   }
   const of = (pick: (one: Figures) => number) => median(figures.map(pick)).toFixed(0);
-  console.log(`median of ${values.runs} processes; ${recordCount} records an event; a bundle of ${Math.round(bundle.bytes / 1024)} KB`);
+  console.log(
+    `median of ${values.runs} processes; ${recordCount} records an event; a bundle of ${Math.round(bundle.bytes / 1024)} KB`,
+  );
   console.log(
     `Node ${of((one) => one.node)} ms, import ${of((one) => one.imported)} ms, first event ${of((one) => one.first)} ms, both ` +
       `${of((one) => one.imported + one.first)} ms (CPU ${of((one) => one.cpu)} ms), second event ${of((one) => one.second)} ms, ` +

@@ -19,7 +19,9 @@ export function* makeTurns(turns: number, records: number, keys: number): Genera
 export function encodeEvent(key: string, at: number, n: number): Buffer {
   const event = { id: n, key, page: `/shop/${(n * 7919) % 5000}`, at, tags: ["a", "b"], agent: "" };
   const left = eventBytes - Buffer.byteLength(JSON.stringify(event));
-  return Buffer.from(JSON.stringify({ ...event, agent: "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 ".repeat(5).slice(0, left) }));
+  return Buffer.from(
+    JSON.stringify({ ...event, agent: "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 ".repeat(5).slice(0, left) }),
+  );
 }
 
 /** Of as many digits as Kinesis gives. */

@@ -10,8 +10,13 @@ export const turnRecords = 10_000;
 const turnsPerRound = 60;
 
 export interface TurnFigures {
-  /** CPU ms of the engine and of the plain program, per turn of each round: the median of the round's turns. */
-  readonly rounds: readonly { readonly engine: number; readonly plain: number; readonly ratio: number; readonly withResults: number }[];
+  /** CPU ms of the engine and of the plain program per turn, of each round: the mean of the turns in which no window closes. */
+  readonly rounds: readonly {
+    readonly engine: number;
+    readonly plain: number;
+    readonly ratio: number;
+    readonly withResults: number;
+  }[];
   readonly commitKb: number;
   readonly results: string;
 }
@@ -25,16 +30,17 @@ export async function measureTurns(input: TurnInput, rounds: number, keys: numbe
   const engine = await openTurns(defaultEnvironment.payload);
   const figures: TurnFigures["rounds"][number][] = [];
   for (let round = 0; round <= rounds; round++) {
-    const times: { engine: number; plain: number }[] = [];
+    const times: Times[] = [];
     for (let turn = 0; turn < turnsPerRound; turn++) {
       const records = turns.next().value!;
       const event = input === "event" ? (JSON.parse(JSON.stringify(eventOf(records))) as ReturnType<typeof eventOf>) : undefined;
+      const { rows } = engine.checksum;
       const before = cpuMs();
       if (event === undefined) parseAll(records);
       else parseEvent(event);
       const between = cpuMs();
       await engine.take(event === undefined ? records : decodeBatch(event)!.records);
-      times.push({ engine: cpuMs() - between, plain: between - before });
+      times.push({ engine: cpuMs() - between, plain: between - before, isQuiet: engine.checksum.rows === rows });
     }
     if (round > 0) figures.push(roundOf(times));
   }
@@ -45,11 +51,20 @@ export async function measureTurns(input: TurnInput, rounds: number, keys: numbe
   };
 }
 
-function roundOf(times: readonly { readonly engine: number; readonly plain: number }[]): TurnFigures["rounds"][number] {
-  const engine = median(times.map((turn) => turn.engine));
-  const plain = median(times.map((turn) => turn.plain));
-  const sum = (of: "engine" | "plain") => times.reduce((total, turn) => total + turn[of], 0);
-  return { engine, plain, ratio: engine / plain, withResults: sum("engine") / sum("plain") };
+interface Times {
+  readonly engine: number;
+  readonly plain: number;
+  /** No window closed. */
+  readonly isQuiet: boolean;
+}
+
+/** Sums, since a thread's time may be counted in steps of some milliseconds. */
+function roundOf(times: readonly Times[]): TurnFigures["rounds"][number] {
+  const quiet = times.filter(({ isQuiet }) => isQuiet);
+  const mean = (of: "engine" | "plain", turns: readonly Times[]) =>
+    turns.reduce((total, turn) => total + turn[of], 0) / turns.length;
+  const [engine, plain] = [mean("engine", quiet), mean("plain", quiet)];
+  return { engine, plain, ratio: engine / plain, withResults: mean("engine", times) / mean("plain", times) };
 }
 
 export function median(list: readonly number[]): number {
