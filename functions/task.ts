@@ -35,6 +35,8 @@ export interface FunctionParts {
   readonly clients?: AwsClients;
   readonly telemetry?: InvocationTelemetry;
   readonly openSinks?: OpenSinks;
+  /** Takes the place of the ports on AWS. */
+  readonly openPorts?: typeof openPorts;
   readonly environment?: Partial<EnvironmentOptions>;
   readonly clock?: InvocationClock;
 }
@@ -81,7 +83,7 @@ class TaskFunction {
 
   static async open(graph: JobGraph, { clock, telemetry }: Made, parts: FunctionParts): Promise<TaskFunction> {
     const settings = readSettings(parts.variables ?? process.env);
-    const ports = await openPorts({
+    const ports = await (parts.openPorts ?? openPorts)({
       job: graph,
       settings,
       clock,
