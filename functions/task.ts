@@ -35,8 +35,6 @@ export interface FunctionParts {
   readonly clients?: AwsClients;
   readonly telemetry?: InvocationTelemetry;
   readonly openSinks?: OpenSinks;
-  /** Takes the place of the ports on AWS. */
-  readonly openPorts?: typeof openPorts;
   readonly environment?: Partial<EnvironmentOptions>;
   readonly clock?: InvocationClock;
 }
@@ -83,7 +81,7 @@ class TaskFunction {
 
   static async open(graph: JobGraph, { clock, telemetry }: Made, parts: FunctionParts): Promise<TaskFunction> {
     const settings = readSettings(parts.variables ?? process.env);
-    const ports = await (parts.openPorts ?? openPorts)({
+    const ports = await openPorts({
       job: graph,
       settings,
       clock,
