@@ -2,7 +2,7 @@
  * What a month of the count costs by what the ports and functions count, at list prices (bench/prices.ts): simulated for some hours.
  *
  *     npm run bench -- --only cost
- *     node bench/cost/main.ts [--rates 10,1000] [--hours 3] [--window 20] [--verbose]
+ *     node bench/cost/main.ts [--rates 10,1000] [--hours 1] [--window 20] [--idleness] [--verbose]
  *
  * Counted: requests and units of DynamoDB and S3, put units and the hours of one shard, invocations, GB-seconds: of waiting by the times
  * in simulated-services.ts, of computing by CPU time measured here, at the share of a processor that the memory gives. Not counted: logs and
@@ -22,8 +22,9 @@ const warmUpMinutes = 25;
 const { values } = parseArgs({
   options: {
     rates: { type: "string", default: "10,1000" },
-    hours: { type: "string", default: "2" },
+    hours: { type: "string", default: "1" },
     window: { type: "string", default: "20" },
+    idleness: { type: "boolean", default: false },
     verbose: { type: "boolean", default: false },
   },
 });
@@ -31,7 +32,7 @@ const { values } = parseArgs({
 type Units = Record<string, number>;
 
 async function simulate(eventsPerSecond: number, hours: number, windowSeconds: number) {
-  const functions = new VirtualFunctions(countJob);
+  const functions = new VirtualFunctions(countJob(values.idleness));
   const producer = new Producer(eventsPerSecond, functions.services);
   const start = functions.world.now();
   const seconds = (minutes: number) => minutes * 60;
@@ -53,7 +54,7 @@ async function simulate(eventsPerSecond: number, hours: number, windowSeconds: n
   units["kinesis.shardHours"] = hoursPerMonth;
   units["s3.gbMonths"] = functions.services.objectBytes / 2 ** 30;
   units["dynamodb.gbMonths"] = functions.services.tableBytes / 2 ** 30;
-  return { units, functions };
+  return units;
 }
 
 function counted({ telemetry, cpuMs, services }: VirtualFunctions, { putUnits, events }: Producer): Units {
@@ -113,7 +114,6 @@ console.log(
     `one shard, batches of ${values.window} s, ${values.hours} hours simulated`,
 );
 for (const rate of values.rates.split(",").map(Number)) {
-  const { units, functions } = await simulate(rate, Number(values.hours), Number(values.window));
+  const units = await simulate(rate, Number(values.hours), Number(values.window));
   report(rate, units);
-  if (values.verbose) console.log(Object.fromEntries(functions.services.objectCounts()));
 }

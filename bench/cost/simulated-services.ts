@@ -66,16 +66,6 @@ export class SimulatedServices {
     return sum;
   }
 
-  /** Objects by their key without what follows the last "/". */
-  objectCounts(): ReadonlyMap<string, number> {
-    const counts = new Map<string, number>();
-    for (const key of this.#objects.keys()) {
-      const folder = key.split("/").slice(0, 2).join("/");
-      counts.set(folder, (counts.get(folder) ?? 0) + 1);
-    }
-    return counts;
-  }
-
   // ---- DynamoDB ----
 
   #dynamodb(): Record<string, (input: Input) => object> {
