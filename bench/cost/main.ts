@@ -47,6 +47,7 @@ async function simulate(eventsPerSecond: number, hours: number, windowSeconds: n
     await functions.run(now + 1_000);
   }
   if (functions.failures.length > 0) throw functions.failures[0];
+  checkCounts(functions, eventsPerSecond * 60);
   const after = counted(functions, producer);
   const units = Object.fromEntries(
     Object.entries(after).map(([unit, n]) => [unit, ((n - (before[unit] ?? 0)) * hoursPerMonth) / hours]),
@@ -55,6 +56,22 @@ async function simulate(eventsPerSecond: number, hours: number, windowSeconds: n
   units["s3.gbMonths"] = functions.services.objectBytes / 2 ** 30;
   units["dynamodb.gbMonths"] = functions.services.tableBytes / 2 ** 30;
   return units;
+}
+
+/** What is counted must have been done: every event of each minute that is written stands in it once. */
+function checkCounts({ services, world }: VirtualFunctions, eventsPerMinute: number): void {
+  const minutes = new Map<number, number>();
+  for (const text of services.objectsIn("counts"))
+    for (const line of text.split("\n").filter((line) => line !== "")) {
+      const { start, n } = JSON.parse(line) as { readonly start: number; readonly n: number };
+      minutes.set(start, (minutes.get(start) ?? 0) + n);
+    }
+  const last = Math.max(...minutes.keys());
+  const wrong = [...minutes].find(([, n]) => n !== eventsPerMinute);
+  if (wrong !== undefined)
+    throw new Error(`minute ${new Date(wrong[0]).toISOString()} has ${wrong[1]} events: ${eventsPerMinute}`);
+  if (world.now() - last > 4 * 60_000)
+    throw new Error(`the last minute that is written is long over: ${new Date(last).toISOString()}`);
 }
 
 function counted({ telemetry, cpuMs, services }: VirtualFunctions, { putUnits, events }: Producer): Units {

@@ -66,6 +66,18 @@ export class SimulatedServices {
     return sum;
   }
 
+  /** The finished objects of a sink's bucket, as text. */
+  *objectsIn(bucket: string): Generator<string> {
+    for (const [name, { bytes }] of this.#objects)
+      if (name.startsWith(`${bucket}/`) && !name.startsWith(`${bucket}/.`)) yield Buffer.from(bytes).toString("utf8");
+  }
+
+  /** Forgets what a bucket of a sink holds, but for the pieces of what is not finished. */
+  empty(bucket: string): void {
+    for (const name of this.#objects.keys())
+      if (name.startsWith(`${bucket}/`) && !name.startsWith(`${bucket}/.`)) this.#objects.delete(name);
+  }
+
   // ---- DynamoDB ----
 
   #dynamodb(): Record<string, (input: Input) => object> {

@@ -19,6 +19,7 @@ export interface ShardRange {
   readonly to: bigint;
 }
 
+const hashKeyMax = (1n << 128n) - 1n;
 const digits = 7;
 const whole = "9".repeat(digits);
 
@@ -42,7 +43,7 @@ export function unpack(packed: readonly SourceRecord[], range: ShardRange): Unpa
       records.push(contents);
       continue;
     }
-    const own = contents.filter((user) => isOwn(user, range));
+    const own = isWhole(range) ? contents : contents.filter((user) => isOwn(user, range));
     foreign += contents.length - own.length;
     pushAll(records, record, own);
   }
@@ -60,6 +61,11 @@ function contentsOf(record: SourceRecord): SourceRecord | readonly UserRecord[] 
 /** Field by field, since nearly all records are such: copying whatever a record may have takes several times as long. */
 function wholeRecord({ position, partitionKey, arrivalTime, bytes, text, header, rejected }: SourceRecord): SourceRecord {
   return { position: position + whole, partitionKey, arrivalTime, bytes, text, header, rejected };
+}
+
+/** A stream's only shard: all belongs there, so nothing need be hashed to know it. */
+function isWhole({ from, to }: ShardRange): boolean {
+  return from === 0n && to === hashKeyMax;
 }
 
 function isOwn(user: UserRecord, { from, to }: ShardRange): boolean {
