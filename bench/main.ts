@@ -277,6 +277,6 @@ console.log(
     "Ratio: throughput of the engine / of the baseline (bench/counts/baseline.ts).",
     "turn: 10,000 records of a Kinesis stream, 200 bytes of JSON each, to the commit's bytes; plain: decode and JSON.parse of the same bytes; event: both from the mapping's event.",
     "ndjson: files() and json() into the tumbling count, 190 bytes a line; plain: readFileSync, split, JSON.parse of the same file.",
-    "Not measured: exchanges (one task), the network, restoring, timers of authors, sinks that do more than decode what they are given.",
+    "Not measured: exchanges (one task), the network, restoring, timers of authors, sinks that do more than take bytes, reading the rows back.",
   ].join("\n"),
 );
