@@ -1,23 +1,24 @@
 /**
- * How long a task function takes from the start of its process to the end of its first event, bundled in several ways.
+ * How long a task function takes from the start of its process to the end of its first event, bundled as it is deployed.
  *
+ *     npm run bench -- --only cold-start
  *     node bench/cold-start.ts [--runs 9] [--keep <folder>]
  *
  * Each run is a process of its own, which imports the bundle and is given two batches of 100 records; DynamoDB, S3 and Kinesis are
- * stand-ins in this process. The ways take turns, and the median of each is said. Not measured: what Lambda does before the process
- * starts, the loading of the code from its store, and AWS's own answers.
+ * stand-ins in this process. The median is said. Not measured: what Lambda does before the process starts, the loading of the code from
+ * its store, and AWS's own answers.
  */
 import { execFile } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs, promisify } from "node:util";
 import { CreateTableCommand } from "@aws-sdk/client-dynamodb";
 import { PutRecordsCommand } from "@aws-sdk/client-kinesis";
 import { CreateBucketCommand } from "@aws-sdk/client-s3";
-import { type BuildOptions, build } from "esbuild";
 import { startDynamoDb } from "../emulator/dynamodb/start-dynamo-db.ts";
 import { startKinesis } from "../emulator/kinesis/index.ts";
+import { bundleFunction, writeBundle } from "../emulator/lambda/bundle.ts";
 import { startS3 } from "../emulator/s3/start-s3.ts";
 import { entryOf, lookCommand, writeSettings } from "../functions/contract.ts";
 import { createCoordinatorHandler } from "../functions/coordinator.ts";
@@ -30,20 +31,6 @@ import job from "./cold-start-job.ts";
 const { values } = parseArgs({ options: { runs: { type: "string", default: "9" }, keep: { type: "string" } } });
 const root = join(import.meta.dirname, "..");
 const recordCount = 100;
-
-const requireBanner = {
-  js: 'import{createRequire as millraceRequire}from"node:module";const require=millraceRequire(import.meta.url);',
-};
-const shared = { bundle: true, platform: "node", target: "node22", minify: true, legalComments: "none" } as const;
-
-/** The ways, by name. `empty`: Node itself. */
-const ways: Readonly<Record<string, BuildOptions>> = {
-  "esm, packages as modules": { ...shared, format: "esm", banner: requireBanner, mainFields: ["module", "main"] },
-  "esm, packages as CommonJS": { ...shared, format: "esm", banner: requireBanner, mainFields: ["main", "module"] },
-  "cjs, packages as modules": { ...shared, format: "cjs", mainFields: ["module", "main"] },
-  "cjs, packages as CommonJS": { ...shared, format: "cjs", mainFields: ["main", "module"] },
-  "esm, not minified": { ...shared, minify: false, format: "esm", banner: requireBanner, mainFields: ["module", "main"] },
-};
 
 interface Figures {
   /** From the start of the process to the first line of the bundle's importer. */
@@ -165,36 +152,29 @@ const services = await startServices();
 try {
   const context = { awsRequestId: "start", getRemainingTimeInMillis: () => 6_000 };
   await createCoordinatorHandler(job, { invoke: async () => undefined })(lookCommand, context);
-  const bundles = new Map<string, string>();
-  for (const [n, [name, options]] of Object.entries(ways).entries()) {
-    const outfile = join(folder, `${n}.${options.format === "cjs" ? "cjs" : "mjs"}`);
-    const contents = entryOf("task", join(root, "bench/cold-start-job.ts"), join(root, "functions"));
-    await build({ ...options, stdin: { contents, resolveDir: root, loader: "ts" }, outfile, logLevel: "silent" });
-    bundles.set(name, outfile);
+  const contents = entryOf("task", join(root, "bench/cold-start-job.ts"), join(root, "functions"));
+  const bundle = await bundleFunction({ entry: { contents, directory: root } });
+  const directory = await writeBundle(bundle, folder);
+  const script = join(folder, "run.mjs");
+  const events = join(folder, "events.json");
+  writeFileSync(script, runner(join(directory, "index.mjs"), events));
+  const figures: Figures[] = [];
+  // The first does not count.
+  for (let run = 0; run <= Number(values.runs); run++) {
+    writeFileSync(events, JSON.stringify([await batch(), await batch()]));
+    const env = { ...process.env, ...services.variables };
+    const { stderr } = await promisify(execFile)(process.execPath, [script], { env });
+    if (run > 0) figures.push(JSON.parse(stderr.slice(stderr.lastIndexOf("{"))) as Figures);
   }
-  const figures = new Map<string, Figures[]>(Object.keys(ways).map((name) => [name, []]));
-  for (let run = 0; run <= Number(values.runs); run++)
-    for (const [name, bundle] of bundles) {
-      const events = join(folder, "events.json");
-      const script = join(folder, "run.mjs");
-      writeFileSync(events, JSON.stringify([await batch(), await batch()]));
-      writeFileSync(script, runner(bundle, events));
-      const { stderr } = await promisify(execFile)(process.execPath, [script], {
-        env: { ...process.env, ...services.variables },
-      });
-      // The first round does not count.
-      if (run > 0) figures.get(name)!.push(JSON.parse(stderr.slice(stderr.lastIndexOf("{"))) as Figures);
-    }
-  console.log(`median of ${values.runs} processes each, ms; ${recordCount} records an event`);
-  for (const [name, list] of figures) {
-    const of = (pick: (one: Figures) => number) => median(list.map(pick)).toFixed(0).padStart(5);
-    const kb = (statSync(bundles.get(name)!).size / 1024).toFixed(0).padStart(5);
-    const total = of((one) => one.imported + one.first);
-    console.log(
-      `${name.padEnd(28)} ${kb} KB  node ${of((one) => one.node)}  import ${of((one) => one.imported)}` +
-        `  first event ${of((one) => one.first)}  both ${total}  of the processor ${of((one) => one.cpu)}  second event ${of((one) => one.second)}  memory ${of((one) => one.rssMb)} MB`,
-    );
-  }
+  const of = (pick: (one: Figures) => number) => median(figures.map(pick)).toFixed(0);
+  console.log(
+    `median of ${values.runs} processes; ${recordCount} records an event; a bundle of ${Math.round(bundle.bytes / 1024)} KB`,
+  );
+  console.log(
+    `Node ${of((one) => one.node)} ms, import ${of((one) => one.imported)} ms, first event ${of((one) => one.first)} ms, both ` +
+      `${of((one) => one.imported + one.first)} ms (CPU ${of((one) => one.cpu)} ms), second event ${of((one) => one.second)} ms, ` +
+      `memory ${of((one) => one.rssMb)} MB`,
+  );
 } finally {
   await services.stop();
   if (values.keep === undefined) rmSync(folder, { recursive: true });

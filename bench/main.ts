@@ -1,18 +1,23 @@
 /**
- * How fast the engine counts, beside programs without an engine that compute the same from the same events.
+ * How fast the engine counts, beside programs without an engine that compute the same from the same events; and what the parts around
+ * it take and cost.
  *
  * Every comparison runs its sides in turns, in one process, after one round that does not count, and says the median of each. Fails
  * when the results differ. Nothing is asserted about time: figures depend on the machine and on what else it does.
  *
- *     npm run bench -- [--only tumbling|session|sessions-linear|sliding|lateness|local|ndjson|memory] [--runs 7]
+ *     npm run bench -- [--only <section>] [--runs 7]
+ *
+ * Sections are in docs/benchmarks.md.
  */
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { availableParallelism, cpus, tmpdir } from "node:os";
+import { availableParallelism, cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs, promisify } from "node:util";
 import { sessionCounts, slidingCounts, sortedSessionCounts, tumblingCounts } from "./counts/baseline.ts";
 import { inputOf, type Outcome, recordsPerTurn, runCounts, sessionGapMs, turnsPerCheckpoint } from "./counts/engine.ts";
+import { measureTurns, median as medianOf } from "./turn/measure.ts";
 import { type Event, makeEvents, scatterEvents } from "./counts/events.ts";
 import { ndjsonInput, parseNdjson, writeNdjson } from "./counts/ndjson.ts";
 
@@ -23,13 +28,15 @@ const slidingKeyCounts = [100, 1_000];
 /** A third of the neighbours are further apart than a session's gap; out of order by an hour, a key has some hundred sessions open. */
 const scattered = { count: 100_000, keys: 10, apartMs: 12_000, withinMs: 3_600_000 };
 const memoryEventCount = 10_000_000;
-const aims = { counts: 0.3, linear: 1, sliding: 4, lateness: 1, local: 0.5, ndjson: 2.2, memoryMb: 512 };
+const aims = { counts: 0.3, linear: 1, sliding: 4, lateness: 1, local: 0.5, ndjson: 2.2, memoryMb: 512, turn: 2.2 };
 
 const { values } = parseArgs({ options: { only: { type: "string" }, runs: { type: "string", default: "7" } } });
 const runs = Number(values.runs);
 const sections = {
   ...{ tumbling: () => counts("tumbling"), session: () => counts("session") },
   ...{ "sessions-linear": sessionsLinear, sliding: slidingOverTumbling, lateness, local, ndjson, memory },
+  ...{ turn, heap: program("heap/main.ts"), kinesis: program("kinesis.ts"), "cold-start": program("cold-start.ts") },
+  ...{ cost: program("cost/main.ts") },
 };
 
 interface Timed<T> {
@@ -224,6 +231,31 @@ async function memory(): Promise<void> {
   ]);
 }
 
+/** By CPU time of the thread, since others may work on the machine. */
+async function turn(): Promise<void> {
+  for (const input of ["records", "event"] as const) {
+    const { rounds, commitKb, results } = await measureTurns(input, runs, keyCount);
+    const lowest = rounds.toSorted((a, b) => a.ratio - b.ratio)[0]!;
+    const middle = (of: "ratio" | "engine" | "plain" | "withResults") => medianOf(rounds.map((round) => round[of]));
+    report(`turn, ${input}`, [
+      ratio("times plain", middle("ratio"), `≤ ${aims.turn}`),
+      `lowest ${lowest.ratio.toFixed(2)}`,
+      `CPU ms a turn: engine ${middle("engine").toFixed(1)}, plain ${middle("plain").toFixed(1)}`,
+      `with closing windows ${middle("withResults").toFixed(2)}`,
+      `${commitKb.toFixed(0)} KB a commit, ${results}, load ${loadavg()[0]!.toFixed(1)}`,
+    ]);
+  }
+}
+
+/** A section that is a program of its own, in a process of its own. */
+function program(path: string): () => Promise<void> {
+  return async () => {
+    const child = spawn(process.execPath, [join(import.meta.dirname, path)], { stdio: "inherit" });
+    const [code] = (await once(child, "exit")) as [number | null];
+    if (code !== 0) throw new Error(`bench/${path} failed: ${code}`);
+  };
+}
+
 const selected = Object.entries(sections).filter(([name]) => values.only === undefined || values.only === name);
 if (selected.length === 0 || !(runs >= 1)) {
   console.error(`no such section, or no runs: --only is one of ${Object.keys(sections).join(", ")}, --runs at least 1`);
@@ -243,6 +275,7 @@ console.log(
     "",
     "tumbling: windows of a minute; session: a gap of 15 s; sessions-linear: the same, up to an hour out of order; sliding: a minute every second; lateness: a minute, and five for late ones.",
     "Ratio: throughput of the engine / of the baseline (bench/counts/baseline.ts).",
+    "turn: 10,000 records of a Kinesis stream, 200 bytes of JSON each, to the commit's bytes; plain: decode and JSON.parse of the same bytes; event: both from the mapping's event.",
     "ndjson: files() and json() into the tumbling count, 190 bytes a line; plain: readFileSync, split, JSON.parse of the same file.",
     "Not measured: exchanges (one task), the network, restoring, timers of authors, sinks that do more than take bytes, reading the rows back.",
   ].join("\n"),

@@ -58,7 +58,7 @@ const repokeMs = 10_000;
 /** What is left of an invocation when no look is begun any more. */
 const reserveMs = 5_000;
 /** The garbage is collected at every so-many-th checkpoint. */
-const collectEvery = 5;
+const collectEvery = 10;
 
 export function createCoordinatorHandler(job: Job, parts: CoordinatorParts = {}): CoordinatorHandler {
   const graph = planJob(job);
@@ -160,7 +160,8 @@ class CoordinatorFunction {
     if (record.phase !== "running" || record.pending !== undefined || record.wanted !== undefined) return now + stepMs;
     const checkpointAt = coordinator.nextCheckpointAt(record);
     const isFrequent = this.#graph.options.checkpointIntervalMs < scheduleMs || checkpointAt - now <= nearMs;
-    const future = wakeUps.filter(({ at }) => at > now).map(({ at }) => at);
+    // What the next invocation is in time for is not waited for: each second of waiting is billed.
+    const future = wakeUps.filter(({ at, by }) => at > now && by < now + scheduleMs).map(({ at }) => at);
     const nextAt = Math.min(isFrequent ? checkpointAt : Infinity, coordinator.aligns ? now + stepMs : Infinity, ...future);
     // A task may ask for an earlier time meanwhile.
     return future.length > 0 && nextAt < now + scheduleMs ? Math.min(nextAt, now + waitMs) : nextAt;

@@ -27,6 +27,11 @@ function propertyOf(unit: string, labels: Readonly<Record<string, string>> | und
   return labels?.part === undefined ? unit : `${unit}.${labels.part}`;
 }
 
+/** Sums of parts of a second without their last digits, which say nothing. */
+function textOf(count: number): string {
+  return String(Number(count.toPrecision(12)));
+}
+
 const specs = new Map(metrics.map((spec) => [spec.of as string, spec]));
 
 export class FunctionTelemetry implements InvocationTelemetry {
@@ -62,7 +67,7 @@ export class FunctionTelemetry implements InvocationTelemetry {
     const isEmpty = this.#counts.size === 0 && this.#levels.size === 0;
     if (isEmpty) return;
     for (const spec of metrics) this.#measure(spec);
-    for (const [unit, count] of this.#counts) if (!specs.has(unit)) this.#metrics.addMetadata(unit, String(count));
+    for (const [unit, count] of this.#counts) if (!specs.has(unit)) this.#metrics.addMetadata(unit, textOf(count));
     const { stage, cell } = this.#origin;
     this.#metrics.addMetadata("stage", stage).addMetadata("cell", String(cell));
     this.#metrics.publishStoredMetrics();

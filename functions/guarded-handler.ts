@@ -3,6 +3,7 @@
  *
  * G1 A failure to make it is not kept: the next invocation tries again.
  * G2 Every failure is counted, logged and thrown as a HandlerError; what was counted is written whatever happens.
+ * G3 Every invocation counts what Lambda bills for it: itself, and its time with the memory it has.
  */
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import { variable } from "./contract.ts";
@@ -27,9 +28,11 @@ export function guardedHandler<F, A>(
 ): (event: unknown, context: LambdaContext) => Promise<A> {
   const clock = parts.clock ?? new InvocationClock();
   let telemetry = parts.telemetry;
+  const memoryMb = Number((parts.variables ?? process.env).AWS_LAMBDA_FUNCTION_MEMORY_SIZE ?? 0);
   let opened: F | undefined;
   return async (event, context) => {
     clock.begin(context);
+    const from = clock.now();
     telemetry ??= createTelemetry(job, parts, stage);
     try {
       opened ??= await open({ clock, telemetry });
@@ -40,9 +43,16 @@ export function guardedHandler<F, A>(
       telemetry.log(known.kind === "unavailable" ? "warn" : "error", "the invocation failed", fieldsOf(known));
       throw new HandlerError(known);
     } finally {
+      telemetry.add("lambda.requests", 1);
+      if (memoryMb > 0) telemetry.add("lambda.gbSeconds", gbSeconds(clock.now() - from, memoryMb));
       telemetry.flush();
     }
   };
+}
+
+/** As Lambda bills: by whole milliseconds, one at least. What a cold start takes before the handler is called comes on top. */
+function gbSeconds(ms: number, memoryMb: number): number {
+  return (Math.max(1, Math.ceil(ms)) / 1_000) * (memoryMb / 1_024);
 }
 
 /** Of variables that are not yet known to be right. */

@@ -118,8 +118,8 @@ async function postMessages(commit: Commit, plan: TaskPlan, ports: Ports): Promi
   }
   for (const { group, at } of all(commit, "align"))
     await journal.post(jobRing, { name: standingMessage(commit.task), version: commit.seq, bytes: encodeValue({ group, at }) });
-  for (const { at } of all(commit, "wakeAt"))
-    await journal.post(commit.task, { name: wakeUpMessage, version: commit.seq, bytes: encodeValue(at) });
+  for (const { at, by } of all(commit, "wakeAt"))
+    await journal.post(commit.task, { name: wakeUpMessage, version: commit.seq, bytes: encodeValue([at, by]) });
 }
 
 function acknowledgement(commit: Commit, plan: TaskPlan, effect: Omit<EffectOf<"acknowledge">, "effect">): Acknowledgement {

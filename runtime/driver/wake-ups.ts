@@ -7,8 +7,9 @@ import { together } from "./together.ts";
 
 export interface WakeUp {
   readonly task: TaskId;
-  /** Epoch ms. */
+  /** Epoch ms: not before `at`, and by `by`. */
   readonly at: number;
+  readonly by: number;
   /** The commit that asked for it. It stays in the mailbox until a later one takes its place, so it may be over. */
   readonly version: number;
 }
@@ -18,7 +19,9 @@ export async function readWakeUps(tasks: readonly TaskId[], journal: Pick<Journa
     tasks.map(async (task): Promise<readonly WakeUp[]> => {
       const { messages } = await journal.tail(task, "head");
       const message = messages.find(({ name }) => name === wakeUpMessage);
-      return message === undefined ? [] : [{ task, at: decodeValue(message.bytes) as number, version: message.version }];
+      if (message === undefined) return [];
+      const [at, by] = decodeValue(message.bytes) as [number, number];
+      return [{ task, at, by, version: message.version }];
     }),
   );
   return found.flat();

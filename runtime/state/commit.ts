@@ -117,7 +117,8 @@ export type Effect =
     }
   /** The task has ended with this state. */
   | { readonly effect: "ended"; readonly index: BlobRange | undefined }
-  | { readonly effect: "wakeAt"; readonly at: number }
+  /** The task has something to do at `at`, and is to be rung by `by`, both processing time. */
+  | { readonly effect: "wakeAt"; readonly at: number; readonly by: number }
   | ({ readonly effect: "align" } & AlignmentReport);
 
 /** See `AlignmentReport`; `toldAt` is processing time. */

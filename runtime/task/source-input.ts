@@ -345,6 +345,16 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
     return this.watermarks?.nextIdleCheck();
   }
 
+  /**
+   * The same, as late as it may be: a shard that has been idle for its time may be found so when it has been for twice that. Where event
+   * time goes on by the clock then, it is looked at in time.
+   */
+  nextIdleCheckBy(): number | undefined {
+    const at = this.nextIdleCheck();
+    const { idleAfter = 0, advanceWhenIdle } = this.spec.watermarks ?? {};
+    return at === undefined || advanceWhenIdle === true ? at : at + idleAfter;
+  }
+
   progress(): SourceProgress {
     const shards = new Map<ShardId, ShardProgress>();
     for (const [shard, { position, ended, parents }] of this.shards) shards.set(shard, { position, ended, parents });

@@ -652,7 +652,7 @@ export class Task implements TaskShared, UnitKeeper {
     this.declined = undefined;
     if (this.now >= this.reportDue()) effects.push(this.reportStanding());
     const wakeAt = this.nextWakeUp();
-    if (wakeAt !== this.wokenAt && wakeAt !== Infinity) effects.push({ effect: "wakeAt", at: wakeAt });
+    if (wakeAt !== this.wokenAt && wakeAt !== Infinity) effects.push({ effect: "wakeAt", at: wakeAt, by: this.wakeUpBy() });
     this.wokenAt = wakeAt;
     return effects;
   }
@@ -715,12 +715,20 @@ export class Task implements TaskShared, UnitKeeper {
 
   /** The processing time at which this task has something to do without input; Infinity: never. */
   nextWakeUp(): number {
+    return this.earliest((source) => source.nextIdleCheck());
+  }
+
+  /** The same, as late as it may be: at `nextWakeUp` but for what may be found out later. */
+  private wakeUpBy(): number {
+    return this.earliest((source) => source.nextIdleCheckBy());
+  }
+
+  private earliest(idleCheckOf: (source: SourceInput) => number | undefined): number {
     let at = Infinity;
     for (const store of this.chain.stores) at = Math.min(at, store.earliestTimer("processingTime"));
     if (this.watermarksWait) at = Math.min(at, this.watermarksDue);
     at = Math.min(at, this.reportDue());
-    for (const source of this.sources.values())
-      at = Math.min(at, source.nextIdleCheck() ?? Infinity, source.nextAlignmentCheck());
+    for (const source of this.sources.values()) at = Math.min(at, idleCheckOf(source) ?? Infinity, source.nextAlignmentCheck());
     return Math.min(at, this.nextIdleCheckOfOperators());
   }
 

@@ -137,7 +137,7 @@ const commit = {
     { effect: "deadLetter", operator: "op", reason: "no", shard: "s", position: "1", bytes: new Uint8Array([7]) },
     { effect: "acknowledge", checkpoint: 4, index: { blob: "segments/x", offset: 1, length: 2 }, declined: false },
     { effect: "ended", index: undefined },
-    { effect: "wakeAt", at: 5 },
+    { effect: "wakeAt", at: 5, by: 6 },
   ],
   base: { seq: 12, index: { blob: "segments/x", offset: 1, length: 2 }, local: { blob: "segments/x", offset: 3, length: 4 } },
 } as unknown as Commit;

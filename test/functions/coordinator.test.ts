@@ -2,9 +2,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
+  boundedOutOfOrderness,
   defineJob,
+  type Duration,
   json,
   type Job,
+  type JobBuilder,
   type JobOptions,
   keyedProcess,
   kinesis,
@@ -47,6 +50,16 @@ function jobOf(name: string, delayMs: number, options: JobOptions = {}): Job {
   );
 }
 
+/** Nothing but idleness ever makes it ask to be rung. */
+function idleJob(name: string, after: Duration): Job {
+  const watermarks = boundedOutOfOrderness(seconds(1)).withIdleness(after);
+  const declare = (job: JobBuilder) =>
+    job
+      .source("numbers", kinesis({ stream, format: json(type<number>()) }), { timestamps: () => 0, watermarks })
+      .sinkTo("rows", rowSink);
+  return defineJob(name, (job) => void declare(job), { checkpoints: { interval: minutes(60) } });
+}
+
 async function start(job: Job): Promise<Cloud> {
   return startCloud({ job, streams: { [stream]: 1 } });
 }
@@ -73,6 +86,36 @@ describe("the coordinator", () => {
     assert.deepEqual(cloud.rows.rows, ["1", "2"]);
     assert.ok(looks > 1);
     assert.ok(cloud.clock.now() - before < 60_000);
+  });
+
+  test("does not wait for what the next look is in time for: that a shard is idle", async () => {
+    const cloud = await start(idleJob(newJob(), minutes(1)));
+    await cloud.command();
+    cloud.clock.advance(hour / 2);
+    await put(cloud, 1);
+    await cloud.deliver();
+    cloud.clock.advance(30_000);
+    const before = cloud.clock.now();
+    const pokes = cloud.pokes.length;
+    assert.equal((await cloud.command()).looks, 1);
+    assert.equal(cloud.clock.now(), before);
+    assert.equal(cloud.pokes.length, pokes);
+    cloud.clock.advance(60_000);
+    await cloud.command();
+    assert.equal(cloud.pokes.length, pokes + 1, "rung after at most twice the time");
+  });
+
+  test("waits where a shard is idle soon", async () => {
+    const cloud = await start(idleJob(newJob(), seconds(10)));
+    await cloud.command();
+    cloud.clock.advance(hour / 2);
+    await put(cloud, 1);
+    await cloud.deliver();
+    const before = cloud.clock.now();
+    const pokes = cloud.pokes.length;
+    assert.ok((await cloud.command()).looks > 1);
+    assert.equal(cloud.pokes.length, pokes + 1);
+    assert.ok(cloud.clock.now() - before <= 20_000);
   });
 
   test("leaves at once when nothing waits before it is rung again", async () => {

@@ -98,8 +98,9 @@ export const layers: readonly Layer[] = [
       aws,
       "emulator/dynamodb",
       "emulator/s3",
+      "emulator/lambda",
     ],
-    ["@aws-sdk/", "@smithy/", "esbuild"],
+    ["@aws-sdk/", "@smithy/"],
   ),
   impure("docs", [surface, "runtime/testing"]),
 ];
