@@ -389,7 +389,10 @@ export class Coordinator {
   nextCheckpointAt({ since, triggeredAt = -Infinity }: JobRecord): number {
     if (!this.takesCheckpoints) return Infinity;
     const { checkpointIntervalMs, checkpointMinPauseMs } = this.job.options;
-    return Math.max(Math.max(since, triggeredAt) + checkpointIntervalMs, this.lastEndAt + checkpointMinPauseMs);
+    // A time that lies further ahead than an interval is of a coordinator whose clock was wrong.
+    const latest = this.ports.clock.now() + checkpointIntervalMs;
+    const last = Math.max(...[since, triggeredAt].filter((at) => at <= latest));
+    return Math.max(last + checkpointIntervalMs, this.lastEndAt + checkpointMinPauseMs);
   }
 
   private checkFailures(record: JobRecord): void {
