@@ -292,7 +292,7 @@ export class Coordinator {
     for (const [shard, { position: after, ended }] of known) {
       if (ended || shards.some((listed) => listed.id === shard)) continue;
       const message = "records were lost at the source: their retention passed before they were read";
-      this.ports.telemetry.log("error", message, { source, stream, shard, after, before: "end" });
+      this.ports.telemetry.log("error", message, { source, stream, shard, after, before: "its end" });
       this.ports.telemetry.add("sourceGap", 1, { source, shard });
     }
   }

@@ -232,7 +232,7 @@ describe("aws: a Kinesis source that has lost records", () => {
       next: undefined,
       behindMs: 0,
       gap: true,
-      lost: { after: placeOf(next!).sequenceNumber, before: "its end" },
+      lost: { after: placeOf(next as Position).sequenceNumber, before: "its end" },
     });
     const strict = kinesis({ stream: "views", format: json(), whenLost: "fail" });
     await assert.rejects(open(strict).read("views", shard, next!, everything), failsAs("corrupt", /before its end/));

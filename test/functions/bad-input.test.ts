@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { CreateTableCommand, DeleteItemCommand, PutItemCommand, ScanCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
+import { CreateTableCommand, DeleteItemCommand, ScanCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
 import { CreateBucketCommand } from "@aws-sdk/client-s3";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { pokeOf } from "../../functions/contract.ts";
@@ -15,7 +15,7 @@ import { openSinks } from "../../functions/open-sinks.ts";
 import { attribute, identityPartition, identitySort } from "../../runtime/adapters/aws/names.ts";
 import { createStateTable } from "../../runtime/adapters/aws/state-table.ts";
 import type { ErrorKind } from "../../runtime/base/errors.ts";
-import { id, type Position, type ShardId, type TaskId } from "../../runtime/base/ids.ts";
+import { id, type ShardId, type TaskId } from "../../runtime/base/ids.ts";
 import {
   defineJob,
   dynamodb,
