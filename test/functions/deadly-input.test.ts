@@ -39,7 +39,7 @@ const topology: Topology = {
     rows: { partitionKey: { name: "n", type: "N" } },
   },
   buckets: ["state", "letters"],
-  functions: { task: functionOf("task", 4), coordinator: functionOf("coordinator", 60) },
+  functions: { task: functionOf("task", 3), coordinator: functionOf("coordinator", 60) },
   eventSourceMappings: [
     {
       functionName: "task",
