@@ -76,8 +76,7 @@ export class FunctionTelemetry implements InvocationTelemetry {
   }
 
   #measure({ name, unit, of, kind }: (typeof metrics)[number]): void {
-    const value = kind === "sum" ? this.#counts.get(of) : this.#levels.get(of);
-    if (value === undefined || (value === 0 && !alwaysWritten.has(name))) return;
-    this.#metrics.addMetric(name, MetricUnit[unit], value);
+    const value = (kind === "sum" ? this.#counts : this.#levels).get(of) ?? 0;
+    if (value !== 0 || alwaysWritten.has(name)) this.#metrics.addMetric(name, MetricUnit[unit], value);
   }
 }

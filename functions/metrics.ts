@@ -34,5 +34,5 @@ export const metrics = [
   { name: "InternalErrors", unit: "Count", of: "failed.internal", kind: "sum" },
 ] as const satisfies readonly MetricSpec[];
 
-/** Always written, 0 too: alarms can then tell "nothing" from "no data". */
+/** Written with every invocation that counts anything, 0 too: alarms can then tell "nothing" from "no data". */
 export const alwaysWritten: ReadonlySet<string> = new Set(["Records", "Commits"]);

@@ -4,6 +4,7 @@ import { awsClients } from "../runtime/adapters/aws/aws-clients.ts";
 import { openAwsSources } from "../runtime/adapters/aws/aws-sources.ts";
 import { CelledLog } from "../runtime/adapters/aws/celled-log.ts";
 import { openAws } from "../runtime/adapters/aws/open-aws.ts";
+import type { S3Blobs } from "../runtime/adapters/aws/s3-blobs.ts";
 import { MillraceError } from "../runtime/base/errors.ts";
 import type { Bindings } from "../runtime/connectors/bindings.ts";
 import type { SourceReader } from "../runtime/connectors/source-reader.ts";
@@ -75,7 +76,7 @@ export async function openPorts(options: PortsOptions): Promise<FunctionPorts> {
     sinks,
     sources,
     source: (uid) => readerOf(sources, uid),
-    check: () => checkAll(job, sources, sinks),
+    check: () => checkAll(job, aws.blobs, sources, sinks),
     provisionInbox: (stream, shards) => log.resize(stream, shards),
   };
 }
@@ -91,7 +92,13 @@ export function sourcesOf(job: JobGraph) {
   );
 }
 
-async function checkAll(job: JobGraph, sources: ReadonlyMap<string, SourceReader>, sinks: CheckedSinks): Promise<void> {
+async function checkAll(
+  job: JobGraph,
+  blobs: S3Blobs,
+  sources: ReadonlyMap<string, SourceReader>,
+  sinks: CheckedSinks,
+): Promise<void> {
+  await blobs.check();
   const assumesKeys = job.graph.nodes.some(({ inputs }) =>
     inputs.some(({ partitioning }) => partitioning.kind === "assumeKeyed"),
   );

@@ -13,10 +13,23 @@ const windowsPerRecordMax = 1_000_000;
 export function checkWindow(operator: string, spec: WindowSpec): void {
   checkAssigner(operator, spec.assigner);
   checkTrigger(operator, spec.trigger);
+  checkEnds(operator, spec);
   if (spec.evictor !== undefined) checkEvictor(operator, spec.evictor);
   if (!isDuration(spec.allowedLateness, 0))
     throw invalid("allowed lateness must be whole ms, not negative", { operator, lateness: spec.allowedLateness });
   if (spec.assigner.kind === "session") checkMerging(operator, spec);
+}
+
+/** A window that ends is dropped then, and would never give what it holds to a trigger that waits for the end of the input. */
+function checkEnds(operator: string, { assigner: { kind: windows }, trigger }: WindowSpec): void {
+  if (windows === "global" || windows === "count" || !waitsForEndOfStream(trigger)) return;
+  const reason = "the windows end before the input does, and would be dropped without a result";
+  throw invalid(`${reason}: use endOfStream() with globalWindow(), or another trigger`, { operator, windows });
+}
+
+/** What times out fires by itself. */
+function waitsForEndOfStream(spec: TriggerSpec): boolean {
+  return spec.kind === "endOfStream" || (spec.kind === "purging" && waitsForEndOfStream(spec.inner));
 }
 
 /** Windows that merge need contents and a trigger that do. */

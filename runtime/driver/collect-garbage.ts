@@ -13,13 +13,13 @@ import { MillraceError } from "../base/errors.ts";
 import type { BlobName, Generation, Seq, TaskId } from "../base/ids.ts";
 import type { Ports } from "../ports/ports.ts";
 import { type Acknowledgement, decodeManifest, isTombstone } from "../snapshots/manifest.ts";
-import { ackPrefix, endPrefix, manifestPrefix, objectPrefixes, parseObjectName } from "../snapshots/names.ts";
+import { ackPrefix, endPrefix, jobRing, manifestPrefix, objectPrefixes, parseObjectName } from "../snapshots/names.ts";
 import type { JobRecord } from "../snapshots/job-record.ts";
 import { readReferences } from "../snapshots/segment.ts";
 import type { BlobRange } from "../state/state-index.ts";
 import { generationOf } from "../streaming/channel.ts";
 import type { Safeguards } from "../task/safeguards.ts";
-import { readJobRing } from "./job-ring.ts";
+import { readJobRing, useJobRing } from "./job-ring.ts";
 import { loadCommit, payloadOf } from "./journal-entry.ts";
 
 interface Roots {
@@ -84,8 +84,7 @@ async function readRoots(job: string, ports: Ports, tasks: ReadonlySet<TaskId>):
   const before = (await readJobRing(ports, job)).record;
   const living = before?.generation ?? 0;
   const oldest = Math.min(living, ...generationsOf(before));
-  for (const task of tasks)
-    heads.set(task, await (generationOf(task) < living ? useHead(task, ports, used) : useRing(task, ports, used)));
+  for (const task of tasks) heads.set(task, await useRoot(task, living, ports, used));
   const open = await readJobRing(ports, job);
   for (const { name, bytes } of open.messages) {
     if (!name.startsWith(ackPrefix) && !name.startsWith(endPrefix)) continue;
@@ -103,6 +102,11 @@ function generationsOf(record: JobRecord | undefined): number[] {
   if (record === undefined) return [];
   const stages = [...record.replaces, ...record.former.flatMap((former) => former.stages)];
   return stages.map(({ generation }) => generation);
+}
+
+function useRoot(task: TaskId, living: Generation, ports: Ports, used: Set<BlobName>): Promise<Seq> {
+  if (task === jobRing) return useJobRing(ports, used);
+  return generationOf(task) < living ? useHead(task, ports, used) : useRing(task, ports, used);
 }
 
 /** Marks the head's payload alone: whoever seals the ring late must still be able to read it. Returns the head. */

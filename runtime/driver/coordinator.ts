@@ -292,7 +292,7 @@ export class Coordinator {
     for (const [shard, { position: after, ended }] of known) {
       if (ended || shards.some((listed) => listed.id === shard)) continue;
       const message = "records were lost at the source: their retention passed before they were read";
-      this.ports.telemetry.log("error", message, { source, stream, shard, after, before: "end" });
+      this.ports.telemetry.log("error", message, { source, stream, shard, after, before: "its end" });
       this.ports.telemetry.add("sourceGap", 1, { source, shard });
     }
   }
@@ -389,7 +389,10 @@ export class Coordinator {
   nextCheckpointAt({ since, triggeredAt = -Infinity }: JobRecord): number {
     if (!this.takesCheckpoints) return Infinity;
     const { checkpointIntervalMs, checkpointMinPauseMs } = this.job.options;
-    return Math.max(Math.max(since, triggeredAt) + checkpointIntervalMs, this.lastEndAt + checkpointMinPauseMs);
+    // A time that lies further ahead than an interval is of a coordinator whose clock was wrong.
+    const latest = this.ports.clock.now() + checkpointIntervalMs;
+    const last = Math.max(...[since, triggeredAt].filter((at) => at <= latest));
+    return Math.max(last + checkpointIntervalMs, this.lastEndAt + checkpointMinPauseMs);
   }
 
   private checkFailures(record: JobRecord): void {

@@ -17,7 +17,7 @@ import type { SourceRecord } from "../api/connector.ts";
 import { isKind, MillraceError } from "../base/errors.ts";
 import { type AttemptId, type BlobName, id, type Position, type Seq, type ShardId, type TaskId } from "../base/ids.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
-import type { ReadLimit, ReadResult, Shard } from "../ports/log.ts";
+import { mayHaveExpired, type ReadLimit, type ReadResult, type Shard } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import { decodeRequest } from "../snapshots/checkpoint-request.ts";
 import { checkpointMessage, inboxName, objectName } from "../snapshots/names.ts";
@@ -220,7 +220,9 @@ export class Environment {
   /** What is known of the job; not older than the options say, since what is over is forgotten some time. */
   private async jobRecord(): Promise<JobRecord | undefined> {
     const now = this.ports.clock.now();
-    if (this.record !== undefined && now - this.recordReadAt <= this.options.recordMsMax) return this.record;
+    // A clock that has gone back says nothing about how old it is.
+    const isFresh = now >= this.recordReadAt && now - this.recordReadAt <= this.options.recordMsMax;
+    if (this.record !== undefined && isFresh) return this.record;
     this.recordReadAt = now;
     return (this.record = await readJobRecord(this.ports, this.job.name));
   }
@@ -441,15 +443,17 @@ export class Environment {
     if (known === "past") return "done";
     if (known === "waiting") throw new MillraceError("unavailable", `shard ${shard} of ${source} waits for its parents to end`);
     const input = task.sources.get(source)!;
-    const read = (from: Position | "horizon") => this.readSource(task, source, shard, from, this.readLimit);
+    const mayLack = this.mayHaveLost(source, input.readUpTo(shard));
+    // The mapping may have passed what expired before it got there: one record shows it.
+    const limit = mayLack && !this.isYoung ? { ...this.readLimit, records: 1 } : this.readLimit;
+    const read = (from: Position | "horizon") => this.readSource(task, source, shard, from, limit);
     const position = () => input.positionOf(shard);
     const feed = (part: readonly SourceRecord[]) => {
       const batch = { source, shard, records: part, at: 0, ...(upTo < Infinity && { upTo }) };
       return this.feed(opened, () => task.feedRecords(batch));
     };
-    return this.withGap(opened, records, after, position, read, (part) =>
-      this.feedParts(opened, `${source} ${shard}`, part, position, feed),
-    );
+    const feedAll = (part: readonly SourceRecord[]) => this.feedParts(opened, `${source} ${shard}`, part, position, feed);
+    return this.withGap(opened, records, after, position, mayLack || this.isYoung ? read : undefined, feedAll);
   }
 
   private async feedInbox(
@@ -466,7 +470,8 @@ export class Environment {
       const batch = { records: part, at: 0 };
       return this.feed(opened, () => task.feedFrames(batch));
     };
-    return this.withGap(opened, records, after, position, read, (part) => this.feedParts(opened, "inbox", part, position, feed));
+    const feedAll = (part: readonly SourceRecord[]) => this.feedParts(opened, "inbox", part, position, feed);
+    return this.withGap(opened, records, after, position, this.isYoung ? read : undefined, feedAll);
   }
 
   private get readLimit(): ReadLimit {
@@ -474,19 +479,28 @@ export class Environment {
     return { records: this.options.recordsPerTurn * factor, bytes: this.options.bytesPerTurn * factor };
   }
 
-  /** L3: what lies between the position and the batch is read and fed first. */
+  /** So young is the generation that batches of an earlier one may come (L3). */
+  private get isYoung(): boolean {
+    return this.ports.clock.now() - (this.record?.since ?? 0) <= this.options.invocationMsMax;
+  }
+
+  /** Something that came since a shard of the source was read may be gone. */
+  private mayHaveLost(source: string, readUpTo: number): boolean {
+    return mayHaveExpired(readUpTo, this.ports.clock.now(), this.ports.source(source).retentionMsMin);
+  }
+
+  /** L3: what lies between the position and the batch is read and fed first; `read` is undefined where nothing can. */
   private async withGap(
     opened: Cached,
     records: readonly SourceRecord[],
     after: Position | "horizon" | undefined,
     position: () => Position | "horizon",
-    read: (from: Position | "horizon") => Promise<{ readonly records: readonly SourceRecord[]; readonly gap: boolean }>,
+    read: ((from: Position | "horizon") => Promise<{ readonly records: readonly SourceRecord[] }>) | undefined,
     feed: (records: readonly SourceRecord[]) => Promise<Fed>,
   ): Promise<Fed> {
     const first = records[0];
     if (first === undefined) return "done";
-    const young = this.ports.clock.now() - (this.record?.since ?? 0) <= this.options.invocationMsMax;
-    if (young && this.options.safeguards.holds("L3")) {
+    if (read !== undefined && this.options.safeguards.holds("L3")) {
       while (after !== position() && isBefore(position(), first.position)) {
         const from = position();
         const between = (await read(from)).records.filter((record) => comparePositions(record.position, first.position) < 0);
@@ -640,7 +654,7 @@ export class Environment {
     if (left) return "done";
     if (result.next === undefined) await this.endShard(opened, source, shard);
     else if (result.records.length === 0 && result.behindMs === 0) {
-      input.noteCaughtUp(shard);
+      input.noteCaughtUp(shard, task.now);
       await this.decideIdle(opened, source, shard);
     }
     return "done";
@@ -665,12 +679,14 @@ export class Environment {
     after: Position | "horizon",
     limit: ReadLimit,
   ): Promise<ReadResult> {
-    const result = await this.ports.source(source).read(this.streamOf(source), shard, after, limit);
+    const readUpTo = task.sources.get(source)?.readUpTo(shard);
+    const since = readUpTo === undefined ? {} : { readUpTo };
+    const result = await this.ports.source(source).read(this.streamOf(source), shard, after, { ...limit, ...since });
     if (result.gap) {
       const message = "records were lost at the source: their retention passed before they were read";
-      const before = result.records[0]?.position ?? "end";
+      const { lost = { after, before: result.records[0]?.position ?? "its end" } } = result;
       const stream = this.streamOf(source);
-      this.ports.telemetry.log("error", message, { task: task.plan.task, source, stream, shard, after, before });
+      this.ports.telemetry.log("error", message, { task: task.plan.task, source, stream, shard, ...lost });
       this.ports.telemetry.add("sourceGap", 1, { source, shard });
     }
     return result;

@@ -3,7 +3,8 @@
  * nothing of each other.
  *
  * A lease is an entry of a ring of its own, so that taking it is one conditional write. It lasts until the time that stands in it, which
- * is when its holder's invocation ends at the latest: it is never prolonged.
+ * is when its holder's invocation ends at the latest: it is never prolonged. One that would last longer than it was taken for is of a
+ * clock that was wrong, and counts as over.
  */
 import { type AttemptId, id, type Seq } from "../base/ids.ts";
 import { decodeValue, encodeValue } from "../base/message-pack.ts";
@@ -15,7 +16,12 @@ interface Entry {
   readonly by: string;
   /** Epoch ms; 0: given back. */
   readonly until: number;
+  /** For how long it was taken. */
+  readonly forMs: number;
 }
+
+/** By so much clocks may differ, ms. */
+const skewMsMax = 5_000;
 
 /** A lease that is held. */
 export interface Lease {
@@ -33,12 +39,12 @@ export async function takeLease(
   const head = entries.at(-1);
   const held = head && (decodeValue(head.bytes) as Entry);
   const now = clock.now();
-  if (held !== undefined && held.until > now) return undefined;
+  if (held !== undefined && held.until > now && held.until <= now + held.forMs + skewMsMax) return undefined;
   const seq = (head?.seq ?? 0) + 1;
-  if (!(await writeEntry(journal, seq, { by, until: now + forMs }))) return undefined;
+  if (!(await writeEntry(journal, seq, { by, until: now + forMs, forMs }))) return undefined;
   return {
     release: async () => {
-      await writeEntry(journal, seq + 1, { by, until: 0 }).catch(() => undefined);
+      await writeEntry(journal, seq + 1, { by, until: 0, forMs: 0 }).catch(() => undefined);
     },
   };
 }

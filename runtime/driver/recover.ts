@@ -227,10 +227,15 @@ async function withChildren(sources: Progress["sources"], plan: TaskPlan, ports:
     const shards = new Map(known);
     for (const { id: shard, parents } of listed)
       if (!known.has(shard) && !isPast(shard, (other) => known.has(other), listed))
-        shards.set(shard, { position: "horizon", ended: false, parents });
+        shards.set(shard, { position: "horizon", readUpTo: readUpTo(parents, shards, plan.since), ended: false, parents });
     all.set(uid, { shards, watermarks });
   }
   return all;
+}
+
+/** Since when a child is owed: its parents had been read by then. */
+function readUpTo(parents: readonly ShardId[], shards: SourceProgress["shards"], since: number): number {
+  return Math.max(since, ...parents.map((parent) => shards.get(parent)?.readUpTo ?? since));
 }
 
 /** Where operators' time stood: the lowest over the tasks that had them; their channels are new. */
@@ -329,7 +334,9 @@ function childProgress(plan: TaskPlan, heads: readonly Commit[]): Progress {
   const now = Math.max(0, ...heads.map((head) => head.progress.now));
   const watermarks = times.length === 0 ? undefined : childWatermarks(shard, Math.min(...times), now);
   const progress = emptyProgress({
-    sources: new Map([[source, { shards: new Map([[shard, { position: "horizon", ended: false, parents }]]), watermarks }]]),
+    sources: new Map([
+      [source, { shards: new Map([[shard, { position: "horizon", readUpTo: now, ended: false, parents }]]), watermarks }],
+    ]),
     valves: valvesOf(heads.map((head) => head.progress)),
     lastCheckpoint: Math.max(0, ...heads.map((head) => head.progress.alignment.last)),
     now,

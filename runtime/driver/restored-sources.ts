@@ -22,7 +22,8 @@ function withRoots(known: SourceProgress, uid: string, plan: TaskPlan, record: J
   const roots = record.topology.find(({ stage }) => stage === plan.stage.id)?.roots.get(uid) ?? [];
   const isOwn = (shard: ShardId) => plan.stage.kind !== "source" || shardOf(instanceOf(plan.task)).shard === shard;
   for (const { shard } of roots)
-    if (!shards.has(shard) && isOwn(shard)) shards.set(shard, { position: "horizon", ended: false, parents: [] });
+    if (!shards.has(shard) && isOwn(shard))
+      shards.set(shard, { position: "horizon", readUpTo: record.since, ended: false, parents: [] });
   return { ...known, shards };
 }
 

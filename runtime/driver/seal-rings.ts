@@ -15,6 +15,9 @@ import { publish } from "./carry-out.ts";
 import { loadCommit, storeCommit } from "./journal-entry.ts";
 import { rootTasks } from "./topology.ts";
 
+/** Above it a seal becomes an object: an item of DynamoDB may have 400 KB. */
+const payload = { inlineBytesMax: 256 * 1024, compressFromBytes: 64 * 1024 } as const;
+
 /** Seals every task of the stages, those that never started too, and the successors of those that have ended. */
 export async function sealRings(stages: readonly StageTopology[], ports: Ports, by: string): Promise<void> {
   const tasks = new Set<TaskId>(stages.flatMap((stage) => rootTasks(stage).map(({ task }) => task)));
@@ -32,7 +35,7 @@ async function sealRing(task: TaskId, ports: Ports, by: string): Promise<readonl
     if (head !== undefined) await publishOnce(head, ports);
     if (head?.progress.ended === true) return successors;
     const commit = sealOf(task, head, by);
-    const bytes = await storeCommit(commit, ports.blobs, { inlineBytesMax: Infinity, compressFromBytes: Infinity });
+    const bytes = await storeCommit(commit, ports.blobs, payload);
     const written = await ports.journal.write(task, { seq: commit.seq, attempt: commit.attempt, bytes });
     if (written.outcome === "written") return successors;
   }

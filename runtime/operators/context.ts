@@ -1,4 +1,8 @@
-/** What author's handlers are given: one object per operator, moved along with each record and timer. */
+/**
+ * What author's handlers are given: one object per operator, moved along with each record and timer.
+ *
+ * C1 Its functions are its own, made once: `({ emit }) => emit(…)` works as `ctx.emit(…)` does.
+ */
 import type { OutputTag } from "../api/functions.ts";
 import { MillraceError } from "../base/errors.ts";
 import type { OperatorHost } from "./operator.ts";
@@ -18,15 +22,15 @@ export class HandlerContext {
     this.time = timestamp;
   }
 
-  emit(value: unknown): void {
+  readonly emit = (value: unknown): void => {
     this.host.output.emit(value, this.time);
-  }
+  };
 
-  output(tag: OutputTag<any>, value: unknown): void {
+  readonly output = (tag: OutputTag<any>, value: unknown): void => {
     if (!this.sideOutputs.has(tag.id))
       throw new MillraceError("user", `side output ${tag.id} is not declared: list its tag in sideOutputs of ${this.host.uid}`);
     this.host.output.emitTo(tag.id, value, this.time);
-  }
+  };
 
   get timestamp(): number | undefined {
     return Number.isNaN(this.time) ? undefined : this.time;
@@ -40,7 +44,5 @@ export class HandlerContext {
     return this.host.processingTime();
   }
 
-  counter(name: string): { add(n?: number): void } {
-    return { add: (n = 1) => this.host.count(name, n) };
-  }
+  readonly counter = (name: string): { add(n?: number): void } => ({ add: (n = 1) => this.host.count(name, n) });
 }

@@ -21,6 +21,8 @@ export interface Shard {
 export interface ReadLimit {
   readonly records: number;
   readonly bytes: number;
+  /** Epoch ms: what had arrived by then has been read. A gap is reported only where something that came later may have expired. */
+  readonly readUpTo?: number;
 }
 
 export interface ReadResult {
@@ -34,10 +36,14 @@ export interface ReadResult {
    * more may have.
    */
   readonly gap: boolean;
+  /** Of a gap, where the log has names of its own for places: between which of them it lies. */
+  readonly lost?: { readonly after: string; readonly before: string };
 }
 
 /** The reading half: what a source offers, be it a stream, files or a generator. */
 export interface LogReader {
+  /** Ms that a record is kept at least; undefined: for ever. */
+  readonly retentionMsMin?: number | undefined;
   /** All shards, closed ones too, parents before their children; throws `invalid` for a stream that does not exist. */
   shards(stream: string): Promise<readonly Shard[]>;
   /** Records after `after`, at most `limit` but always one if there is one; throws `invalid` for a stream or shard that does not exist. */
@@ -59,4 +65,12 @@ export interface Log extends LogReader {
    * outside the hash space or a record above the size limit. Throws `unavailable`: some records may have been appended.
    */
   append(stream: string, records: readonly LogRecordToAppend[]): Promise<readonly AppendResult[]>;
+}
+
+/** By so much clocks may differ, and a batch be on its way, ms. */
+const expiryMarginMs = 3_600_000;
+
+/** Whether something that arrived after `readUpTo` may have expired by now. */
+export function mayHaveExpired(readUpTo: number, now: number, retentionMsMin: number | undefined): boolean {
+  return now - readUpTo > (retentionMsMin ?? Infinity) - expiryMarginMs;
 }

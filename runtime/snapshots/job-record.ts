@@ -94,17 +94,40 @@ export function tasksRun({ phase, savepoint }: JobRecord): boolean {
 const headBytes = 4;
 
 export function encodeJobRecord(record: JobRecord): Uint8Array {
+  return withChecksum((writer) => writeValue(writer, record));
+}
+
+function withChecksum(write: (writer: ByteWriter) => void): Uint8Array {
   const writer = new ByteWriter(1024);
   writer.u32(0);
-  writeValue(writer, record);
+  write(writer);
   writer.buffer.writeUInt32LE(crc32(writer.buffer.subarray(headBytes, writer.length)));
   return writer.take();
 }
 
+/** The entry of a record that is too long for one: the name of the object that holds it. */
+export function encodeRecordPointer(name: BlobName): Uint8Array {
+  return withChecksum((writer) => writeValue(writer, name));
+}
+
+/** What an entry of the job's ring holds: the record, or the name of the object that does. Throws `corrupt`. */
+export function decodeRecordEntry(bytes: Uint8Array): JobRecord | BlobName {
+  const value = readChecked(bytes);
+  return typeof value === "string" ? (value as BlobName) : checkVersion(value);
+}
+
 export function decodeJobRecord(bytes: Uint8Array): JobRecord {
+  return checkVersion(readChecked(bytes));
+}
+
+function readChecked(bytes: Uint8Array): unknown {
   const reader = new ByteReader(bytes);
   if (reader.u32() !== crc32(bytes.subarray(headBytes))) throw corrupt("job record does not match its checksum");
-  const record = readValue(reader) as JobRecord;
+  return readValue(reader);
+}
+
+function checkVersion(value: unknown): JobRecord {
+  const record = value as JobRecord;
   const version = (record as JobRecord | null | undefined)?.version;
   if (version !== 1) throw corrupt(`job record of format version ${String(version)}, this code knows 1`);
   return record;

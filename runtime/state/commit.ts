@@ -16,6 +16,8 @@ import type { BlobRange } from "./state-index.ts";
 export interface ShardProgress {
   /** Complete up to here; "horizon": nothing was read yet. */
   readonly position: Position | "horizon";
+  /** Epoch ms: what had arrived by then is read. Of a shard that was not read yet: since when it is owed. */
+  readonly readUpTo: number;
   readonly ended: boolean;
   readonly parents: readonly ShardId[];
 }

@@ -35,6 +35,7 @@ export interface RecordsInput {
 
 interface OpenShard {
   position: Position | "horizon";
+  readUpTo: number;
   ended: boolean;
   readonly parents: readonly ShardId[];
   readonly watermarks: ShardWatermarks | undefined;
@@ -92,10 +93,10 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
         options.stepMs,
         progress?.watermarks as StoredSourceWatermarks | undefined,
       );
-    for (const [shard, { position, ended, parents }] of progress?.shards ?? []) {
+    for (const [shard, { position, readUpTo, ended, parents }] of progress?.shards ?? []) {
       // A shard that was not read yet holds the watermark back from the beginning.
       if (!ended) this.watermarks?.add(shard, options.now, parents);
-      this.open(shard, position, ended, parents);
+      this.open(shard, { position, readUpTo, ended, parents });
     }
     const operator = () => this.uid;
     this.origin = { kind: "record", operator, shard: "", position: () => this.position, bytes: () => this.current.bytes };
@@ -103,16 +104,16 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
     this.work = () => this.take(this.value);
   }
 
-  private open(shard: ShardId, position: Position | "horizon", ended: boolean, parents: readonly ShardId[]): void {
+  private open(shard: ShardId, progress: ShardProgress): void {
     const watermarks = this.watermarks?.has(shard) ? this.watermarks.shard(shard) : undefined;
-    this.shards.set(shard, { position, ended, parents, watermarks });
+    this.shards.set(shard, { ...progress, watermarks });
   }
 
   /** Adds a shard that is to be read from the beginning; one that is known stays as it is. */
   addShard(shard: ShardId, parents: readonly ShardId[], now: number): ValveChange | undefined {
     if (this.shards.has(shard)) return undefined;
     const change = this.watermarks?.has(shard) === false ? this.watermarks.add(shard, now, parents) : undefined;
-    this.open(shard, "horizon", false, parents);
+    this.open(shard, { position: "horizon", readUpTo: now, ended: false, parents });
     return change;
   }
 
@@ -137,6 +138,11 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
 
   positionOf(shard: ShardId): Position | "horizon" {
     return this.shards.get(shard)?.position ?? "horizon";
+  }
+
+  /** Epoch ms: what had arrived by then is read. */
+  readUpTo(shard: ShardId): number {
+    return this.shards.get(shard)?.readUpTo ?? -Infinity;
   }
 
   get allEnded(): boolean {
@@ -177,8 +183,11 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
   }
 
   /** A read of the shard found nothing, and nothing is behind: nobody waits for it. */
-  noteCaughtUp(shard: ShardId): void {
-    if (this.isLive(shard)) this.watermarks?.onCaughtUp(shard);
+  noteCaughtUp(shard: ShardId, now: number): void {
+    if (!this.isLive(shard)) return;
+    const open = this.shards.get(shard) as OpenShard;
+    open.readUpTo = Math.max(open.readUpTo, now);
+    this.watermarks?.onCaughtUp(shard);
   }
 
   /** The task was last heard of with nothing to read. */
@@ -262,7 +271,10 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
   /** The batch was fed up to `at`. */
   end(input: RecordsInput): void {
     const last = input.records[input.at - 1];
-    if (last !== undefined) (this.currentShard as OpenShard).position = last.position as Position;
+    if (last === undefined) return;
+    const open = this.currentShard as OpenShard;
+    open.position = last.position as Position;
+    open.readUpTo = Math.max(open.readUpTo, last.arrivalTime);
   }
 
   accept(value: unknown): void {
@@ -357,7 +369,8 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
 
   progress(): SourceProgress {
     const shards = new Map<ShardId, ShardProgress>();
-    for (const [shard, { position, ended, parents }] of this.shards) shards.set(shard, { position, ended, parents });
+    for (const [shard, { position, readUpTo, ended, parents }] of this.shards)
+      shards.set(shard, { position, readUpTo, ended, parents });
     return { shards, watermarks: this.watermarks?.snapshot() };
   }
 }

@@ -160,6 +160,17 @@ describe("triggers", () => {
     for (const trigger of able) windows(session(seconds(1)), { trigger: triggers.purging<string, TimeWindow>(trigger) });
   });
 
+  test("windows that end refuse one that waits for the end of the input", () => {
+    const waiting = [triggers.endOfStream(), triggers.purging(triggers.endOfStream())];
+    for (const trigger of waiting) {
+      assertRefused(() => windows(tumbling(ms(5)), { trigger }), /end before the input does.*endOfStream\(\)/, {
+        windows: "tumbling",
+      });
+      windows(globalWindow(), { trigger });
+    }
+    windows(tumbling(ms(5)), { trigger: triggers.timeOut(triggers.endOfStream(), ms(1)) });
+  });
+
   test("event time below a source without watermarks is refused", () => {
     for (const trigger of [triggers.continuousEventTime(ms(5)), triggers.purging(triggers.continuousEventTime(ms(5)))])
       assertRefused(() => windows(globalWindow(), { trigger }, false), /event-time trigger.*without watermarks/, {

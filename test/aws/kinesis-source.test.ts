@@ -232,6 +232,7 @@ describe("aws: a Kinesis source that has lost records", () => {
       next: undefined,
       behindMs: 0,
       gap: true,
+      lost: { after: placeOf(next as Position).sequenceNumber, before: "its end" },
     });
     const strict = kinesis({ stream: "views", format: json(), whenLost: "fail" });
     await assert.rejects(open(strict).read("views", shard, next!, everything), failsAs("corrupt", /before its end/));
@@ -299,7 +300,7 @@ describe("aws: a job whose shard was deleted before it was read to its end", () 
     assert.equal(rows.at(-1), "3");
     assert.equal(telemetry.total("sourceGap"), 1);
     const [{ stream, shard: named, before } = {}] = said();
-    assert.deepEqual([stream, named, before], ["views", shard, "end"]);
+    assert.deepEqual([stream, named, before], ["views", shard, "its end"]);
   });
 
   it("does so with a restore where each shard has a task", async () => {
@@ -309,7 +310,7 @@ describe("aws: a job whose shard was deleted before it was read to its end", () 
     assert.equal(rows.at(-1), "3");
     assert.equal(telemetry.total("sourceGap"), 1);
     const [{ stream, shard: named, after, before } = {}] = said();
-    assert.deepEqual([stream, named, before], ["views", shard, "end"]);
+    assert.deepEqual([stream, named, before], ["views", shard, "its end"]);
     assert.match(after!, /^\d+$/);
   });
 });

@@ -21,6 +21,14 @@ describe("the coordinator's lease", () => {
     assert.notEqual(await takeLease(ports, "b", 1_000), undefined);
   });
 
+  test("of a holder whose clock was ahead, and who is gone, is over at once", async () => {
+    const ahead = openMemory();
+    ahead.clock.advance(3_600_000);
+    const ports = openMemory();
+    await takeLease({ journal: ports.journal, clock: ahead.clock }, "a", 60_000);
+    assert.notEqual(await takeLease(ports, "b", 60_000), undefined);
+  });
+
   test("goes to one of those who ask at once", async () => {
     const ports = openMemory();
     const taken = await Promise.all(["a", "b", "c"].map((by) => takeLease(ports, by, 1_000)));

@@ -112,7 +112,7 @@ const commit = {
       [
         "in",
         {
-          shards: new Map([["shard-0", { position: "123", ended: false, parents: [] }]]),
+          shards: new Map([["shard-0", { position: "123", readUpTo: 900, ended: false, parents: [] }]]),
           watermarks: { watermark: 5, shards: [] },
         },
       ],

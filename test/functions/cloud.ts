@@ -38,6 +38,26 @@ export class TurnedClock extends InvocationClock {
   }
 }
 
+/** The same time, wrong by so much. */
+class SkewedClock extends InvocationClock {
+  readonly #right: TurnedClock;
+  readonly #wrongByMs: () => number;
+
+  constructor(right: TurnedClock, wrongByMs: () => number) {
+    super();
+    this.#right = right;
+    this.#wrongByMs = wrongByMs;
+  }
+
+  override now(): number {
+    return this.#right.now() + this.#wrongByMs();
+  }
+
+  override sleep(ms: number): Promise<void> {
+    return this.#right.sleep(ms);
+  }
+}
+
 export class CountingTelemetry extends MemoryTelemetry {
   flushes = 0;
   flush(): void {
@@ -75,6 +95,10 @@ export class Rows implements SinkDriver {
   }
   async quarantine(): Promise<void> {}
 
+  get generations(): ReadonlySet<number> {
+    return new Set([...this.written.values()].map(({ generation }) => generation));
+  }
+
   get rows(): readonly string[] {
     return [...this.written.values()].map(({ row }) => row).sort();
   }
@@ -101,6 +125,13 @@ export interface CloudOptions {
   readonly batchSize?: number;
   /** Of each stage that has an inbox; default 1. */
   readonly cells?: number;
+  /** Where the job's state is; default: what is there. */
+  readonly table?: string;
+  readonly bucket?: string;
+  /** How often the SDK makes a request of the functions; default its own. */
+  readonly maxAttempts?: number;
+  /** "later": the test makes the inbox streams. */
+  readonly inboxes?: "later";
 }
 
 export async function startCloud(options: CloudOptions) {
@@ -108,8 +139,12 @@ export async function startCloud(options: CloudOptions) {
   const random = new SimRandom(options.seed ?? 1);
   const clock = new TurnedClock();
   const graph = planJob(job);
-  const { log, server } = await kinesis.log({ clock });
-  const settings = { region: "us-east-1", credentials: { accessKeyId: "x", secretAccessKey: "y" } };
+  const { log, server, embedded } = await kinesis.log({ clock });
+  const settings = {
+    region: "us-east-1",
+    credentials: { accessKeyId: "x", secretAccessKey: "y" },
+    ...(options.maxAttempts !== undefined && { maxAttempts: options.maxAttempts }),
+  };
   const endpoints = { dynamodb: await dynamodb.endpoint(), s3: await s3.endpoint(), kinesis: server.endpoint };
   const clients = {
     dynamodb: awsClients({ ...settings, endpoint: endpoints.dynamodb }).dynamodb,
@@ -122,16 +157,18 @@ export async function startCloud(options: CloudOptions) {
   const cellsOf = (name: string) => (cells === 1 ? [name] : Array.from({ length: cells }, (_, n) => `${name}-${n}`));
   const streamsOf = new Map(inboxes.map(({ id: stage }) => [stage, cellsOf(defaultInbox(job.name, stage))]));
   for (const { id: stage, parallelism } of inboxes)
-    for (const name of streamsOf.get(stage)!) await log.createStream(name, Number(parallelism) / cells);
+    for (const name of options.inboxes === "later" ? [] : streamsOf.get(stage)!)
+      await log.createStream(name, Number(parallelism) / cells);
 
   let deployment = options.deployment ?? 1;
   let code = job;
   const rows = new Rows();
   const telemetry = new CountingTelemetry();
-  const partsOf = (): FunctionParts => {
+  const skew = { coordinatorMs: 0, taskMs: 0 };
+  const partsOf = (wrongByMs: () => number): FunctionParts => {
     const variables = writeSettings({
-      stateTable: tableName,
-      stateBucket: bucketName,
+      stateTable: options.table ?? tableName,
+      stateBucket: options.bucket ?? bucketName,
       deadLetterBucket: bucketName,
       deployment,
       bindings: {},
@@ -140,9 +177,13 @@ export async function startCloud(options: CloudOptions) {
       stage: "",
       cell: 0,
     });
-    return { variables, clients, telemetry, clock, openSinks: () => rows, ...options.parts };
+    return { variables, clients, telemetry, clock: new SkewedClock(clock, wrongByMs), openSinks: () => rows, ...options.parts };
   };
-  const newTask = (): TaskHandler => createTaskHandler(code, partsOf());
+  const newTask = (): TaskHandler =>
+    createTaskHandler(
+      code,
+      partsOf(() => skew.taskMs),
+    );
   const handlers: TaskHandler[] = Array.from({ length: environments }, newTask);
   const pokes: object[] = [];
   const poked = new Map<string, Set<string>>();
@@ -150,7 +191,8 @@ export async function startCloud(options: CloudOptions) {
     pokes.push(event);
     for (const task of (event as { tasks: string[] }).tasks) poked.set(task, (poked.get(task) ?? new Set()).add(name));
   };
-  const newCoordinator = (): CoordinatorHandler => createCoordinatorHandler(code, { ...partsOf(), invoke });
+  const newCoordinator = (): CoordinatorHandler =>
+    createCoordinatorHandler(code, { invoke, ...partsOf(() => skew.coordinatorMs) });
   let coordinator = newCoordinator();
 
   let requests = 0;
@@ -158,8 +200,10 @@ export async function startCloud(options: CloudOptions) {
     const ends = clock.now() + ms;
     return { awsRequestId: `request-${++requests}`, getRemainingTimeInMillis: () => Math.max(0, ends - clock.now()) };
   };
+  const mapped = Object.keys(streams);
   const mappings = new Map<string, Mapping>();
   const counts = { batches: 0, failed: 0, partial: 0, errors: new Map<string, number>() };
+  const failures: Error[] = [];
 
   const invokeTask = async (event: object): Promise<any> => {
     const n = random.int(handlers.length);
@@ -168,6 +212,7 @@ export async function startCloud(options: CloudOptions) {
       return await handlers[n]!(event, context());
     } catch (error) {
       const { name } = error as Error;
+      failures.push(error as Error);
       counts.errors.set(name, (counts.errors.get(name) ?? 0) + 1);
       return undefined;
     }
@@ -175,9 +220,8 @@ export async function startCloud(options: CloudOptions) {
 
   /** Each mapping brings one batch, and begins again where it is told to; every poke is delivered. */
   const deliver = async () => {
-    const names = [...Object.keys(streams), ...[...streamsOf.values()].flat()];
-    for (const stream of names)
-      for (const { id: shard } of await log.shards(stream)) {
+    for (const stream of [...mapped, ...[...streamsOf.values()].flat()])
+      for (const { id: shard } of await log.shards(stream).catch(() => [])) {
         const key = `${stream}/${shard}`;
         const mapping = mappings.get(key) ?? { stream, shard, position: id<Position>("horizon") };
         mappings.set(key, mapping);
@@ -205,6 +249,12 @@ export async function startCloud(options: CloudOptions) {
     graph,
     clock,
     log: log as unknown as KinesisLog,
+    /** What the server keeps: what is trimmed there has expired. */
+    embedded,
+    /** By how much the clocks of functions are wrong. */
+    skew,
+    /** What handlers of tasks have thrown. */
+    failures,
     rows,
     telemetry,
     counts,
@@ -219,6 +269,23 @@ export async function startCloud(options: CloudOptions) {
     /** A cold environment of the coordinator takes over. */
     replaceCoordinator: () => void (coordinator = newCoordinator()),
     task: newTask,
+    /** Batches of this stream are brought too. */
+    mapStream: (stream: string) => void mapped.push(stream),
+    /** A coordinator dies in the midst of its work. */
+    dieInCommand: () => {
+      const died = new Promise<void>((resolve) => {
+        clock.meanwhile = () => {
+          clock.meanwhile = deliver;
+          resolve();
+          return new Promise(() => undefined);
+        };
+      });
+      void newCoordinator()({ version: 1, kind: "savepoint", id: "the last" }, context());
+      coordinator = newCoordinator();
+      return died;
+    },
+    /** Cold environments take the place of all that run tasks. */
+    replaceTasks: () => void handlers.splice(0, handlers.length, ...handlers.map(newTask)),
     /** New code takes the place of the old; one environment of the old code lives on for a while. */
     deploy: (next: Job) => {
       code = next;

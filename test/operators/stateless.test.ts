@@ -51,6 +51,32 @@ test("process sees timestamp, watermark and processing time, and writes side out
   });
 });
 
+test("what a handler is given may be taken apart", async () => {
+  const odd = outputTag<number>("odd");
+  const job = pipeline((events) =>
+    events.process("sort", {
+      output: type<unknown>(),
+      sideOutputs: [odd],
+      onRecord({ n = 0 }, { emit, output, counter, timestamp }) {
+        counter("seen").add();
+        if (n % 2 === 1) output(odd, n);
+        else emit([n, timestamp]);
+      },
+    }),
+  );
+  await verifyOperator(job, {
+    steps: steps(event("a", 5, 0), event("a", 6, 1), event("a", 7, 2)),
+    expected: {
+      out: [
+        [0, 5],
+        [2, 7],
+      ],
+      odd: [1],
+    },
+    sideOutputs: [odd],
+  });
+});
+
 test("a flatMap function that returns no iterable sends its record to the dead letters", async () => {
   const job = pipeline((events) => events.flatMap("wrong", ({ n }) => (n === 1 ? (undefined as never) : [n])));
   await verifyOperator(job, {

@@ -5,10 +5,15 @@ type Meaning = readonly [kind: ErrorKind, advice: string];
 
 const throttled: Meaning = ["unavailable", "throttled by AWS, it is tried again: raise the capacity if this goes on"];
 const unanswered: Meaning = ["unavailable", "AWS did not answer, it is tried again"];
+const unreached: Meaning = [
+  "unavailable",
+  "AWS did not answer, it is tried again: if this goes on, AWS_REGION or AWS_ENDPOINT_URL is wrong, or the network is closed",
+];
 const expired: Meaning = ["unavailable", "the credentials have expired: they must be refreshed"];
 const skewed: Meaning = ["unavailable", "this machine's clock differs from AWS's by minutes: set it"];
 const forbidden: Meaning = ["invalid", "no permission, add it to the role that the job runs as"];
 const elsewhere: Meaning = ["invalid", "it lies in another region, set AWS_REGION to that one"];
+const otherKeys: Meaning = ["invalid", "the table has other keys than the job needs: name another, or create it as the job says"];
 const noCredentials: Meaning = ["invalid", "no credentials are found: set a profile, a role or AWS_ACCESS_KEY_ID"];
 
 /** By the name of the SDK's error. */
@@ -56,8 +61,9 @@ const meanings: Readonly<Record<string, Meaning>> = {
   IllegalLocationConstraintException: elsewhere,
 };
 
-/** The system's errors that mean that a request got no answer. */
-const networkCodes = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH"]);
+/** The system's errors that mean that a request got no answer, and those that mean that nobody was there to give one. */
+const lostCodes = new Set(["ECONNRESET", "EPIPE", "ETIMEDOUT"]);
+const unreachedCodes = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"]);
 
 interface SdkError {
   readonly name?: string;
@@ -88,9 +94,11 @@ function meaningOf(error: unknown): Meaning {
   const name = nameOf(error);
   const message = messageOf(error);
   if (isSkew(name, message)) return skewed;
+  if (isOtherKeys(name, message)) return otherKeys;
   const known = meanings[name] ?? (code === undefined ? undefined : meanings[code]);
   if (known !== undefined) return known;
-  if (code !== undefined && networkCodes.has(code)) return unanswered;
+  if (code !== undefined && lostCodes.has(code)) return unanswered;
+  if (code !== undefined && unreachedCodes.has(code)) return unreached;
   if (/region is missing/i.test(message)) return ["invalid", "no region is set: set AWS_REGION or a profile that has one"];
   const status = $metadata?.httpStatusCode;
   if (status === 429) return throttled;
@@ -104,6 +112,11 @@ function meaningOf(error: unknown): Meaning {
 /** A signature is refused for its time, under a name that also stands for a wrong key. */
 function isSkew(name: string, message: string): boolean {
   return name === "InvalidSignatureException" && /expired|not yet current/i.test(message);
+}
+
+/** What DynamoDB says of a table whose keys are not those of the request. */
+function isOtherKeys(name: string, message: string): boolean {
+  return name === "ValidationException" && /key element does not match|missing the key|missed? key schema/i.test(message);
 }
 
 function nameOf(error: unknown): string {

@@ -5,6 +5,7 @@ import {
   type KinesisClient,
   MergeShardsCommand,
   SplitShardCommand,
+  type StreamDescriptionSummary,
   UpdateShardCountCommand,
 } from "@aws-sdk/client-kinesis";
 import { MillraceError } from "../../base/errors.ts";
@@ -120,14 +121,23 @@ export class KinesisLog implements Log, Omit<ProvisionedLog, "trim"> {
   /** Throws `invalid` for a stream that is not there, that may not be looked at, or that does not keep to the keys of its records. */
   async checkKeys(stream: string): Promise<void> {
     const StreamName = this.#nameOf(stream);
-    const { StreamDescriptionSummary } = await this.#client
-      .send(new DescribeStreamSummaryCommand({ StreamName }))
-      .catch((error: unknown) => {
-        throw awsError(error, `looking at stream ${StreamName}`);
-      });
-    if (StreamDescriptionSummary?.RecordDistributionStrategy !== "AUTO") return;
+    if ((await this.#describe(StreamName)).RecordDistributionStrategy !== "AUTO") return;
     const advice = "the stream ignores partition keys, set its record distribution strategy to USER_PARTITION_KEY";
     throw new MillraceError("invalid", `${advice}: ${StreamName}`);
+  }
+
+  /** How long a record is kept. Throws `invalid` for a stream that is not there or may not be looked at. */
+  async retentionMs(stream: string): Promise<number> {
+    const { RetentionPeriodHours = 24 } = await this.#describe(this.#nameOf(stream));
+    return RetentionPeriodHours * 3_600_000;
+  }
+
+  async #describe(StreamName: string): Promise<Partial<StreamDescriptionSummary>> {
+    try {
+      return (await this.#client.send(new DescribeStreamSummaryCommand({ StreamName }))).StreamDescriptionSummary ?? {};
+    } catch (error) {
+      throw awsError(error, `looking at stream ${StreamName}`);
+    }
   }
 
   async #reshard(stream: string, command: SplitShardCommand | MergeShardsCommand): Promise<void> {
@@ -141,14 +151,6 @@ export class KinesisLog implements Log, Omit<ProvisionedLog, "trim"> {
   }
 
   async #untilActive(StreamName: string): Promise<void> {
-    try {
-      for (;;) {
-        const { StreamDescriptionSummary } = await this.#client.send(new DescribeStreamSummaryCommand({ StreamName }));
-        if (StreamDescriptionSummary?.StreamStatus === "ACTIVE") return;
-        await this.#pace.clock.sleep(pollMs);
-      }
-    } catch (error) {
-      throw awsError(error, `looking at stream ${StreamName}`);
-    }
+    while ((await this.#describe(StreamName)).StreamStatus !== "ACTIVE") await this.#pace.clock.sleep(pollMs);
   }
 }

@@ -3,13 +3,16 @@
  *
  * G1 Records that the retention has passed are never passed over in silence: the read says so (`gap`), or fails, as the source says.
  * G2 A shard that is deleted with records unread has ended; it is a gap to its end.
+ * G3 The record at a position expires though nothing is lost, where nothing came after it: whoever says until when all was read, and has
+ *    read within the retention, is not told of a gap.
  */
 import type { KinesisClient } from "@aws-sdk/client-kinesis";
 import type { Source } from "../../api/connector.ts";
 import { isKind, MillraceError } from "../../base/errors.ts";
 import type { Position, ShardId } from "../../base/ids.ts";
 import { type KinesisSettings, startTimeOf } from "../../connectors/kinesis/kinesis.ts";
-import type { ReadLimit, ReadResult, Shard } from "../../ports/log.ts";
+import type { Clock } from "../../ports/clock.ts";
+import { mayHaveExpired, type ReadLimit, type ReadResult, type Shard } from "../../ports/log.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
 import type { Pace } from "./back-off.ts";
 import { KinesisLog } from "./kinesis-log.ts";
@@ -31,6 +34,9 @@ export class KinesisSource implements PackedReader {
   readonly #stream: string;
   readonly #whenLost: KinesisSettings["whenLost"];
   readonly #telemetry: Telemetry;
+  readonly #clock: Clock;
+  /** The shortest that Kinesis knows. */
+  readonly retentionMsMin = 24 * 3_600_000;
 
   constructor({ uid, source, stream, client, telemetry, pace }: KinesisSourceOptions) {
     const startFrom = startTimeOf(source);
@@ -40,6 +46,7 @@ export class KinesisSource implements PackedReader {
     this.#stream = stream;
     this.#whenLost = (source.options as unknown as KinesisSettings).whenLost;
     this.#telemetry = telemetry;
+    this.#clock = pace.clock;
   }
 
   shards(stream: string): Promise<readonly Shard[]> {
@@ -53,9 +60,11 @@ export class KinesisSource implements PackedReader {
     limit: ReadLimit,
     inclusive = false,
   ): Promise<ReadResult> {
-    const result = await this.#readOrEnd(stream, shard, after, limit, inclusive);
-    if (result.gap && this.#whenLost === "fail") throw this.#lost(shard, after, result);
-    return result;
+    const read = await this.#readOrEnd(stream, shard, after, limit, inclusive);
+    if (!(await this.#isGap(read, after, limit))) return { ...read, gap: false };
+    const lost = { after, before: read.records[0]?.position ?? "its end" };
+    if (this.#whenLost === "fail") throw this.#lost(shard, lost);
+    return { ...read, gap: true, lost };
   }
 
   /**
@@ -67,6 +76,24 @@ export class KinesisSource implements PackedReader {
   }
 
   async close(): Promise<void> {}
+
+  /** Nothing that came since the shard was last known to be read has expired (G3); of one that was never read, all that has was owed. */
+  async #isGap({ gap }: ReadResult, after: Position | "horizon", { readUpTo }: ReadLimit): Promise<boolean> {
+    if (readUpTo === undefined) return gap;
+    const now = this.#clock.now();
+    if (!(gap || after === "horizon") || !mayHaveExpired(readUpTo, now, this.retentionMsMin)) return false;
+    return mayHaveExpired(readUpTo, now, await this.#retentionMs());
+  }
+
+  /** Without the permission to ask, the shortest that there is. */
+  async #retentionMs(): Promise<number> {
+    try {
+      return await this.#log.retentionMs(this.#stream);
+    } catch (error) {
+      if (!isKind(error, "invalid")) throw error;
+      return this.retentionMsMin;
+    }
+  }
 
   async #readOrEnd(
     stream: string,
@@ -85,8 +112,7 @@ export class KinesisSource implements PackedReader {
     }
   }
 
-  #lost(shard: ShardId, after: Position | "horizon", { records }: ReadResult): MillraceError {
-    const before = records[0]?.position ?? "its end";
+  #lost(shard: ShardId, { after, before }: NonNullable<ReadResult["lost"]>): MillraceError {
     const stream = this.#stream;
     this.#telemetry.add("sourceGap", 1, { source: this.#uid, shard });
     const what = `records were lost at the source, their retention passed before they were read: ${stream}, ${shard}`;

@@ -5,7 +5,6 @@
  * W1 A table, a bucket and an account's streams serve many jobs: all names of a job begin with its own (names.ts).
  * W2 Nothing is created here: tables, buckets and the streams of sources are the deployment's.
  */
-import type { Blobs } from "../../ports/blobs.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Journal } from "../../ports/journal.ts";
 import type { Pages } from "../../ports/pages.ts";
@@ -47,7 +46,7 @@ export interface AwsPorts {
   readonly log: KinesisLog;
   readonly journal: Journal;
   readonly pages: Pages;
-  readonly blobs: Blobs;
+  readonly blobs: S3Blobs;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
@@ -59,7 +58,7 @@ export interface AwsPorts {
 export const awsPayload = { inlineBytesMax: 9 * 1024, compressFromBytes: 900 } as const;
 
 /**
- * Opens the ports and checks that the job's state is of this format. Throws `invalid` for a table, bucket or region that is not there
+ * Opens the ports and checks that the job's state is of this format. Throws `invalid` for a table or region that is not there
  * or may not be used, and for state of another format or ring size; `unavailable` when AWS does not answer.
  */
 export async function openAws(options: AwsOptions): Promise<AwsPorts> {

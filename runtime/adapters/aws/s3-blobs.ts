@@ -16,6 +16,11 @@ export class S3Blobs implements Blobs {
     this.#job = job;
   }
 
+  /** For the start of a job. Throws `invalid` when the bucket is not there or may not be used. */
+  check(): Promise<void> {
+    return this.#bucket.check();
+  }
+
   put(name: BlobName, bytes: Uint8Array, options?: { readonly ifAbsent?: boolean }): Promise<"put" | "exists"> {
     return this.#bucket.put(objectKey(this.#job, name), bytes, options);
   }

@@ -30,6 +30,10 @@ export class UnpackedSource implements SourceReader {
     this.#telemetry = telemetry;
   }
 
+  get retentionMsMin(): number | undefined {
+    return this.#inner.retentionMsMin;
+  }
+
   async shards(stream: string): Promise<readonly Shard[]> {
     const shards = await this.#inner.shards(stream);
     for (const shard of shards) this.#ranges.set(shard.id, shard.range);
@@ -40,13 +44,15 @@ export class UnpackedSource implements SourceReader {
     const place = after === "horizon" ? undefined : placeOf(after);
     let from: Position | "horizon" = place?.sequenceNumber ?? "horizon";
     let inclusive = place?.complete === false;
+    let lost: ReadResult["lost"];
     for (let gap = false; ; inclusive = false) {
       const result = await this.#inner.read(stream, shard, from, limit, inclusive);
       gap ||= result.gap;
+      lost ??= result.lost;
       const records = (await this.unpack(stream, shard, result.records)).filter(({ position }) => isAfter(position, after));
       const { next } = result;
       if (records.length > 0 || result.records.length === 0 || next === undefined)
-        return { ...result, gap, records, next: next === undefined ? undefined : endOf(records, after) };
+        return { ...result, gap, ...(lost && { lost }), records, next: next === undefined ? undefined : endOf(records, after) };
       from = next;
     }
   }

@@ -1,0 +1,112 @@
+/**
+ * What no exception tells of, in processes as Lambda's: a record at which the handler never returns, and one at which it takes all memory.
+ * Time and memory end the process; the record goes to the dead letters, its neighbours are written once (L14).
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { ScanCommand } from "@aws-sdk/client-dynamodb";
+import { PutRecordsCommand } from "@aws-sdk/client-kinesis";
+import { GetObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
+import { type CloudEvent, type EmulatedCloud, startCloud, type Topology } from "../../emulator/cloud/index.ts";
+import { deadLetterPrefix, entryOf, lookCommand, writeSettings } from "../../functions/contract.ts";
+import { endless, greedy } from "./jobs/deadly-job.ts";
+
+const jobPath = join(import.meta.dirname, "jobs/deadly-job.ts");
+const functions = join(import.meta.dirname, "../../functions");
+const environment = writeSettings({
+  stateTable: "state",
+  stateBucket: "state",
+  deadLetterBucket: "letters",
+  deployment: 1,
+  bindings: {},
+  inboxes: {},
+  taskFunctions: { numbers: ["task"] },
+  stage: "numbers",
+  cell: 0,
+});
+const functionOf = (kind: "task" | "coordinator", timeout: number) => ({
+  entry: { contents: entryOf(kind, jobPath, functions), directory: import.meta.dirname },
+  environment,
+  timeout,
+  memorySize: 256,
+});
+
+const topology: Topology = {
+  streams: { numbers: { shardCount: 1 } },
+  tables: {
+    state: { partitionKey: { name: "p", type: "S" }, sortKey: { name: "s", type: "S" } },
+    rows: { partitionKey: { name: "n", type: "N" } },
+  },
+  buckets: ["state", "letters"],
+  functions: { task: functionOf("task", 3), coordinator: functionOf("coordinator", 60) },
+  eventSourceMappings: [
+    {
+      functionName: "task",
+      streamName: "numbers",
+      startingPosition: "TRIM_HORIZON",
+      functionResponseTypes: ["ReportBatchItemFailures"],
+    },
+  ],
+  schedules: {
+    look: { scheduleExpression: "rate(1 minute)", functionName: "coordinator", input: lookCommand, state: "DISABLED" },
+  },
+};
+
+const clouds: EmulatedCloud[] = [];
+after(() => Promise.all(clouds.map((cloud) => cloud.stop())));
+
+async function rowsOf({ clients }: EmulatedCloud): Promise<readonly number[]> {
+  const { Items = [] } = await clients.dynamodb.send(new ScanCommand({ TableName: "rows", ConsistentRead: true }));
+  return Items.map(({ n }) => Number(n?.N)).sort((a, b) => a - b);
+}
+
+async function lettersOf({ clients: { s3 } }: EmulatedCloud): Promise<string> {
+  const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: "letters", Prefix: deadLetterPrefix("deadly") }));
+  const bodies = Contents.map(async ({ Key }) =>
+    (await s3.send(new GetObjectCommand({ Bucket: "letters", Key: Key! }))).Body!.transformToString(),
+  );
+  return (await Promise.all(bodies)).join("\n");
+}
+
+test("a handler that never returns, and one that takes all memory: the record goes to the dead letters, its neighbours are written", async () => {
+  const events: CloudEvent[] = [];
+  const cloud = await startCloud(topology, {
+    base: import.meta.dirname,
+    mappings: { timings: { pollIntervalMs: 50, backOffMs: 50 } },
+    onEvent: (event) => events.push(event),
+  });
+  clouds.push(cloud);
+  const numbers = Array.from({ length: 4 }, (_, n) => n);
+  const Records = numbers.map((n) => ({ PartitionKey: "k", Data: Buffer.from(String(n)) }));
+  await cloud.clients.kinesis.send(new PutRecordsCommand({ StreamName: "numbers", Records }));
+  const expected = numbers.filter((n) => n !== endless && n !== greedy);
+  const deadline = Date.now() + 300_000;
+  const look = cloud.invoke("coordinator", lookCommand);
+  while ((await rowsOf(cloud)).length < expected.length && Date.now() < deadline) await new Promise((r) => setTimeout(r, 250));
+  assert.deepEqual(await rowsOf(cloud), expected);
+
+  const letters = (await lettersOf(cloud))
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line));
+  assert.deepEqual(
+    letters.map(({ position }) => typeof position),
+    ["string", "string"],
+  );
+  assert.deepEqual(
+    letters.map((letter) => Number(Buffer.from(letter.bytes, "base64").toString())).sort((a, b) => a - b),
+    [endless, greedy],
+  );
+  const outcomes = events.flatMap((event) => (event.kind === "report" ? [event.report.outcome] : []));
+  assert.deepEqual(new Set(outcomes), new Set(["returned", "exit", "memory"]));
+  const measured = events.flatMap((event) =>
+    event.kind === "log" && event.line.text.includes('"DeadLetters"') ? [JSON.parse(event.line.text).DeadLetters as number] : [],
+  );
+  assert.equal(
+    measured.reduce((sum, n) => sum + n, 0),
+    2,
+  );
+  await cloud.stop();
+  await look;
+});
