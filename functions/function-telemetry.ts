@@ -72,7 +72,8 @@ export class FunctionTelemetry implements InvocationTelemetry {
 
   #measure({ name, unit, of, kind }: (typeof metrics)[number]): void {
     const value = kind === "sum" ? this.#counts.get(of) : this.#levels.get(of);
-    if (value === undefined || (value === 0 && !alwaysWritten.has(name))) return;
-    this.#metrics.addMetric(name, MetricUnit[unit], value);
+    // A line needs a metric: without those that are always written, an invocation's units would be lost with it.
+    if (alwaysWritten.has(name)) this.#metrics.addMetric(name, MetricUnit[unit], value ?? 0);
+    else if (value !== undefined && value !== 0) this.#metrics.addMetric(name, MetricUnit[unit], value);
   }
 }

@@ -24,6 +24,8 @@ const { values } = parseArgs({
     "records-per-second": { type: "string", default: "100" },
     without: { type: "string" },
     log: { type: "string" },
+    /** Nothing is killed, refused or cut. */
+    undisturbed: { type: "boolean", default: false },
   },
 });
 
@@ -44,8 +46,8 @@ for (const scenario of [pageviewsScenario, ordersScenario]) {
     records,
     inputMs,
     checkpointMs: 5_000,
-    killEvery: [1_000, 4_000],
-    faultChance: 0.01,
+    killEvery: values.undisturbed ? undefined : [1_000, 4_000],
+    faultChance: values.undisturbed ? 0 : 0.01,
     restores: Infinity,
     timeoutMs: inputMs + 6 * 60_000,
     without: values.without as Safeguard | undefined,

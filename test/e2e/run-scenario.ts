@@ -23,7 +23,8 @@ export interface RunOptions {
   /** Over which the records are put, ms. */
   readonly inputMs: number;
   readonly checkpointMs: number;
-  readonly killEvery: readonly [minMs: number, maxMs: number];
+  /** Undefined: nothing is killed. */
+  readonly killEvery: readonly [minMs: number, maxMs: number] | undefined;
   /** That a call is refused or cut. */
   readonly faultChance: number;
   /** How many of the checkpoints that are retained are restored: the oldest, the newest and what lies between. */

@@ -13,8 +13,8 @@ export interface TroubleCounts {
 
 export interface TroubleOptions {
   readonly seed: number;
-  /** From one kill to the next, ms. */
-  readonly killEvery: readonly [min: number, max: number];
+  /** From one kill to the next, ms; undefined: none. */
+  readonly killEvery: readonly [min: number, max: number] | undefined;
   /** That a call is refused, and that its connection is cut. */
   readonly throttleChance: number;
   readonly dropChance: number;
@@ -76,6 +76,7 @@ export class Trouble {
   }
 
   #killLater(): void {
+    if (this.#options.killEvery === undefined) return;
     const [min, max] = this.#options.killEvery;
     this.#timer = setTimeout(
       () => {
