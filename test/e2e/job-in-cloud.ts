@@ -25,6 +25,8 @@ export interface JobInCloudOptions {
   /** A rule that the tasks are to break: then the run must be red. */
   readonly without?: Safeguard | undefined;
   readonly batchSize?: number;
+  /** Ends the run. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 type Order = Exclude<CoordinatorCommand["kind"], "look">;
@@ -32,7 +34,7 @@ type Order = Exclude<CoordinatorCommand["kind"], "look">;
 /** An expectation that did not come true before the deadline. */
 export class Overdue extends Error {}
 
-const lookEveryMs = 2_000;
+const lookEveryMs = 4_000;
 const shardBits = 128n;
 
 export class JobInCloud {
@@ -110,6 +112,7 @@ export class JobInCloud {
     const slices = Math.max(1, Math.round(lengthMs / 500));
     const startedAt = Date.now();
     for (let n = 0; n < slices; n++) {
+      this.#options.signal?.throwIfAborted();
       const slice = records.slice(Math.floor((n * records.length) / slices), Math.floor(((n + 1) * records.length) / slices));
       for (const [stream, { shardCount }] of Object.entries(streams)) {
         const own = slice.filter((record) => record.stream === stream);
@@ -138,6 +141,7 @@ export class JobInCloud {
   /** Looks twice a second until it gets something. Throws `Overdue`. */
   async until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
     for (;;) {
+      this.#options.signal?.throwIfAborted();
       const found = await look();
       if (found !== undefined) return found;
       if (Date.now() > this.#options.deadline) throw new Overdue(`it does not come to it in time: ${what}`);

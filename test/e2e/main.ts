@@ -23,6 +23,8 @@ const { values } = parseArgs({
     scenario: { type: "string" },
     "records-per-second": { type: "string", default: "100" },
     without: { type: "string" },
+    /** Of the checkpoints that are retained at the end, how many are restored. */
+    restores: { type: "string" },
     log: { type: "string" },
     /** Nothing is killed, refused or cut. */
     undisturbed: { type: "boolean", default: false },
@@ -36,6 +38,8 @@ const onEvent = (event: CloudEvent) => {
   const line = describeEvent(event);
   if (line !== undefined) log?.write(`${new Date().toISOString()} ${line}\n`);
 };
+const ended = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => ended.abort(new Error(`ended by ${signal}`)));
 let red = false;
 
 for (const scenario of [pageviewsScenario, ordersScenario]) {
@@ -48,10 +52,11 @@ for (const scenario of [pageviewsScenario, ordersScenario]) {
     checkpointMs: 5_000,
     killEvery: values.undisturbed ? undefined : [1_000, 4_000],
     faultChance: values.undisturbed ? 0 : 0.01,
-    restores: Infinity,
+    restores: Number(values.restores ?? Infinity),
     timeoutMs: inputMs + 6 * 60_000,
     without: values.without as Safeguard | undefined,
     onEvent,
+    signal: ended.signal,
     print: (line) => console.log(`  ${line}`),
   });
   for (const line of describeRun(report)) console.log(`  ${line}`);

@@ -51,7 +51,7 @@ export function expectOrders(acts: readonly (readonly PutRecord[])[], shards: nu
       else sides[side].set(entry.order, entry);
       watermarks[side][shard] = Math.max(own, entry.at - boundMs - 1);
     }
-    workedOff = Math.min(...watermarks.orders, ...watermarks.payments);
+    workedOff = onGrid(Math.min(...watermarks.orders, ...watermarks.payments));
   }
   const rows: object[] = [];
   for (const [number, order] of sides.orders) {
@@ -79,6 +79,11 @@ function entryOf(bytes: Uint8Array): Entry | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Watermarks stand on a grid of a second: the last millisecond before it (docs/semantics.md). */
+function onGrid(watermark: number): number {
+  return Math.floor((watermark + 1) / 1_000) * 1_000 - 1;
 }
 
 /** Members in the order of their names. */

@@ -55,7 +55,7 @@ export function expectPageviews(acts: readonly (readonly PutRecord[])[], shards:
       (isLate(view.at + gapMs - 1, own, workedOff, view) ? lateForSession : sessionViews).push(view);
       watermarks[shard] = Math.max(own, view.at - boundMs - 1);
     }
-    workedOff = Math.min(...watermarks);
+    workedOff = onGrid(Math.min(...watermarks));
   }
   return {
     views: lines(countPerMinute(minuteViews).filter(({ start }) => start + minuteMs - 1 <= workedOff)),
@@ -119,6 +119,11 @@ function findSessions(views: readonly View[]) {
     }
   }
   return found;
+}
+
+/** Watermarks stand on a grid of a second: the last millisecond before it (docs/semantics.md). */
+function onGrid(watermark: number): number {
+  return Math.floor((watermark + 1) / 1_000) * 1_000 - 1;
 }
 
 /** Members in the order of their names. */

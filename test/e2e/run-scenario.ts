@@ -14,7 +14,7 @@ import type { Safeguard } from "../../runtime/task/safeguards.ts";
 import { compareResults, describeDifferences, type Difference } from "./compare-results.ts";
 import { Figures } from "./figures.ts";
 import { JobInCloud, Overdue } from "./job-in-cloud.ts";
-import type { Act, Scenario, ScenarioJobOptions } from "./scenario.ts";
+import type { Act, Results, Scenario, ScenarioJobOptions } from "./scenario.ts";
 import { Trouble, type TroubleCounts } from "./trouble.ts";
 
 export interface RunOptions {
@@ -31,6 +31,8 @@ export interface RunOptions {
   readonly restores: number;
   readonly timeoutMs: number;
   readonly without?: Safeguard | undefined;
+  /** Ends it before its time: it throws then. */
+  readonly signal?: AbortSignal;
   readonly print: (line: string) => void;
   /** What happens in the cloud. */
   readonly onEvent?: ((event: CloudEvent) => void) | undefined;
@@ -77,6 +79,8 @@ class ScenarioRun {
   readonly #phases: { readonly name: string; readonly figures: Figures; endedAt: number | undefined }[] = [];
   readonly #problems = new Map<string, number>();
   readonly #restored: string[] = [];
+  /** What is waited for. */
+  #expected: Results = {};
   #job: JobInCloud | undefined;
   #trouble: Trouble | undefined;
 
@@ -95,7 +99,7 @@ class ScenarioRun {
       await this.#restoreAll(acts, boundary);
     } catch (error) {
       if (!(error instanceof Overdue)) throw error;
-      failures.push(error.message, ...(await this.#explain(acts)));
+      failures.push(error.message, ...(await this.#explain()));
     }
     this.#trouble?.stop();
     return {
@@ -119,13 +123,14 @@ class ScenarioRun {
   // ---- the run ----
 
   async #start(): Promise<void> {
-    const { seed, timeoutMs, without, killEvery, faultChance } = this.#options;
+    const { seed, timeoutMs, without, killEvery, faultChance, signal } = this.#options;
     const { outside, parallelisms } = this.#scenario;
     this.#beginPhase(`parallelism ${parallelisms[0]}`);
     this.#job = await JobInCloud.start(this.#scenario, this.#jobAt(0), {
       directory: this.#directory,
       deadline: this.#startedAt + timeoutMs,
       without,
+      signal,
       cloud: {
         environments: { seed, coldStartChance: 0.02, recycleChance: 0.02, zombieMsMax: 3_000 },
         mappings: {
@@ -210,7 +215,8 @@ class ScenarioRun {
     }
   }
 
-  async #drain(what: string, expected: Parameters<typeof compareResults>[1], repeatable?: ReadonlySet<string>): Promise<void> {
+  async #drain(what: string, expected: Results, repeatable?: ReadonlySet<string>): Promise<void> {
+    this.#expected = expected;
     await this.#job!.until(what, async () => {
       const differences = compareResults(await this.#job!.results(), expected, repeatable);
       return differences.length === 0 ? true : undefined;
@@ -255,8 +261,8 @@ class ScenarioRun {
     this.#options.print(`${((Date.now() - this.#startedAt) / 1000).toFixed(1).padStart(6)} s  ${line}`);
   }
 
-  async #explain(acts: readonly Act[]): Promise<readonly string[]> {
-    const differences = compareResults(await this.#job!.results(), this.#scenario.expected(acts));
+  async #explain(): Promise<readonly string[]> {
+    const differences = compareResults(await this.#job!.results(), this.#expected);
     const record = await this.#job!.record();
     const { phase, generation, pending, completed, deployment } = record ?? {};
     const state = JSON.stringify({ phase, generation, pending, completed, deployment });
