@@ -31,7 +31,8 @@ export function describeCloud(cloud: EmulatedCloud, state: string | undefined): 
 
 function tryIt(stream: string | undefined): string[] {
   if (stream === undefined) return [];
-  const command = `aws kinesis put-record --stream-name ${stream} --partition-key a --data "$(printf hello | base64)"`;
+  // From a file: what --data itself takes, text or base64, is another in each major version of the CLI.
+  const command = `printf hello | aws kinesis put-record --stream-name ${stream} --partition-key a --data fileb:///dev/stdin`;
   return ["and feed it, for instance, with", "", `  ${command}`, ""];
 }
 

@@ -76,6 +76,7 @@ export class FunctionTelemetry implements InvocationTelemetry {
   }
 
   #measure({ name, unit, of, kind }: (typeof metrics)[number]): void {
+    // A line needs a metric: without those that are always written, an invocation's units would be lost with it.
     const value = (kind === "sum" ? this.#counts : this.#levels).get(of) ?? 0;
     if (value !== 0 || alwaysWritten.has(name)) this.#metrics.addMetric(name, MetricUnit[unit], value);
   }

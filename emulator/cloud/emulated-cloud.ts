@@ -5,6 +5,7 @@
  * C1 All listens on loopback, and functions are pointed at nothing else.
  * C2 `stop` ends every server and process, whatever they do; a start that fails leaves none.
  * C3 In a directory it goes on, when started again, with what was there: records, items, objects and the mappings' checkpoints.
+ * C4 A deployment over a running cloud ends nothing that is under way: invocations end on the code that they began with.
  */
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -73,6 +74,10 @@ export type CloudEvent =
   /** An asynchronous event that was given up. */
   | { readonly kind: "dropped"; readonly dropped: DroppedEvent };
 
+interface RunningSchedules {
+  stop(): Promise<void>;
+}
+
 type MappingCallback = (event: MappingEvent) => void;
 
 interface EmulatedFunction {
@@ -104,27 +109,35 @@ export async function startCloud(topology: unknown, options: CloudOptions = {}):
 }
 
 export class EmulatedCloud {
-  readonly topology: CheckedTopology;
   readonly #options: CloudOptions;
   readonly #clock: Clock;
   readonly #functions = new Map<string, EmulatedFunction>();
   readonly #invokers = new Map<string, FunctionInvoker>();
   readonly #mappings = new Map<string, EventSourceMapping>();
-  readonly #schedules: Promise<void>[] = [];
+  /** Of code that another deployment has taken the place of. */
+  readonly #former: EmulatedFunction[] = [];
   readonly #stopping = new AbortController();
+  #topology: CheckedTopology;
+  #schedules: RunningSchedules | undefined;
   #faults: CloudFaults = {};
   #services: Services | undefined;
   #invokeApi: InvokeApi | undefined;
   #clients: ServiceClients | undefined;
   #checkpoints: CheckpointFile | undefined;
   #scratch: string | undefined;
+  #code: string | undefined;
   #stopped: Promise<void> | undefined;
 
   /** By `startCloud` alone. */
   constructor(topology: CheckedTopology, options: CloudOptions) {
-    this.topology = topology;
+    this.#topology = topology;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+  }
+
+  /** What was deployed last. */
+  get topology(): CheckedTopology {
+    return this.#topology;
   }
 
   /** By service, http:// URLs. */
@@ -180,7 +193,8 @@ export class EmulatedCloud {
 
   /** Environments whose process lives: of one function, or of all. */
   environments(functionName?: string): readonly ProcessEnvironment[] {
-    const functions = functionName === undefined ? [...this.#functions.values()] : [this.#function(functionName)];
+    const functions =
+      functionName === undefined ? [...this.#functions.values(), ...this.#former] : [this.#function(functionName)];
     return functions.flatMap(({ environments }) => [...environments].filter(({ pid }) => pid !== undefined));
   }
 
@@ -195,6 +209,29 @@ export class EmulatedCloud {
   /** What goes wrong from now on; {} for nothing. */
   setFaults(faults: CloudFaults): void {
     this.#faults = faults;
+  }
+
+  /**
+   * Deploys a topology over the one that runs, as the update of a stack does: functions get new environments with their new code, settings
+   * and variables, mappings and schedules are made, changed and ended, and what is new beside them is made. A mapping with the function
+   * and stream of a former one goes on where that is, whatever its starting position. Streams, tables and buckets stay, listed or not.
+   * Throws `invalid` as `startCloud` does; then nothing has changed but for what was made.
+   */
+  async deploy(topology: unknown): Promise<void> {
+    const checked = readTopology(topology, resolve(this.#options.base ?? "."));
+    await createResources(checked, this.clients);
+    const directories = await this.#bundle(checked);
+    const former = [...this.#functions.values()];
+    const replaced = this.topology;
+    for (const name of this.#functions.keys()) if (checked.functions[name] === undefined) await this.#endMappingsOf(name);
+    this.#functions.clear();
+    this.#topology = checked;
+    for (const [name, directory] of directories) this.#addFunction(name, checked.functions[name]!, directory);
+    this.#former.push(...former);
+    await Promise.all(former.map(({ pool }) => pool.retire()));
+    await this.#changeMappings(replaced);
+    await this.#schedules?.stop();
+    this.#runSchedules();
   }
 
   /** Ends all. `graceMs`: how long invocations under way may go on; default 0. */
@@ -225,21 +262,35 @@ export class EmulatedCloud {
     });
     this.#clients = serviceClients(this.endpoints, region);
     await createResources(this.topology, this.#clients);
-    await this.#startFunctions(root);
+    this.#scratch = root === undefined ? await mkdtemp(join(tmpdir(), "millrace-cloud-")) : undefined;
+    this.#code = join(root ?? this.#scratch!, "code");
+    const directories = await this.#bundle(this.topology);
+    for (const [name, directory] of directories) this.#addFunction(name, this.topology.functions[name]!, directory);
     for (const resource of this.topology.eventSourceMappings) this.#startMapping(resource);
-    for (const [name, { scheduleExpression, state }] of Object.entries(this.topology.schedules)) {
-      if (state === "DISABLED") continue;
-      const fire = () => this.fire(name);
-      this.#schedules.push(runSchedule(intervalOf(scheduleExpression), this.#clock, this.#stopping.signal, fire));
-    }
+    this.#runSchedules();
   }
 
-  async #startFunctions(root: string | undefined): Promise<void> {
-    this.#scratch = root === undefined ? await mkdtemp(join(tmpdir(), "millrace-cloud-")) : undefined;
-    const code = join(root ?? this.#scratch!, "code");
+  #runSchedules(): void {
+    const ended = new AbortController();
+    const signal = AbortSignal.any([ended.signal, this.#stopping.signal]);
+    const enabled = Object.entries(this.topology.schedules).filter(([, { state }]) => state !== "DISABLED");
+    const running = enabled.map(([name, { scheduleExpression }]) =>
+      runSchedule(intervalOf(scheduleExpression), this.#clock, signal, () => this.fire(name)),
+    );
+    this.#schedules = {
+      stop: async () => {
+        ended.abort();
+        await Promise.all(running);
+      },
+    };
+  }
+
+  /** The folders of the functions' code, by name. */
+  #bundle(topology: CheckedTopology): Promise<readonly (readonly [name: string, directory: string])[]> {
+    const code = this.#code!;
     const bundles = new Map<string, Promise<string>>();
-    const directories = await Promise.all(
-      Object.entries(this.topology.functions).map(async ([name, resource]) => {
+    return Promise.all(
+      Object.entries(topology.functions).map(async ([name, resource]) => {
         // Functions of one entry share a bundle: the stages of a job differ in their variables alone.
         const same = JSON.stringify([resource.entry, resource.alias, resource.codeDirectory]);
         const directory = bundles.get(same) ?? codeOf(name, resource, code);
@@ -247,7 +298,6 @@ export class EmulatedCloud {
         return [name, await directory] as const;
       }),
     );
-    for (const [name, directory] of directories) this.#addFunction(name, this.topology.functions[name]!, directory);
   }
 
   #addFunction(name: string, resource: FunctionResource, codeDirectory: string): void {
@@ -290,7 +340,33 @@ export class EmulatedCloud {
         : { reservedConcurrency: resource.reservedConcurrentExecutions }),
     });
     this.#functions.set(name, { pool, environments });
-    this.#invokers.set(name, pool);
+    // Who invokes a function keeps its name, not its code: what was begun before a deployment is tried again with what came after.
+    this.#invokers.set(name, { invoke: (payload) => this.#function(name).pool.invoke(payload) });
+  }
+
+  async #endMappingsOf(functionName: string): Promise<void> {
+    const gone = this.topology.eventSourceMappings.filter((resource) => resource.functionName === functionName);
+    await Promise.all(gone.map((resource) => this.#endMapping(nameOf(resource))));
+    this.#invokers.delete(functionName);
+  }
+
+  async #endMapping(name: string): Promise<void> {
+    const mapping = this.#mappings.get(name);
+    this.#mappings.delete(name);
+    await mapping?.stop();
+  }
+
+  /** Makes the mappings those of the topology. */
+  async #changeMappings(replaced: CheckedTopology): Promise<void> {
+    const { eventSourceMappings } = this.topology;
+    const former = new Map(replaced.eventSourceMappings.map((resource) => [nameOf(resource), resource]));
+    const wanted = new Set(eventSourceMappings.map(nameOf));
+    for (const name of this.#mappings.keys()) if (!wanted.has(name)) await this.#endMapping(name);
+    for (const resource of eventSourceMappings) {
+      const mapping = this.#mappings.get(nameOf(resource));
+      if (mapping === undefined) this.#startMapping(resource);
+      else await changeMapping(mapping, former.get(nameOf(resource))!, resource);
+    }
   }
 
   #startMapping(resource: MappingResource): void {
@@ -306,7 +382,7 @@ export class EmulatedCloud {
       ...behaviour,
       timings: { ...promptTimings, ...timings },
       stream: new KinesisStream(this.clients.kinesis, streamName),
-      invoker: this.#function(functionName).pool,
+      invoker: this.#invokers.get(functionName)!,
       clock: systemClock,
       settings,
       enabled,
@@ -339,14 +415,22 @@ export class EmulatedCloud {
       over.abort();
     }
     this.#stopping.abort();
-    await Promise.all([...this.#functions.values()].map(({ pool }) => pool.stop()));
-    await Promise.all([mappings, ...this.#schedules]);
+    await Promise.all([...this.#functions.values(), ...this.#former].map(({ pool }) => pool.stop()));
+    await Promise.all([mappings, this.#schedules?.stop()]);
     await this.#invokeApi?.stop();
     await this.#checkpoints?.save();
     for (const client of Object.values(this.#clients ?? {})) client.destroy();
     await this.#services?.stop();
     if (this.#scratch !== undefined) await rm(this.#scratch, { recursive: true, force: true });
   }
+}
+
+async function changeMapping(mapping: EventSourceMapping, from: MappingResource, to: MappingResource): Promise<void> {
+  const { functionName: _function, streamName: _stream, enabled = true, onFailure: _onFailure, ...settings } = to;
+  // An update that changes nothing would stop it for a while.
+  if (JSON.stringify({ ...to, enabled }) !== JSON.stringify({ ...from, enabled })) await mapping.update(settings);
+  if (enabled) mapping.enable();
+  else await mapping.disable();
 }
 
 async function codeOf(name: string, { entry, alias, codeDirectory }: FunctionResource, parent: string): Promise<string> {

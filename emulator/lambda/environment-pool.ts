@@ -65,6 +65,7 @@ export class EnvironmentPool implements FunctionInvoker {
   readonly #zombies = new Set<ExecutionEnvironment>();
   readonly #busy = new Set<ExecutionEnvironment>();
   readonly #stopping = new AbortController();
+  #isRetired = false;
   #running = 0;
 
   constructor(options: EnvironmentPoolOptions) {
@@ -94,6 +95,12 @@ export class EnvironmentPool implements FunctionInvoker {
     } finally {
       this.#running--;
     }
+  }
+
+  /** Ends free environments now and busy ones after their invocation: other code has taken over. */
+  async retire(): Promise<void> {
+    this.#isRetired = true;
+    await Promise.all(this.#free.splice(0).map((environment) => environment.stop()));
   }
 
   /** Ends all environments, zombies too. */
@@ -152,7 +159,7 @@ export class EnvironmentPool implements FunctionInvoker {
 
   async #giveBack(environment: ExecutionEnvironment): Promise<void> {
     const isRecycled = this.#random.chance(this.#options.recycleChance);
-    if (environment.usable && !isRecycled && !this.#stopping.signal.aborted) {
+    if (environment.usable && !isRecycled && !this.#isRetired && !this.#stopping.signal.aborted) {
       this.#free.push(environment);
       return;
     }

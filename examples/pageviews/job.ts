@@ -14,6 +14,7 @@ import {
   ndjson,
   outputTag,
   session,
+  type Sink,
   type Source,
   tumbling,
 } from "../../runtime/index.ts";
@@ -25,6 +26,17 @@ export interface PageviewsOptions {
   readonly bound: Duration;
   readonly parallelism: number;
   readonly checkpointInterval: Duration;
+  /** Checkpoints that are kept; default 3. */
+  readonly retained?: number;
+  /** Where results go; default files. */
+  readonly sinks?: PageviewsSinks;
+}
+
+export interface PageviewsSinks {
+  readonly views: Sink<ViewsPerMinute>;
+  readonly sessions: Sink<Session>;
+  readonly lateForMinute: Sink<PageView>;
+  readonly lateForSession: Sink<PageView>;
 }
 
 /** A row of `views/`: `start` is the minute's beginning, epoch ms. */
@@ -45,7 +57,14 @@ export interface Session {
 const lateForMinute = outputTag<PageView>("late-for-minute");
 const lateForSession = outputTag<PageView>("late-for-session");
 
-export function pageviews({ source, bound, parallelism, checkpointInterval }: PageviewsOptions): Job {
+const fileSinks: PageviewsSinks = {
+  views: fileSink({ path: "views", format: ndjson() }),
+  sessions: fileSink({ path: "sessions", format: ndjson() }),
+  lateForMinute: fileSink({ path: "late", prefix: "minute-", format: ndjson() }),
+  lateForSession: fileSink({ path: "late", prefix: "session-", format: ndjson() }),
+};
+
+export function pageviews({ source, bound, parallelism, checkpointInterval, retained = 3, sinks = fileSinks }: PageviewsOptions): Job {
   return defineJob(
     "pageviews",
     (job) => {
@@ -66,13 +85,11 @@ export function pageviews({ source, bound, parallelism, checkpointInterval }: Pa
         .sideOutputLate(lateForSession)
         .aggregate("sessions", count(), (user, { start, end }, views): Session => ({ user, start, end, views }));
 
-      perMinute.sinkTo("views-files", fileSink({ path: "views", format: ndjson() }));
-      sessions.sinkTo("session-files", fileSink({ path: "sessions", format: ndjson() }));
-      perMinute.sideOutput(lateForMinute).sinkTo("late-files", fileSink({ path: "late", prefix: "minute-", format: ndjson() }));
-      sessions
-        .sideOutput(lateForSession)
-        .sinkTo("late-session-files", fileSink({ path: "late", prefix: "session-", format: ndjson() }));
+      perMinute.sinkTo("views-out", sinks.views);
+      sessions.sinkTo("sessions-out", sinks.sessions);
+      perMinute.sideOutput(lateForMinute).sinkTo("late-views-out", sinks.lateForMinute);
+      sessions.sideOutput(lateForSession).sinkTo("late-sessions-out", sinks.lateForSession);
     },
-    { parallelism, checkpoints: { interval: checkpointInterval } },
+    { parallelism, checkpoints: { interval: checkpointInterval, retained } },
   );
 }

@@ -1,0 +1,70 @@
+/** C4: a deployment over a running cloud. */
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import { PutRecordCommand } from "@aws-sdk/client-kinesis";
+import { type CloudEvent, type EmulatedCloud, startCloud, type Topology } from "../../../emulator/cloud/index.ts";
+import { lives, read, until } from "../lambda/environments.ts";
+
+const directory = import.meta.dirname;
+
+/** A function that says which version it is, after a while when it is asked to wait; and prints what records it gets. */
+function codeOf(version: number) {
+  const contents = `export const handler = async (event) => {
+    for (const { kinesis } of event.Records ?? []) console.log("${version} got " + Buffer.from(kinesis.data, "base64"));
+    if (event.waitMs) { console.log("${version} waits"); await new Promise((resolve) => setTimeout(resolve, event.waitMs)); }
+    return ${version};
+  };`;
+  return { entry: { contents, directory }, timeout: 20 };
+}
+
+const mappingOf = (functionName: string, streamName: string) =>
+  ({ functionName, streamName, startingPosition: "TRIM_HORIZON" }) as const;
+
+const first: Topology = {
+  streams: { a: { shardCount: 1 } },
+  functions: { f: codeOf(1), gone: codeOf(1) },
+  eventSourceMappings: [mappingOf("f", "a"), mappingOf("gone", "a")],
+};
+const second: Topology = {
+  streams: { a: { shardCount: 1 }, b: { shardCount: 1 } },
+  functions: { f: codeOf(2), g: codeOf(2) },
+  eventSourceMappings: [mappingOf("f", "a"), mappingOf("g", "b")],
+};
+
+let cloud: EmulatedCloud | undefined;
+after(() => cloud?.stop());
+
+describe("a deployment over a running cloud", () => {
+  test("C4: ends nothing that is under way, and what is invoked afterwards is the new code", async () => {
+    const events: CloudEvent[] = [];
+    cloud = await startCloud(first, {
+      mappings: { timings: { pollIntervalMs: 50, shardDiscoveryMs: 200 } },
+      onEvent: (event) => events.push(event),
+    });
+    const { kinesis } = cloud.clients;
+    const put = (StreamName: string, text: string) =>
+      kinesis.send(new PutRecordCommand({ StreamName, PartitionKey: "k", Data: Buffer.from(text) }));
+    const printed = () => events.flatMap((event) => (event.kind === "log" ? [event.line.text] : []));
+
+    await put("a", "one");
+    await until(() => printed().filter((line) => line === "1 got one").length === 2);
+    assert.equal(read((await cloud.invoke("f", {})) as never), 1);
+    const underWay = cloud.invoke("f", { waitMs: 1_500 });
+    await until(() => printed().includes("1 waits"));
+    const old = cloud.environments().map(({ pid }) => pid!);
+
+    await cloud.deploy(second);
+    assert.equal(read((await cloud.invoke("f", {})) as never), 2);
+    assert.equal(read((await underWay) as never), 1);
+    await until(() => !old.some(lives));
+
+    await put("a", "two");
+    await put("b", "three");
+    await until(() => printed().includes("2 got three") && printed().includes("2 got two"));
+    assert.ok(!printed().includes("2 got one"), "the mapping of before went on where it was");
+    assert.throws(() => cloud!.counts("gone"), /no function of this name, but f, g: gone/);
+    assert.throws(() => cloud!.mapping("gone", "a"), /no mapping/);
+    await assert.rejects(cloud.deploy({ functions: { f: { entry: { contents: "not code", directory } } } }), /function f:/);
+    assert.equal(read((await cloud.invoke("f", {})) as never), 2, "a deployment that fails changes nothing");
+  });
+});
