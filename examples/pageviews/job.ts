@@ -14,17 +14,32 @@ import {
   ndjson,
   outputTag,
   session,
+  type Sink,
   type Source,
   tumbling,
 } from "../../runtime/index.ts";
 import type { PageView } from "./page-view.ts";
 
 export interface PageviewsOptions {
+  /** Default "pageviews". */
+  readonly name?: string;
   readonly source: Source<PageView>;
+  /** Default: files. */
+  readonly sinks?: PageviewsSinks;
   /** How far a view may lie behind the latest one before it and still count. */
   readonly bound: Duration;
+  /** A shard that brings nothing for so long holds the others up no more; default: it does. */
+  readonly idleAfter?: Duration;
   readonly parallelism: number;
   readonly checkpointInterval: Duration;
+}
+
+/** Where the rows go. */
+export interface PageviewsSinks {
+  readonly views: Sink<ViewsPerMinute>;
+  readonly sessions: Sink<Session>;
+  readonly lateForMinute: Sink<PageView>;
+  readonly lateForSession: Sink<PageView>;
 }
 
 /** A row of `views/`: `start` is the minute's beginning, epoch ms. */
@@ -45,13 +60,22 @@ export interface Session {
 const lateForMinute = outputTag<PageView>("late-for-minute");
 const lateForSession = outputTag<PageView>("late-for-session");
 
-export function pageviews({ source, bound, parallelism, checkpointInterval }: PageviewsOptions): Job {
+const fileSinks: PageviewsSinks = {
+  views: fileSink({ path: "views", format: ndjson() }),
+  sessions: fileSink({ path: "sessions", format: ndjson() }),
+  lateForMinute: fileSink({ path: "late", prefix: "minute-", format: ndjson() }),
+  lateForSession: fileSink({ path: "late", prefix: "session-", format: ndjson() }),
+};
+
+export function pageviews(options: PageviewsOptions): Job {
+  const { name = "pageviews", source, sinks = fileSinks, bound, idleAfter, parallelism, checkpointInterval } = options;
+  const watermarks = boundedOutOfOrderness(bound);
   return defineJob(
-    "pageviews",
+    name,
     (job) => {
       const views = job.source("views", source, {
         timestamps: (view) => view.at,
-        watermarks: boundedOutOfOrderness(bound),
+        watermarks: idleAfter === undefined ? watermarks : watermarks.withIdleness(idleAfter),
       });
 
       const perMinute = views
@@ -66,12 +90,10 @@ export function pageviews({ source, bound, parallelism, checkpointInterval }: Pa
         .sideOutputLate(lateForSession)
         .aggregate("sessions", count(), (user, { start, end }, views): Session => ({ user, start, end, views }));
 
-      perMinute.sinkTo("views-files", fileSink({ path: "views", format: ndjson() }));
-      sessions.sinkTo("session-files", fileSink({ path: "sessions", format: ndjson() }));
-      perMinute.sideOutput(lateForMinute).sinkTo("late-files", fileSink({ path: "late", prefix: "minute-", format: ndjson() }));
-      sessions
-        .sideOutput(lateForSession)
-        .sinkTo("late-session-files", fileSink({ path: "late", prefix: "session-", format: ndjson() }));
+      perMinute.sinkTo("views-files", sinks.views);
+      sessions.sinkTo("session-files", sinks.sessions);
+      perMinute.sideOutput(lateForMinute).sinkTo("late-files", sinks.lateForMinute);
+      sessions.sideOutput(lateForSession).sinkTo("late-session-files", sinks.lateForSession);
     },
     { parallelism, checkpoints: { interval: checkpointInterval } },
   );

@@ -83,7 +83,11 @@ export const layers: readonly Layer[] = [
     ],
     ["@aws-sdk/", "@smithy/"],
   ),
-  impure("infra", [base, api, plan, connectors, surface, "functions", "packaging", aws], ["aws-cdk-lib", "constructs", "cdk-nag"]),
+  impure(
+    "infra",
+    [base, api, plan, connectors, surface, "functions", "packaging", aws],
+    ["aws-cdk-lib", "constructs", "cdk-nag"],
+  ),
   impure("examples", [surface, "runtime/testing", "cli"]),
   impure(
     "bench",
