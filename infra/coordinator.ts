@@ -39,7 +39,7 @@ export class JobCoordinator extends Construct {
     const { job, tasks, settings, surroundings } = props;
     this.function = new JobFunction(this, "Coordinator", {
       surroundings,
-      code: jobCode("coordinator", props.props),
+      code: jobCode(this, "coordinator", props.props),
       description: `Millrace job ${job.name}: the coordinator`,
       memorySize,
       timeout,

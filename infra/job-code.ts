@@ -3,10 +3,12 @@
  *
  * A1 An asset is named by the hash of its code, so what did not change is not deployed anew (packaging/bundle.ts).
  */
+import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { dirname, extname, join, resolve } from "node:path";
-import { AssetHashType, DockerImage } from "aws-cdk-lib";
+import { AssetHashType, DockerImage, Stack } from "aws-cdk-lib";
 import { Code } from "aws-cdk-lib/aws-lambda";
+import type { Construct } from "constructs";
 import { entryOf } from "../functions/contract.ts";
 import { type Bundle, bundleFunctionSync } from "../packaging/bundle.ts";
 import type { StreamJobProps } from "./stream-job-props.ts";
@@ -17,21 +19,27 @@ const extension = extname(import.meta.filename);
 
 const bundles = new Map<string, Bundle>();
 
-/** Throws `invalid` for a module that does not compile, with the place. */
+/**
+ * Throws `invalid` for a module that does not compile, with the place. Of stacks that this synthesis does not deploy nothing is bundled, and
+ * the asset is named by its entry alone.
+ */
 export function jobCode(
+  scope: Construct,
   kind: "task" | "coordinator",
   { entry, parameters = {} }: Pick<StreamJobProps, "entry" | "parameters">,
 ): Code {
-  const bundle = bundleOf(entryOf(kind, resolve(entry), functions, { extension, parameters }), dirname(resolve(entry)));
-  return Code.fromAsset(dirname(resolve(entry)), {
+  const contents = entryOf(kind, resolve(entry), functions, { extension, parameters });
+  const directory = dirname(resolve(entry));
+  const isBundled = Stack.of(scope).bundlingRequired;
+  return Code.fromAsset(directory, {
     assetHashType: AssetHashType.CUSTOM,
-    assetHash: bundle.hash,
+    assetHash: isBundled ? bundleOf(contents, directory).hash : createHash("sha256").update(contents).digest("hex"),
     bundling: {
       // Never asked for: what is bundled is bundled here.
       image: DockerImage.fromRegistry("none"),
       local: {
-        tryBundle: (directory) => {
-          for (const [name, contents] of bundle.files) writeFileSync(join(directory, name), contents);
+        tryBundle: (output) => {
+          for (const [name, bytes] of bundleOf(contents, directory).files) writeFileSync(join(output, name), bytes);
           return true;
         },
       },

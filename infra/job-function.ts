@@ -9,13 +9,14 @@ import { Architecture, Code, Function, Runtime } from "aws-cdk-lib/aws-lambda";
 import { LogGroup, type RetentionDays } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import { handlerName, type Settings, writeSettings } from "../functions/contract.ts";
+import type { StreamJobProps } from "./stream-job-props.ts";
 import { allow, useKey, useNetwork } from "./permissions.ts";
 
 /** What all functions of a job have in common. */
 export interface FunctionSurroundings {
   readonly logRetention: RetentionDays;
   readonly encryptionKey: IKey | undefined;
-  readonly vpc: IVpc | undefined;
+  readonly vpc: StreamJobProps["vpc"];
   readonly vpcSubnets: SubnetSelection | undefined;
   readonly securityGroups: readonly ISecurityGroup[] | undefined;
 }
@@ -88,5 +89,5 @@ export class JobFunction extends Construct {
 
 function networkOf({ vpc, vpcSubnets, securityGroups }: FunctionSurroundings) {
   if (vpc === undefined) return {};
-  return { vpc, ...(vpcSubnets && { vpcSubnets }), ...(securityGroups && { securityGroups: [...securityGroups] }) };
+  return { vpc: vpc as IVpc, ...(vpcSubnets && { vpcSubnets }), ...(securityGroups && { securityGroups: [...securityGroups] }) };
 }

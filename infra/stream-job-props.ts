@@ -4,7 +4,7 @@
  */
 import type { Duration, RemovalPolicy } from "aws-cdk-lib";
 import type { ITopic } from "aws-cdk-lib/aws-sns";
-import type { ISecurityGroup, IVpc, SubnetSelection } from "aws-cdk-lib/aws-ec2";
+import type { ISecurityGroup, IVpc, SubnetSelection, Vpc } from "aws-cdk-lib/aws-ec2";
 import type { IStream } from "aws-cdk-lib/aws-kinesis";
 import type { IKey } from "aws-cdk-lib/aws-kms";
 import type { RetentionDays } from "aws-cdk-lib/aws-logs";
@@ -57,7 +57,7 @@ export interface StreamJobProps {
   /** How long a mapping gathers records, 0 to 300 whole seconds: each batch costs a write. Default 1 second. */
   readonly batchWindow?: Duration;
   /** Runs functions in a network of one's own, which must reach DynamoDB, S3, Kinesis and Lambda. Default: Lambda's. */
-  readonly vpc?: IVpc;
+  readonly vpc?: IVpc | Vpc;
   /** Default: private subnets. */
   readonly vpcSubnets?: SubnetSelection;
   /** Default: a new one that allows all that goes out. */

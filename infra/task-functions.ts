@@ -42,7 +42,7 @@ export class TaskFunctions extends Construct {
 
   constructor(scope: Construct, id: string, props: TaskFunctionsProps) {
     super(scope, id);
-    const code = jobCode("task", props.props);
+    const code = jobCode(this, "task", props.props);
     this.cells = props.job.stages.flatMap((stage) => {
       const inboxes = props.channels.inboxes.get(stage.id) ?? [undefined];
       return inboxes.map((inbox, cell) => this.#cell(stage, cell, inbox, code, props));
