@@ -2,7 +2,7 @@ import tseslint from "typescript-eslint";
 import { bannedGlobals, bannedProperties, bannedSyntax, pureFolders } from "./test/layers/purity.js";
 
 export default tseslint.config(
-  { ignores: ["dist/", "node_modules/", ".millrace/", "results/"] },
+  { ignores: ["dist/", "cdk.out/", "node_modules/", ".millrace/", "results/"] },
   ...tseslint.configs.recommended,
   {
     rules: {

@@ -18,7 +18,7 @@ import { PutRecordsCommand } from "@aws-sdk/client-kinesis";
 import { CreateBucketCommand } from "@aws-sdk/client-s3";
 import { startDynamoDb } from "../emulator/dynamodb/start-dynamo-db.ts";
 import { startKinesis } from "../emulator/kinesis/index.ts";
-import { bundleFunction, writeBundle } from "../emulator/lambda/bundle.ts";
+import { bundleFunction, writeBundle } from "../packaging/bundle.ts";
 import { startS3 } from "../emulator/s3/start-s3.ts";
 import { entryOf, lookCommand, writeSettings } from "../functions/contract.ts";
 import { createCoordinatorHandler } from "../functions/coordinator.ts";

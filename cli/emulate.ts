@@ -1,13 +1,15 @@
-/** `millrace emulate TOPOLOGY.json`: an emulated cloud in the foreground, with what its functions print, until Ctrl-C. */
+/** `millrace emulate CLOUD`, a cloud assembly or a topology: an emulated cloud in the foreground, with what its functions print, until Ctrl-C. */
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { type CloudEvent, type EmulatedCloud, startCloud } from "../emulator/cloud/index.ts";
+import { type CloudEvent, type EmulatedCloud, readAssembly, startCloud } from "../emulator/cloud/index.ts";
 import { messageOf, MillraceError } from "../runtime/base/errors.ts";
 import { describeCloud, describeCounts, describeEvent } from "./cloud-display.ts";
 import { onStopSignals } from "./stop-signals.ts";
 
 export interface EmulateOptions {
+  /** Of an assembly, the stacks to emulate with those that they depend on; empty: all. */
+  readonly stacks: readonly string[];
   /** Where the cloud keeps its data; undefined: in memory. */
   readonly state: string | undefined;
   /** The first of four ports; 0: free ones. */
@@ -21,15 +23,15 @@ export interface EmulateOptions {
 /** How long invocations under way may go on after Ctrl-C. */
 const graceMs = 5_000;
 
-/** Runs it until it is told to stop. Throws `invalid` for a topology that is wrong, naming the field. */
+/** Runs it until it is told to stop. Throws `invalid` for a topology that is wrong, naming the field, and for a folder that is no assembly. */
 export async function emulate(path: string, options: EmulateOptions): Promise<void> {
-  const { state, port, output, terminal } = options;
-  const topology = await readJson(path);
+  const { stacks, state, port, output, terminal } = options;
   const say = (text: string) => terminal.write(`${text}\n`);
   const onEvent = (event: CloudEvent) => {
     const line = describeEvent(event);
     if (line !== undefined) (event.kind === "log" ? output : terminal).write(`${line}\n`);
   };
+  const topology = await topologyOf(path, stacks, say);
   say(`starting the cloud of ${path} …`);
   const stopAsked = new AbortController();
   const release = onStopSignals(() => {
@@ -55,6 +57,15 @@ export async function emulate(path: string, options: EmulateOptions): Promise<vo
 async function end(cloud: EmulatedCloud, say: (text: string) => void): Promise<void> {
   await cloud.stop({ graceMs });
   for (const line of describeCounts(cloud)) say(line);
+}
+
+/** A folder is an assembly, as `cdk synth` writes it; a file is a topology. */
+async function topologyOf(path: string, stacks: readonly string[], say: (text: string) => void): Promise<unknown> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found?.isDirectory()) return readJson(path);
+  const { topology, unexpected } = await readAssembly(path, stacks.length === 0 ? {} : { stacks });
+  for (const property of unexpected) say(`not emulated: ${property}`);
+  return topology;
 }
 
 async function readJson(path: string): Promise<unknown> {

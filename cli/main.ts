@@ -14,8 +14,9 @@ import { describeEnd, runJob } from "./run-job.ts";
 
 const usage = `millrace run JOB      runs the job that the module exports by default
 millrace explain JOB  prints its plan
-millrace emulate TOPOLOGY.json
-                      runs an emulated cloud: Kinesis, DynamoDB, S3, and Lambda functions in processes of their own
+millrace emulate CLOUD
+                      runs an emulated cloud, of a topology (JSON) or of what cdk synth wrote (cdk.out):
+                      Kinesis, DynamoDB, S3, and Lambda functions in processes of their own
 
   --bind NAME=PATH   a file for a source, a directory for a sink, by uid or name; may be repeated
   --param NAME=VALUE a parameter of the job; may be repeated
@@ -31,6 +32,7 @@ millrace emulate TOPOLOGY.json
 Ctrl-C stops with a checkpoint; the same command goes on from it.
 
 Of emulate:
+  --stack NAME       of cdk.out, a stack and those that it depends on; may be repeated
   --state DIR        where the cloud keeps its data; without it all is in memory
   --port N           the first of four ports, for Kinesis, DynamoDB, S3 and Lambda (4600); 0 takes free ones`;
 
@@ -50,6 +52,7 @@ async function main(args: readonly string[]): Promise<number> {
         memory: { type: "boolean", default: false },
         rate: { type: "string" },
         port: { type: "string" },
+        stack: { type: "string", multiple: true, default: [] },
         share: { type: "boolean", default: false },
         "allow-skipped-state": { type: "boolean" },
         help: { type: "boolean", short: "h", default: false },
@@ -96,11 +99,14 @@ async function run(job: Job, values: RunValues): Promise<void> {
 }
 
 /** What emulates a cloud is loaded for this command alone. */
-async function runCloud(path: string, { state, port = defaultPort }: { state?: string; port?: string }): Promise<void> {
+async function runCloud(
+  path: string,
+  { state, stack, port = defaultPort }: { state?: string; stack: readonly string[]; port?: string },
+): Promise<void> {
   if (!/^\d+$/.test(port) || Number(port) > 65_532) throw new UsageError(`--port is a number, at most 65532: ${port}`);
   const { emulate } = await import("./emulate.ts");
   // Lines of functions go to standard output, what is said about the cloud to standard error.
-  await emulate(path, { state, port: Number(port), output: process.stdout, terminal: process.stderr });
+  await emulate(path, { stacks: stack, state, port: Number(port), output: process.stdout, terminal: process.stderr });
 }
 
 async function loadJob(path: string, { param: parameters, batch }: { param: readonly string[]; batch: boolean }): Promise<Job> {

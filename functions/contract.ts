@@ -33,11 +33,23 @@ export const variable = {
 /** What a bundle exports, as Lambda names it: `<file>.<export>`. */
 export const handlerName = "index.handler";
 
-/** The module that a function's bundle, `index.mjs`, is made of. `job` and `functions` are what it imports: the author's job module, and this folder. */
-export function entryOf(kind: "task" | "coordinator", job: string, functions: string): string {
+/**
+ * The module that a function's bundle, `index.mjs`, is made of. `job` and `functions` are what it imports: the author's job module, and this
+ * folder, whose modules end with `extension`. `parameters` are the job's, as JSON.
+ */
+export function entryOf(
+  kind: "task" | "coordinator",
+  job: string,
+  functions: string,
+  {
+    extension = ".ts",
+    parameters = {},
+  }: { readonly extension?: string; readonly parameters?: Readonly<Record<string, unknown>> } = {},
+): string {
   const create = kind === "task" ? "createTaskHandler" : "createCoordinatorHandler";
-  const from = JSON.stringify(`${functions}/${kind}.ts`);
-  return `import job from ${JSON.stringify(job)};\nimport { ${create} } from ${from};\nexport const handler = ${create}(job);\n`;
+  const from = JSON.stringify(`${functions}/${kind}${extension}`);
+  const given = Object.keys(parameters).length === 0 ? "job" : `job.withParameters(${JSON.stringify(parameters)})`;
+  return `import job from ${JSON.stringify(job)};\nimport { ${create} } from ${from};\nexport const handler = ${create}(${given});\n`;
 }
 
 /** Where a job's inbox of a stage is unless `inboxes` says otherwise. */

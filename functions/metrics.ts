@@ -9,7 +9,7 @@ export const metricNamespace = "Millrace";
 /** How a metric is made of what the ports and the driver count. "sum": counted; "latest": a level. */
 export interface MetricSpec {
   readonly name: string;
-  readonly unit: "Count" | "Milliseconds";
+  readonly unit: "Count" | "Milliseconds" | "Percent";
   /** The name that `Telemetry` is given. */
   readonly of: string;
   readonly kind: "sum" | "latest";
@@ -24,6 +24,7 @@ export const metrics = [
   { name: "BatchesRerun", unit: "Count", of: "turn.rerun", kind: "sum" },
   { name: "RacesLost", unit: "Count", of: "turn.racesLost", kind: "sum" },
   { name: "WatermarkLag", unit: "Milliseconds", of: "turn.watermarkLagMs", kind: "latest" },
+  { name: "RingUse", unit: "Percent", of: "turn.ringUse", kind: "latest" },
   { name: "CheckpointAge", unit: "Milliseconds", of: "coordinator.checkpointAgeMs", kind: "latest" },
   { name: "SourceGap", unit: "Count", of: "sourceGap", kind: "sum" },
   { name: "Fenced", unit: "Count", of: "failed.fenced", kind: "sum" },

@@ -17,7 +17,7 @@ import { KinesisStream } from "../event-source-mapping/kinesis-stream.ts";
 import type { MappingEvent } from "../event-source-mapping/mapping-events.ts";
 import type { KinesisOptions } from "../kinesis/index.ts";
 import type { AsyncInvocationsOptions, DroppedEvent } from "../lambda/async-invocations.ts";
-import { bundleFunction, directoryOf, writeBundle } from "../lambda/bundle.ts";
+import { bundleFunction, directoryOf, writeBundle } from "../../packaging/bundle.ts";
 import { EnvironmentPool, type EnvironmentPoolOptions, type PoolCounts } from "../lambda/environment-pool.ts";
 import type { FunctionInvoker } from "../lambda/execution-environment.ts";
 import { functionArn } from "../lambda/function-configuration.ts";

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { MillraceError, messageOf } from "../../runtime/base/errors.ts";
 import { checkSettings, type MappingSettings } from "../event-source-mapping/settings.ts";
-import type { BundleEntry } from "../lambda/bundle.ts";
+import type { BundleEntry } from "../../packaging/bundle.ts";
 import { checkEnvironment } from "../lambda/function-configuration.ts";
 import { lambdaLimits } from "../lambda/limits.ts";
 import { Field, present } from "./fields.ts";

@@ -4,7 +4,7 @@
  * shows one.
  */
 import type { MappingSettings } from "../event-source-mapping/settings.ts";
-import type { BundleEntry } from "../lambda/bundle.ts";
+import type { BundleEntry } from "../../packaging/bundle.ts";
 
 export interface Topology {
   /** Default "us-east-1". */

@@ -21,17 +21,22 @@ import {
 import type { PageView } from "./page-view.ts";
 
 export interface PageviewsOptions {
+  /** Default "pageviews". */
+  readonly name?: string;
   readonly source: Source<PageView>;
+  /** Default: files. */
+  readonly sinks?: PageviewsSinks;
   /** How far a view may lie behind the latest one before it and still count. */
   readonly bound: Duration;
+  /** A shard that brings nothing for so long holds the others up no more; default: it does. */
+  readonly idleAfter?: Duration;
   readonly parallelism: number;
   readonly checkpointInterval: Duration;
   /** Checkpoints that are kept; default 3. */
   readonly retained?: number;
-  /** Where results go; default files. */
-  readonly sinks?: PageviewsSinks;
 }
 
+/** Where the rows go. */
 export interface PageviewsSinks {
   readonly views: Sink<ViewsPerMinute>;
   readonly sessions: Sink<Session>;
@@ -64,13 +69,24 @@ const fileSinks: PageviewsSinks = {
   lateForSession: fileSink({ path: "late", prefix: "session-", format: ndjson() }),
 };
 
-export function pageviews({ source, bound, parallelism, checkpointInterval, retained = 3, sinks = fileSinks }: PageviewsOptions): Job {
+export function pageviews(options: PageviewsOptions): Job {
+  const {
+    name = "pageviews",
+    source,
+    sinks = fileSinks,
+    bound,
+    idleAfter,
+    parallelism,
+    checkpointInterval,
+    retained = 3,
+  } = options;
+  const watermarks = boundedOutOfOrderness(bound);
   return defineJob(
-    "pageviews",
+    name,
     (job) => {
       const views = job.source("views", source, {
         timestamps: (view) => view.at,
-        watermarks: boundedOutOfOrderness(bound),
+        watermarks: idleAfter === undefined ? watermarks : watermarks.withIdleness(idleAfter),
       });
 
       const perMinute = views

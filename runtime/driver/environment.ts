@@ -369,8 +369,8 @@ export class Environment {
     };
   }
 
-  private report({ task, commits }: Cached, before: Task["summary"]): void {
-    const { telemetry, clock } = this.ports;
+  private report({ task, commits, base }: Cached, before: Task["summary"]): void {
+    const { telemetry, clock, journal } = this.ports;
     const { records, lateDropped, deadLetters } = task.summary;
     telemetry.add("turn.records", records - before.records);
     telemetry.add("turn.commits", commits);
@@ -378,6 +378,7 @@ export class Environment {
     telemetry.add("turn.deadLetters", deadLetters - before.deadLetters);
     const lagMs = clock.now() - task.watermark;
     if (Number.isFinite(lagMs)) telemetry.gauge("turn.watermarkLagMs", lagMs);
+    telemetry.gauge("turn.ringUse", (100 * (task.head - (base?.seq ?? 0))) / journal.ringSize);
   }
 
   /** Time moves on in the task; timers that are due fire. */

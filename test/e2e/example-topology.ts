@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { format } from "prettier";
-import pageviews from "../../examples/pageviews/cloud-job.ts";
+import pageviews from "../../examples/pageviews/on-aws.ts";
 import { planJob } from "../../runtime/plan/plan-job.ts";
 import { topologyOf } from "./deployment.ts";
 import { pageviewsScenario } from "./pageviews-scenario.ts";
@@ -12,7 +12,7 @@ export const exampleTopologyPath = join(import.meta.dirname, "../../examples/pag
 export function exampleTopology() {
   return topologyOf({
     graph: planJob(pageviews),
-    module: "./cloud-job.ts",
+    module: "./on-aws.ts",
     directory: ".",
     functions: "../../functions",
     deployment: 1,

@@ -1,7 +1,7 @@
 /** A: the page views example at parallelism 1 on a stream of four shards. */
 import { join } from "node:path";
 import { SeededRandom } from "../../emulator/seeded-random.ts";
-import { pageviewsInCloud } from "../../examples/pageviews/cloud-job.ts";
+import { pageviewsOnAws } from "../../examples/pageviews/on-aws.ts";
 import { millis } from "../../runtime/index.ts";
 import { expectPageviews } from "./pageviews-oracle.ts";
 import type { Act, PutRecord, Scenario } from "./scenario.ts";
@@ -19,10 +19,9 @@ const disorderMs = 50_000;
 
 export const pageviewsScenario: Scenario = {
   name: "a",
-  module: join(import.meta.dirname, "../../examples/pageviews/cloud-job.ts"),
-  maker: "pageviewsInCloud",
-  job: ({ checkpointInterval, ...options }) =>
-    pageviewsInCloud({ ...options, checkpointInterval: millis(checkpointInterval) }),
+  module: join(import.meta.dirname, "../../examples/pageviews/on-aws.ts"),
+  maker: "pageviewsOnAws",
+  job: ({ checkpointInterval, ...options }) => pageviewsOnAws({ ...options, checkpointInterval: millis(checkpointInterval) }),
   outside: {
     streams: { [stream]: { shardCount: shards } },
     tables: {

@@ -234,7 +234,8 @@ class ScenarioRun {
   }
 
   #check(what: string, differences: readonly Difference[]): void {
-    if (differences.length > 0) throw new Overdue([`what was right is not any more: ${what}`, ...describeDifferences(differences)].join("\n"));
+    if (differences.length > 0)
+      throw new Overdue([`what was right is not any more: ${what}`, ...describeDifferences(differences)].join("\n"));
   }
 
   // ---- what is told ----

@@ -64,7 +64,8 @@ export const layers: readonly Layer[] = [
   impure("emulator", [base]),
   impure("emulator/dynamodb", ["emulator"], ["dynalite"]),
   impure("emulator/s3", ["emulator"], ["fauxqs"]),
-  impure("emulator/lambda", [base, "emulator"], ["esbuild"]),
+  impure("packaging", [base], ["esbuild"]),
+  impure("emulator/lambda", [base, "emulator"]),
   impure("emulator/event-source-mapping", [base, "emulator", "emulator/lambda"], ["@aws-sdk/"]),
 
   impure("functions", [...engine, aws, connectors], ["@aws-lambda-powertools/"]),
@@ -76,12 +77,17 @@ export const layers: readonly Layer[] = [
     [
       base,
       ...adapters,
+      "packaging",
       "emulator",
       ...["dynamodb", "s3", "kinesis", "lambda", "event-source-mapping"].map((part) => `emulator/${part}`),
     ],
     ["@aws-sdk/", "@smithy/"],
   ),
-  impure("infra", [base, api, plan, connectors, surface, "functions"], ["aws-cdk-lib", "constructs"]),
+  impure(
+    "infra",
+    [base, api, plan, connectors, surface, "functions", "packaging", aws],
+    ["aws-cdk-lib", "constructs", "cdk-nag"],
+  ),
   impure("examples", [surface, "runtime/testing", "cli"]),
   impure(
     "bench",

@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { bundleFunction, writeBundle } from "../../../emulator/lambda/bundle.ts";
+import { bundleFunction, writeBundle } from "../../../packaging/bundle.ts";
 import { isKind } from "../../../runtime/base/errors.ts";
 import { read, start } from "./environments.ts";
 

@@ -1,0 +1,304 @@
+/**
+ * The topology of an emulated cloud from a synthesised cloud assembly (`cdk.out`), and from nothing else: what is emulated is what would be
+ * deployed. Needs no CDK: an assembly is files of JSON, and folders of code.
+ *
+ * A1 A property is acted on, or reported; none is passed over in silence.
+ */
+import { readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { messageOf, MillraceError } from "../../runtime/base/errors.ts";
+import { present } from "./fields.ts";
+import { isKnownNotEmulated } from "./not-emulated.ts";
+import { type NamedStack, type Template, TemplateValues } from "./template-values.ts";
+import type { FunctionResource, MappingResource, ScheduleResource, StreamResource, TableResource, Topology } from "./topology.ts";
+
+export interface AssemblyOptions {
+  /** The stacks to emulate, with those that they depend on; default all. */
+  readonly stacks?: readonly string[];
+  readonly region?: string;
+  readonly account?: string;
+}
+
+export interface AssemblyTopology {
+  readonly topology: Topology;
+  /** What the emulated cloud does not act on, as "Type.Property". */
+  readonly notActedOn: readonly string[];
+  /** Of these, what not-emulated.ts does not list. */
+  readonly unexpected: readonly string[];
+}
+
+/** Throws `invalid` for a folder that is no assembly, for a stack that it does not have, and for what the templates refer to in vain. */
+export async function readAssembly(directory: string, options: AssemblyOptions = {}): Promise<AssemblyTopology> {
+  const { region = "us-east-1", account = "000000000000" } = options;
+  const assembly = await loadAssembly(resolve(directory));
+  const stacks = chosen(assembly.stacks, options.stacks);
+  const values = new TemplateValues(stacks, { region, account });
+  const translation = new Translation(assembly.code);
+  for (const stack of stacks)
+    for (const [id, { Type, Condition, Properties = {} }] of Object.entries(stack.template.Resources ?? {})) {
+      if (!values.holds(Condition, stack)) continue;
+      if (!emulatedTypes.has(Type)) translation.notActedOn.add(`${Type}.*`);
+      else translation.take(Type, values.nameOf(stack, id), values.resolve(Properties, stack) as Properties);
+    }
+  const notActedOn = [...translation.notActedOn].sort();
+  return {
+    topology: { region, account, ...translation.topology() },
+    notActedOn,
+    unexpected: notActedOn.filter((path) => {
+      const [type, ...property] = path.split(".");
+      return !isKnownNotEmulated(type!, property.join("."));
+    }),
+  };
+}
+
+// ---- files ----
+
+interface LoadedStack extends NamedStack {
+  readonly artifact: string;
+  readonly dependencies: readonly string[];
+}
+
+interface Assembly {
+  readonly stacks: readonly LoadedStack[];
+  /** By the key under which it is put into the bucket of assets: the folder of the code. */
+  readonly code: ReadonlyMap<string, string>;
+}
+
+interface Manifest {
+  readonly artifacts?: Readonly<
+    Record<
+      string,
+      {
+        readonly type: string;
+        readonly dependencies?: readonly string[];
+        readonly properties?: {
+          readonly templateFile?: string;
+          readonly stackName?: string;
+          readonly file?: string;
+          readonly directoryName?: string;
+        };
+      }
+    >
+  >;
+}
+
+interface AssetManifest {
+  readonly files?: Readonly<
+    Record<
+      string,
+      {
+        readonly source: { readonly path?: string };
+        readonly destinations: Readonly<Record<string, { readonly objectKey: string }>>;
+      }
+    >
+  >;
+}
+
+async function loadAssembly(directory: string): Promise<Assembly> {
+  const { artifacts = {} } = await readJson<Manifest>(join(directory, "manifest.json"));
+  const stacks: LoadedStack[] = [];
+  const code = new Map<string, string>();
+  for (const [artifact, { type, dependencies = [], properties = {} }] of Object.entries(artifacts)) {
+    if (type === "cdk:cloud-assembly") {
+      const nested = await loadAssembly(join(directory, properties.directoryName!));
+      stacks.push(...nested.stacks);
+      for (const [key, path] of nested.code) code.set(key, path);
+    } else if (type === "aws:cloudformation:stack") {
+      const template = await readJson<Template>(join(directory, properties.templateFile!));
+      stacks.push({ artifact, name: properties.stackName ?? artifact, template, dependencies });
+    } else if (type === "cdk:asset-manifest") {
+      const { files = {} } = await readJson<AssetManifest>(join(directory, properties.file!));
+      for (const { source, destinations } of Object.values(files))
+        for (const { objectKey } of Object.values(destinations))
+          if (source.path !== undefined) code.set(objectKey, resolve(directory, source.path));
+    }
+  }
+  return { stacks, code };
+}
+
+async function readJson<T>(path: string): Promise<T> {
+  try {
+    return JSON.parse(await readFile(path, "utf8")) as T;
+  } catch (error) {
+    throw new MillraceError(
+      "invalid",
+      `this is no cloud assembly, which cdk synth writes to cdk.out: ${path}: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+function chosen(all: readonly LoadedStack[], names: readonly string[] | undefined): readonly LoadedStack[] {
+  if (names === undefined) return all;
+  const known = (name: string) => all.find((stack) => stack.name === name || stack.artifact === name);
+  const unknown = names.find((name) => known(name) === undefined);
+  if (unknown !== undefined)
+    throw new MillraceError(
+      "invalid",
+      `the assembly has no stack of this name, but ${all.map(({ name }) => name).join(", ")}: ${unknown}`,
+    );
+  const wanted = new Set<LoadedStack>();
+  const add = (stack: LoadedStack | undefined) => {
+    if (stack === undefined || wanted.has(stack)) return;
+    wanted.add(stack);
+    for (const name of stack.dependencies) add(known(name));
+  };
+  for (const name of names) add(known(name));
+  return all.filter((stack) => wanted.has(stack));
+}
+
+// ---- resources ----
+
+type Properties = Readonly<Record<string, any>>;
+
+const emulatedTypes: ReadonlySet<string> = new Set([
+  "AWS::Kinesis::Stream",
+  "AWS::DynamoDB::Table",
+  "AWS::S3::Bucket",
+  "AWS::Lambda::Function",
+  "AWS::Lambda::EventSourceMapping",
+  "AWS::Scheduler::Schedule",
+]);
+
+class Translation {
+  readonly notActedOn = new Set<string>();
+  readonly #code: ReadonlyMap<string, string>;
+  readonly #streams: Record<string, StreamResource> = {};
+  readonly #tables: Record<string, TableResource> = {};
+  readonly #buckets: string[] = [];
+  readonly #functions: Record<string, FunctionResource> = {};
+  readonly #mappings: MappingResource[] = [];
+  readonly #schedules: Record<string, ScheduleResource> = {};
+
+  constructor(code: ReadonlyMap<string, string>) {
+    this.#code = code;
+  }
+
+  topology(): Topology {
+    return {
+      streams: this.#streams,
+      tables: this.#tables,
+      buckets: this.#buckets,
+      functions: this.#functions,
+      eventSourceMappings: this.#mappings,
+      schedules: this.#schedules,
+    };
+  }
+
+  take(type: string, name: string, properties: Properties): void {
+    switch (type) {
+      case "AWS::Kinesis::Stream":
+        return this.#stream(type, name, properties);
+      case "AWS::DynamoDB::Table":
+        return this.#table(type, name, properties);
+      case "AWS::S3::Bucket":
+        this.#rest(type, properties, "BucketName");
+        this.#buckets.push(name);
+        return;
+      case "AWS::Lambda::Function":
+        return this.#function(type, name, properties);
+      case "AWS::Lambda::EventSourceMapping":
+        return this.#mapping(type, properties);
+      case "AWS::Scheduler::Schedule":
+        return this.#schedule(type, name, properties);
+    }
+  }
+
+  #rest(type: string, properties: Properties, ...actedOn: readonly string[]): void {
+    for (const name of Object.keys(properties)) if (!actedOn.includes(name)) this.notActedOn.add(`${type}.${name}`);
+  }
+
+  #stream(type: string, name: string, own: Properties): void {
+    this.#rest(type, own, "Name", "ShardCount", "RetentionPeriodHours", "MaxRecordSizeInKiB");
+    this.#streams[name] = present({
+      shardCount: own.ShardCount ?? onDemandShards,
+      retentionPeriodHours: own.RetentionPeriodHours,
+      maxRecordSizeInKiB: own.MaxRecordSizeInKiB,
+    });
+  }
+
+  #table(type: string, name: string, own: Properties): void {
+    this.#rest(type, own, "TableName", "KeySchema", "AttributeDefinitions");
+    const keyOf = (role: string) => {
+      const key = own.KeySchema.find(({ KeyType }: Properties) => KeyType === role)?.AttributeName;
+      const type = own.AttributeDefinitions.find(({ AttributeName }: Properties) => AttributeName === key)?.AttributeType;
+      return key === undefined ? undefined : { name: key, type };
+    };
+    this.#tables[name] = present({ partitionKey: keyOf("HASH")!, sortKey: keyOf("RANGE") });
+  }
+
+  #function(type: string, name: string, own: Properties): void {
+    this.#rest(
+      type,
+      own,
+      "FunctionName",
+      "Code",
+      "Handler",
+      "Environment",
+      "MemorySize",
+      "Timeout",
+      "ReservedConcurrentExecutions",
+    );
+    const codeDirectory = this.#code.get(own.Code?.S3Key);
+    if (codeDirectory === undefined)
+      throw new MillraceError("invalid", `the assembly does not have the code of function ${name}: ${JSON.stringify(own.Code)}`);
+    this.#functions[name] = present({
+      codeDirectory,
+      handler: own.Handler,
+      environment: own.Environment?.Variables,
+      memorySize: own.MemorySize,
+      timeout: own.Timeout,
+      reservedConcurrentExecutions: own.ReservedConcurrentExecutions,
+    });
+  }
+
+  #mapping(type: string, own: Properties): void {
+    const { FunctionName, EventSourceArn, Enabled, DestinationConfig, ...settings } = own;
+    const taken = Object.keys(settings).filter((name) => mappingSettings.has(name));
+    this.#rest(type, own, "FunctionName", "EventSourceArn", "Enabled", "DestinationConfig", ...taken);
+    const onFailure = /^arn:aws:s3:::(.+)$/.exec(DestinationConfig?.OnFailure?.Destination ?? "")?.[1];
+    this.#mappings.push({
+      ...(Object.fromEntries(taken.map((name) => [camelCase(name), settings[name]])) as unknown as MappingResource),
+      functionName: lastOf(FunctionName, ":"),
+      streamName: lastOf(EventSourceArn, "/"),
+      ...present({ enabled: Enabled, onFailure: onFailure === undefined ? undefined : { bucket: onFailure } }),
+    });
+  }
+
+  #schedule(type: string, name: string, own: Properties): void {
+    const { Target = {}, ScheduleExpression, State } = own;
+    this.#rest(type, own, "Name", "ScheduleExpression", "State", "Target");
+    for (const inner of Object.keys(Target))
+      if (inner !== "Arn" && inner !== "Input") this.notActedOn.add(`${type}.Target.${inner}`);
+    this.#schedules[name] = present({
+      scheduleExpression: ScheduleExpression,
+      functionName: lastOf(Target.Arn, ":"),
+      state: State,
+      input: Target.Input === undefined ? undefined : (JSON.parse(Target.Input) as unknown),
+    });
+  }
+}
+
+/** With which a stream on demand begins. */
+const onDemandShards = 4;
+
+const mappingSettings: ReadonlySet<string> = new Set([
+  "BatchSize",
+  "MaximumBatchingWindowInSeconds",
+  "StartingPosition",
+  "StartingPositionTimestamp",
+  "ParallelizationFactor",
+  "MaximumRetryAttempts",
+  "MaximumRecordAgeInSeconds",
+  "BisectBatchOnFunctionError",
+  "FunctionResponseTypes",
+  "TumblingWindowInSeconds",
+]);
+
+function camelCase(name: string): string {
+  return name.charAt(0).toLowerCase() + name.slice(1);
+}
+
+function lastOf(text: string, separator: string): string {
+  return text.slice(text.lastIndexOf(separator) + 1);
+}

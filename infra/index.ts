@@ -1,0 +1,7 @@
+/** Millrace as infrastructure: `millrace/cdk`. */
+export { deploymentContext } from "./deployment-ordinal.ts";
+export { jobTag } from "./job-tag.ts";
+export { justifiedSuppressions } from "./justified-suppressions.ts";
+export { type PlanRecord, recordPlansContext } from "./plan-record.ts";
+export { StreamJob } from "./stream-job.ts";
+export type { StreamJobProps } from "./stream-job-props.ts";

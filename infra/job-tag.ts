@@ -1,0 +1,2 @@
+/** The tag that all of a job's resources bear: for costs, and to find them. */
+export const jobTag = "millrace:job";

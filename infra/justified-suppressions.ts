@@ -1,0 +1,20 @@
+/**
+ * What cdk-nag's AwsSolutions pack finds in a StreamJob and is so on purpose, with the reason. For apps that run it:
+ * `NagSuppressions.addResourceSuppressions(job, justifiedSuppressions, true)`.
+ */
+export const justifiedSuppressions: {
+  readonly id: string;
+  readonly reason: string;
+  readonly appliesTo?: { readonly regex: string }[];
+}[] = [
+  {
+    id: "AwsSolutions-S1",
+    reason:
+      "The buckets hold a job's state and dead letters, and only the job's roles reach them; a log of its accesses would cost more than they do. CloudTrail's data events show them where that is asked for.",
+  },
+  {
+    id: "AwsSolutions-IAM5",
+    reason: "Objects are named by what they hold, so a role is given the prefix that is its job's own, or its sink's.",
+    appliesTo: [{ regex: "/^Resource::<[^>]+\\.Arn>\\/([\\w.%-]+\\/)*\\*$/g" }],
+  },
+];

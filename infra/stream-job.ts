@@ -1,0 +1,139 @@
+/**
+ * A job as infrastructure, in one construct: everything that runs it, from its module alone.
+ *
+ * J1 The plan decides what there is: streams, functions and mappings follow from the stages, names from functions/contract.ts.
+ * J2 What holds state (storage.ts, channels.ts) stays when it is taken out of the stack, and its ids do not change.
+ */
+import { Annotations, CfnOutput, Stack, Tags } from "aws-cdk-lib";
+import { Construct } from "constructs";
+import type { Settings } from "../functions/contract.ts";
+import type { JobGraph } from "../runtime/plan/job-graph.ts";
+import { JobChannels } from "./channels.ts";
+import { cellsOf } from "./cells.ts";
+import { type CheckedProps, checkPlan, checkProps } from "./check-props.ts";
+import { bindingsOf, connectorsOf } from "./connectors-of.ts";
+import { JobCoordinator } from "./coordinator.ts";
+import { deploymentOrdinal } from "./deployment-ordinal.ts";
+import { checkEnvironmentSize } from "./environment-size.ts";
+import type { FunctionSurroundings } from "./job-function.ts";
+import { jobTag } from "./job-tag.ts";
+import { loadJob } from "./load-job.ts";
+import { JobObservability } from "./observability.ts";
+import {
+  checkAgainst,
+  planFileOf,
+  type PlanRecord,
+  planRecordOf,
+  readPlanRecord,
+  recordPlansContext,
+  writePlanRecord,
+} from "./plan-record.ts";
+import { JobStorage } from "./storage.ts";
+import type { StreamJobProps } from "./stream-job-props.ts";
+import { TaskFunctions } from "./task-functions.ts";
+
+/** Throws `invalid` for a job that cannot be deployed so; says what to change. */
+export class StreamJob extends Construct {
+  /** What runs: stages, operators, exchanges. */
+  readonly plan: JobGraph;
+  readonly storage: JobStorage;
+  readonly channels: JobChannels;
+  readonly tasks: TaskFunctions;
+  readonly coordinator: JobCoordinator;
+  readonly observability: JobObservability;
+
+  constructor(scope: Construct, id: string, given: StreamJobProps) {
+    super(scope, id);
+    const props = checkProps(given);
+    const job = loadJob(props);
+    this.plan = job;
+    const connectors = connectorsOf(job, props);
+    checkPlan(job, props, connectors);
+    const record = this.#record(props);
+
+    const stateful = props.statefulScope === undefined ? this : new Construct(props.statefulScope, id);
+    this.storage = new JobStorage(stateful, "Storage", {
+      removalPolicy: props.removalPolicy,
+      encryptionKey: props.encryptionKey,
+      deadLetters: props.deadLetters,
+    });
+    this.channels = new JobChannels(stateful, "Inboxes", {
+      inboxes: inboxesOf(job, props, record),
+      retention: props.inboxRetention,
+      removalPolicy: props.removalPolicy,
+      encryptionKey: props.encryptionKey,
+    });
+    const shared = { job, props, connectors, storage: this.storage, channels: this.channels };
+    const settings = this.#settings(props);
+    const surroundings = surroundingsOf(props);
+    this.tasks = new TaskFunctions(this, "Tasks", { ...shared, surroundings, settings });
+    this.coordinator = new JobCoordinator(this, "Coordination", { ...shared, tasks: this.tasks, surroundings, settings });
+    this.observability = new JobObservability(this, "Observability", {
+      job,
+      props,
+      tasks: this.tasks,
+      coordinator: this.coordinator,
+    });
+    checkEnvironmentSize(job, this.tasks, props);
+    this.#outputs(record, [...new Set<Construct>([this, stateful])]);
+  }
+
+  #record(props: CheckedProps): PlanRecord {
+    const path = planFileOf(props);
+    const recorded = readPlanRecord(path);
+    if (recorded !== undefined) checkAgainst(recorded, this.plan, path);
+    const record = planRecordOf(this.plan, props.tasksPerCell, recorded);
+    if (this.node.tryGetContext(recordPlansContext)) writePlanRecord(path, record);
+    else if (recorded === undefined)
+      Annotations.of(this).addInfo(
+        `nothing is recorded of what is deployed, so changes of the job are not compared with its state here: after deploying, synthesise with -c ${recordPlansContext}=true and keep ${path}`,
+      );
+    return record;
+  }
+
+  #settings(props: CheckedProps): Settings {
+    const names = [...this.channels.inboxes].map(([stage, cells]) => [stage, cells.map(({ streamName }) => streamName)] as const);
+    return {
+      stateTable: this.storage.table.tableName,
+      stateBucket: this.storage.bucket.bucketName,
+      deadLetterBucket: this.storage.deadLetters.bucketName,
+      deployment: props.deployment ?? deploymentOrdinal(this),
+      bindings: bindingsOf(props),
+      inboxes: Object.fromEntries(names),
+      taskFunctions: {},
+      stage: "",
+      cell: 0,
+    };
+  }
+
+  #outputs(record: PlanRecord, tagged: readonly Construct[]): void {
+    for (const construct of tagged) Tags.of(construct).add(jobTag, this.plan.name);
+    // What is deployed can be told from the template alone.
+    this.coordinator.function.function.node.defaultChild!.node.addMetadata("millrace:plan", record.fingerprint);
+    const { templateOptions } = Stack.of(this);
+    const plans = (templateOptions.metadata?.["millrace:plans"] ?? {}) as Record<string, unknown>;
+    templateOptions.metadata = { ...templateOptions.metadata, "millrace:plans": { ...plans, [this.plan.name]: record } };
+    new CfnOutput(this, "CoordinatorFunction", {
+      description: `Takes orders to job ${this.plan.name}`,
+      value: this.coordinator.function.function.functionName,
+    });
+    new CfnOutput(this, "DeadLetterBucket", {
+      description: `Has the dead letters of job ${this.plan.name}`,
+      value: this.storage.deadLetters.bucketName,
+    });
+  }
+}
+
+/** Of a stage that has fewer cells than once, those that are left. */
+function inboxesOf(
+  job: JobGraph,
+  { tasksPerCell }: CheckedProps,
+  { inboxes }: PlanRecord,
+): ReadonlyMap<string, readonly number[]> {
+  const keyed = job.stages.filter(({ kind }) => kind === "keyed");
+  return new Map(keyed.map((stage) => [stage.id, inboxes[stage.id]!.slice(0, cellsOf(stage, tasksPerCell))]));
+}
+
+function surroundingsOf({ logRetention, encryptionKey, vpc, vpcSubnets, securityGroups }: CheckedProps): FunctionSurroundings {
+  return { logRetention, encryptionKey, vpc, vpcSubnets, securityGroups };
+}

@@ -1,0 +1,82 @@
+/** Synthesises a job in a stack of its own, as an author's app does. */
+import { App, Stack } from "aws-cdk-lib";
+import { Template } from "aws-cdk-lib/assertions";
+import { AttributeType, Table } from "aws-cdk-lib/aws-dynamodb";
+import { type IStream, Stream, StreamMode, type StreamProps } from "aws-cdk-lib/aws-kinesis";
+import { Bucket } from "aws-cdk-lib/aws-s3";
+import { join } from "node:path";
+import { deploymentContext, StreamJob, type StreamJobProps } from "../../infra/index.ts";
+
+export const root = join(import.meta.dirname, "..", "..");
+
+export function jobFile(name: string): string {
+  return join(import.meta.dirname, "jobs", `${name}.ts`);
+}
+
+export const pageviewsFile = join(root, "examples", "pageviews", "on-aws.ts");
+export const wideFile = join(root, "examples", "pageviews", "on-aws-wide.ts");
+
+/** Assets are bundled, to be named by their hash, and not written. */
+const context = { "aws:cdk:bundling-stacks": [], [deploymentContext]: 7, "@aws-cdk/aws-iam:minimizePolicies": true };
+
+/** What jobs read and write. */
+export class Surroundings extends Stack {
+  stream(id: string, props: StreamProps = { streamMode: StreamMode.PROVISIONED, shardCount: 4 }): IStream {
+    return new Stream(this, id, props);
+  }
+
+  table(id: string): Table {
+    return new Table(this, id, { partitionKey: { name: "user", type: AttributeType.STRING } });
+  }
+
+  bucket(id: string): Bucket {
+    return new Bucket(this, id);
+  }
+}
+
+export type MakeProps = (stack: Surroundings) => Omit<StreamJobProps, "entry"> & { readonly [prop: string]: unknown };
+
+export interface Deployed {
+  readonly app: App;
+  readonly stack: Surroundings;
+  readonly job: StreamJob;
+  readonly template: Template;
+  resources(type: string): Readonly<Record<string, Resource>>;
+}
+
+export interface Resource {
+  readonly Type: string;
+  readonly Properties: Readonly<Record<string, any>>;
+  readonly DeletionPolicy?: string;
+  readonly UpdateReplacePolicy?: string;
+  readonly DependsOn?: readonly string[];
+  readonly Metadata?: Readonly<Record<string, unknown>>;
+}
+
+export function deploy(entry: string, props: MakeProps, extra: Readonly<Record<string, unknown>> = {}): Deployed {
+  const app = new App({ context: { ...context, ...extra } });
+  const stack = new Surroundings(app, "Jobs");
+  const job = new StreamJob(stack, "Job", { entry, ...props(stack) } as StreamJobProps);
+  let template: Template | undefined;
+  const synthesised = () => (template ??= Template.fromStack(stack));
+  return {
+    app,
+    stack,
+    job,
+    get template() {
+      return synthesised();
+    },
+    resources: (type) => synthesised().findResources(type) as Record<string, Resource>,
+  };
+}
+
+export const bindPageviews: MakeProps = (stack) => ({
+  streams: { "page-views": stack.stream("Views") },
+  tables: { "views-per-minute": stack.table("ViewsPerMinute"), sessions: stack.table("Sessions") },
+  buckets: { "late-views": stack.bucket("Late") },
+});
+
+export const bindManyTasks: MakeProps = (stack) => ({
+  streams: { clicks: stack.stream("Clicks") },
+  tables: { rows: stack.table("Rows") },
+});

@@ -1,0 +1,139 @@
+/** What is emulated is what would be deployed: the example's assembly, started as a cloud, comes to its exact result. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import { type AttributeValue, ScanCommand } from "@aws-sdk/client-dynamodb";
+import { ListShardsCommand, PutRecordsCommand } from "@aws-sdk/client-kinesis";
+import { App } from "aws-cdk-lib";
+import {
+  type AssemblyTopology,
+  type CloudEvent,
+  type EmulatedCloud,
+  readAssembly,
+  startCloud,
+} from "../../emulator/cloud/index.ts";
+import { notEmulated } from "../../emulator/cloud/not-emulated.ts";
+import { addExamples } from "../../infra/app.ts";
+
+const outdir = mkdtempSync(join(tmpdir(), "millrace-assembly-"));
+let assembly: AssemblyTopology;
+let cloud: EmulatedCloud | undefined;
+
+before(async () => {
+  const app = new App({ outdir, context: { "aws:cdk:bundling-stacks": ["PageViewsJob"] } });
+  addExamples(app);
+  app.synth();
+  assembly = await readAssembly(outdir, { stacks: ["PageViewsJob"] });
+});
+after(async () => {
+  await cloud?.stop();
+  rmSync(outdir, { recursive: true });
+});
+
+interface View {
+  readonly user: string;
+  readonly page: string;
+  readonly at: number;
+}
+
+const minuteMs = 60_000;
+const start = Date.UTC(2026, 0, 5, 8);
+const views: readonly View[] = Array.from({ length: 400 }, (_, n) => ({
+  user: `user ${(n * n) % 17}`,
+  page: `/page/${(n * 7) % 11}`,
+  at: start + n * 900 + ((n * 7919) % 1000),
+}));
+
+function countBy(keyOf: (view: View) => string): readonly string[] {
+  const counts = new Map<string, number>();
+  for (const view of views) counts.set(keyOf(view), (counts.get(keyOf(view)) ?? 0) + 1);
+  return [...counts].map(([key, count]) => `${key} ${count}`).sort();
+}
+
+async function rowsOf(table: string, rowOf: (item: Record<string, AttributeValue>) => string): Promise<readonly string[]> {
+  const { Items = [] } = await cloud!.clients.dynamodb.send(new ScanCommand({ TableName: table, ConsistentRead: true }));
+  return Items.map(rowOf)
+    .filter((row) => !row.includes("last"))
+    .sort();
+}
+
+function nameWith(names: readonly string[], part: string): string {
+  const found = names.find((name) => name.includes(part));
+  assert.ok(found, `${part} in ${names.join(", ")}`);
+  return found;
+}
+
+/** Each shard has views, and at last one that closes every window. */
+async function put(stream: string): Promise<void> {
+  const { kinesis } = cloud!.clients;
+  const { Shards = [] } = await kinesis.send(new ListShardsCommand({ StreamName: stream }));
+  const recordOf = (view: View, n: number) => ({
+    Data: Buffer.from(JSON.stringify(view)),
+    PartitionKey: view.user,
+    ExplicitHashKey: Shards[n % Shards.length]!.HashKeyRange!.StartingHashKey!,
+  });
+  const last = Shards.map(() => ({ user: "last", page: "last", at: start + 24 * 60 * minuteMs }));
+  for (const batch of [views, last]) {
+    const answer = await kinesis.send(new PutRecordsCommand({ StreamName: stream, Records: batch.map(recordOf) }));
+    assert.equal(answer.FailedRecordCount, 0);
+  }
+}
+
+describe("the assembly of an example", () => {
+  test("says of every property whether the emulated cloud acts on it", () => {
+    assert.deepEqual(assembly.unexpected, []);
+    const seen = new Set(assembly.notActedOn.map((path) => path.split(".")[0]));
+    // What others may use is in the list too: each type, though, is one of this example's.
+    assert.deepEqual(
+      Object.keys(notEmulated).filter((type) => !seen.has(type)),
+      ["AWS::CDK::Metadata"],
+    );
+  });
+
+  test("is a topology of named resources, those of the other example apart", () => {
+    const {
+      streams = {},
+      tables = {},
+      buckets = [],
+      functions = {},
+      eventSourceMappings = [],
+      schedules = {},
+    } = assembly.topology;
+    const counts = [streams, tables, buckets, functions, eventSourceMappings, schedules].map(
+      (named) => Object.keys(named).length,
+    );
+    assert.deepEqual(counts, [1, 3, 3, 2, 1, 1]);
+    assert.deepEqual(
+      Object.values(schedules).map(({ input }) => input),
+      [{ version: 1, kind: "look" }],
+    );
+  });
+
+  test("comes to the exact result", { timeout: 240_000 }, async () => {
+    const errors: string[] = [];
+    const onEvent = (event: CloudEvent) => {
+      if (event.kind === "log" && /"level":"ERROR"/.test(event.line.text)) errors.push(event.line.text);
+    };
+    cloud = await startCloud(assembly.topology, { onEvent });
+    const { streams, tables, schedules } = cloud.topology;
+    cloud.fire(Object.keys(schedules)[0]!);
+    await put(Object.keys(streams)[0]!);
+    const perMinute = nameWith(Object.keys(tables), "ViewsPerMinute");
+    const expected = countBy(({ page, at }) => `${page} ${Math.floor(at / minuteMs) * minuteMs}`);
+    const found = () => rowsOf(perMinute, ({ page, start, views }) => `${page!.S} ${start!.N} ${views!.N}`);
+    const sessionsOf = nameWith(Object.keys(tables), "Sessions");
+    const sessions = () => rowsOf(sessionsOf, ({ user, views }) => `${user!.S} ${views!.N}`);
+    const expectedSessions = countBy(({ user }) => user);
+    const deadline = Date.now() + 200_000;
+    while (
+      Date.now() < deadline &&
+      ((await found()).length < expected.length || (await sessions()).length < expectedSessions.length)
+    )
+      await wait(500);
+    assert.deepEqual(await found(), expected, errors.slice(-3).join("\n"));
+    assert.deepEqual(await sessions(), expectedSessions);
+  });
+});

@@ -1,0 +1,362 @@
+/** What a StreamJob deploys, property by property, and what its templates keep to. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { before, describe, test } from "node:test";
+import { Aspects, RemovalPolicy } from "aws-cdk-lib";
+import { Match } from "aws-cdk-lib/assertions";
+import { Key } from "aws-cdk-lib/aws-kms";
+import { CfnEventSourceMapping } from "aws-cdk-lib/aws-lambda";
+import { Topic } from "aws-cdk-lib/aws-sns";
+import { Vpc } from "aws-cdk-lib/aws-ec2";
+import { AwsSolutionsChecks, NagSuppressions } from "cdk-nag";
+import { decodeCommand, readSettings } from "../../functions/contract.ts";
+import { metrics } from "../../functions/metrics.ts";
+import { justifiedSuppressions } from "../../infra/index.ts";
+import { unrestrictable } from "../../infra/permissions.ts";
+import { bindManyTasks, bindPageviews, deploy, type Deployed, jobFile, pageviewsFile, root, wideFile } from "./deploy.ts";
+import { defectsOf, statementsOf, type TemplateJson, textOf } from "./template-rules.ts";
+
+let single: Deployed;
+let wide: Deployed;
+let many: Deployed;
+before(() => {
+  single = deploy(pageviewsFile, bindPageviews);
+  wide = deploy(wideFile, bindPageviews);
+  many = deploy(jobFile("many-tasks"), bindManyTasks);
+});
+
+const jsonOf = ({ template }: Deployed) => template.toJSON() as TemplateJson;
+
+/** Resources of the construct, without its surroundings. */
+function ownOf(deployed: Deployed, type: string) {
+  return Object.entries(deployed.resources(type)).filter(([id]) => id.startsWith("Job"));
+}
+
+describe("the state of a job", () => {
+  test("is a table on demand that can be taken back in time and is not deleted by mistake", () => {
+    wide.template.hasResource("AWS::DynamoDB::Table", {
+      DeletionPolicy: "Retain",
+      UpdateReplacePolicy: "Retain",
+      Properties: {
+        BillingMode: "PAY_PER_REQUEST",
+        DeletionProtectionEnabled: true,
+        PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
+        KeySchema: [
+          { AttributeName: "p", KeyType: "HASH" },
+          { AttributeName: "s", KeyType: "RANGE" },
+        ],
+        AttributeDefinitions: [
+          { AttributeName: "p", AttributeType: "S" },
+          { AttributeName: "s", AttributeType: "S" },
+        ],
+      },
+    });
+  });
+
+  test("is buckets that nobody reads from outside, whose lifecycle knows unfinished uploads alone", () => {
+    const buckets = ownOf(wide, "AWS::S3::Bucket");
+    assert.equal(buckets.length, 2);
+    for (const [id, { Properties: own, DeletionPolicy }] of buckets) {
+      assert.equal(DeletionPolicy, "Retain", id);
+      assert.deepEqual(Object.values(own.PublicAccessBlockConfiguration), [true, true, true, true]);
+      const [rule, ...more] = own.LifecycleConfiguration.Rules;
+      assert.deepEqual(more, []);
+      assert.deepEqual(Object.keys(rule).sort(), ["AbortIncompleteMultipartUpload", "Id", "Status"]);
+    }
+    const policies = ownOf(wide, "AWS::S3::BucketPolicy");
+    assert.equal(policies.length, 2);
+    for (const [, { Properties: own }] of policies)
+      assert.deepEqual(own.PolicyDocument.Statement[0].Condition, { Bool: { "aws:SecureTransport": "false" } });
+  });
+
+  test("is deleted with the stack where that is asked for", () => {
+    const gone = deploy(pageviewsFile, (stack) => ({ ...bindPageviews(stack), removalPolicy: RemovalPolicy.DESTROY }));
+    for (const [id, { DeletionPolicy, Properties: own }] of ownOf(gone, "AWS::DynamoDB::Table")) {
+      assert.equal(DeletionPolicy, "Delete", id);
+      assert.equal(own.DeletionProtectionEnabled, false);
+    }
+  });
+
+  test("keeps its logical ids: another would be another, empty, table or stream", () => {
+    const stateful = ["AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Kinesis::Stream"];
+    const storageIds = ["JobStorageBucket1C81F0AD", "JobStorageDeadLetters11FCB612", "JobStorageTable0DD60B27"];
+    const inboxIds = [
+      "JobInboxesperminute01A46C666",
+      "JobInboxessessionfiles02FD37361",
+      "JobInboxessessions0F2D85CAE",
+      "JobInboxesviewsfiles000507B72",
+    ];
+    const idsOf = (deployed: Deployed) => stateful.flatMap((type) => ownOf(deployed, type).map(([id]) => id)).sort();
+    assert.deepEqual(idsOf(single), storageIds);
+    assert.deepEqual(idsOf(wide), [...inboxIds, ...storageIds]);
+  });
+});
+
+describe("inboxes", () => {
+  test("are provisioned streams with a shard for each task, which stay", () => {
+    const inboxes = ownOf(wide, "AWS::Kinesis::Stream");
+    assert.equal(inboxes.length, wide.job.plan.stages.filter(({ kind }) => kind === "keyed").length);
+    for (const [id, { Properties: own, DeletionPolicy }] of inboxes) {
+      assert.equal(DeletionPolicy, "Retain", id);
+      assert.deepEqual([own.ShardCount, own.RetentionPeriodHours], [4, 24]);
+      assert.deepEqual(own.StreamModeDetails, { StreamMode: "PROVISIONED" });
+      assert.deepEqual(own.StreamEncryption, { EncryptionType: "KMS", KeyId: "alias/aws/kinesis" });
+    }
+  });
+
+  test("of two stages of 64 tasks are eight cells of eight each, each with its function", () => {
+    const inboxes = ownOf(many, "AWS::Kinesis::Stream");
+    assert.deepEqual(
+      inboxes.map(([, { Properties: own }]) => own.ShardCount),
+      Array(2 * 8).fill(8),
+    );
+    assert.equal(ownOf(many, "AWS::Lambda::EventSourceMapping").length, 2 * 8 + 1);
+    assert.equal(ownOf(many, "AWS::Lambda::Function").length, 2 * 8 + 1 + 1);
+  });
+
+  test("are not there at parallelism 1", () => {
+    assert.deepEqual(ownOf(single, "AWS::Kinesis::Stream"), []);
+    assert.equal(ownOf(single, "AWS::Lambda::Function").length, 2);
+  });
+});
+
+describe("mappings", () => {
+  test("lose nothing and pass over nothing", () => {
+    const mappings = ownOf(wide, "AWS::Lambda::EventSourceMapping");
+    assert.equal(mappings.length, 5);
+    for (const [id, { Properties: own, DependsOn = [] }] of mappings) {
+      const { EventSourceArn: _, FunctionName: __, Tags: ___, ...settings } = own;
+      assert.deepEqual(
+        settings,
+        {
+          BatchSize: 1000,
+          MaximumBatchingWindowInSeconds: 1,
+          StartingPosition: "TRIM_HORIZON",
+          MaximumRetryAttempts: -1,
+          MaximumRecordAgeInSeconds: -1,
+          ParallelizationFactor: 1,
+          BisectBatchOnFunctionError: false,
+          FunctionResponseTypes: ["ReportBatchItemFailures"],
+          MetricsConfig: { Metrics: ["EventCount"] },
+        },
+        id,
+      );
+      assert.ok(
+        DependsOn.some((other) => other.includes("RoleDefaultPolicy")),
+        "it is made after its permissions",
+      );
+    }
+  });
+
+  test("begin where the source says that a job without state begins", () => {
+    many.template.hasResourceProperties("AWS::Lambda::EventSourceMapping", {
+      StartingPosition: "AT_TIMESTAMP",
+      StartingPositionTimestamp: Date.parse("2026-01-02T03:04:05Z") / 1000,
+    });
+  });
+});
+
+describe("functions", () => {
+  test("are told what the contract names", () => {
+    const functions = ownOf(wide, "AWS::Lambda::Function").map(([, { Properties: own }]) => own);
+    for (const own of functions) {
+      const variables = Object.entries(own.Environment.Variables).map(([name, value]) => [name, textOf(value)]);
+      const settings = readSettings(Object.fromEntries(variables));
+      assert.equal(settings.deployment, 7);
+      assert.deepEqual(Object.keys(settings.bindings).sort(), ["late-views", "page-views", "sessions", "views-per-minute"]);
+      const keyed = wide.job.plan.stages.filter(({ kind }) => kind === "keyed").map(({ id }) => id);
+      assert.deepEqual(Object.keys(settings.inboxes).sort(), keyed.toSorted());
+      const tasks = settings.stage === "coordinator" ? wide.job.plan.stages.map(({ id }) => id) : [];
+      assert.deepEqual(Object.keys(settings.taskFunctions).sort(), tasks.toSorted());
+      assert.deepEqual(own.Architectures, ["arm64"]);
+      assert.equal(own.Runtime, "nodejs24.x");
+      assert.equal(own.Handler, "index.handler");
+    }
+    assert.equal(functions.filter(({ MemorySize, Timeout }) => MemorySize === 1024 && Timeout === 60).length, 5);
+  });
+
+  test("of one job have one bundle, beside the coordinator's", () => {
+    const codes = ownOf(wide, "AWS::Lambda::Function").map(([, { Properties: own }]) => own.Code.S3Key);
+    assert.equal(new Set(codes).size, 2);
+  });
+
+  test("have the memory, time, concurrency, network and key that they are given", () => {
+    const given = deploy(pageviewsFile, (stack) => ({
+      ...bindPageviews(stack),
+      memorySize: 2048,
+      reservedConcurrency: 1,
+      batchSize: 50,
+      encryptionKey: new Key(stack, "Key"),
+      vpc: new Vpc(stack, "Network", { maxAzs: 1 }),
+      alarmTopic: new Topic(stack, "Topic"),
+      monthlyBudget: 20,
+      budgetEmail: "someone@example.com",
+    }));
+    given.template.hasResourceProperties("AWS::Lambda::Function", {
+      MemorySize: 2048,
+      ReservedConcurrentExecutions: 1,
+      KmsKeyArn: Match.anyValue(),
+      VpcConfig: { SubnetIds: Match.anyValue() },
+    });
+    given.template.hasResourceProperties("AWS::Lambda::EventSourceMapping", { BatchSize: 50 });
+    given.template.allResourcesProperties("AWS::CloudWatch::Alarm", {
+      AlarmActions: [Match.anyValue()],
+      OKActions: [Match.anyValue()],
+    });
+    given.template.resourceCountIs("AWS::Budgets::Budget", 1);
+    given.template.allResourcesProperties("AWS::Logs::LogGroup", { KmsKeyId: Match.anyValue(), RetentionInDays: 30 });
+    const everywhere = statementsWithStar(jsonOf(given)).flatMap(({ Action }) => [Action].flat());
+    assert.deepEqual([...new Set(everywhere)].sort(), [...unrestrictable].sort());
+  });
+
+  test("are rung once a minute: the coordinator", () => {
+    const [schedule] = ownOf(wide, "AWS::Scheduler::Schedule").map(([, { Properties: own }]) => own);
+    assert.equal(schedule!.ScheduleExpression, "rate(1 minute)");
+    assert.equal(decodeCommand(JSON.parse(schedule!.Target.Input)).kind, "look");
+  });
+});
+
+function statementsWithStar(template: TemplateJson) {
+  const roles = Object.entries(template.Resources).filter(([, { Type }]) => Type === "AWS::IAM::Role");
+  return roles.flatMap(([role]) => statementsOf(role, template)).filter(({ Resource }) => [Resource].flat().includes("*"));
+}
+
+describe("permissions", () => {
+  test("name their resources", () => {
+    for (const deployed of [single, wide, many]) assert.deepEqual(statementsWithStar(jsonOf(deployed)), []);
+  });
+
+  test("have no managed policy and no action with a star", () => {
+    const template = jsonOf(wide);
+    for (const [id, { Type, Properties: own }] of Object.entries(template.Resources)) {
+      if (Type !== "AWS::IAM::Role") continue;
+      assert.equal(own.ManagedPolicyArns, undefined, id);
+      for (const { Action } of statementsOf(id, template)) assert.doesNotMatch([Action].flat().join(), /\*/, id);
+    }
+  });
+
+  test("end at the job's own items and objects", () => {
+    const table = Object.keys(wide.resources("AWS::DynamoDB::Table")).find((id) => id.startsWith("Job"))!;
+    const template = jsonOf(wide);
+    const roles = Object.keys(wide.resources("AWS::IAM::Role"));
+    const onTable = roles
+      .flatMap((role) => statementsOf(role, template))
+      .filter(({ Resource }) => JSON.stringify(Resource).includes(table));
+    assert.equal(onTable.length, 6);
+    for (const statement of onTable as unknown as { Condition: unknown }[])
+      assert.deepEqual(statement.Condition, {
+        "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["pageviews-wide", "pageviews-wide/*"] },
+      });
+    const objects = roles
+      .flatMap((role) => statementsOf(role, template))
+      .filter(({ Action }) => [Action].flat().includes("s3:PutObject"));
+    for (const { Resource } of objects)
+      for (const one of [Resource].flat())
+        assert.match(textOf(one), /\/(pageviews-wide|dead-letters\/pageviews-wide|minute|session)\/\*$/);
+  });
+
+  test("of a stage end at what it reads and feeds (F1)", () => {
+    const template = jsonOf(wide);
+    const [role] = Object.keys(wide.resources("AWS::IAM::Role")).filter((id) => id.startsWith("JobTaskssessions0"));
+    const may = (action: string) =>
+      statementsOf(role!, template)
+        .filter(({ Action }) => [Action].flat().includes(action))
+        .flatMap(({ Resource }) => [Resource].flat().map((one) => (one as { "Fn::GetAtt": string[] })["Fn::GetAtt"]![0]!));
+    assert.deepEqual(
+      may("kinesis:GetRecords").map((id) => id.replace(/\w{8}$/, "")),
+      ["JobInboxessessions0"],
+    );
+    assert.deepEqual(
+      may("kinesis:PutRecords").map((id) => id.replace(/\w{8}$/, "")),
+      ["JobInboxessessionfiles0"],
+    );
+    assert.deepEqual(may("dynamodb:Scan"), []);
+  });
+});
+
+describe("alarms", () => {
+  const runbook = readFileSync(join(root, "docs/operations/runbook.md"), "utf8");
+  const headings = [...runbook.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading!.toLowerCase());
+
+  test("each name a section of the runbook, and every section is some alarm's", () => {
+    const alarms = ownOf(wide, "AWS::CloudWatch::Alarm").map(([, { Properties: own }]) => own);
+    const sections = alarms.map(({ AlarmDescription }) => /docs\/operations\/runbook\.md#([a-z]+)$/.exec(AlarmDescription)?.[1]);
+    for (const [n, section] of sections.entries()) assert.ok(headings.includes(section!), alarms[n]!.AlarmDescription);
+    assert.deepEqual(
+      headings.filter((heading) => !sections.includes(heading)),
+      [],
+    );
+  });
+
+  test("look at metrics that the functions write", () => {
+    const written: readonly string[] = metrics.map(({ name }) => name);
+    const own = ownOf(wide, "AWS::CloudWatch::Alarm").filter(([, { Properties }]) => Properties.Namespace === "Millrace");
+    assert.equal(own.length, 12);
+    for (const [, { Properties }] of own) {
+      assert.ok(written.includes(Properties.MetricName), Properties.MetricName);
+      assert.deepEqual(Properties.Dimensions, [{ Name: "job", Value: "pageviews-wide" }]);
+    }
+  });
+
+  test("ring at half of what the streams keep", () => {
+    const ages = ownOf(wide, "AWS::CloudWatch::Alarm").filter(([, { Properties }]) => Properties.MetricName === "IteratorAge");
+    assert.deepEqual(
+      ages.map(([, { Properties }]) => Properties.Threshold),
+      Array(5).fill(12 * 3600 * 1000),
+    );
+  });
+});
+
+describe("templates", () => {
+  test("have none of the defects that validators miss", () => {
+    for (const deployed of [single, wide, many]) assert.deepEqual(defectsOf(jsonOf(deployed)), []);
+  });
+
+  test("are found out when they have them", () => {
+    const broken = structuredClone(jsonOf(wide)) as any;
+    const first = (type: string) => Object.values<any>(broken.Resources).find(({ Type }) => Type === type)!.Properties;
+    delete first("AWS::Lambda::EventSourceMapping").StartingPosition;
+    first("AWS::Lambda::EventSourceMapping").EventSourceArn = { "Fn::GetAtt": ["Elsewhere", "Arn"] };
+    Object.assign(first("AWS::Kinesis::Stream"), { StreamModeDetails: { StreamMode: "ON_DEMAND" }, RetentionPeriodHours: 12 });
+    first("AWS::CloudWatch::Dashboard").DashboardBody = "{";
+    const found = defectsOf(broken).map((line) => line.replace(/^\w+: /, ""));
+    for (const defect of [
+      "no starting position",
+      "may not kinesis:GetRecords",
+      "on demand with a number of shards",
+      "retention below 24 hours",
+      "the body is not JSON",
+    ])
+      assert.ok(found.includes(defect), defect);
+  });
+
+  test("stay within CloudFormation's limits at 64 tasks a stage", () => {
+    const template = jsonOf(many);
+    assert.ok(Object.keys(template.Resources).length < 500, `${Object.keys(template.Resources).length} resources`);
+    assert.ok(JSON.stringify(template).length < 1_000_000);
+    const policies = Object.values(template.Resources).filter(({ Type }) => Type === "AWS::IAM::Policy");
+    // Inline policies of a role may have 10,240 characters, with the names that CloudFormation gives in the place of references.
+    for (const { Properties: own } of policies) assert.ok(JSON.stringify(own.PolicyDocument).length < 10_240);
+  });
+
+  test("pass cdk-nag's AwsSolutions, but for what is said here", () => {
+    const deployed = deploy(wideFile, bindPageviews);
+    Aspects.of(deployed.job).add(new AwsSolutionsChecks());
+    NagSuppressions.addResourceSuppressions(deployed.job, justifiedSuppressions, true);
+    deployed.app.synth();
+    const findings = deployed.job.node
+      .findAll()
+      .flatMap(({ node }) => node.metadata.map(({ type, data }) => `${node.path} ${type}: ${String(data)}`))
+      .filter((line) => line.includes("AwsSolutions-"));
+    assert.deepEqual(findings, []);
+    assert.ok(justifiedSuppressions.length <= 5);
+  });
+
+  test("are validated at synthesis: a property out of its range ends it", () => {
+    const context = JSON.parse(readFileSync(join(root, "cdk.json"), "utf8")).context;
+    const broken = deploy(pageviewsFile, bindPageviews, context);
+    (broken.job.tasks.cells[0]!.mappings[0]!.mapping.mapping as CfnEventSourceMapping).addPropertyOverride("BatchSize", 20_000);
+    assert.throws(() => broken.app.synth(), /valid/i);
+  });
+});
