@@ -83,9 +83,9 @@ describe("the state of a job", () => {
     const storageIds = ["JobStorageBucket1C81F0AD", "JobStorageDeadLetters11FCB612", "JobStorageTable0DD60B27"];
     const inboxIds = [
       "JobInboxesperminute01A46C666",
-      "JobInboxessessionfiles02FD37361",
       "JobInboxessessions0F2D85CAE",
-      "JobInboxesviewsfiles000507B72",
+      "JobInboxessessionsout0F41F8932",
+      "JobInboxesviewsout029E75C71",
     ];
     const idsOf = (deployed: Deployed) => stateful.flatMap((type) => ownOf(deployed, type).map(([id]) => id)).sort();
     assert.deepEqual(idsOf(single), storageIds);
@@ -253,7 +253,7 @@ describe("permissions", () => {
       .filter(({ Action }) => [Action].flat().includes("s3:PutObject"));
     for (const { Resource } of objects)
       for (const one of [Resource].flat())
-        assert.match(textOf(one), /\/(pageviews-wide|dead-letters\/pageviews-wide|minute|session)\/\*$/);
+        assert.match(textOf(one), /\/(pageviews-wide|dead-letters\/pageviews-wide|for-minute|for-session)\/\*$/);
   });
 
   test("of a stage end at what it reads and feeds (F1)", () => {
@@ -269,7 +269,7 @@ describe("permissions", () => {
     );
     assert.deepEqual(
       may("kinesis:PutRecords").map((id) => id.replace(/\w{8}$/, "")),
-      ["JobInboxessessionfiles0"],
+      ["JobInboxessessionsout0"],
     );
     assert.deepEqual(may("dynamodb:Scan"), []);
   });

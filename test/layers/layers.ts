@@ -99,6 +99,7 @@ export const layers: readonly Layer[] = [
       "runtime/testing",
       "cli",
       "examples",
+      "packaging",
       "emulator/kinesis",
       "functions",
       aws,
