@@ -79,12 +79,9 @@ const nothingMore: PackedReader = {
 export interface TurnFunction {
   /** One turn. */
   take(records: readonly SourceRecord[]): Promise<void>;
+  /** Reads back what the sink was given since: no part of what is measured. */
+  readBack(): Checksum;
   readonly commitBytes: number;
-  readonly checksum: Checksum;
-  readonly ports: Ports;
-  readonly environment: Environment;
-  readonly coordinator: Coordinator;
-  readonly clock: ManualClock;
 }
 
 /** A job that has run for so long that a batch is not looked for in the stream (L3). `payload`: how entries are stored. */
@@ -95,6 +92,7 @@ export async function openTurns(payload: PayloadOptions): Promise<TurnFunction> 
   const source = new UnpackedSource(nothingMore, telemetry);
   const journal = new MemoryJournal();
   const checksum = new Checksum();
+  const payloads: Uint8Array[] = [];
   let commitBytes = 0;
   const counted: Journal = {
     ringSize: journal.ringSize,
@@ -115,10 +113,7 @@ export async function openTurns(payload: PayloadOptions): Promise<TurnFunction> 
     clock,
     telemetry,
     sinks: {
-      carryOut: async ({ payload }) => {
-        const flat = decodeValue(payload) as (string | number)[];
-        for (let i = 0; i < flat.length; i += 3) checksum.add(flat[i] as string, flat[i + 1] as number, flat[i + 2] as number);
-      },
+      carryOut: async ({ payload }) => void payloads.push(payload),
       deadLetters: async ({ letters }) => {
         throw new Error(`dead letter: ${letters[0]?.reason}`);
       },
@@ -132,11 +127,13 @@ export async function openTurns(payload: PayloadOptions): Promise<TurnFunction> 
   await coordinator.start();
   clock.advance(defaultEnvironment.invocationMsMax + 1);
   return {
-    ports,
-    environment,
-    coordinator,
-    clock,
-    checksum,
+    readBack: () => {
+      for (const payload of payloads.splice(0)) {
+        const flat = decodeValue(payload) as (string | number)[];
+        for (let i = 0; i < flat.length; i += 3) checksum.add(flat[i] as string, flat[i + 1] as number, flat[i + 2] as number);
+      }
+      return checksum;
+    },
     get commitBytes() {
       return commitBytes;
     },
