@@ -34,9 +34,17 @@ export class HastyClock extends SystemClock {
   }
 }
 
+/** Servers that somebody else started, as reference: `npm run conformance`. They may outlive the tests. */
+const outside = { dynamodb: process.env["MILLRACE_DYNAMODB_ENDPOINT"], s3: process.env["MILLRACE_S3_ENDPOINT"] };
+const names = outside.dynamodb === undefined && outside.s3 === undefined ? "job" : `job-${process.pid}-${Date.now()}`;
+
 let jobs = 0;
 export function newJob(): string {
-  return `job-${++jobs}`;
+  return `${names}-${++jobs}`;
+}
+
+function startedOutside(endpoint: string | undefined): Promise<StandIn> | undefined {
+  return endpoint === undefined ? undefined : Promise.resolve({ endpoint, stop: async () => {} });
 }
 
 export interface Wiring {
@@ -67,7 +75,7 @@ function endAfterTests(started: Promise<Pick<StandIn, "stop">>): void {
 
 /** DynamoDB with the state table. */
 export function withDynamoDb() {
-  const started = startDynamoDb();
+  const started = startedOutside(outside.dynamodb) ?? startDynamoDb();
   endAfterTests(started);
   const ready = started.then(async ({ endpoint }) => {
     await createStateTable(clientsOf(endpoint, {}).dynamodb, tableName, new SystemClock());
@@ -89,7 +97,7 @@ export function withDynamoDb() {
 
 /** S3 with the state bucket. */
 export function withS3() {
-  const started = startS3();
+  const started = startedOutside(outside.s3) ?? startS3();
   endAfterTests(started);
   const ready = started.then(async ({ endpoint }) => {
     await clientsOf(endpoint, {}).s3.send(new CreateBucketCommand({ Bucket: bucketName }));
