@@ -64,7 +64,14 @@ const fileSinks: PageviewsSinks = {
   lateForSession: fileSink({ path: "late", prefix: "session-", format: ndjson() }),
 };
 
-export function pageviews({ source, bound, parallelism, checkpointInterval, retained = 3, sinks = fileSinks }: PageviewsOptions): Job {
+export function pageviews({
+  source,
+  bound,
+  parallelism,
+  checkpointInterval,
+  retained = 3,
+  sinks = fileSinks,
+}: PageviewsOptions): Job {
   return defineJob(
     "pageviews",
     (job) => {

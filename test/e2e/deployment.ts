@@ -48,7 +48,10 @@ export function topologyOf(options: DeploymentOptions): Topology {
   const { graph, outside, memorySize, timeouts, concurrency } = options;
   const { stages, name: job } = graph;
   const names = namesOf(job);
-  const [partitionKey, sortKey] = stateTableKeys.KeySchema.map(({ AttributeName }) => ({ name: AttributeName!, type: "S" as const }));
+  const [partitionKey, sortKey] = stateTableKeys.KeySchema.map(({ AttributeName }) => ({
+    name: AttributeName!,
+    type: "S" as const,
+  }));
   const task = ({ id }: StagePlan) => ({
     ...codeOf("task", options),
     environment: settingsOf(options, id),

@@ -6,7 +6,9 @@ export function describeRun({ failures, records, lines, trouble, phases, restore
   const { kills, coordinatorKills, throttles, drops } = trouble;
   return [
     `${records} records in ${(tookMs / 1000).toFixed(1)} s; ${kills} kills, ${coordinatorKills} of them of the coordinator; ${throttles} calls refused, ${drops} cut`,
-    `outputs: ${Object.entries(lines).map(([name, count]) => `${name} ${count}`).join(", ")}`,
+    `outputs: ${Object.entries(lines)
+      .map(([name, count]) => `${name} ${count}`)
+      .join(", ")}`,
     ...phases.flatMap(describePhase),
     `restored to the same: ${restored.join(", ") || "nothing was restored"}`,
     ...failures.map((failure) => `RED ${failure}`),

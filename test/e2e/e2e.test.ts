@@ -26,7 +26,10 @@ suite("jobs on the emulated cloud", () => {
       assert.deepEqual(failures, []);
       assert.ok(trouble.kills > 0 && trouble.throttles + trouble.drops > 0, JSON.stringify(trouble));
       assert.ok(phases.every(({ figures }) => figures.count("Commits") > 0 && figures.units.wru > 0));
-      assert.ok(Object.values(lines).every((count) => count > 0), JSON.stringify(lines));
+      assert.ok(
+        Object.values(lines).every((count) => count > 0),
+        JSON.stringify(lines),
+      );
     });
   }
 

@@ -39,7 +39,10 @@ export class Figures {
       if (outcome !== "returned") this.failures++;
       if (initMs !== undefined) this.coldStarts++;
     }
-    if (event.kind === "mapping" && (event.event.kind === "wentBack" || (event.event.kind === "invoked" && event.event.isDuplicate)))
+    if (
+      event.kind === "mapping" &&
+      (event.event.kind === "wentBack" || (event.event.kind === "invoked" && event.event.isDuplicate))
+    )
       this.duplicates++;
   }
 

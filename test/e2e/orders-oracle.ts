@@ -56,7 +56,8 @@ export function expectOrders(acts: readonly (readonly PutRecord[])[], shards: nu
   const rows: object[] = [];
   for (const [number, order] of sides.orders) {
     const payment = sides.payments.get(number);
-    if (payment !== undefined) rows.push({ order: number, state: order.cents === payment.cents ? "paid" : "wrong", at: order.at });
+    if (payment !== undefined)
+      rows.push({ order: number, state: order.cents === payment.cents ? "paid" : "wrong", at: order.at });
     else if (order.at + waitMs <= workedOff) rows.push({ order: number, state: "unpaid", at: order.at });
   }
   for (const [number, payment] of sides.payments)

@@ -21,8 +21,7 @@ export const pageviewsScenario: Scenario = {
   name: "a",
   module: join(import.meta.dirname, "../../examples/pageviews/cloud-job.ts"),
   maker: "pageviewsInCloud",
-  job: ({ checkpointInterval, ...options }) =>
-    pageviewsInCloud({ ...options, checkpointInterval: millis(checkpointInterval) }),
+  job: ({ checkpointInterval, ...options }) => pageviewsInCloud({ ...options, checkpointInterval: millis(checkpointInterval) }),
   outside: {
     streams: { [stream]: { shardCount: shards } },
     tables: {

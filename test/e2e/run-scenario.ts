@@ -59,6 +59,8 @@ export interface RunReport {
 /** Of which docs/connectors.md says that after a restore they may come again. */
 const repeatedByRestores: ReadonlySet<string> = new Set(["deadLetters"]);
 const retainedForever = 10_000;
+/** What is still missing is told so often. */
+const tellEveryMs = 20_000;
 
 export async function runScenario(scenario: Scenario, options: RunOptions): Promise<RunReport> {
   const directory = await mkdtemp(join(tmpdir(), "millrace-e2e-"));
@@ -217,9 +219,15 @@ class ScenarioRun {
 
   async #drain(what: string, expected: Results, repeatable?: ReadonlySet<string>): Promise<void> {
     this.#expected = expected;
+    let toldAt = Date.now();
     await this.#job!.until(what, async () => {
       const differences = compareResults(await this.#job!.results(), expected, repeatable);
-      return differences.length === 0 ? true : undefined;
+      if (differences.length === 0) return true;
+      if (Date.now() - toldAt > tellEveryMs) {
+        toldAt = Date.now();
+        for (const line of describeDifferences(differences)) this.#say(`waiting for ${what}: ${line}`);
+      }
+      return undefined;
     });
   }
 
@@ -234,7 +242,8 @@ class ScenarioRun {
   }
 
   #check(what: string, differences: readonly Difference[]): void {
-    if (differences.length > 0) throw new Overdue([`what was right is not any more: ${what}`, ...describeDifferences(differences)].join("\n"));
+    if (differences.length > 0)
+      throw new Overdue([`what was right is not any more: ${what}`, ...describeDifferences(differences)].join("\n"));
   }
 
   // ---- what is told ----
