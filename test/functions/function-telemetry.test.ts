@@ -20,7 +20,7 @@ const logged = lines.filter((line) => line._aws === undefined);
 
 suite("a function's telemetry", () => {
   test("is one line of metrics for an invocation, in the one dimension of the job", () => {
-    assert.equal(measured.length, 2);
+    assert.equal(measured.length, 3);
     const [first] = measured;
     const [{ Namespace, Dimensions, Metrics }] = first._aws.CloudWatchMetrics;
     assert.equal(Namespace, "Millrace");
@@ -47,6 +47,12 @@ suite("a function's telemetry", () => {
     assert.deepEqual(new Set(names), alwaysWritten);
     assert.deepEqual([second.Records, second.Commits], [0, 0]);
     assert.equal(second["dynamodb.wru.journal"], undefined);
+  });
+
+  test("has the units of an invocation that measured nothing else", () => {
+    const [, , third] = measured;
+    assert.deepEqual([third.Records, third.Commits, third["dynamodb.rru.journal"]], [0, 0, "3"]);
+    assert.ok(!output.includes("No application metrics"));
   });
 
   test("has lines of the log with their fields, and nothing of what an author's function quoted", () => {

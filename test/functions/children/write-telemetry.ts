@@ -1,4 +1,4 @@
-/** Two invocations of a function, as far as they are telemetry. */
+/** Three invocations of a function, as far as they are telemetry. */
 import { FunctionTelemetry } from "../../../functions/function-telemetry.ts";
 import { fieldsOf } from "../../../functions/handler-error.ts";
 import { MillraceError } from "../../../runtime/base/errors.ts";
@@ -22,4 +22,6 @@ telemetry.flush();
 telemetry.flush();
 telemetry.add("turn.records", 0);
 telemetry.add("turn.commits", 0);
+telemetry.flush();
+telemetry.add("dynamodb.rru", 3, { part: "journal" });
 telemetry.flush();
