@@ -203,7 +203,8 @@ class ScenarioRun {
     // Those that are still to be restored are kept meanwhile.
     await job.deploy({ ...this.#jobAt(this.#scenario.parallelisms.length - 1), retained: retainedForever });
     this.#beginPhase("restores");
-    for (const { manifest, savepoint } of chosen) {
+    // The newest first: a restore takes back what lies beyond its checkpoint, which is what a newer one of before has in its past.
+    for (const { manifest, savepoint } of chosen.toReversed()) {
       const { generation } = (await job.record())!;
       const isRunning = (record: JobRecord) => record.phase === "running" && record.generation > generation;
       const { manifest: from } = await job.order("restore", isRunning, manifest);
