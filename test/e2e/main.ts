@@ -20,6 +20,8 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     /** Of input, for each scenario. */
     minutes: { type: "string", default: "2" },
+    /** How many minutes beyond its input a scenario may take. */
+    patience: { type: "string", default: "8" },
     scenario: { type: "string" },
     "records-per-second": { type: "string", default: "100" },
     without: { type: "string" },
@@ -53,7 +55,7 @@ for (const scenario of [pageviewsScenario, ordersScenario]) {
     killEvery: values.undisturbed ? undefined : [1_000, 4_000],
     faultChance: values.undisturbed ? 0 : 0.01,
     restores: Number(values.restores ?? Infinity),
-    timeoutMs: inputMs + 6 * 60_000,
+    timeoutMs: inputMs + Number(values.patience) * 60_000,
     without: values.without as Safeguard | undefined,
     onEvent,
     signal: ended.signal,

@@ -93,10 +93,11 @@ export function ordersJob({ parallelism, checkpointInterval, retained = 3 }: Ord
             ctx.emit(rowOf(order, payment));
             state.order.clear();
           },
-          onTimer: (_at, { key, state, emit }) => {
+          onTimer: (_at, ctx) => {
+            const { key, state } = ctx;
             const [order, payment] = [state.order.get(), state.payment.get()];
-            if (order !== undefined) emit({ order: key, state: "unpaid", at: order.at });
-            else if (payment !== undefined) emit({ order: key, state: "unknown", at: payment.at });
+            if (order !== undefined) ctx.emit({ order: key, state: "unpaid", at: order.at });
+            else if (payment !== undefined) ctx.emit({ order: key, state: "unknown", at: payment.at });
             state.order.clear();
             state.payment.clear();
           },

@@ -59,6 +59,8 @@ export interface RunReport {
 /** Of which docs/connectors.md says that after a restore they may come again. */
 const repeatedByRestores: ReadonlySet<string> = new Set(["deadLetters"]);
 const retainedForever = 10_000;
+/** What is still missing is told so often. */
+const tellEveryMs = 20_000;
 
 export async function runScenario(scenario: Scenario, options: RunOptions): Promise<RunReport> {
   const directory = await mkdtemp(join(tmpdir(), "millrace-e2e-"));
@@ -201,7 +203,8 @@ class ScenarioRun {
     // Those that are still to be restored are kept meanwhile.
     await job.deploy({ ...this.#jobAt(this.#scenario.parallelisms.length - 1), retained: retainedForever });
     this.#beginPhase("restores");
-    for (const { manifest, savepoint } of chosen) {
+    // The newest first: a restore takes back what lies beyond its checkpoint, which is what a newer one of before has in its past.
+    for (const { manifest, savepoint } of chosen.toReversed()) {
       const { generation } = (await job.record())!;
       const isRunning = (record: JobRecord) => record.phase === "running" && record.generation > generation;
       const { manifest: from } = await job.order("restore", isRunning, manifest);
@@ -217,9 +220,15 @@ class ScenarioRun {
 
   async #drain(what: string, expected: Results, repeatable?: ReadonlySet<string>): Promise<void> {
     this.#expected = expected;
+    let toldAt = Date.now();
     await this.#job!.until(what, async () => {
       const differences = compareResults(await this.#job!.results(), expected, repeatable);
-      return differences.length === 0 ? true : undefined;
+      if (differences.length === 0) return true;
+      if (Date.now() - toldAt > tellEveryMs) {
+        toldAt = Date.now();
+        for (const line of describeDifferences(differences)) this.#say(`waiting for ${what}: ${line}`);
+      }
+      return undefined;
     });
   }
 

@@ -46,8 +46,7 @@ export class Trouble {
       s3: http,
       lambda: http,
       kinesis: ({ operation, input }) => {
-        const { StreamName } = input as { readonly StreamName?: string };
-        if (operation.startsWith("Put") && this.#options.spared.has(StreamName ?? "")) return undefined;
+        if (operation.startsWith("Put") && this.#options.spared.has(input.text("StreamName") ?? "")) return undefined;
         const fault = this.#fault();
         if (fault === undefined) return undefined;
         if (fault !== "refuse") return { kind: fault };
