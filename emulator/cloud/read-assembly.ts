@@ -71,7 +71,12 @@ interface Manifest {
       {
         readonly type: string;
         readonly dependencies?: readonly string[];
-        readonly properties?: { readonly templateFile?: string; readonly stackName?: string; readonly file?: string; readonly directoryName?: string };
+        readonly properties?: {
+          readonly templateFile?: string;
+          readonly stackName?: string;
+          readonly file?: string;
+          readonly directoryName?: string;
+        };
       }
     >
   >;
@@ -79,7 +84,13 @@ interface Manifest {
 
 interface AssetManifest {
   readonly files?: Readonly<
-    Record<string, { readonly source: { readonly path?: string }; readonly destinations: Readonly<Record<string, { readonly objectKey: string }>> }>
+    Record<
+      string,
+      {
+        readonly source: { readonly path?: string };
+        readonly destinations: Readonly<Record<string, { readonly objectKey: string }>>;
+      }
+    >
   >;
 }
 
@@ -98,7 +109,8 @@ async function loadAssembly(directory: string): Promise<Assembly> {
     } else if (type === "cdk:asset-manifest") {
       const { files = {} } = await readJson<AssetManifest>(join(directory, properties.file!));
       for (const { source, destinations } of Object.values(files))
-        for (const { objectKey } of Object.values(destinations)) if (source.path !== undefined) code.set(objectKey, resolve(directory, source.path));
+        for (const { objectKey } of Object.values(destinations))
+          if (source.path !== undefined) code.set(objectKey, resolve(directory, source.path));
     }
   }
   return { stacks, code };
@@ -108,7 +120,11 @@ async function readJson<T>(path: string): Promise<T> {
   try {
     return JSON.parse(await readFile(path, "utf8")) as T;
   } catch (error) {
-    throw new MillraceError("invalid", `this is no cloud assembly, which cdk synth writes to cdk.out: ${path}: ${messageOf(error)}`, { cause: error });
+    throw new MillraceError(
+      "invalid",
+      `this is no cloud assembly, which cdk synth writes to cdk.out: ${path}: ${messageOf(error)}`,
+      { cause: error },
+    );
   }
 }
 
@@ -117,7 +133,10 @@ function chosen(all: readonly LoadedStack[], names: readonly string[] | undefine
   const known = (name: string) => all.find((stack) => stack.name === name || stack.artifact === name);
   const unknown = names.find((name) => known(name) === undefined);
   if (unknown !== undefined)
-    throw new MillraceError("invalid", `the assembly has no stack of this name, but ${all.map(({ name }) => name).join(", ")}: ${unknown}`);
+    throw new MillraceError(
+      "invalid",
+      `the assembly has no stack of this name, but ${all.map(({ name }) => name).join(", ")}: ${unknown}`,
+    );
   const wanted = new Set<LoadedStack>();
   const add = (stack: LoadedStack | undefined) => {
     if (stack === undefined || wanted.has(stack)) return;
@@ -209,9 +228,20 @@ class Translation {
   }
 
   #function(type: string, name: string, own: Properties): void {
-    this.#rest(type, own, "FunctionName", "Code", "Handler", "Environment", "MemorySize", "Timeout", "ReservedConcurrentExecutions");
+    this.#rest(
+      type,
+      own,
+      "FunctionName",
+      "Code",
+      "Handler",
+      "Environment",
+      "MemorySize",
+      "Timeout",
+      "ReservedConcurrentExecutions",
+    );
     const codeDirectory = this.#code.get(own.Code?.S3Key);
-    if (codeDirectory === undefined) throw new MillraceError("invalid", `the assembly does not have the code of function ${name}: ${JSON.stringify(own.Code)}`);
+    if (codeDirectory === undefined)
+      throw new MillraceError("invalid", `the assembly does not have the code of function ${name}: ${JSON.stringify(own.Code)}`);
     this.#functions[name] = present({
       codeDirectory,
       handler: own.Handler,
@@ -238,7 +268,8 @@ class Translation {
   #schedule(type: string, name: string, own: Properties): void {
     const { Target = {}, ScheduleExpression, State } = own;
     this.#rest(type, own, "Name", "ScheduleExpression", "State", "Target");
-    for (const inner of Object.keys(Target)) if (inner !== "Arn" && inner !== "Input") this.notActedOn.add(`${type}.Target.${inner}`);
+    for (const inner of Object.keys(Target))
+      if (inner !== "Arn" && inner !== "Input") this.notActedOn.add(`${type}.Target.${inner}`);
     this.#schedules[name] = present({
       scheduleExpression: ScheduleExpression,
       functionName: lastOf(Target.Arn, ":"),

@@ -24,7 +24,9 @@ export interface NamedStack {
 }
 
 /** How a type's resources are named: the property that has the name, its greatest length, and its ARN. */
-const naming: Readonly<Record<string, { readonly property: string; readonly lengthMax: number; readonly arn: string; readonly lower?: boolean }>> = {
+const naming: Readonly<
+  Record<string, { readonly property: string; readonly lengthMax: number; readonly arn: string; readonly lower?: boolean }>
+> = {
   "AWS::Kinesis::Stream": { property: "Name", lengthMax: 128, arn: "kinesis:REGION:ACCOUNT:stream/" },
   "AWS::DynamoDB::Table": { property: "TableName", lengthMax: 255, arn: "dynamodb:REGION:ACCOUNT:table/" },
   "AWS::S3::Bucket": { property: "BucketName", lengthMax: 63, arn: "s3:::", lower: true },
@@ -89,7 +91,9 @@ export class TemplateValues {
       }
       case "Fn::Sub": {
         const [text, given] = Array.isArray(argument) ? (argument as [string, Record<string, unknown>]) : [String(argument), {}];
-        return text.replace(/\$\{([^}!]+)\}/g, (_, word: string) => String(this.resolve(given[word] ?? this.#substitute(word), stack)));
+        return text.replace(/\$\{([^}!]+)\}/g, (_, word: string) =>
+          String(this.resolve(given[word] ?? this.#substitute(word), stack)),
+        );
       }
       case "Fn::Select": {
         const [place, list] = argument as [number, unknown];
@@ -116,7 +120,10 @@ export class TemplateValues {
       case "Fn::ImportValue":
         return this.#import(String(this.resolve(argument, stack)), stack);
       default:
-        throw new MillraceError("invalid", `the emulated cloud does not know this function of CloudFormation: ${name}, stack ${stack.name}`);
+        throw new MillraceError(
+          "invalid",
+          `the emulated cloud does not know this function of CloudFormation: ${name}, stack ${stack.name}`,
+        );
     }
   }
 

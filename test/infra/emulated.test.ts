@@ -8,7 +8,13 @@ import { setTimeout as wait } from "node:timers/promises";
 import { type AttributeValue, ScanCommand } from "@aws-sdk/client-dynamodb";
 import { ListShardsCommand, PutRecordsCommand } from "@aws-sdk/client-kinesis";
 import { App } from "aws-cdk-lib";
-import { type AssemblyTopology, type CloudEvent, type EmulatedCloud, readAssembly, startCloud } from "../../emulator/cloud/index.ts";
+import {
+  type AssemblyTopology,
+  type CloudEvent,
+  type EmulatedCloud,
+  readAssembly,
+  startCloud,
+} from "../../emulator/cloud/index.ts";
 import { notEmulated } from "../../emulator/cloud/not-emulated.ts";
 import { addExamples } from "../../infra/app.ts";
 
@@ -49,7 +55,9 @@ function countBy(keyOf: (view: View) => string): readonly string[] {
 
 async function rowsOf(table: string, rowOf: (item: Record<string, AttributeValue>) => string): Promise<readonly string[]> {
   const { Items = [] } = await cloud!.clients.dynamodb.send(new ScanCommand({ TableName: table, ConsistentRead: true }));
-  return Items.map(rowOf).filter((row) => !row.includes("last")).sort();
+  return Items.map(rowOf)
+    .filter((row) => !row.includes("last"))
+    .sort();
 }
 
 function nameWith(names: readonly string[], part: string): string {
@@ -79,14 +87,29 @@ describe("the assembly of an example", () => {
     assert.deepEqual(assembly.unexpected, []);
     const seen = new Set(assembly.notActedOn.map((path) => path.split(".")[0]));
     // What others may use is in the list too: each type, though, is one of this example's.
-    assert.deepEqual(Object.keys(notEmulated).filter((type) => !seen.has(type)), ["AWS::CDK::Metadata"]);
+    assert.deepEqual(
+      Object.keys(notEmulated).filter((type) => !seen.has(type)),
+      ["AWS::CDK::Metadata"],
+    );
   });
 
   test("is a topology of named resources, those of the other example apart", () => {
-    const { streams = {}, tables = {}, buckets = [], functions = {}, eventSourceMappings = [], schedules = {} } = assembly.topology;
-    const counts = [streams, tables, buckets, functions, eventSourceMappings, schedules].map((named) => Object.keys(named).length);
+    const {
+      streams = {},
+      tables = {},
+      buckets = [],
+      functions = {},
+      eventSourceMappings = [],
+      schedules = {},
+    } = assembly.topology;
+    const counts = [streams, tables, buckets, functions, eventSourceMappings, schedules].map(
+      (named) => Object.keys(named).length,
+    );
     assert.deepEqual(counts, [1, 3, 3, 2, 1, 1]);
-    assert.deepEqual(Object.values(schedules).map(({ input }) => input), [{ version: 1, kind: "look" }]);
+    assert.deepEqual(
+      Object.values(schedules).map(({ input }) => input),
+      [{ version: 1, kind: "look" }],
+    );
   });
 
   test("comes to the exact result", { timeout: 240_000 }, async () => {
@@ -105,7 +128,11 @@ describe("the assembly of an example", () => {
     const sessions = () => rowsOf(sessionsOf, ({ user, views }) => `${user!.S} ${views!.N}`);
     const expectedSessions = countBy(({ user }) => user);
     const deadline = Date.now() + 200_000;
-    while (Date.now() < deadline && ((await found()).length < expected.length || (await sessions()).length < expectedSessions.length)) await wait(500);
+    while (
+      Date.now() < deadline &&
+      ((await found()).length < expected.length || (await sessions()).length < expectedSessions.length)
+    )
+      await wait(500);
     assert.deepEqual(await found(), expected, errors.slice(-3).join("\n"));
     assert.deepEqual(await sessions(), expectedSessions);
   });
