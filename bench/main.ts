@@ -244,6 +244,6 @@ console.log(
     "tumbling: windows of a minute; session: a gap of 15 s; sessions-linear: the same, up to an hour out of order; sliding: a minute every second; lateness: a minute, and five for late ones.",
     "Ratio: throughput of the engine / of the baseline (bench/counts/baseline.ts).",
     "ndjson: files() and json() into the tumbling count, 190 bytes a line; plain: readFileSync, split, JSON.parse of the same file.",
-    "Not measured: exchanges (one task), the network, restoring, timers of authors, sinks that do more than decode what they are given.",
+    "Not measured: exchanges (one task), the network, restoring, timers of authors, sinks that do more than take bytes, reading the rows back.",
   ].join("\n"),
 );

@@ -1,8 +1,31 @@
 /** The events of the counting benchmarks: the same objects for the engine and for the baseline. Imports nothing. */
-export interface Event {
+const noBytes = new Uint8Array(0);
+
+/** An event as a source gives it to the engine: a record that is decoded already. */
+export class Event {
   readonly key: string;
   /** Epoch ms. */
   readonly at: number;
+  private readonly index: number;
+
+  constructor(key: string, at: number, index: number) {
+    this.key = key;
+    this.at = at;
+    this.index = index;
+  }
+
+  get position(): string {
+    return String(this.index + 1);
+  }
+  get partitionKey(): string {
+    return "";
+  }
+  get arrivalTime(): number {
+    return 0;
+  }
+  get bytes(): Uint8Array {
+    return noBytes;
+  }
 }
 
 /** Whole numbers in [0, below). Deterministic. */
@@ -21,7 +44,7 @@ const start = Date.UTC(2026, 0, 1);
 /** `count` events over `keys` keys at 10,000 a second of event time, out of order by up to 2 s. Deterministic. */
 export function* generateEvents(count: number, keys: number): Generator<Event, void, void> {
   const random = randomNumbers();
-  for (let i = 0; i < count; i++) yield { key: `user-${random(keys)}`, at: start + Math.floor(i / 10) + random(2_000) };
+  for (let i = 0; i < count; i++) yield new Event(`user-${random(keys)}`, start + Math.floor(i / 10) + random(2_000), i);
 }
 
 export function makeEvents(count: number, keys: number): readonly Event[] {
@@ -32,7 +55,7 @@ export function makeEvents(count: number, keys: number): readonly Event[] {
 export function scatterEvents(count: number, keys: number, apartMs: number, withinMs: number): readonly Event[] {
   const random = randomNumbers();
   const at = (i: number) => start + Math.floor((i * apartMs) / keys) + random(withinMs);
-  return Array.from({ length: count }, (_, i) => ({ key: `user-${random(keys)}`, at: at(i) }));
+  return Array.from({ length: count }, (_, i) => new Event(`user-${random(keys)}`, at(i), i));
 }
 
 /** Sums rows in any order: equal for equal sets of rows. */

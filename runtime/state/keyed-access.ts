@@ -53,7 +53,9 @@ export class KeyedAccess {
   /** All state of one window of the current key, and the timer at its end, become another window's, which ends no earlier. */
   renameWindow(from: Namespace, to: Namespace): void {
     const { row, store } = this;
-    for (const cell of row.cellsIn(from)) row.renameCell(cell, to);
+    const { only } = row;
+    if (only === undefined) for (const cell of row.cellsIn(from)) row.renameCell(cell, to);
+    else if (sameNamespace(only.namespace, from)) row.renameCell(only, to);
     store.markDirty(row);
   }
 

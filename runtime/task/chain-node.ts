@@ -167,8 +167,9 @@ export class ChainNode implements KeyedOperatorHost {
   }
 
   private tryRecord(value: unknown, timestamp: number, input: number, key: Key | undefined): boolean {
-    const row = key === undefined ? undefined : this.state?.store.find(key);
-    return (row !== undefined || key === undefined) && this.tryRow(row, value, timestamp, input);
+    if (this.state === undefined || key === undefined) return this.tryRow(undefined, value, timestamp, input);
+    const row = this.state.store.find(key);
+    return row !== undefined && this.tryRow(row, value, timestamp, input);
   }
 
   private tryRow(row: Row | undefined, value: unknown, timestamp: number, input: number): boolean {
