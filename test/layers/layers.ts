@@ -88,6 +88,8 @@ export const layers: readonly Layer[] = [
     [base, api, plan, connectors, surface, "functions", "packaging", aws],
     ["aws-cdk-lib", "constructs", "cdk-nag"],
   ),
+  // Apart from the repository: what an author has is the package.
+  impure("examples/own-app", [], ["millrace", "aws-cdk-lib", "constructs"]),
   impure("examples", [surface, "runtime/testing", "cli"]),
   impure(
     "bench",
