@@ -99,7 +99,7 @@ test("a handler that never returns, and one that takes all memory: the record go
     [endless, greedy],
   );
   const outcomes = events.flatMap((event) => (event.kind === "report" ? [event.report.outcome] : []));
-  assert.deepEqual(new Set(outcomes), new Set(["returned", "exit", "memory"]));
+  for (const outcome of ["returned", "exit", "memory"] as const) assert.ok(outcomes.includes(outcome), outcome);
   const measured = events.flatMap((event) =>
     event.kind === "log" && event.line.text.includes('"DeadLetters"') ? [JSON.parse(event.line.text).DeadLetters as number] : [],
   );
