@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DeleteStreamCommand, UpdateMaxRecordSizeCommand } from "@aws-sdk/client-kinesis";
 import type { Fault } from "../../emulator/kinesis/index.ts";
+import type { KinesisLog } from "../../runtime/adapters/aws/kinesis-log.ts";
 import { ManualClock } from "../../runtime/adapters/memory/manual-clock.ts";
 import { MemoryTelemetry } from "../../runtime/adapters/memory/memory-telemetry.ts";
 import { type ErrorKind, isKind } from "../../runtime/base/errors.ts";
@@ -299,5 +300,25 @@ describe("aws: reading a shard", () => {
       log.read("views", id<ShardId>("shardId-000000000009"), "horizon", everything),
       failsAs("invalid", /000000000009/),
     );
+  });
+});
+
+describe("aws: changing the shards of an inbox", () => {
+  it("goes by steps that Kinesis allows, to ranges that are even", async () => {
+    const { log, calls } = await behindFaults({ shards: 1 });
+    for (const [shards, steps] of [
+      [7, 3],
+      [1, 3],
+      [1, 0],
+    ] as const) {
+      calls.length = 0;
+      await (log as unknown as KinesisLog).resize("views", shards);
+      const open = (await log.shards("views"))
+        .filter(({ closed }) => !closed)
+        .toSorted((a, b) => (a.range.from < b.range.from ? -1 : 1));
+      assert.deepEqual([open.length, calls.filter((call) => call === "UpdateShardCount").length], [shards, steps]);
+      const sizes = open.map(({ range }) => Number((range.to - range.from) >> 100n));
+      assert.ok(Math.max(...sizes) - Math.min(...sizes) <= 1, sizes.join(", "));
+    }
   });
 });

@@ -24,6 +24,8 @@ export async function readImports(folders: readonly string[]): Promise<readonly 
 function importOf(from: string, { module, resolved, coreModule, couldNotResolve, dependencyTypes }: IDependency): Import {
   const typeOnly = dependencyTypes.includes("type-only");
   if (coreModule) return { from, to: module.replace(/^node:/, ""), kind: "builtin", typeOnly };
+  // The package itself, as apps of authors have it: found once it is built.
+  if (packageOf(module) === "millrace") return { from, to: "millrace", kind: "package", typeOnly };
   if (couldNotResolve) return { from, to: module, kind: "unresolved", typeOnly };
   if (!module.startsWith(".")) return { from, to: packageOf(module), kind: "package", typeOnly };
   return { from, to: resolved, kind: "file", typeOnly };

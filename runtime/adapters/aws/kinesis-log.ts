@@ -84,21 +84,23 @@ export class KinesisLog implements Log, Omit<ProvisionedLog, "trim"> {
   }
 
   /**
-   * Gives a provisioned stream so many open shards of even ranges, and waits. Throws `invalid` for a stream that does not exist; nothing may be
-   * appended meanwhile.
+   * Gives a provisioned stream so many open shards of even ranges, and waits. In steps, since Kinesis changes them by at most twice or half
+   * at a time (UpdateShardCount). Throws `invalid` for a stream that does not exist; nothing may be appended meanwhile.
    */
   async resize(stream: string, shards: number): Promise<void> {
-    const open = (await this.shards(stream)).filter(({ closed }) => !closed);
-    if (open.length === shards) return;
     const StreamName = this.#nameOf(stream);
-    const command = { StreamName, TargetShardCount: shards, ScalingType: "UNIFORM_SCALING" } as const;
-    try {
-      await this.#client.send(new UpdateShardCountCommand(command));
-    } catch (error) {
-      throw awsError(error, `change of the shards of stream ${StreamName} from ${open.length} to ${shards}`);
+    for (;;) {
+      const open = (await this.shards(stream)).filter(({ closed }) => !closed).length;
+      if (open === shards) return;
+      const TargetShardCount = Math.max(Math.ceil(open / 2), Math.min(2 * open, shards));
+      try {
+        await this.#client.send(new UpdateShardCountCommand({ StreamName, TargetShardCount, ScalingType: "UNIFORM_SCALING" }));
+      } catch (error) {
+        throw awsError(error, `change of the shards of stream ${StreamName} from ${open} to ${TargetShardCount}`);
+      }
+      await this.#untilActive(StreamName);
+      this.#writer.forget(StreamName);
     }
-    await this.#untilActive(StreamName);
-    this.#writer.forget(StreamName);
   }
 
   async splitShard(stream: string, shard: ShardId, at?: bigint): Promise<readonly [ShardId, ShardId]> {
