@@ -75,7 +75,7 @@ suite("the documents", () => {
         assert.ok(/^https?:/.test(target!) || existsSync(resolve(root, page, "..", target!)), `${page} links to ${target}`);
       for (const [, path] of text.matchAll(/`((?:runtime|cli|examples|test|bench)\/[\w./-]+\.m?[tj]s)`/g))
         assert.ok(existsSync(join(root, path!)), `${page} names ${path}`);
-      for (const [, script] of text.matchAll(/npm run ([\w-]+)/g))
+      for (const [, script] of text.matchAll(/npm run ([\w:-]+)/g))
         assert.ok(script! in scripts, `${page} names npm run ${script}`);
     }
   });
