@@ -73,7 +73,7 @@ export function continuousEventTime(every: number): Rule & { next: number } {
   };
 }
 
-/** At every multiple that the clock passes; at the end, where the clock comes to it. */
+/** At every multiple that the clock passes; at the end, where the clock comes to it. After it, at the one that follows a record. */
 export function continuousClockTime(every: number): Rule & { next: number } {
   const following = (time: number, now: number, end: number) => (now < end - 1 ? Math.min(time + every, end - 1) : time + every);
   return {
@@ -84,7 +84,7 @@ export function continuousClockTime(every: number): Rule & { next: number } {
     },
     clock(_from, to, { end }) {
       let times = 0;
-      for (; this.next <= to; times++) this.next = following(this.next, this.next, end);
+      for (; this.next <= to; times++) this.next = this.next < end - 1 ? following(this.next, this.next, end) : Infinity;
       return times;
     },
     merge(other: { next: number }) {

@@ -71,11 +71,13 @@ export function windowJob(config: any, withoutTimestamps = false): Job {
 
 function resultsOf(windows: WindowedStream<Item, any, Window>, fn: any): DataStream<unknown> {
   const kind: string = fn.type;
+  const emits: string = fn.emit ?? "";
   const total = (values: readonly Item[]) => values.reduce((sum, { value }) => sum + value, 0);
   const shaped = (key: unknown, window: any, sum: number) => {
     const fields: Record<string, unknown> = { key, sum, window: [window.start, window.end] };
-    return Object.fromEntries((fn.emit as string).split(",").map((name) => [name.trim(), fields[name.trim()]]));
+    return Object.fromEntries(emits.split(",").map((name) => [name.trim(), fields[name.trim()]]));
   };
+  if (isText(kind, emits)) return windows.apply("window", (_key, _window, values) => [{ value: textOf(values, emits) }]);
   if (kind === "none") return windows.apply("window", () => []);
   if (kind === "passThrough")
     return windows.apply("window", (_key, _window, values) => values.map(({ key, value }) => ({ key, sum: value })));
@@ -99,6 +101,16 @@ function resultsOf(windows: WindowedStream<Item, any, Window>, fn: any): DataStr
   return windows.apply("window", (key, window, values) => [shaped(key, window, total(values))]);
 }
 
+/** All values as one text, behind the words that the vector puts before them. */
+function isText(kind: string, emits: string): boolean {
+  return /text|concat|join/i.test(kind) || /text|joined|GOT/.test(emits);
+}
+
+function textOf(values: readonly Item[], emits: string): string {
+  const [before = ""] = /GOT: ?/.exec(emits) ?? [];
+  return before + values.map(({ key, value }) => `(${key},${value})`).join(",");
+}
+
 function assignerOf(assigner: any): WindowAssigner<Item, any> {
   const time = assigner.time ?? "event";
   const offset = millis(assigner.offsetMs ?? 0);
@@ -108,6 +120,7 @@ function assignerOf(assigner: any): WindowAssigner<Item, any> {
     case "sliding":
       return sliding(millis(assigner.sizeMs), millis(assigner.slideMs), { offset, time });
     case "session":
+    case "pointSession":
       return session<any>(gapOf(assigner), { time });
     case "global":
       return globalWindow();
@@ -116,8 +129,21 @@ function assignerOf(assigner: any): WindowAssigner<Item, any> {
   }
 }
 
+/**
+ * The value whose records open a window without any length; the design has none, and the shortest one stands for it: 1 ms. A custom
+ * assigner of Flink's makes such windows.
+ */
+function pointValueOf(assigner: any): number | undefined {
+  const words = JSON.stringify(assigner);
+  const [, value] = /point/i.test(words) ? (/value\D{0,24}?(\d+)/i.exec(words) ?? []) : [];
+  return value === undefined ? undefined : Number(value);
+}
+
 /** A fixed gap, the record's own (`gapMs`), or by a rule such as "a: 3000; b: 1000 when value == 10, else 2000". */
-function gapOf({ gap, gapMs, gapRule }: any) {
+function gapOf(assigner: any) {
+  const { gap, gapMs, gapRule } = assigner;
+  const point = pointValueOf(assigner);
+  if (point !== undefined) return ({ value }: Item) => millis(value === point ? 1 : gapMs);
   if (gap !== "dynamic") return millis(gapMs);
   if (gapRule === undefined) return (item: any) => millis(item.gapMs);
   const rules = new Map(
@@ -155,15 +181,33 @@ function triggerOf(trigger: any): Trigger<Item, any> {
         shouldClearOnTimeout: trigger.clearOnTimeout,
       });
     case "custom":
-      if (trigger.rule !== "fire on every element and on every timer") break;
-      return triggers.custom<Item, Window>({
-        onElement: () => "fire",
-        onEventTime: () => "fire",
-        onProcessingTime: () => "fire",
-        onMerge: () => undefined,
-      });
+      return customTriggerOf(trigger);
   }
   throw new Error(`no trigger ${trigger.type} ${trigger.rule ?? ""}`);
+}
+
+/** By the words of its rule. */
+function customTriggerOf({ rule = "" }: any): Trigger<Item, any> {
+  if (/every element/.test(rule) && /every timer/.test(rule))
+    return triggers.custom<Item, Window>({
+      onElement: () => "fire",
+      onEventTime: () => "fire",
+      onProcessingTime: () => "fire",
+      onMerge: () => undefined,
+    });
+  // As the trigger of event time, but it purges where it fires, and says so at the time of the clean-up too.
+  if (/purg/i.test(rule) && /clean|late|garbage|GC/i.test(rule))
+    return triggers.custom<Item, Window>({
+      onElement(_item, _timestamp, window, ctx) {
+        if (window.maxTimestamp <= ctx.watermark) return "fire";
+        ctx.timers.eventTime(window.maxTimestamp);
+        return "continue";
+      },
+      onEventTime: (at, window) => (at >= window.maxTimestamp ? "fireAndPurge" : "continue"),
+      onMerge: (window, ctx) => ctx.timers.eventTime(window.maxTimestamp),
+      onClear: (window, ctx) => ctx.timers.cancelEventTime(window.maxTimestamp),
+    });
+  throw new Error(`no custom trigger: ${rule}`);
 }
 
 function evictorOf(evictor: any): Evictor<Item> {
