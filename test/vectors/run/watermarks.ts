@@ -138,21 +138,28 @@ function runValve(vector: Vector): Failure | undefined {
   return checkPhases(vector, (step) => feed(valve, String(step.channel), step));
 }
 
-/** The valve of a task: over all channels of its one input, or over both inputs, each of as many channels. */
-function valveOf(inputs: number, channels: number): WatermarkValve | TwoInputValve {
-  if (inputs !== 1 && inputs !== 2) throw new Error(`no operator of ${inputs} inputs`);
-  const valve = inputs === 1 ? new WatermarkValve() : new TwoInputValve();
-  for (const input of inputs === 1 ? ([0] as const) : ([0, 1] as const))
-    for (let channel = 0; channel < channels; channel++)
-      if (valve instanceof TwoInputValve) valve.add(`${input}:${channel}`, input);
-      else valve.add(`${input}:${channel}`);
+/** The channels of a vector's inputs by name; where steps name more inputs than there are, several gates make one input. */
+function channelsOf({ config, input: steps }: Vector): readonly string[] {
+  const { inputs = 1, channelsPerInput = config.channels ?? 1 } = config;
+  const named = new Set(steps.map((step) => `${step.input ?? 0}:${step.channel ?? 0}`));
+  if (steps.some((step) => step.input >= inputs)) return [...named];
+  for (let input = 0; input < inputs; input++)
+    for (let channel = 0; channel < channelsPerInput; channel++) named.add(`${input}:${channel}`);
+  return [...named];
+}
+
+/** Two inputs are kept apart; the channels of more are those of one stream, which is how more than two come together here. */
+function valveOver(channels: readonly string[], inputs: number): WatermarkValve | TwoInputValve {
+  const valve = inputs === 2 ? new TwoInputValve() : new WatermarkValve();
+  for (const name of channels)
+    if (valve instanceof TwoInputValve) valve.add(name, name.startsWith("0:") ? 0 : 1);
+    else valve.add(name);
   return valve;
 }
 
 /** The operator is an identity map, which makes text of numbers. */
 function runTask(vector: Vector): Failure | undefined {
-  const { inputs = 1, channelsPerInput, channels } = vector.config;
-  const valve = valveOf(inputs, channelsPerInput ?? channels);
+  const valve = valveOver(channelsOf(vector), vector.config.inputs ?? 1);
   return checkPhases(vector, (step) => {
     if (step.el !== undefined) return [{ value: String(step.el), ts: step.ts ?? null }];
     return feed(valve, `${step.input ?? 0}:${step.channel ?? 0}`, step);
@@ -161,7 +168,7 @@ function runTask(vector: Vector): Failure | undefined {
 
 /** The operator sets a timer of event time for each element at its value, and emits the times of those that fire, without a timestamp. */
 function runTwoInputOperator(vector: Vector): Failure | undefined {
-  const valve = valveOf(2, 1);
+  const valve = valveOver(["0:0", "1:0"], 2);
   const timers = new TimerService(undefined);
   const fire = (item: Emitted): Emitted[] => {
     if (!("wm" in item)) return [item];

@@ -170,29 +170,29 @@ const results: Readonly<Record<string, TriggerResult>> = {
   FIRE_AND_PURGE: "fireAndPurge",
 };
 
-/** What the inner trigger says, and what becomes of it: by a map, or a list beside the input. */
+/** What the inner trigger says, and what becomes of it: by a map, or by a list of pairs, or by one beside the input. */
 function runPurgingMap({ input, expected }: Vector): Failure | undefined {
   const wanted = Object.values(expected).find((part) => typeof part === "object" && part !== null) ?? expected;
-  const pairs: [string, string][] = (Array.isArray(wanted) ? wanted : Object.entries(wanted)).map((item: any, index: number) => {
-    if (Array.isArray(item)) return item as [string, string];
-    const inner = typeof input[index] === "string" ? input[index] : innerOf(input[index] ?? item);
-    return [inner, typeof item === "string" ? item : pick([item], "result", "outer", "out", "purging")];
-  });
+  const pairs = (Array.isArray(wanted) ? wanted : Object.entries(wanted))
+    .map((item, index) => [...resultsIn(Array.isArray(wanted) ? input[index] : undefined), ...resultsIn(item)])
+    .filter((named) => named.length > 0);
   if (pairs.length === 0) return { expected, actual: "nothing to map" };
-  for (const [inner, outer] of pairs) {
-    const failure = compare(purged(inner), [results[outer], results[outer], results[outer]], inner);
+  for (const [inner, ...outer] of pairs) {
+    const wanted = results[outer.at(-1) ?? ""];
+    const failure = compare(purged(inner!), [wanted, wanted, wanted], inner);
     if (failure !== undefined) return failure;
   }
   return undefined;
 }
 
-function innerOf(step: any): string {
-  return pick([step], "inner", "in", "returns", "result");
+/** The results that a text, a list or an object names, in its order. */
+function resultsIn(part: unknown): string[] {
+  if (typeof part === "string") return results[part] === undefined ? [] : [part];
+  return typeof part === "object" && part !== null ? Object.values(part).flatMap(resultsIn) : [];
 }
 
 /** What a purging trigger says around one that says `inner`: to a record, to a timer of event time, to one of the clock. */
 function purged(inner: string): TriggerResult[] {
-  if (results[inner] === undefined) throw new Error(`no result of a trigger: ${inner}`);
   const says = () => results[inner]!;
   const purging = purgingTrigger({ ...neverTrigger, onElement: says, onTimer: says });
   const window = timeWindow(0, 2);
