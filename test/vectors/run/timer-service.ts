@@ -62,8 +62,14 @@ function checkFired(service: TimerService, expected: any): Failure | undefined {
     firedProcessing: () => service.fired("processingTime"),
     remaining: () => service.pending,
   };
-  const unknown = Object.keys(expected).filter((name) => lists[name] === undefined && !looked.has(name) && !isInternal(name));
+  const others = Object.keys(expected).filter((name) => lists[name] === undefined && !looked.has(name) && !isInternal(name));
+  const unknown = others.filter((name) => !expected[name]?.[0]?.namespace);
   if (unknown.length > 0) return { expected, actual: `nothing looks at ${unknown.join(", ")}` };
+  // Any other list of timers is of those that are set at the end.
+  for (const name of others) {
+    const failure = compare(inOrder(service.timers(name)), inOrder(expected[name]), name);
+    if (failure !== undefined) return failure;
+  }
 
   for (const [name, of] of Object.entries(lists)) {
     if (expected[name] === undefined) continue;
@@ -147,6 +153,7 @@ export class TimerService {
       this.#shared.now = timeOf(step.pt);
       this.#node.passTime();
     } else if (step.snapshotRestore) this.#restore();
+    else if (step.forEach !== undefined) return;
     else throw new Error(`no step: ${JSON.stringify(step)}`);
   }
 
@@ -181,6 +188,23 @@ export class TimerService {
   pendingOf(namespace: string): number {
     const { start } = this.#namespace(namespace);
     return this.#timers().filter((timer) => timer.namespace.start === start).length;
+  }
+
+  /** Those of the domain that the word names, or all. */
+  timers(word: string): readonly Fired[] {
+    const timers: Fired[] = [];
+    for (const group of this.#node.state!.store.groupsInOrder())
+      for (const { key, timers: set } of group.rows)
+        for (const {
+          domain,
+          namespace: { start },
+          at: time,
+        } of set) {
+          const [namespace] = [...this.#namespaces].find(([, known]) => known.start === start)!;
+          const named = /event/i.test(word) ? "eventTime" : /processing/i.test(word) ? "processingTime" : domain;
+          if (named === domain) timers.push({ key: key as string, namespace, time });
+        }
+    return timers;
   }
 
   #timers(): readonly Timer[] {

@@ -14,6 +14,7 @@ import {
   tumbling,
   type,
   type DataStream,
+  type Duration,
   type Evictor,
   type Job,
   type Trigger,
@@ -129,30 +130,41 @@ function assignerOf(assigner: any): WindowAssigner<Item, any> {
   }
 }
 
-/**
- * The value whose records open a window without any length; the design has none, and the shortest one stands for it: 1 ms. A custom
- * assigner of Flink's makes such windows.
- */
+/** The shortest window; it stands for one without any length too, which the design has not, and only custom assigners of Flink's make. */
+const shortest = 1;
+
+/** The value whose records get such a window. */
 function pointValueOf(assigner: any): number | undefined {
   const words = JSON.stringify(assigner);
-  const [, value] = /point/i.test(words) ? (/value\D{0,24}?(\d+)/i.exec(words) ?? []) : [];
+  if (!/point|zero|empty|start = end|\[ts, ?ts\)/i.test(words)) return undefined;
+  const [, value] = /value\D{0,24}?(\d+)/i.exec(words) ?? [];
   return value === undefined ? undefined : Number(value);
 }
 
-/** A fixed gap, the record's own (`gapMs`), or by a rule such as "a: 3000; b: 1000 when value == 10, else 2000". */
+/** A fixed gap, the record's own (`gapMs`), or by a rule. */
 function gapOf(assigner: any) {
   const { gap, gapMs, gapRule } = assigner;
   const point = pointValueOf(assigner);
-  if (point !== undefined) return ({ value }: Item) => millis(value === point ? 1 : gapMs);
+  if (gapRule !== undefined) return ruledGap(gapRule, gapMs);
+  if (point !== undefined) return ({ value }: Item) => millis(value === point ? shortest : gapMs);
   if (gap !== "dynamic") return millis(gapMs);
-  if (gapRule === undefined) return (item: any) => millis(item.gapMs);
-  const rules = new Map(
-    (gapRule as string).split(";").map((rule) => {
-      const [, key = "", gap, when, other] = /^\s*(\w+):\s*(\d+)(?: when value == (\d+),? else (\d+))?\s*$/.exec(rule) ?? [];
-      return [key, (value: number) => Number(when === undefined || value === Number(when) ? gap : other)] as const;
-    }),
-  );
-  return ({ key, value }: Item) => millis(rules.get(key)?.(value) ?? 0);
+  return (item: any) => millis(item.gapMs);
+}
+
+/** "a: 3000; b: 1000 when value == 10, else 2000": by key and by value; a part without a key is for all others. */
+function ruledGap(rule: string, otherwise: number | undefined): (item: Item) => Duration {
+  const byKey = new Map<string | undefined, (value: number) => number | undefined>();
+  for (const part of rule.split(";")) {
+    const [before = "", key] = /^\s*([A-Za-z_]\w*)\s*:(?!=)/.exec(part) ?? [];
+    const [condition = "", when] = /value\s*(?:==?|is)\s*(\d+)/.exec(part) ?? [];
+    const [then, other] = part.slice(before.length).replace(condition, "").match(/\d+/g) ?? [];
+    byKey.set(key, (value) => gapFor(when === undefined || value === Number(when) ? then : (other ?? otherwise)));
+  }
+  return ({ key, value }) => millis((byKey.get(key) ?? byKey.get(undefined))?.(value) ?? otherwise ?? 0);
+}
+
+function gapFor(ms: string | number | undefined): number | undefined {
+  return ms === undefined ? undefined : Math.max(shortest, Number(ms));
 }
 
 function triggerOf(trigger: any): Trigger<Item, any> {
@@ -195,19 +207,25 @@ function customTriggerOf({ rule = "" }: any): Trigger<Item, any> {
       onProcessingTime: () => "fire",
       onMerge: () => undefined,
     });
-  // As the trigger of event time, but it purges where it fires, and says so at the time of the clean-up too.
-  if (/purg/i.test(rule) && /clean|late|garbage|GC/i.test(rule))
-    return triggers.custom<Item, Window>({
-      onElement(_item, _timestamp, window, ctx) {
-        if (window.maxTimestamp <= ctx.watermark) return "fire";
-        ctx.timers.eventTime(window.maxTimestamp);
-        return "continue";
-      },
-      onEventTime: (at, window) => (at >= window.maxTimestamp ? "fireAndPurge" : "continue"),
-      onMerge: (window, ctx) => ctx.timers.eventTime(window.maxTimestamp),
-      onClear: (window, ctx) => ctx.timers.cancelEventTime(window.maxTimestamp),
-    });
+  if (/window|end|max|clean/i.test(rule)) return atTheEnd(/purg/i.test(rule) && !/\b(not|never|without|no) purg/i.test(rule));
   throw new Error(`no custom trigger: ${rule}`);
+}
+
+/** As the trigger of event time. One that purges says so at the window's end, and at the time of its clean-up too. */
+function atTheEnd(purges: boolean): Trigger<Item, any> {
+  return triggers.custom<Item, Window>({
+    onElement(_item, _timestamp, window, ctx) {
+      if (window.maxTimestamp <= ctx.watermark) return "fire";
+      ctx.timers.eventTime(window.maxTimestamp);
+      return "continue";
+    },
+    onEventTime(at, window) {
+      if (purges) return at >= window.maxTimestamp ? "fireAndPurge" : "continue";
+      return at === window.maxTimestamp ? "fire" : "continue";
+    },
+    onMerge: (window, ctx) => ctx.timers.eventTime(window.maxTimestamp),
+    onClear: (window, ctx) => ctx.timers.cancelEventTime(window.maxTimestamp),
+  });
 }
 
 function evictorOf(evictor: any): Evictor<Item> {
