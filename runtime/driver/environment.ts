@@ -8,7 +8,7 @@
  * L1 Who meets a seal reloads the job record, and never answers success from a sealed ring.
  * L2 A newer frame, or an unknown shard, makes it reload the job record.
  * L3 When a batch begins after the position, the log is read from the position up to it first.
- * L11 The end of a shard is found by a read of its own.
+ * L11 The end of a shard is found by a read of its own; where a batch of a child comes first, by that.
  * L13 A shard is idle only if a read from its position is empty and nothing is behind.
  * L14 What kills environments without an exception is narrowed down, and goes to the dead letters (attempt-log.ts).
  * L16 No promise is left pending at the end of a turn.
@@ -113,7 +113,7 @@ interface Cached extends Recovered {
   readonly unfinished: Promise<void>[];
 }
 
-/** How a feeding ended: as the task says, or because the turn's time is over. */
+/** How a feeding ended: as the task says, or because the turn's time is over, or that of the shard has not come. */
 type Fed = FeedStatus | "late";
 
 const attemptsMax = 50;
@@ -473,13 +473,14 @@ export class Environment {
   ): Promise<Fed> {
     const { task } = opened;
     let known = await this.knowShard(opened, source, shard);
-    if (known === "past") return "done";
     if (known === "waiting") {
       const status = await this.readAncestors(opened, source, shard);
       if (status !== "done") return status;
       known = await this.knowShard(opened, source, shard);
     }
-    if (known === "waiting") throw new MillraceError("unavailable", `shard ${shard} of ${source} waits for its parents to end`);
+    if (known === "past") return "done";
+    // What was read of its ancestors is committed all the same.
+    if (known === "waiting") return "late";
     const input = task.sources.get(source)!;
     const mayLack = this.mayHaveLost(source, input.readUpTo(shard));
     // The mapping may have passed what expired before it got there: one record shows it.

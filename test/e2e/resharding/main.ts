@@ -1,5 +1,5 @@
 /**
- * `node test/e2e/resharding/main.ts`: a stream is split twice and merged once under load, in each shape of a job.
+ * `npm run e2e:resharding`: a stream is split twice and merged once under load, in each shape of a job.
  *
  *   … --shape oneTask --seconds 60 --rate 2000 --seed 3
  *   … --log events.txt   what functions print and what fails

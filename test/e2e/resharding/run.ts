@@ -120,6 +120,8 @@ class ReshardingRun {
       directory: this.#directory,
       deadline: this.#startedAt + timeoutMs,
       batchSize: 1_000,
+      // As many as there may be shards, and some for pokes and zombies.
+      concurrency: 8,
       cloud: {
         environments: { seed, coldStartChance: 0.01, recycleChance: 0.01, zombieMsMax: 3_000 },
         mappings: {
