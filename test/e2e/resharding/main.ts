@@ -47,8 +47,10 @@ for (const shape of ["oneTask", "exchange", "taskPerShard"] as const satisfies r
   console.log(
     `  ${events} events, ${Math.round((events / putMs) * 1_000)} a second; worked off ${drainMs} ms after the last; ${trouble.kills} kills`,
   );
-  for (const { change, shard, waitedMs, pauseMs, refused } of standstills)
-    console.log(`  ${change} ${shard}: waited ${waitedMs} ms, paused ${pauseMs} ms, ${refused} deliveries refused`);
+  for (const { change, shard, waitedMs, pauseMs, refused, throttled } of standstills)
+    console.log(
+      `  ${change} ${shard}: waited ${waitedMs} ms, paused ${pauseMs} ms, ${refused} deliveries refused, ${throttled} throttled`,
+    );
   for (const failure of failures) console.log(`  RED ${failure}`);
   if (failures.length === 0) console.log("  green: every output is that of the input");
   red ||= failures.length > 0;

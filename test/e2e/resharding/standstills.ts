@@ -6,8 +6,9 @@ export interface Standstill {
   readonly shard: string;
   /** From its first delivery to the first that was done: what waiting for its parents took. Undefined: nothing was done. */
   readonly waitedMs: number | undefined;
-  /** Deliveries that came to nothing meanwhile. */
+  /** Deliveries meanwhile that the function did not take, and those for which there was no environment. */
   readonly refused: number;
+  readonly throttled: number;
   /** From the last that was done of a parent, or its end, to the first that was done of the shard; 0 where they overlap. */
   readonly pauseMs: number | undefined;
 }
@@ -17,6 +18,7 @@ interface Times {
   doneAt?: number;
   lastAt?: number;
   refused: number;
+  throttled: number;
 }
 
 export class Standstills {
@@ -37,17 +39,20 @@ export class Standstills {
     }
     if (event.kind !== "invoked" || event.outcome === "success") return;
     const times = this.#of(event.shardId);
-    if (times.doneAt === undefined) times.refused++;
+    if (times.doneAt !== undefined) return;
+    if (event.outcome === "throttled") times.throttled++;
+    else times.refused++;
   }
 
   report(): readonly Standstill[] {
     return this.#expected.map(({ change, shard, parents }) => {
-      const { deliveredAt, doneAt, refused } = this.#of(shard);
+      const { deliveredAt, doneAt, refused, throttled } = this.#of(shard);
       const before = Math.max(...parents.map((parent) => this.#of(parent).lastAt ?? -Infinity));
       return {
         change,
         shard,
         refused,
+        throttled,
         waitedMs: deliveredAt === undefined || doneAt === undefined ? undefined : doneAt - deliveredAt,
         pauseMs: doneAt === undefined ? undefined : Math.max(0, doneAt - before),
       };
@@ -55,7 +60,7 @@ export class Standstills {
   }
 
   #of(shard: string): Times {
-    const known = this.#times.get(shard) ?? { refused: 0 };
+    const known = this.#times.get(shard) ?? { refused: 0, throttled: 0 };
     this.#times.set(shard, known);
     return known;
   }
