@@ -29,8 +29,11 @@ export const objectPrefixes = ["segments/", "payloads/", "runs/"] as const;
 /** The ring in which the job record lives. */
 export const jobRing = id<TaskId>("job");
 
-/** The ring in which coordinators take turns. */
-export const leaseRing = id<TaskId>("lease");
+/** The ring in which coordinators take turns at looking. */
+export const lookLease = id<TaskId>("lease");
+
+/** The ring in which coordinators take turns at carrying out a restore. */
+export const restoreLease = id<TaskId>("lease-restore");
 
 /** The inbox stream of a stage in a generation. */
 export function inboxName(generation: Generation, stage: string): string {
