@@ -12,7 +12,6 @@
  *     came very late would change streams and outputs for a generation that is over. Two that do the same steps at once undo nothing.
  */
 import { MillraceError } from "../base/errors.ts";
-import { decodeValue } from "../base/message-pack.ts";
 import type { BlobName, Checkpoint, Position, ShardId, TaskId } from "../base/ids.ts";
 import { compareSchemas, describeDifference, type SchemaDifference, schemasOf } from "../plan/compatibility.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
@@ -23,9 +22,10 @@ import { type JobRecord, type PendingCheckpoint, tasksRun } from "../snapshots/j
 import { decideOrder, type Order } from "../snapshots/decide-order.ts";
 import { decideCut, type Cut } from "../snapshots/decide-cut.ts";
 import { type Acknowledgement, decodeManifest, encodeManifest, isTombstone, type Manifest } from "../snapshots/manifest.ts";
-import { ackMessage, checkpointMessage, endMessage, inboxName, manifestName } from "../snapshots/names.ts";
+import { checkpointMessage, inboxName, manifestName } from "../snapshots/names.ts";
 import { id, type OperatorUid } from "../base/ids.ts";
 import type { Safeguards } from "../task/safeguards.ts";
+import { readSaid } from "./acknowledgements.ts";
 import { announceAlignment, hasAlignment } from "./align-sources.ts";
 import { collectGarbage } from "./collect-garbage.ts";
 import { type JobRing, moveJobRecord, readJobRing } from "./job-ring.ts";
@@ -405,7 +405,7 @@ export class Coordinator {
 
   private async look(ring: JobRing, record: JobRecord): Promise<Look> {
     if (record.savepoint !== undefined) return this.stop(ring, record);
-    const cut = decideCut(this.rootTasks(record), said(ring), record.pending?.checkpoint);
+    const cut = decideCut(this.rootTasks(record), await this.readSaid(ring, record), record.pending?.checkpoint);
     if (record.pending !== undefined) return this.attend(ring, record, record.pending, cut);
     if (cut.finished) return { ...nothing, record, finished: true };
     if (record.phase === "stopping") return this.trigger(ring, record, true);
@@ -564,8 +564,12 @@ export class Coordinator {
     const ring = await readJobRing(this.ports, this.job.name);
     const { record } = ring;
     if (record === undefined || !tasksRun(record)) return [];
-    const cut = decideCut(this.rootTasks(record), said(ring), undefined);
+    const cut = decideCut(this.rootTasks(record), await this.readSaid(ring, record), undefined);
     return cut.outcome === "waiting" ? cut.waitingFor : [];
+  }
+
+  private readSaid(ring: JobRing, { generation }: JobRecord) {
+    return readSaid(ring.messages, generation, this.ports.blobs);
   }
 
   private async retireFormer(): Promise<void> {
@@ -576,16 +580,6 @@ export class Coordinator {
     const former = await retireGenerations(record.former, before, this.ports);
     if (former.length < record.former.length) await moveJobRecord(this.ports, ring, { ...record, former }, this.options.id);
   }
-}
-
-/** What tasks said, by task: the last acknowledgement, and how it ended. */
-function said(ring: JobRing) {
-  const messages = new Map(ring.messages.map((message) => [message.name, message]));
-  const read = (name: string) => {
-    const message = messages.get(name);
-    return message === undefined ? undefined : (decodeValue(message.bytes) as Acknowledgement);
-  };
-  return { acknowledged: (task: TaskId) => read(ackMessage(task)), ended: (task: TaskId) => read(endMessage(task)) };
 }
 
 /** Whether the checkpoint is the one that was wanted. */
