@@ -59,9 +59,9 @@ async function oldManifests(job: string, ports: Ports): Promise<readonly BlobNam
   return names.filter((name) => name < completed && !manifestsOf(record).has(name));
 }
 
-/** The manifests that something may still be restored from. */
-function manifestsOf({ retained, manifest, completed }: JobRecord): ReadonlySet<BlobName | undefined> {
-  return new Set([...retained.map((kept) => kept.manifest), manifest, completed]);
+/** The manifests that something may still be restored from, or another job begin from. */
+function manifestsOf({ retained, superseded, manifest, completed }: JobRecord): ReadonlySet<BlobName | undefined> {
+  return new Set([...retained.map((kept) => kept.manifest), ...superseded, manifest, completed]);
 }
 
 async function listObjects({ blobs }: Ports, prefixes: readonly string[] = objectPrefixes): Promise<BlobName[]> {

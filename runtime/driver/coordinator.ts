@@ -155,6 +155,7 @@ export class Coordinator {
       completed: undefined,
       completedAt: undefined,
       retained: [],
+      superseded: [],
       since: now,
       failures: 0,
       replaces: [],
@@ -228,6 +229,11 @@ export class Coordinator {
 
   private async restoreFrom(ring: JobRing, record: JobRecord, name: BlobName, order = record.order): Promise<boolean> {
     // In the record that the move below is conditional on: what is retained there is not collected before the move (L6).
+    if (record.superseded.includes(name))
+      throw new MillraceError(
+        "invalid",
+        `the job went back behind this savepoint, and took back what it counts as put out: only a job of another name can begin from it: ${name}`,
+      );
     if (![...record.retained.map((kept) => kept.manifest), record.completed, record.manifest].includes(name))
       throw new MillraceError("invalid", `this checkpoint is not retained, its objects may be gone: ${name}`);
     const manifest = await this.readManifestOf(ring, name);
@@ -247,6 +253,9 @@ export class Coordinator {
       manifest: name,
       topology: createTopology(this.job, generation, await this.rootsOf(manifest)),
       pending: undefined,
+      completed: name,
+      completedAt: manifest.takenAt,
+      ...giveUpBeyond(name, manifest, record),
       since: this.ports.clock.now(),
       failures: 0,
       totals: manifest.totals,
@@ -585,6 +594,20 @@ export class Coordinator {
 /** Whether the checkpoint is the one that was wanted. */
 function isGranted({ wanted }: JobRecord, { checkpoint, savepoint }: PendingCheckpoint): boolean {
   return wanted !== undefined && checkpoint > wanted.after && (savepoint || !wanted.savepoint);
+}
+
+/**
+ * The restore takes back what was put out after its checkpoint, which later ones count as put out for good: a restore from one of those
+ * would leave it out. Their numbers have leading zeros, so the later one comes last as text.
+ */
+function giveUpBeyond(
+  name: BlobName,
+  { kind }: Manifest,
+  { retained, superseded }: JobRecord,
+): Pick<JobRecord, "retained" | "superseded"> {
+  const beyond = retained.filter((kept) => kept.savepoint && kept.manifest > name).map(({ manifest }) => manifest);
+  const before = retained.filter(({ manifest }) => manifest < name);
+  return { retained: [...before, { manifest: name, savepoint: kind === "savepoint" }], superseded: [...superseded, ...beyond] };
 }
 
 /** The newest `count` checkpoints and all savepoints. */

@@ -59,6 +59,7 @@ function recordOf(job: string, lastCheckpoint: number): JobRecord {
     completed: undefined,
     completedAt: undefined,
     retained: [],
+    superseded: [],
     since: 0,
     failures: 0,
     replaces: [],
