@@ -58,6 +58,8 @@ export interface EnvironmentOptions {
   /** The ordinal of the code that runs. */
   readonly deployment: number;
   readonly payload: PayloadOptions;
+  /** Acknowledgements above it become objects: an item of DynamoDB may have 400 KB. */
+  readonly messageBytesMax: number;
   /** Key groups in memory, all tasks of the environment, approximately. */
   readonly cacheBytesMax: number;
   /** A local base is taken when so many bytes of entries lie above the last. */
@@ -81,6 +83,7 @@ export interface EnvironmentOptions {
 export const defaultEnvironment: Omit<EnvironmentOptions, "id"> = {
   deployment: 1,
   payload: { inlineBytesMax: Infinity, compressFromBytes: Infinity },
+  messageBytesMax: 256 * 1024,
   cacheBytesMax: 256 << 20,
   journalBytesMax: 32 << 20,
   recordsPerTurn: 10_000,
@@ -297,7 +300,7 @@ export class Environment {
     const proven = provesEffects(head, bell, deployment, safeguards);
     if (!proven && safeguards.holds("R5")) {
       this.ports.telemetry.add("turn.effectsRepeated", head.effects.length);
-      await carryOut(head, plan, this.ports, this.inboxes);
+      await carryOut(head, plan, this.ports, this.inboxes, this.options.messageBytesMax);
     }
     opened.effectsDone = true;
   }
@@ -867,7 +870,7 @@ export class Environment {
     await opened.attempts?.committed();
     opened.journalBytes = groups === undefined ? opened.journalBytes + bytes.length : 0;
     opened.effectsDone = false;
-    const effectsCarriedOut = carryOut(commit, opened.plan, this.ports, this.inboxes);
+    const effectsCarriedOut = carryOut(commit, opened.plan, this.ports, this.inboxes, this.options.messageBytesMax);
     if (this.options.safeguards.holds("R3")) await effectsCarriedOut;
     else this.leave(opened, effectsCarriedOut);
     opened.effectsDone = true;

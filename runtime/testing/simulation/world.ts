@@ -243,6 +243,7 @@ export class World {
       id: process.name,
       deployment: this.deployment,
       payload,
+      messageBytesMax: payload.inlineBytesMax,
       cacheBytesMax,
       journalBytesMax,
       invocationMsMax: Infinity,
