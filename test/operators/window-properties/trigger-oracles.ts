@@ -1,9 +1,12 @@
 /** When windows fire, trigger by trigger, in plain words. Imports nothing of the engine. */
 import { endOfEventTime, type Event, type Rule } from "./oracle.ts";
 
-/** When the clock passes the window's end. */
+/** When the clock passes the window's end, and at every record after it. */
 export function endOfClockTime(): Rule {
-  return { record: () => 0, clock: (from, to, { end }) => (from < end - 1 && end - 1 <= to ? 1 : 0) };
+  return {
+    record: (_e, { clock }, { end }) => (end - 1 < clock ? 1 : 0),
+    clock: (from, to, { end }) => (from < end - 1 && end - 1 <= to ? 1 : 0),
+  };
 }
 
 export function never(): Rule {
