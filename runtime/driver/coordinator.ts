@@ -113,6 +113,15 @@ export class Coordinator {
     }
   }
 
+  /** Throws as `start` would, and changes nothing: what is to be known of code before it is deployed. */
+  async rehearse(): Promise<void> {
+    const { record } = await readJobRing(this.ports, this.job.name);
+    if (record === undefined) return;
+    this.checkDeployment(record);
+    if (record.phase === "restoring" || record.phase === "stopped" || this.isPlanned(record)) return;
+    this.checkReplan(record);
+  }
+
   /** R9: a coordinator of older code must not take a newer generation back to its own plan. */
   private checkDeployment(record: JobRecord): void {
     const { deployment } = this.options;
@@ -183,6 +192,11 @@ export class Coordinator {
 
   /** The plan or the parallelism has changed: goes on from the latest checkpoint in a new generation, when the state allows it. */
   private async replan(ring: JobRing, record: JobRecord): Promise<void> {
+    await this.restoreFrom(ring, record, this.checkReplan(record));
+  }
+
+  /** The checkpoint from which the changed job goes on. */
+  private checkReplan(record: JobRecord): BlobName {
     if (record.phase === "stopping")
       throw new MillraceError(
         "invalid",
@@ -194,7 +208,7 @@ export class Coordinator {
         "invalid",
         `job ${record.job} has changed and has no checkpoint to go on from: run the old code until one is complete, or choose a new state directory`,
       );
-    await this.restoreFrom(ring, record, record.completed);
+    return record.completed;
   }
 
   private checkCompatible(stored: Manifest["operators"], keyGroups: number): void {
