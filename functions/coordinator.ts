@@ -124,7 +124,7 @@ class CoordinatorFunction {
       deployment: this.#settings.deployment,
       safeguards: allSafeguards,
       createStream: (stream, shards) => this.#ports.provisionInbox(stream, shards),
-      restoreTurn: () => takeLease(this.#ports, restoreLease, requestId, restoreTurnMs),
+      restoreTurn: () => takeLease(this.#ports, restoreLease, requestId, restoreTurnMs(this.#ports.clock)),
     });
   }
 
@@ -217,7 +217,8 @@ class CoordinatorFunction {
   /** A job that has stopped takes none, and a job in batch mode neither: nothing to alarm about. */
   #report(record: JobRecord): void {
     if (record.phase === "stopped" || this.#graph.options.mode === "batch") return;
-    const age = this.#ports.clock.now() - (record.completedAt ?? record.since);
+    // A restore from an old savepoint is no reason to be woken: the generation gets its time for a checkpoint of its own.
+    const age = this.#ports.clock.now() - Math.max(record.completedAt ?? 0, record.since);
     this.#telemetry.gauge("coordinator.checkpointAgeMs", Math.max(0, age));
     this.#telemetry.gauge("coordinator.generation", record.generation);
   }
