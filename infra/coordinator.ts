@@ -7,12 +7,12 @@ import { lookCommand, type Settings } from "../functions/contract.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import type { JobChannels } from "./channels.ts";
 import type { CheckedProps } from "./check-props.ts";
-import type { Connector } from "./connectors-of.ts";
+import { type Connector, keysOf } from "./connector.ts";
 import { jobCode } from "./job-code.ts";
 import { type FunctionSurroundings, JobFunction } from "./job-function.ts";
 import * as permissions from "./permissions.ts";
 import type { JobStorage } from "./storage.ts";
-import { keysOf, type TaskFunctions } from "./task-functions.ts";
+import type { TaskFunctions } from "./task-functions.ts";
 
 export interface JobCoordinatorProps {
   readonly job: JobGraph;
@@ -82,13 +82,8 @@ function permissionsOf({ job, connectors, storage, channels, tasks }: JobCoordin
     permissions.useStateTable(job.name, storage.table),
     ...permissions.useState(job.name, storage.bucket),
     ...permissions.useDeadLetters(job.name, storage.deadLetters),
-    ...permissions.readStreams(connectors.flatMap((connector) => (connector.kind === "streamSource" ? [connector.stream] : []))),
-    ...permissions.listStreams(connectors.flatMap((connector) => (connector.kind === "streamSink" ? [connector.stream] : []))),
+    ...connectors.flatMap((connector) => connector.permissions.coordinator),
     ...permissions.resizeStreams(inboxes),
-    ...connectors.flatMap((connector) => {
-      if (connector.kind === "tableSink") return [permissions.restoreRows(connector.table)];
-      return connector.kind === "bucketSink" ? permissions.useObjects(connector.bucket, connector.prefix) : [];
-    }),
     permissions.allow(["lambda:InvokeFunction"], functions),
     ...keysOf(connectors).map(permissions.useKey),
   ];
