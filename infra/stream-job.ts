@@ -34,6 +34,9 @@ import { JobStorage } from "./storage.ts";
 import type { StreamJobProps } from "./stream-job-props.ts";
 import { TaskFunctions } from "./task-functions.ts";
 
+/** CloudFormation has not taken tags of them for long, nor everywhere. */
+const untagged = ["AWS::CloudWatch::Dashboard"];
+
 /** Throws `invalid` for a job that cannot be deployed so; says what to change. */
 export class StreamJob extends Construct {
   /** What runs: stages, operators, exchanges. */
@@ -121,7 +124,7 @@ export class StreamJob extends Construct {
   }
 
   #outputs(record: PlanRecord, tagged: readonly Construct[]): void {
-    for (const construct of tagged) Tags.of(construct).add(jobTag, this.plan.name);
+    for (const construct of tagged) Tags.of(construct).add(jobTag, this.plan.name, { excludeResourceTypes: untagged });
     // What is deployed can be told from the template alone.
     this.coordinator.function.function.node.defaultChild!.node.addMetadata("millrace:plan", record.fingerprint);
     const { templateOptions } = Stack.of(this);
