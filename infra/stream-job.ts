@@ -8,6 +8,7 @@ import { Annotations, CfnOutput, Stack, Tags } from "aws-cdk-lib";
 import { Construct } from "constructs";
 import type { Settings } from "../functions/contract.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
+import { allowLogs } from "./allow-logs.ts";
 import { JobChannels } from "./channels.ts";
 import { cellsOf } from "./cells.ts";
 import { type CheckedProps, checkPlan, checkProps } from "./check-props.ts";
@@ -73,6 +74,7 @@ export class StreamJob extends Construct {
     const shared = { job, props, connectors, storage: this.storage, channels: this.channels };
     const settings = this.#settings(props);
     const surroundings = surroundingsOf(props);
+    if (props.encryptionKey !== undefined) allowLogs(this, props.encryptionKey);
     this.tasks = new TaskFunctions(this, "Tasks", { ...shared, surroundings, settings });
     this.coordinator = new JobCoordinator(this, "Coordination", { ...shared, tasks: this.tasks, surroundings, settings });
     this.startCheck = startCheckOf(this, "StartCheck", { ...shared, surroundings, settings });

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { App, Aspects, RemovalPolicy, Stack } from "aws-cdk-lib";
-import { Match, Template } from "aws-cdk-lib/assertions";
+import { Annotations, Match, Template } from "aws-cdk-lib/assertions";
 import { Key } from "aws-cdk-lib/aws-kms";
 import { CfnEventSourceMapping } from "aws-cdk-lib/aws-lambda";
 import { Topic } from "aws-cdk-lib/aws-sns";
@@ -23,6 +23,7 @@ import {
   type Deployed,
   jobFile,
   pageviewsFile,
+  type Resource,
   root,
   Surroundings,
   wideFile,
@@ -223,6 +224,21 @@ describe("functions", () => {
     given.template.allResourcesProperties("AWS::Logs::LogGroup", { KmsKeyId: Match.anyValue(), RetentionInDays: 30 });
     const everywhere = statementsWithStar(jsonOf(given)).flatMap(({ Action }) => [Action].flat());
     assert.deepEqual([...new Set(everywhere)].sort(), [...unrestrictable].sort());
+  });
+
+  test("encrypt their logs with a key whose policy allows it, or say that it must", () => {
+    const own = deploy(pageviewsFile, (stack) => ({ ...bindPageviews(stack), encryptionKey: new Key(stack, "Key") }));
+    const [{ Properties: key }] = Object.values(own.resources("AWS::KMS::Key")) as [Resource];
+    const [statement] = key.KeyPolicy.Statement.filter(({ Sid }: { Sid?: string }) => Sid === "MillraceLogs");
+    assert.deepEqual(statement.Principal, { Service: { "Fn::Join": ["", ["logs.", { Ref: "AWS::Region" }, ".amazonaws.com"]] } });
+    assert.match(JSON.stringify(statement.Condition), /EncryptionContext:aws:logs:arn/);
+    const arn = "arn:aws:kms:us-east-1:000000000000:key/0a1b";
+    const other = deploy(pageviewsFile, (stack) => ({
+      ...bindPageviews(stack),
+      encryptionKey: Key.fromKeyArn(stack, "Key", arn),
+    }));
+    Annotations.fromStack(other.stack).hasWarning("/Jobs/Job", Match.stringLikeRegexp("must let CloudWatch Logs"));
+    assert.equal(Annotations.fromStack(own.stack).findWarning("*", Match.stringLikeRegexp("CloudWatch Logs")).length, 0);
   });
 
   test("are rung once a minute: the coordinator", () => {
