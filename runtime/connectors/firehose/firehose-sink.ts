@@ -11,7 +11,7 @@ export interface FirehoseSinkOptions<T> {
   readonly format: Format<T>;
 }
 
-const recordBytesMax = 1_000 * 1024;
+const recordBytesMax = 1_024_000;
 
 /**
  * Records of a delivery stream, in no order. At least once: those of a commit whose effects were not seen to finish are put again, and Firehose

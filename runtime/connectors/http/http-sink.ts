@@ -50,7 +50,7 @@ export interface HttpSink<in T> extends Sink<T> {
 }
 
 const defaultTimeoutMs = 10_000;
-const defaultMaxBodyBytes = 1 << 20;
+const defaultMaxBodyBytes = 1_048_576;
 const concurrencyMax = 100;
 const methods = ["POST", "PUT", "PATCH", "DELETE"];
 

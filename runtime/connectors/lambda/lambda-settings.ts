@@ -8,7 +8,7 @@ export interface LambdaSettings {
 }
 
 /** What an event may have: Lambda's limits, less what stands around the messages. */
-export const eventBytesMax = { requestResponse: 6_000_000 - 100, event: 1_000_000 - 100 } as const;
+export const eventBytesMax = { requestResponse: 5_999_900, event: 999_900 } as const;
 
 /** What stands around a row in an event, its id included. */
 export const messageOverheadBytes = 300;

@@ -26,8 +26,8 @@ export interface SnsSinkOptions<T> {
   readonly maxMessageBytes?: number;
 }
 
-const defaultMaxMessageBytes = 256 << 10;
-const maxMessageBytesMax = 1 << 20;
+const defaultMaxMessageBytes = 262_144;
+const maxMessageBytesMax = 1_048_576;
 const attributesMax = 10;
 const subjectLengthMax = 99;
 

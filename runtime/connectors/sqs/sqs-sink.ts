@@ -32,7 +32,7 @@ export interface SqsSinkOptions<T> {
   readonly maxMessageBytes?: number;
 }
 
-const maxMessageBytesMax = 1 << 20;
+const maxMessageBytesMax = 1_048_576;
 const attributesMax = 10;
 const delaySecondsMax = 900;
 
