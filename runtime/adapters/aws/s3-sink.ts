@@ -85,8 +85,9 @@ export class S3Sink implements SinkTarget {
     await this.#bucket.delete(old.map(({ key }) => key));
   }
 
-  check(): Promise<void> {
-    return this.#bucket.check();
+  async check(): Promise<void> {
+    await this.#bucket.check();
+    await this.#bucket.checkWrite(this.#key(partsFolder, "check"));
   }
 
   async #write({ folder = "", file, offset, bytes }: WriteOperation): Promise<void> {
