@@ -16,7 +16,7 @@ import type { HttpSink } from "../../runtime/connectors/http/http-sink.ts";
 import { type MessageChannel, MessageTarget } from "../../runtime/connectors/messages/message-target.ts";
 import { eventBridgeSink, firehoseSink, httpSink, json, lambdaSink, ndjson, snsSink, sqsSink } from "../../runtime/index.ts";
 import type { DeadLetterBatch, SinkEffect } from "../../runtime/ports/sink-driver.ts";
-import { SimRandom } from "../../runtime/testing/simulation/random.ts";
+import { SeededRandom } from "../../runtime/base/seeded-random.ts";
 import { faultyClient } from "./faulty-client.ts";
 import {
   allWell,
@@ -311,7 +311,7 @@ for (const [name, kind] of Object.entries(kinds))
     it("is given again what it leaves out, at random and for long, and nothing overtakes it", async () => {
       const sink = kind.sinkOf();
       const place = await kind.placeOf(sink);
-      const random = new SimRandom(7);
+      const random = new SeededRandom(7);
       if (name !== "a function that is not waited for")
         place.fates = {
           request: () => (random.chance(0.2) ? "throttle" : "pass"),

@@ -60,7 +60,11 @@ export class MessageFiles implements SinkTarget {
   async #open(path: string): Promise<End> {
     const { directory, durable } = this.#options;
     const sizeBytes = await sizeOf(path);
-    if (sizeBytes !== undefined) return endOf(path, sizeBytes);
+    if (sizeBytes !== undefined) {
+      const end = await endOf(path, sizeBytes);
+      if (end.sizeBytes < sizeBytes) await writeAt(path, 0, new Uint8Array(), { length: end.sizeBytes, durable });
+      return end;
+    }
     await makeDirectory(directory);
     if (durable) await syncDirectory(directory);
     return { sizeBytes: 0, version: -1n };
