@@ -97,6 +97,7 @@ export function startEventBridge(): Promise<Fake> {
     if (Entries.reduce((sum, entry) => sum + sizeOf(entry), 0) >= 1_000_000)
       throw new Refusal("ValidationException", "too large");
     const answers = Entries.map((entry) => {
+      if (entry["EventBusName"] !== "bus") return { ErrorCode: "ResourceNotFoundException", ErrorMessage: "no such bus" };
       const detail = JSON.parse(entry["Detail"]);
       const fate = fake.fates.entry(detail);
       if (fate === "again") return { ErrorCode: "InternalFailure", ErrorMessage: "later" };

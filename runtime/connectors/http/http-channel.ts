@@ -11,7 +11,7 @@ import { checkUrl } from "./http-sink.ts";
 import type { HttpFunctions, HttpSettings } from "./http-settings.ts";
 
 const againStatuses = new Set([408, 409, 425, 429]);
-const stopStatuses = new Set([401, 403, 407]);
+const stopStatuses = new Set([401, 403]);
 /** A receiver that asks for longer is asked again sooner: until then the task would wait. */
 const retryAfterMsMax = 30_000;
 

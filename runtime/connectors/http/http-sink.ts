@@ -39,7 +39,7 @@ export interface HttpSinkOptions<T> {
   readonly maxBodyBytes?: number;
   /**
    * What a status means: taken; for now not, try again; not this row, to the dead letters; nothing works until someone puts it right. Undefined:
-   * as it does by default: 2xx taken; 408, 409, 425, 429 and 5xx again; 401, 403, 407 and 3xx stop; all others, the dead letters.
+   * as it does by default: 2xx taken; 408, 409, 425, 429 and 5xx again; 401, 403 and 3xx stop; all others, the dead letters.
    */
   readonly onStatus?: HttpFunctions["onStatus"];
 }
