@@ -98,6 +98,8 @@ export { generator, type GeneratorOptions } from "./connectors/generator/generat
 export { dynamodb, type DynamodbOptions } from "./connectors/dynamodb/dynamodb.ts";
 export { kinesisSink, type KinesisSinkOptions } from "./connectors/kinesis/kinesis-sink.ts";
 export { s3, type S3Options } from "./connectors/s3/s3.ts";
+export { s3Objects, type S3ObjectsOptions } from "./connectors/s3/s3-objects.ts";
+export { hybrid } from "./connectors/hybrid/hybrid.ts";
 export { consoleSink } from "./connectors/console/console-sink.ts";
 export { customSink } from "./connectors/custom/custom-sink.ts";
 export type { CustomRestore, CustomRow, CustomSinkFunctions } from "./connectors/custom/custom-sink.ts";

@@ -118,6 +118,9 @@ type Fed = FeedStatus | "late";
 
 const attemptsMax = 50;
 
+/** Who reads what nobody brings is rung again when it has committed nothing for so long. */
+const pollAgainMs = 5_000;
+
 /** Batch mode: after so many commits over sorted input a turn ends, so that others get theirs and a stop is heard. */
 const sortedCommitsPerTurn = 16;
 
@@ -325,7 +328,7 @@ export class Environment {
 
   /**
    * A batch of a child is the first sign that its parents are closed: their tasks are rung until they have ended, so that the child need
-   * not wait for a poke (L11). Whether all of them have.
+   * not wait for a poke (L11). Whether all of them have. Who reads what nobody brings is rung for that, and comes to its end in its time.
    */
   private async endParents(source: string, shard: ShardId): Promise<boolean> {
     const { record } = this;
@@ -336,6 +339,7 @@ export class Environment {
   }
 
   private async readToEnd(record: JobRecord, source: string, shard: ShardId): Promise<boolean> {
+    if (await this.isPolled(source, shard)) return false;
     const task = taskOfShard(this.job, record.generation, source, shard);
     while (this.ports.clock.remainingMs() > this.options.reserveMs) {
       const outcome = await this.turnOnce({ kind: "poke", task });
@@ -373,8 +377,10 @@ export class Environment {
     const { task } = opened;
     const before = { ...task.summary };
     let unprocessed: Position | undefined;
+    let polls = false;
     if (!task.ended) {
       await this.begin(opened, guarded);
+      await this.askToPoll(opened);
       const takenBefore = task.taken;
       const status = bell.kind === "poke" ? await this.readInputs(opened) : await this.feedBell(opened, bell);
       if (status === "newer") return this.again();
@@ -383,6 +389,7 @@ export class Environment {
         if (bell.kind === "poke" && task.taken === takenBefore) await this.decideIdleOperators(opened);
         await this.answerRequests(opened);
       }
+      polls = await this.askToPoll(opened);
       await this.settle(opened);
       await this.endAttempts(opened);
       await together(opened.unfinished);
@@ -397,6 +404,7 @@ export class Environment {
       records: task.summary.records - before.records,
       ended: task.ended,
       wakeAt: task.sorts ? this.ports.clock.now() : task.nextWakeUp(),
+      polls,
       unprocessed,
     };
   }
@@ -411,6 +419,21 @@ export class Environment {
     const lagMs = clock.now() - task.watermark;
     if (Number.isFinite(lagMs)) telemetry.gauge("turn.watermarkLagMs", lagMs);
     telemetry.gauge("turn.ringUse", (100 * (task.head - (base?.seq ?? 0))) / journal.ringSize);
+  }
+
+  /** Sees to it that a task is rung again that reads what nobody brings. Whether it does. */
+  private async askToPoll({ task }: Cached): Promise<boolean> {
+    let polls = false;
+    for (const [source, input] of task.sources) {
+      if (this.ports.source(source).polled === undefined) continue;
+      for (const shard of input.unended) polls ||= input.isLive(shard) && (await this.isPolled(source, shard));
+    }
+    task.pollBy = polls ? this.ports.clock.now() + pollAgainMs : Infinity;
+    return polls;
+  }
+
+  private async isPolled(source: string, shard: ShardId): Promise<boolean> {
+    return (await this.ports.source(source).polled?.(shard)) ?? false;
   }
 
   /** Time moves on in the task; timers that are due fire. */
@@ -671,7 +694,7 @@ export class Environment {
   private async readAncestors(opened: Cached, source: string, shard: ShardId): Promise<Fed> {
     const input = opened.task.sources.get(source)!;
     for (const ancestor of ancestorsOf(shard, this.shards.get(source) ?? []))
-      while (input.isLive(ancestor)) {
+      while (input.isLive(ancestor) && !(await this.isPolled(source, ancestor))) {
         if (opened.budget.isOver) return "late";
         const before = input.positionOf(ancestor);
         const status = await this.readShard(opened, source, ancestor, this.readLimit);

@@ -115,6 +115,8 @@ export class Task implements TaskShared, UnitKeeper {
   private reading: SourceInput | undefined;
   private moved = false;
   private announced: boolean;
+  /** Processing time by which the task must be rung, since nobody brings what it reads; Infinity: somebody does. */
+  pollBy = Infinity;
   private wokenAt = Infinity;
   /** What was last told of the task's watermark. */
   private told: AlignmentTold | undefined;
@@ -727,7 +729,7 @@ export class Task implements TaskShared, UnitKeeper {
     let at = Infinity;
     for (const store of this.chain.stores) at = Math.min(at, store.earliestTimer("processingTime"));
     if (this.watermarksWait) at = Math.min(at, this.watermarksDue);
-    at = Math.min(at, this.reportDue());
+    at = Math.min(at, this.reportDue(), this.pollBy);
     for (const source of this.sources.values()) at = Math.min(at, idleCheckOf(source) ?? Infinity, source.nextAlignmentCheck());
     return Math.min(at, this.nextIdleCheckOfOperators());
   }
