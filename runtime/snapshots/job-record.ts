@@ -67,12 +67,14 @@ export interface JobRecord {
   readonly lastCheckpoint: Checkpoint;
   /** When that was given out, epoch ms; undefined: none has been. */
   readonly triggeredAt: number | undefined;
-  /** The latest complete one: what a restore begins from. */
+  /** The latest complete one, or an older one that the generation began from: what a restore begins from. */
   readonly completed: BlobName | undefined;
-  /** When that was completed, epoch ms; undefined: there is none. */
+  /** When that was taken, epoch ms; undefined: there is none. */
   readonly completedAt: number | undefined;
-  /** Complete ones that are kept, oldest first. */
+  /** Complete ones that are kept, oldest first: each a part of the history of those after it. */
   readonly retained: readonly { readonly manifest: BlobName; readonly savepoint: boolean }[];
+  /** Savepoints that the job has gone back behind. They are kept, and this job cannot begin from them: its outputs have been taken back. */
+  readonly superseded: readonly BlobName[];
   /** When the generation began, epoch ms. */
   readonly since: number;
   /** Failures in a row. */

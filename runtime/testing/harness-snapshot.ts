@@ -74,6 +74,7 @@ export class TakenSnapshot implements HarnessSnapshot {
       completed: name,
       completedAt: manifest.takenAt,
       retained: [{ manifest: name, savepoint: true }],
+      superseded: [],
       since: now,
       failures: 0,
       replaces: [],

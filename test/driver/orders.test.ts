@@ -8,10 +8,12 @@ import { keyedProcess, type, value } from "../../runtime/index.ts";
 import { isKind } from "../../runtime/base/errors.ts";
 import { Coordinator } from "../../runtime/driver/coordinator.ts";
 import { readJobRecord } from "../../runtime/driver/job-ring.ts";
+import type { BlobName } from "../../runtime/base/ids.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
 import type { Order } from "../../runtime/snapshots/decide-order.ts";
 import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
 import { decodeManifest, type Manifest } from "../../runtime/snapshots/manifest.ts";
+import { manifestName } from "../../runtime/snapshots/names.ts";
 import { allSafeguards } from "../../runtime/task/safeguards.ts";
 import { harness, type RunningHarness } from "../../runtime/testing/harness.ts";
 import { type Event, event, pipeline } from "../operators/pipeline.ts";
@@ -240,6 +242,45 @@ describe("an order", () => {
     for (let n = 0; n < 3; n++) await coordinator.order(order);
     assert.equal((await coordinator.start()).generation, 2);
     assert.equal((await coordinator.order(order)).generation, 2);
+  });
+
+  test("to go back gives up the checkpoints beyond: what they count as put out has been taken back", async () => {
+    const run = await jobAt(2);
+    const taken: BlobName[] = [];
+    for (const savepoint of [false, true, false]) {
+      enqueue(run, 4);
+      await run.settle();
+      taken.push(manifestName((await run.runner.checkpoint(savepoint))!));
+    }
+    const [first, savepoint, last] = taken as [BlobName, BlobName, BlobName];
+    const goBack = (id: string, manifest: BlobName | undefined) =>
+      coordinatorOn(run, run.ports).order({ kind: "restore", id, manifest });
+    const drain = async () => {
+      await coordinatorOn(run, run.ports).start();
+      const environment = run.environment(`back-${++lives}`);
+      for (let round = 0; round < 4; round++)
+        for (const task of await coordinatorOn(run, run.ports).livingTasks()) await environment.turn({ kind: "poke", task });
+      // The harness takes nothing back: what came again stands twice.
+      const distinct = Object.entries(counted(run)).map(([key, counts]) => [key, [...new Set(counts)]]);
+      assert.deepEqual(Object.fromEntries(distinct), upTo(3));
+    };
+
+    await goBack("to the first", first);
+    const { completed, retained, superseded } = await recordOf(run);
+    assert.deepEqual(
+      { completed, retained, superseded },
+      { completed: first, retained: [{ manifest: first, savepoint: false }], superseded: [savepoint] },
+    );
+    await drain();
+    await assert.rejects(goBack("to the savepoint", savepoint), /only a job of another name can begin from it/);
+    await assert.rejects(goBack("to the last", last), /not retained/);
+    await goBack("to the latest", undefined);
+    assert.equal((await recordOf(run)).manifest, first);
+    await drain();
+
+    await coordinatorOn(run, run.ports).collectGarbage();
+    for (const { index } of (await manifestOf(run, savepoint)).tasks)
+      if (index !== undefined) assert.notEqual(await run.ports.blobs.get(index.blob, index), undefined);
   });
 
   test("that cannot be followed is refused", async () => {

@@ -272,6 +272,7 @@ const record = {
   completed: "manifests/000000000004",
   completedAt: 8,
   retained: [{ manifest: "manifests/000000000004", savepoint: true }],
+  superseded: ["manifests/000000000003"],
   since: 3,
   failures: 1,
   replaces: [],
