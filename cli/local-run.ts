@@ -22,6 +22,7 @@ import { MillraceError } from "../runtime/base/errors.ts";
 import { id, type OperatorUid, type TaskId } from "../runtime/base/ids.ts";
 import { type Bindings, checkBindings } from "../runtime/connectors/bindings.ts";
 import { partsOf } from "../runtime/connectors/hybrid/hybrid.ts";
+import type { Telemetry } from "../runtime/ports/telemetry.ts";
 import { LocalSinks } from "../runtime/connectors/local-sinks.ts";
 import { openSources, type UidSource } from "../runtime/connectors/open-sources.ts";
 import type { SourceReader } from "../runtime/connectors/source-reader.ts";
@@ -218,10 +219,13 @@ class Parts {
     this.options = options;
     this.#sources = this.#openSources();
     this.#sinks = new LocalSinks({
+      job: job.name,
       sinks: sinksOf(job),
       bindings: options.bindings ?? new Map(),
       outputDirectory: options.output,
       console: options.console ?? process.stdout,
+      pace: { clock: foundation.ports.clock, random: Math.random },
+      telemetry: this.#telemetry(),
     });
     this.#ports = (options.around ?? ((ports) => ports))(this.#makePorts());
     const environment = new Environment(job, this.#ports, { ...defaultEnvironment, id: this.#holder });
@@ -302,13 +306,15 @@ class Parts {
   }
 
   #makePorts(): Ports {
-    const { options, foundation } = this;
-    const sinks = this.#sinks;
-    const log = (level: string, message: string, fields: object = {}) => {
-      if (level !== "info") options.events?.warning?.(message, fields);
-    };
     const source = (uid: string) => this.#sources.get(uid) as SourceReader;
-    return { ...foundation.ports, telemetry: { add: () => undefined, gauge: () => undefined, log }, sinks, source };
+    return { ...this.foundation.ports, telemetry: this.#telemetry(), sinks: this.#sinks, source };
+  }
+
+  #telemetry(): Telemetry {
+    const log = (level: string, message: string, fields: object = {}) => {
+      if (level !== "info") this.options.events?.warning?.(message, fields);
+    };
+    return { add: () => undefined, gauge: () => undefined, log };
   }
 
   #openSources(): ReadonlyMap<string, SourceReader> {
