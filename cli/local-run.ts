@@ -21,6 +21,7 @@ import type { Job } from "../runtime/api/job.ts";
 import { MillraceError } from "../runtime/base/errors.ts";
 import { id, type OperatorUid, type TaskId } from "../runtime/base/ids.ts";
 import { type Bindings, checkBindings } from "../runtime/connectors/bindings.ts";
+import { partsOf } from "../runtime/connectors/hybrid/hybrid.ts";
 import type { Telemetry } from "../runtime/ports/telemetry.ts";
 import { LocalSinks } from "../runtime/connectors/local-sinks.ts";
 import { openSources, type UidSource } from "../runtime/connectors/open-sources.ts";
@@ -361,5 +362,6 @@ function sinksOf(job: JobGraph): ReadonlyMap<OperatorUid, Sink<any, any>> {
 
 function connectorsOf(job: JobGraph): readonly { readonly uid: string; readonly name: string }[] {
   const sinks = [...sinksOf(job)].map(([uid, { name }]) => ({ uid: uid as string, name }));
-  return [...sourcesOf(job).map(({ uid, source }) => ({ uid, name: source.name })), ...sinks];
+  const sources = sourcesOf(job).flatMap(({ uid, source }) => partsOf(source).map(({ name }) => ({ uid, name })));
+  return [...sources, ...sinks];
 }

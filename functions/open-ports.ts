@@ -68,6 +68,7 @@ export async function openPorts(options: PortsOptions): Promise<FunctionPorts> {
     telemetry,
     pace: { clock, random: Math.random },
     clients,
+    blobs: aws.blobs,
   });
   const sinks = options.openSinks({ job, settings, clock, telemetry, bindings, clients });
   return {
