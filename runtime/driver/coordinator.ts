@@ -17,8 +17,8 @@ import type { JobGraph } from "../plan/job-graph.ts";
 import type { Shard } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import { encodeRequest } from "../snapshots/checkpoint-request.ts";
-import { type JobRecord, type PendingCheckpoint, tasksRun } from "../snapshots/job-record.ts";
-import { decideOrder, type Order } from "../snapshots/decide-order.ts";
+import { isAtRest, isComingToRest, type JobRecord, type PendingCheckpoint, tasksRun } from "../snapshots/job-record.ts";
+import { decideOrder, type Order, withoutReason } from "../snapshots/decide-order.ts";
 import { decideCut, type Cut } from "../snapshots/decide-cut.ts";
 import { type Acknowledgement, decodeManifest, encodeManifest, isTombstone, type Manifest } from "../snapshots/manifest.ts";
 import { ackMessage, checkpointMessage, endMessage, inboxName, manifestName } from "../snapshots/names.ts";
@@ -89,7 +89,7 @@ export class Coordinator {
       if (record !== undefined) this.checkDeployment(record);
       if (record === undefined) await this.begin(ring);
       else if (record.phase === "restoring") await this.finishRestore(ring, record);
-      else if (record.phase === "stopped" || this.isPlanned(record)) return record;
+      else if (isAtRest(record) || this.isPlanned(record)) return record;
       else await this.replan(ring, record);
     }
   }
@@ -164,10 +164,10 @@ export class Coordinator {
 
   /** The plan or the parallelism has changed: goes on from the latest checkpoint in a new generation, when the state allows it. */
   private async replan(ring: JobRing, record: JobRecord): Promise<void> {
-    if (record.phase === "stopping")
+    if (isComingToRest(record))
       throw new MillraceError(
         "invalid",
-        `job ${record.job} is being stopped by the code it ran before: run that until it has stopped, or give the order to resume`,
+        `job ${record.job} is ${record.phase} by the code it ran before: run that until it rests, or give the order to resume`,
       );
     this.checkCompatible(record.operators, record.keyGroups);
     if (record.completed === undefined)
@@ -225,7 +225,7 @@ export class Coordinator {
     this.checkCompatible(manifest.operators, manifest.keyGroups);
     const generation = record.generation + 1;
     const moved: JobRecord = {
-      ...record,
+      ...withoutReason(record),
       fingerprint: this.job.fingerprint,
       operators: schemasOf(this.job.graph),
       generation,
@@ -333,7 +333,10 @@ export class Coordinator {
     for (;;) {
       const ring = await readJobRing(this.ports, this.job.name);
       const { record } = ring;
-      if (record === undefined) throw new MillraceError("invalid", `job ${this.job.name} was never started: ${order.kind}`);
+      if (record === undefined) {
+        await this.start();
+        continue;
+      }
       this.checkDeployment(record);
       if (record.phase === "restoring") {
         await this.finishRestore(ring, record);
@@ -354,7 +357,7 @@ export class Coordinator {
     const ring = await readJobRing(this.ports, this.job.name);
     const { record } = ring;
     if (record !== undefined) this.checkDeployment(record);
-    if (record === undefined || record.phase === "restoring" || record.phase === "stopped")
+    if (record === undefined || record.phase === "restoring" || isAtRest(record))
       return { ...nothing, record: record as JobRecord, aligned: [] };
     const aligned = this.aligns ? await announceAlignment(ring.messages, record.generation, this.told, this.ports.journal) : [];
     return { ...(await this.look(ring, record)), aligned };
@@ -365,7 +368,7 @@ export class Coordinator {
     const cut = decideCut(this.rootTasks(record), said(ring), record.pending?.checkpoint);
     if (record.pending !== undefined) return this.attend(ring, record, record.pending, cut);
     if (cut.finished) return { ...nothing, record, finished: true };
-    if (record.phase === "stopping") return this.trigger(ring, record, true);
+    if (isComingToRest(record)) return this.trigger(ring, record, record.phase === "stopping");
     if (record.wanted !== undefined) return this.trigger(ring, record, record.wanted.savepoint);
     this.checkFailures(record);
     if (!this.isDue(record)) return { ...nothing, record };
@@ -423,7 +426,7 @@ export class Coordinator {
   private async trigger(ring: JobRing, record: JobRecord, savepoint: boolean): Promise<Look> {
     const since = this.ports.clock.now();
     const checkpoint = record.lastCheckpoint + 1;
-    const stop = record.phase === "stopping";
+    const stop = isComingToRest(record);
     const moved = { ...record, lastCheckpoint: checkpoint, triggeredAt: since, pending: { checkpoint, savepoint, stop, since } };
     if (!(await moveJobRecord(this.ports, ring, moved, this.options.id))) return { ...nothing, record };
     const poke = await this.request(moved, this.rootTasks(record));
@@ -433,7 +436,7 @@ export class Coordinator {
   /** Puts the pending checkpoint's request into the mailboxes of the tasks that read sources. */
   private async request(record: JobRecord, tasks: readonly TaskId[]): Promise<readonly TaskId[]> {
     const { checkpoint, savepoint } = record.pending!;
-    const stop = record.pending!.stop && record.phase === "stopping";
+    const stop = record.pending!.stop && isComingToRest(record);
     const keyed = new Set(
       record.topology.filter((stage) => stage.kind === "keyed").flatMap((stage) => stage.tasks.map(({ task }) => task)),
     );
@@ -486,7 +489,8 @@ export class Coordinator {
       completedAt: manifest.takenAt,
       retained,
       failures: 0,
-      savepoint: pending.stop && record.phase === "stopping" ? name : undefined,
+      ...(pending.stop && record.phase === "pausing" && { phase: "paused" }),
+      savepoint: pending.stop && savepoint && record.phase === "stopping" ? name : undefined,
       wanted: isGranted(record, pending) ? undefined : record.wanted,
     };
     const won = await moveJobRecord(this.ports, ring, moved, this.options.id);
