@@ -19,7 +19,7 @@ import { openMemory } from "../runtime/adapters/memory/open-memory.ts";
 import type { Sink } from "../runtime/api/connector.ts";
 import type { Job } from "../runtime/api/job.ts";
 import { MillraceError } from "../runtime/base/errors.ts";
-import { id, type OperatorUid, type TaskId } from "../runtime/base/ids.ts";
+import { type BlobName, id, type OperatorUid, type TaskId } from "../runtime/base/ids.ts";
 import { type Bindings, checkBindings } from "../runtime/connectors/bindings.ts";
 import { LocalSinks } from "../runtime/connectors/local-sinks.ts";
 import { openSources, type UidSource } from "../runtime/connectors/open-sources.ts";
@@ -31,7 +31,7 @@ import { JobRunner } from "../runtime/driver/job-runner.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import { planJob } from "../runtime/plan/plan-job.ts";
 import type { Ports } from "../runtime/ports/ports.ts";
-import type { JobRecord } from "../runtime/snapshots/job-record.ts";
+import { isAtRest, type JobRecord, type Phase } from "../runtime/snapshots/job-record.ts";
 import { addTotals, noTotals, type Totals } from "../runtime/state/commit.ts";
 import { allSafeguards } from "../runtime/task/safeguards.ts";
 import { checkInputs, hasNewInputs } from "./check-inputs.ts";
@@ -59,6 +59,10 @@ export interface LocalRunOptions {
   readonly bindings?: Bindings;
   /** Several processes run the job together, each some of its tasks. Default: another process is refused. */
   readonly share?: boolean;
+  /** The checkpoint to begin again from, of those that are retained; default: where the job stands. */
+  readonly from?: BlobName | undefined;
+  /** Takes the place of the job's own parallelism from now on, whenever the job is run here. */
+  readonly rescaleTo?: number | undefined;
   /** Takes the place of the job's own option: goes on without the state of what the job no longer has. */
   readonly allowSkippedState?: boolean | undefined;
   /** Reads at most so many records a second; default: as many as there are. */
@@ -82,6 +86,9 @@ export interface RunProgress {
   readonly checkpointAt: number | undefined;
   /** Undefined where the input's extent is unknown. */
   readonly input: InputRead | undefined;
+  readonly phase: Phase;
+  /** Why the job pauses, where nobody ordered it. */
+  readonly reason: string | undefined;
 }
 
 /** What was last seen of a task. */
@@ -131,10 +138,15 @@ export class LocalRun {
    * of other inputs, and for whatever of inputs and outputs must be changed; `fenced` when another process runs the job here.
    */
   static async open(job: Job, options: LocalRunOptions): Promise<LocalRun> {
-    const graph = planJob(job);
-    checkBindings(options.bindings ?? new Map(), connectorsOf(graph));
+    checkBindings(options.bindings ?? new Map(), connectorsOf(planJob(job)));
     const foundation = await openFoundation(job.name, options);
-    const parts = new Parts(graph, foundation, options);
+    let parts: Parts;
+    try {
+      parts = new Parts(planJob(await rescaled(job, foundation, options)), foundation, options);
+    } catch (error) {
+      await foundation.close();
+      throw error;
+    }
     try {
       return await parts.open((standing, finishedBefore) => new LocalRun(parts, standing, finishedBefore));
     } catch (error) {
@@ -166,7 +178,8 @@ export class LocalRun {
     const input = this.#extent.measure([...shards.values()]);
     const checkpoint = { checkpoint: this.#checkpoint, checkpointAt: this.#checkpointAt };
     const atLeast = highestTotals(this.standing.totals, totals);
-    return { totals: atLeast, watermark: this.#seen.size === 0 ? -Infinity : watermark, ...checkpoint, input };
+    const { phase = "running", reason } = record ?? {};
+    return { totals: atLeast, watermark: this.#seen.size === 0 ? -Infinity : watermark, ...checkpoint, input, phase, reason };
   }
 
   /** Gives up leases and closes everything. */
@@ -224,8 +237,9 @@ class Parts {
     this.#ports = (options.around ?? ((ports) => ports))(this.#makePorts());
     const environment = new Environment(job, this.#ports, { ...defaultEnvironment, id: this.#holder });
     const createStream = (stream: string, shards: number) => foundation.log.createStream(stream, shards);
-    const { allowSkippedState } = options;
-    const coordinatorOptions = { id: this.#holder, deployment: 1, safeguards: allSafeguards, createStream, allowSkippedState };
+    const { allowSkippedState, rescaleTo } = options;
+    const common = { id: this.#holder, deployment: 1, safeguards: allSafeguards, createStream };
+    const coordinatorOptions = { ...common, allowSkippedState, rescaleTo };
     this.#coordinator = new Coordinator(job, this.#ports, coordinatorOptions);
     this.runner = new JobRunner(environment, this.#coordinator, this.#ports.clock, {
       pollMs,
@@ -252,6 +266,7 @@ class Parts {
       if (this.#inputsAreBounded) await checkInputs(job, before, this.#ports, options.state);
       return make(await readStanding(job, before, this.#ports), true);
     } else await checkInputs(job, before, this.#ports, options.state);
+    await this.#leaveRest(before);
     await this.runner.start();
     await this.#takeInNewInputs();
     const record = this.runner.record as JobRecord;
@@ -277,6 +292,13 @@ class Parts {
   /** Every task has ended. A plan that has changed since does not bring a finished job back to life. */
   async #hasFinished(record: JobRecord): Promise<boolean> {
     return record.phase === "running" && (await this.#coordinator.tick()).finished;
+  }
+
+  /** Whoever runs a job that rests wants it to go on; from a checkpoint of his choice, or from where it rests. */
+  async #leaveRest(record: JobRecord | undefined): Promise<void> {
+    const { from } = this.options;
+    if (from !== undefined) await this.#coordinator.restore(from);
+    else if (record !== undefined && isAtRest(record)) await this.#coordinator.order({ kind: "resume", id: this.#holder });
   }
 
   /** Input that came in since the generation began has no task at parallelism above 1: a new generation gives it one. */
@@ -337,6 +359,12 @@ async function openFoundation(job: string, { state, store }: LocalRunOptions): P
   }
   const ports = await openLocal(state, { job, ...store });
   return { ports, log: ports.log, leases: ports.leases, close: () => ports.close() };
+}
+
+/** The job at the parallelism that was asked for, now or at an earlier rescale. */
+async function rescaled(job: Job, { ports }: Foundation, { rescaleTo }: LocalRunOptions): Promise<Job> {
+  const parallelism = rescaleTo ?? (await readJobRecord(ports as unknown as Ports, job.name))?.parallelism;
+  return parallelism === undefined ? job : { ...job, options: { ...job.options, parallelism } };
 }
 
 function sourcesOf(job: JobGraph): readonly UidSource[] {

@@ -42,6 +42,8 @@ export interface CoordinatorOptions {
   readonly formerMsMin?: number;
   /** Takes the place of the job's own option: for one start. */
   readonly allowSkippedState?: boolean | undefined;
+  /** Takes the place of the job's own parallelism, in this job's plan and in those after it: noted in the record at a restore. */
+  readonly rescaleTo?: number | undefined;
   /** Creates an inbox stream with so many shards, unless it is there. */
   readonly createStream: (stream: string, shards: number) => Promise<unknown>;
 }
@@ -231,6 +233,7 @@ export class Coordinator {
       generation,
       deployment: this.options.deployment,
       phase: "restoring",
+      ...(this.options.rescaleTo !== undefined && { parallelism: this.options.rescaleTo }),
       savepoint: undefined,
       order,
       wanted: undefined,
@@ -364,6 +367,7 @@ export class Coordinator {
   }
 
   private async look(ring: JobRing, record: JobRecord): Promise<Look> {
+    if (!this.takesCheckpoints && (isComingToRest(record) || record.wanted !== undefined)) return this.goOn(ring, record);
     if (record.savepoint !== undefined) return this.stop(ring, record);
     const cut = decideCut(this.rootTasks(record), said(ring), record.pending?.checkpoint);
     if (record.pending !== undefined) return this.attend(ring, record, record.pending, cut);
@@ -373,6 +377,15 @@ export class Coordinator {
     this.checkFailures(record);
     if (!this.isDue(record)) return { ...nothing, record };
     return this.trigger(ring, record, false);
+  }
+
+  /** Of a job in batch mode, which an order reached that did not know: it ends with its input. */
+  private async goOn(ring: JobRing, record: JobRecord): Promise<Look> {
+    this.ports.telemetry.log("warn", "a job in batch mode takes no checkpoints, the order is passed over", {
+      order: record.order,
+    });
+    const moved: JobRecord = { ...record, phase: "running", wanted: undefined };
+    return { ...nothing, record: (await moveJobRecord(this.ports, ring, moved, this.options.id)) ? moved : record };
   }
 
   /** The savepoint that the job ends with is complete: after the seals nobody goes beyond it. */

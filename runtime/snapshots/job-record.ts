@@ -65,6 +65,8 @@ export interface JobRecord {
   /** What the generation began from; undefined: from nothing. */
   readonly manifest: BlobName | undefined;
   readonly keyGroups: number;
+  /** What a rescale asked for, in place of the job's own where the job is run by the record; not there otherwise. */
+  readonly parallelism?: number;
   readonly topology: readonly StageTopology[];
   /** The checkpoint that is being taken. */
   readonly pending: PendingCheckpoint | undefined;
