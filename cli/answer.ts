@@ -2,7 +2,7 @@
 import { exitCodes } from "./report-error.ts";
 
 export interface Answer {
-  /** With `--json`, printed as one document. */
+  /** With `--json`, printed as one document; undefined: nothing is. */
   readonly json: unknown;
   /** Without. */
   readonly lines: readonly string[];
@@ -12,8 +12,8 @@ export interface Answer {
 
 /** Prints the answer to standard output and gives the exit code. */
 export function printAnswer({ json, lines, code = exitCodes.done }: Answer, asJson: boolean): number {
-  if (asJson) process.stdout.write(`${JSON.stringify(json, plain, 2)}\n`);
-  else for (const line of lines) process.stdout.write(`${line}\n`);
+  if (asJson && json !== undefined) process.stdout.write(`${JSON.stringify(json, plain, 2)}\n`);
+  else if (!asJson) for (const line of lines) process.stdout.write(`${line}\n`);
   return code;
 }
 

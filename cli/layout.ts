@@ -16,11 +16,11 @@ export function fields(list: readonly (readonly [label: string, text: string | u
   return columns(shown.map(([label, text]) => [label, text]));
 }
 
-/** A table with a head. */
+/** A table with a head; of no rows, nothing. */
 export function table(
   head: readonly string[],
   rows: readonly (readonly string[])[],
   right: readonly number[] = [],
 ): readonly string[] {
-  return columns([head, ...rows], right, "  ");
+  return rows.length === 0 ? [] : columns([head, ...rows], right, "  ");
 }

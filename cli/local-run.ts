@@ -31,6 +31,7 @@ import { JobRunner } from "../runtime/driver/job-runner.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import { planJob } from "../runtime/plan/plan-job.ts";
 import type { Ports } from "../runtime/ports/ports.ts";
+import type { Order } from "../runtime/snapshots/decide-order.ts";
 import { isAtRest, type JobRecord, type Phase } from "../runtime/snapshots/job-record.ts";
 import { addTotals, noTotals, type Totals } from "../runtime/state/commit.ts";
 import { allSafeguards } from "../runtime/task/safeguards.ts";
@@ -59,6 +60,8 @@ export interface LocalRunOptions {
   readonly bindings?: Bindings;
   /** Several processes run the job together, each some of its tasks. Default: another process is refused. */
   readonly share?: boolean;
+  /** Readers, by uid, of sources that are read where they are and not from files. */
+  readonly live?: ReadonlyMap<string, SourceReader>;
   /** The checkpoint to begin again from, of those that are retained; default: where the job stands. */
   readonly from?: BlobName | undefined;
   /** Takes the place of the job's own parallelism from now on, whenever the job is run here. */
@@ -182,6 +185,11 @@ export class LocalRun {
     return { totals: atLeast, watermark: this.#seen.size === 0 ? -Infinity : watermark, ...checkpoint, input, phase, reason };
   }
 
+  /** Gives an order to the job that is run here. */
+  async order(order: Order): Promise<void> {
+    await this.#parts.order(order);
+  }
+
   /** Gives up leases and closes everything. */
   close(): Promise<void> {
     return this.#parts.close();
@@ -263,15 +271,19 @@ class Parts {
     if (before === undefined) await checkOutputs(job, options);
     else if (await this.#hasFinished(before)) {
       // Standing input would be begun by asking for it, and a job that has finished takes in nothing.
-      if (this.#inputsAreBounded) await checkInputs(job, before, this.#ports, options.state);
+      if (this.#inputsAreBounded) await checkInputs(this.#readHere, before, this.#ports, options.state);
       return make(await readStanding(job, before, this.#ports), true);
-    } else await checkInputs(job, before, this.#ports, options.state);
+    } else await checkInputs(this.#readHere, before, this.#ports, options.state);
     await this.#leaveRest(before);
     await this.runner.start();
     await this.#takeInNewInputs();
     const record = this.runner.record as JobRecord;
     await emptyOldInboxes(record, foundation.log);
     return make(await readStanding(job, record, this.#ports), false);
+  }
+
+  async order(order: Order): Promise<void> {
+    await this.#coordinator.order(order);
   }
 
   async close(): Promise<void> {
@@ -283,6 +295,11 @@ class Parts {
       await this.#leases?.release().catch(() => undefined);
       await this.foundation.close();
     }
+  }
+
+  /** The sources that are read from files and the like: shards of others come and go. */
+  get #readHere(): readonly UidSource[] {
+    return sourcesOf(this.job).filter(({ uid }) => !this.options.live?.has(uid));
   }
 
   get #inputsAreBounded(): boolean {
@@ -304,7 +321,7 @@ class Parts {
   /** Input that came in since the generation began has no task at parallelism above 1: a new generation gives it one. */
   async #takeInNewInputs(): Promise<void> {
     const record = this.runner.record as JobRecord;
-    if (!(await hasNewInputs(this.job, record, this.#ports))) return;
+    if (!(await hasNewInputs(this.#readHere, record, this.#ports))) return;
     if (record.completed === undefined) {
       const kept = join(this.options.state, "stdin");
       const advice = "at a parallelism above 1, more standard input can be taken in from a checkpoint only, and none is complete";
@@ -336,7 +353,9 @@ class Parts {
     const { clock } = foundation.ports;
     const spoolDirectory = options.state === "memory" ? join(options.output, ".stdin") : join(options.state, "stdin");
     const context = { clock, spoolDirectory, stdin: options.stdin };
-    const readers = openSources(sourcesOf(this.job), options.bindings ?? new Map(), context);
+    const live = options.live ?? new Map<string, SourceReader>();
+    const local = sourcesOf(this.job).filter(({ uid }) => !live.has(uid));
+    const readers = new Map([...openSources(local, options.bindings ?? new Map(), context), ...live]);
     if (options.recordsPerSecond === undefined) return readers;
     const pace = new Pace(options.recordsPerSecond, clock);
     return new Map([...readers].map(([uid, reader]) => [uid, new ThrottledReader(reader, pace)]));

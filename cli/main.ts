@@ -17,4 +17,9 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+// Whoever reads may have seen enough: `millrace state export JOB | head`.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(exitCodes.done);
+});
 process.exitCode = await main(process.argv.slice(2));

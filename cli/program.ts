@@ -8,6 +8,7 @@ import { type Answer, printAnswer } from "./answer.ts";
 import { loadJob } from "./load-job.ts";
 import { UsageError } from "./report-error.ts";
 import { openTarget } from "./target/open-target.ts";
+import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import type { Target } from "./target/target.ts";
 
 /** What commander made of the command line: values by the names of options, as they are declared here. */
@@ -28,6 +29,7 @@ export function createProgram(finish: (code: number) => void): Command {
 
   runCommands(add, finish);
   targetCommands(add, finish);
+  stateCommands(program, finish);
   return program;
 }
 
@@ -107,12 +109,7 @@ function emulateCommand(add: Add, finish: Finish): void {
 // ---- what looks at a job, or gives it orders, wherever it runs ----
 
 function targetCommands(add: Add, finish: Finish): void {
-  const onTarget = (
-    name: string,
-    description: string,
-    answer: (target: Target, given: Given) => Promise<Answer>,
-    declare: (command: Command) => Command = (command) => command,
-  ) =>
+  const onTarget: OnTarget = (name, description, answer, declare = (command) => command) =>
     declare(targetOptions(add(name, description)).addArgument(optionalJob())).action(
       async (path: string | undefined, given: Given) => finish(await withTarget(path, given, (target) => answer(target, given))),
     );
@@ -142,7 +139,85 @@ function targetCommands(add: Add, finish: Finish): void {
       waitOptions,
     );
   restoreCommands(add, finish);
+  rescaleCommand(add, finish);
+  forkCommand(onTarget);
   checkCommand(add, finish);
+}
+
+type OnTarget = (
+  name: string,
+  description: string,
+  answer: (target: Target, given: Given) => Promise<Answer>,
+  declare?: (command: Command) => Command,
+) => Command;
+
+function rescaleCommand(add: Add, finish: Finish): void {
+  const description = "stop with a savepoint, begin again at another parallelism";
+  const command = runOptions(waitOptions(coordinatorOption(add("rescale", description)))).addArgument(optionalJob());
+  command
+    .option("--deploy <command>", "of a job that is deployed: deploys it at its new parallelism, once it has stopped")
+    .action(async (path: string | undefined, given: Given) => {
+      const { rescale } = await import("./commands/rescale.ts");
+      finish(await rescale(path, given));
+    });
+}
+
+function forkCommand(onTarget: OnTarget): void {
+  onTarget(
+    "fork",
+    "another job that begins from this one's savepoint: on this machine, or under another name where it is deployed",
+    async (target, { to, into, name, from, freshInput = false, replace = false, timeout }) => {
+      const { fork } = await import("./commands/fork.ts");
+      return fork(target, { to, directory: into, name, from, freshInput, replace, timeoutMs: timeout * 1_000 });
+    },
+    (command) =>
+      waitOptions(command)
+        .requiredOption("--to <where>", "local, or the coordinator of the job that is to begin from it")
+        .option("--into <dir>", "with --to local: the state directory of the fork")
+        .option("--name <job>", "with --to local: what the fork is called (default: as this job)")
+        .option("--from <checkpoint>", "its number, or latest (default: a savepoint that is taken now)")
+        .option("--fresh-input", "its sources begin anew: positions and event time in them stay behind")
+        .option("--replace", "the other job has run: it gives up what it has, and takes back what it put out"),
+  );
+}
+
+/** `millrace state …`: by the job's own code, which knows the shapes. */
+function stateCommands(program: Command, finish: Finish): void {
+  const group = program.command("state").description("keyed state: journal, pages and segments, or a checkpoint").exitOverride();
+  const add = (name: string, description: string) => {
+    const command = group.command(name).description(description).option("--json", "print one JSON document").exitOverride();
+    return targetOptions(jobOptions(command)).addArgument(jobArgument()).option("--at <checkpoint>", "its number, or latest");
+  };
+  const answer = async (
+    path: string,
+    given: Given,
+    ask: (state: typeof import("./commands/state.ts"), target: Target, graph: JobGraph) => Promise<Answer>,
+  ) => {
+    const [state, { planHere }] = await Promise.all([import("./commands/state.ts"), import("./plan-here.ts")]);
+    const job = await loadJob(path, given);
+    const target = await openTarget(given, job.name);
+    try {
+      finish(printAnswer(await ask(state, target, await planHere(job, target)), given.json));
+    } finally {
+      await target.close();
+    }
+  };
+  add("list", "operators, their states, and how much they keep").action((path: string, given: Given) =>
+    answer(path, given, (state, target, graph) => state.listState(target, graph, given)),
+  );
+  add("get", "all that an operator keeps of a key")
+    .argument("<operator>", "its uid")
+    .argument("<key>", "a text, or JSON")
+    .action((path: string, operator: string, key: string, given: Given) =>
+      answer(path, given, (state, target, graph) => state.getState(target, graph, operator, key, given)),
+    );
+  add("export", "everything, one entry a line or a row")
+    .option("--operator <uid>", "of one operator alone")
+    .option("--format <format>", "ndjson or parquet", "ndjson")
+    .option("--to <file>", "where it is written (default: standard output)")
+    .action((path: string, given: Given) =>
+      answer(path, given, (state, target, graph) => state.exportState(target, graph, given)),
+    );
 }
 
 /** Those that begin a new generation: on this machine with the job's code, elsewhere the coordinator has it. */

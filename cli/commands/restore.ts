@@ -1,5 +1,4 @@
 /** `millrace start` and `millrace rollback`: a new generation from a checkpoint, here with the job's code or by its coordinator. */
-import { parseBindings } from "../../runtime/connectors/bindings.ts";
 import { printAnswer } from "../answer.ts";
 import { numberOf } from "../job-status.ts";
 import { loadJob, type JobOptionsGiven } from "../load-job.ts";
@@ -8,7 +7,7 @@ import { UsageError } from "../report-error.ts";
 import { coordinatorVariable, openTarget } from "../target/open-target.ts";
 import { checkpointOf } from "./checkpoints.ts";
 import { resume, restore } from "./orders.ts";
-import { checkpointIn, runHere, type RunGiven, stateOf } from "./run.ts";
+import { checkpointIn, inputsOf, runHere, type RunGiven, stateOf } from "./run.ts";
 
 export interface RestoreGiven extends RunGiven, JobOptionsGiven {
   readonly coordinator?: string;
@@ -26,13 +25,8 @@ export async function restoreJob(command: "start" | "rollback", path: string | u
   if (command === "start") return runHere(job, given);
   const [place, output] = [stateOf(job, given), given.output ?? "."];
   const from = await checkpointIn(place, output, given.to!);
-  const run = await LocalRun.open(job, {
-    state: place,
-    output,
-    bindings: parseBindings(given.bind ?? []),
-    from,
-    stdin: process.stdin,
-  });
+  const inputs = await inputsOf(job, given.bind ?? []);
+  const run = await LocalRun.open(job, { state: place, output, ...inputs, from, stdin: process.stdin });
   const { generation } = run.standing;
   await run.close();
   const lines = [

@@ -5,6 +5,7 @@ import type { Job } from "../../runtime/api/job.ts";
 import type { BlobName } from "../../runtime/base/ids.ts";
 import { parseBindings } from "../../runtime/connectors/bindings.ts";
 import { exitCodes } from "../report-error.ts";
+import type { LocalRunOptions } from "../local-run.ts";
 import { describeEnd, runJob } from "../run-job.ts";
 import { openLocalTarget } from "../target/local-target.ts";
 import { checkpointOf } from "./checkpoints.ts";
@@ -35,7 +36,7 @@ export async function runHere(job: Job, given: RunGiven): Promise<number> {
   const report = await runJob(job, {
     state,
     output,
-    bindings: parseBindings(bind),
+    ...(await inputsOf(job, bind)),
     share,
     from: given.from === undefined ? undefined : await checkpointIn(state, output, given.from),
     rescaleTo: given.parallelism,
@@ -50,6 +51,14 @@ export async function runHere(job: Job, given: RunGiven): Promise<number> {
     process.stdout.write(`${JSON.stringify({ job: job.name, outcome, events, tookMs, totals: progress.totals })}\n`);
   else console.error(outcome === "finishedBefore" ? "finished before: nothing is left to do" : describeEnd(report));
   return exitCodes.done;
+}
+
+/** What the job's sources and sinks are bound to: files here, or streams where they are. */
+export async function inputsOf(job: Job, bind: readonly string[]): Promise<Pick<LocalRunOptions, "bindings" | "live">> {
+  const bindings = parseBindings(bind);
+  if (![...bindings.values()].flat().some((path) => path.startsWith("kinesis:"))) return { bindings };
+  const { openLiveSources } = await import("../live-sources.ts");
+  return { bindings, live: openLiveSources(job, bindings) };
 }
 
 /** The checkpoint's name, in a state directory. */

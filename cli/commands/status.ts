@@ -30,26 +30,33 @@ export function describeStatus(status: JobStatus, now: number, words: string): r
       ["dead letters", grouped(totals.deadLetters)],
       ["dropped as late", grouped(totals.lateDropped)],
     ]),
-    "",
-    ...table(
-      ["source", "shard", "position", "watermark"],
-      status.sources.map(({ source, shard, position, watermark }) => [source, shard, position, moment(watermark ?? -Infinity)]),
+    ...below(
+      table(
+        ["source", "shard", "position", "watermark"],
+        status.sources.map(({ source, shard, position, watermark }) => [source, shard, position, moment(watermark ?? -Infinity)]),
+      ),
     ),
-    "",
-    ...table(
-      ["task", "is", "commits", "records", "dead letters", "late"],
-      status.tasks.map(({ task, state, seq, records, deadLetters, lateDropped }) => [
-        task,
-        state,
-        grouped(seq),
-        grouped(records),
-        grouped(deadLetters),
-        grouped(lateDropped),
-      ]),
-      [2, 3, 4, 5],
+    ...below(
+      table(
+        ["task", "is", "commits", "records", "dead letters", "late"],
+        status.tasks.map(({ task, state, seq, records, deadLetters, lateDropped }) => [
+          task,
+          state,
+          grouped(seq),
+          grouped(records),
+          grouped(deadLetters),
+          grouped(lateDropped),
+        ]),
+        [2, 3, 4, 5],
+      ),
     ),
-    ...nextOf(status, words).flatMap((line, n) => (n === 0 ? ["", line] : [line])),
+    ...below(nextOf(status, words)),
   ];
+}
+
+/** After a blank line, unless there is nothing. */
+function below(lines: readonly string[]): readonly string[] {
+  return lines.length === 0 ? [] : ["", ...lines];
 }
 
 function phaseOf({ phase, runner }: JobStatus): string {

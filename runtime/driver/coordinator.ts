@@ -315,10 +315,12 @@ export class Coordinator {
     if (this.options.safeguards.holds("L1")) await sealRings(replaces, this.ports, this.options.id);
     const manifest = record.manifest === undefined ? undefined : await this.readManifestOf(ring, record.manifest);
     if (manifest === "moved") return;
-    const lastSeq = new Map(manifest?.tasks.map((ack) => [ack.task, ack.lastSeq]));
+    // Of what another job put out, whose checkpoint this was, nothing is this job's: all that it put out itself is taken back.
+    const own = manifest?.job === this.job.name ? manifest : undefined;
+    const lastSeq = new Map(own?.tasks.map((ack) => [ack.task, ack.lastSeq]));
     for (const { node } of this.job.operators.values())
       if (node.spec.kind === "sink")
-        await this.ports.sinks.quarantine(id<OperatorUid>(node.uid), { generation, from: manifest?.generation ?? 0, lastSeq });
+        await this.ports.sinks.quarantine(id<OperatorUid>(node.uid), { generation, from: own?.generation ?? 0, lastSeq });
     for (const { stage, tasks, kind } of record.topology)
       if (kind === "keyed") await this.options.createStream(inboxName(generation, stage), tasks.length);
     const ended = { stages: replaces, endedAt: this.ports.clock.now() };

@@ -110,6 +110,7 @@ export const layers: readonly Layer[] = [
       "packaging",
       "emulator/kinesis",
       "functions",
+      "functions/contract.ts",
       aws,
       "emulator/dynamodb",
       "emulator/s3",
