@@ -3,20 +3,22 @@
  * garbage collected. The schedule rings it once a minute; while something waits it looks more often, within one invocation.
  *
  * C1 All it knows is in the job record and in what tasks said: it may be killed at any step, and the next invocation goes on.
- * C2 One works at a time, normally (driver/lease.ts). An order is taken whoever works: it is a move of the job record.
+ * C2 One looks on at a time, normally, and one carries out a restore (driver/lease.ts): two leases, since an order is followed at once,
+ *    whoever looks on. Taking an order is a move of the job record.
  * C3 A poke is only a doorbell: one that is lost is followed by another as long as its reason stands.
  */
 import { LambdaInvoker } from "../runtime/adapters/aws/lambda-invoker.ts";
 import type { Job } from "../runtime/api/job.ts";
 import { isKind, MillraceError } from "../runtime/base/errors.ts";
 import type { TaskId } from "../runtime/base/ids.ts";
-import { Coordinator } from "../runtime/driver/coordinator.ts";
+import { Coordinator, restoreTurnMs } from "../runtime/driver/coordinator.ts";
 import { takeLease } from "../runtime/driver/lease.ts";
 import { together } from "../runtime/driver/together.ts";
 import { readWakeUps, type WakeUp } from "../runtime/driver/wake-ups.ts";
 import { planJob } from "../runtime/plan/plan-job.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import { isAtRest, type JobRecord } from "../runtime/snapshots/job-record.ts";
+import { lookLease, restoreLease } from "../runtime/snapshots/names.ts";
 import { stageOf } from "../runtime/streaming/channel.ts";
 import { allSafeguards } from "../runtime/task/safeguards.ts";
 import {
@@ -133,7 +135,8 @@ class CoordinatorFunction {
     // An order may be what lets the job be brought to life: one that waits for older code to stop it cannot be.
     let record = command.kind === "look" || command.kind === "describe" ? undefined : await coordinator.order(command);
     record = record === undefined || !isAtRest(record) ? await coordinator.start() : record;
-    const lease = await takeLease(this.#ports, requestId, Math.min(this.#ports.clock.remainingMs(), scheduleMs + reserveMs));
+    const lookMs = Math.min(this.#ports.clock.remainingMs(), scheduleMs + reserveMs);
+    const lease = await takeLease(this.#ports, lookLease, requestId, lookMs);
     if (lease === undefined) return answer(record, 0);
     try {
       return await this.#lookOn(coordinator);
@@ -149,6 +152,7 @@ class CoordinatorFunction {
       deployment: this.#settings.deployment,
       safeguards: allSafeguards,
       createStream: (stream, shards) => this.#ports.provisionInbox(stream, shards),
+      restoreTurn: () => takeLease(this.#ports, restoreLease, requestId, restoreTurnMs),
     });
   }
 

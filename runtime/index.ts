@@ -97,12 +97,15 @@ export { kinesis, type KinesisOptions } from "./connectors/kinesis/kinesis.ts";
 export { generator, type GeneratorOptions } from "./connectors/generator/generator.ts";
 export { dynamodb, type DynamodbOptions } from "./connectors/dynamodb/dynamodb.ts";
 export { kinesisSink, type KinesisSinkOptions } from "./connectors/kinesis/kinesis-sink.ts";
+export type { PartitionBy, PartitionValue, TimePartition } from "./connectors/files/partition.ts";
 export { s3, type S3Options } from "./connectors/s3/s3.ts";
 export { consoleSink } from "./connectors/console/console-sink.ts";
 export { customSink } from "./connectors/custom/custom-sink.ts";
 export type { CustomRestore, CustomRow, CustomSinkFunctions } from "./connectors/custom/custom-sink.ts";
 export { json, ndjson } from "./connectors/formats/json.ts";
 export { csv, type CsvOptions } from "./connectors/formats/csv.ts";
+export { parquet, type ParquetOptions } from "./connectors/formats/parquet.ts";
+export type { ParquetColumnType } from "./connectors/formats/parquet-column.ts";
 export { accessLog, type AccessLogEntry } from "./connectors/formats/access-log.ts";
 export { type Encoded, type Format, Rejection } from "./connectors/formats/format.ts";
 

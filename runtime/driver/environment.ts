@@ -8,7 +8,7 @@
  * L1 Who meets a seal reloads the job record, and never answers success from a sealed ring.
  * L2 A newer frame, or an unknown shard, makes it reload the job record.
  * L3 When a batch begins after the position, the log is read from the position up to it first.
- * L11 The end of a shard is found by a read of its own.
+ * L11 The end of a shard is found by a read of its own; where a batch of a child comes first, by that.
  * L13 A shard is idle only if a read from its position is empty and nothing is behind.
  * L14 What kills environments without an exception is narrowed down, and goes to the dead letters (attempt-log.ts).
  * L16 No promise is left pending at the end of a turn.
@@ -46,10 +46,10 @@ import { LostRace } from "./lost-race.ts";
 import { type Recovered, recoverTask } from "./recover.ts";
 import { provesEffects } from "./proven-effects.ts";
 import { InboxShards } from "./inbox-shards.ts";
-import { isPast } from "./shard-lineage.ts";
+import { ancestorsOf, isPast } from "./shard-lineage.ts";
 import { TimeBudget } from "./time-budget.ts";
 import { together } from "./together.ts";
-import { isPlannedBy, planTask, taskOfShard } from "./topology.ts";
+import { isPlannedBy, planTask, stageWith, taskOfShard } from "./topology.ts";
 import { shardOf } from "../task/source-task.ts";
 
 export interface EnvironmentOptions {
@@ -58,6 +58,8 @@ export interface EnvironmentOptions {
   /** The ordinal of the code that runs. */
   readonly deployment: number;
   readonly payload: PayloadOptions;
+  /** Acknowledgements above it become objects: an item of DynamoDB may have 400 KB. */
+  readonly messageBytesMax: number;
   /** Key groups in memory, all tasks of the environment, approximately. */
   readonly cacheBytesMax: number;
   /** A local base is taken when so many bytes of entries lie above the last. */
@@ -81,6 +83,7 @@ export interface EnvironmentOptions {
 export const defaultEnvironment: Omit<EnvironmentOptions, "id"> = {
   deployment: 1,
   payload: { inlineBytesMax: Infinity, compressFromBytes: Infinity },
+  messageBytesMax: 256 * 1024,
   cacheBytesMax: 256 << 20,
   journalBytesMax: 32 << 20,
   recordsPerTurn: 10_000,
@@ -113,7 +116,7 @@ interface Cached extends Recovered {
   readonly unfinished: Promise<void>[];
 }
 
-/** How a feeding ended: as the task says, or because the turn's time is over. */
+/** How a feeding ended: as the task says, or because the turn's time is over, or that of the shard has not come. */
 type Fed = FeedStatus | "late";
 
 const attemptsMax = 50;
@@ -148,6 +151,13 @@ export class Environment {
 
   /** Runs one turn. Throws `unavailable` to be rung again, `user` under the policy "fail", `corrupt` when durable data is wrong. */
   async turn(bell: Doorbell): Promise<TurnOutcome> {
+    const outcome = await this.turnOnce(bell);
+    if (outcome.outcome !== "waiting" || bell.kind !== "records" || !(await this.endParents(bell.source, bell.shard)))
+      return outcome;
+    return this.turnOnce(bell);
+  }
+
+  private async turnOnce(bell: Doorbell): Promise<TurnOutcome> {
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       try {
         const outcome = await this.attempt(bell, false, attempt > 0);
@@ -290,7 +300,7 @@ export class Environment {
     const proven = provesEffects(head, bell, deployment, safeguards);
     if (!proven && safeguards.holds("R5")) {
       this.ports.telemetry.add("turn.effectsRepeated", head.effects.length);
-      await carryOut(head, plan, this.ports, this.inboxes);
+      await carryOut(head, plan, this.ports, this.inboxes, this.options.messageBytesMax);
     }
     opened.effectsDone = true;
   }
@@ -314,6 +324,31 @@ export class Environment {
     const isRoot = (other: ShardId) => topology.roots.get(source)?.some((known) => known.shard === other) ?? false;
     if (isPast(shard, isRoot, this.shards.get(source) ?? [])) return "past";
     return { range, parents: parents.map((parent) => taskOfShard(this.job, record.generation, source, parent)) };
+  }
+
+  /**
+   * A batch of a child is the first sign that its parents are closed: their tasks are rung until they have ended, so that the child need
+   * not wait for a poke (L11). Whether all of them have.
+   */
+  private async endParents(source: string, shard: ShardId): Promise<boolean> {
+    const { record } = this;
+    if (record === undefined || stageWith(this.job, source).kind === "single") return false;
+    const { parents } = await this.shard(source, shard);
+    for (const parent of parents) if (!(await this.readToEnd(record, source, parent))) return false;
+    return parents.length > 0;
+  }
+
+  private async readToEnd(record: JobRecord, source: string, shard: ShardId): Promise<boolean> {
+    const task = taskOfShard(this.job, record.generation, source, shard);
+    while (this.ports.clock.remainingMs() > this.options.reserveMs) {
+      const outcome = await this.turnOnce({ kind: "poke", task });
+      if (outcome.outcome === "stale" || outcome.outcome === "fenced") return false;
+      if (outcome.outcome === "done") {
+        if (outcome.ended) return true;
+        if (outcome.records === 0) return false;
+      } else if (!(await this.endParents(source, shard))) return false;
+    }
+    return false;
   }
 
   private async shard(source: string, shard: ShardId): Promise<Shard> {
@@ -440,9 +475,15 @@ export class Environment {
     upTo = Infinity,
   ): Promise<Fed> {
     const { task } = opened;
-    const known = await this.knowShard(opened, source, shard);
+    let known = await this.knowShard(opened, source, shard);
+    if (known === "waiting") {
+      const status = await this.readAncestors(opened, source, shard);
+      if (status !== "done") return status;
+      known = await this.knowShard(opened, source, shard);
+    }
     if (known === "past") return "done";
-    if (known === "waiting") throw new MillraceError("unavailable", `shard ${shard} of ${source} waits for its parents to end`);
+    // What was read of its ancestors is committed all the same.
+    if (known === "waiting") return "late";
     const input = task.sources.get(source)!;
     const mayLack = this.mayHaveLost(source, input.readUpTo(shard));
     // The mapping may have passed what expired before it got there: one record shows it.
@@ -624,6 +665,23 @@ export class Environment {
       else task.addShard(source, shard, []);
     }
     return input.isLive(shard) || input.isEnded(shard) || !this.options.safeguards.holds("L8") ? "known" : "waiting";
+  }
+
+  /**
+   * A batch of a child is the first sign that its parents are closed: they are read to their end now, so that the child need not wait for
+   * a poke (L11).
+   */
+  private async readAncestors(opened: Cached, source: string, shard: ShardId): Promise<Fed> {
+    const input = opened.task.sources.get(source)!;
+    for (const ancestor of ancestorsOf(shard, this.shards.get(source) ?? []))
+      while (input.isLive(ancestor)) {
+        if (opened.budget.isOver) return "late";
+        const before = input.positionOf(ancestor);
+        const status = await this.readShard(opened, source, ancestor, this.readLimit);
+        if (status !== "done") return status;
+        if (input.isLive(ancestor) && input.positionOf(ancestor) === before) break;
+      }
+    return "done";
   }
 
   /** The single task knows all shards that are listed, parents before children: one that it did not know could not be waited for. */
@@ -812,7 +870,7 @@ export class Environment {
     await opened.attempts?.committed();
     opened.journalBytes = groups === undefined ? opened.journalBytes + bytes.length : 0;
     opened.effectsDone = false;
-    const effectsCarriedOut = carryOut(commit, opened.plan, this.ports, this.inboxes);
+    const effectsCarriedOut = carryOut(commit, opened.plan, this.ports, this.inboxes, this.options.messageBytesMax);
     if (this.options.safeguards.holds("R3")) await effectsCarriedOut;
     else this.leave(opened, effectsCarriedOut);
     opened.effectsDone = true;

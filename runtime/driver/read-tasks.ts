@@ -4,17 +4,16 @@
  * A checkpoint is read as a restore would read it: by tasks of a generation that does not exist, at whatever parallelism.
  */
 import { MillraceError } from "../base/errors.ts";
-import { decodeValue } from "../base/message-pack.ts";
 import type { BlobName, Seq, ShardId, TaskId } from "../base/ids.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { JobRecord } from "../snapshots/job-record.ts";
-import type { Acknowledgement, Manifest } from "../snapshots/manifest.ts";
-import { ackPrefix } from "../snapshots/names.ts";
+import type { Manifest } from "../snapshots/manifest.ts";
 import type { HashRange } from "../streaming/hash-range.ts";
 import { without } from "../task/safeguards.ts";
 import type { Task } from "../task/task.ts";
 import { defaultLimits } from "../task/task-plan.ts";
+import { readSaid } from "./acknowledgements.ts";
 import { readJobRing } from "./job-ring.ts";
 import { recoverTask } from "./recover.ts";
 import { createTopology, isPlannedBy, planTask, rootTasks } from "./topology.ts";
@@ -32,27 +31,20 @@ export async function* readTasks(job: JobGraph, record: JobRecord, reads: Reads)
   const begun = record.topology.flatMap((topology) => rootTasks(topology).map(({ task, range }) => ({ task, range })));
   const ranges = new Map<TaskId, HashRange>(begun.map(({ task, range }) => [task, range]));
   const parents = new Map<TaskId, readonly TaskId[]>();
-  const said = await rangesSaid(job.name, reads);
+  const { messages } = await readJobRing(reads as Ports, job.name);
+  const said = await readSaid(messages, record.generation, reads.blobs);
   for (const task of ranges.keys()) {
     const read = await readTask(job, record, task, ranges.get(task)!, parents.get(task), portsOf(reads));
     if (read === undefined) continue;
     for (const successor of read.successors) {
       if (ranges.has(successor.task)) continue;
-      ranges.set(successor.task, said.get(successor.task) ?? unknownRange(successor.task));
+      const range = (said.acknowledged(successor.task) ?? said.ended(successor.task))?.range;
+      ranges.set(successor.task, range ?? unknownRange(successor.task));
       parents.set(successor.task, successor.parents);
     }
     // What has gone over to others is theirs.
     if (!(read.ended && read.hasSuccessors)) yield read;
   }
-}
-
-/** The hash ranges of tasks that have taken part in a checkpoint. */
-async function rangesSaid(job: string, reads: Reads): Promise<ReadonlyMap<TaskId, HashRange>> {
-  const { messages } = await readJobRing(reads as Ports, job);
-  const acks = messages
-    .filter(({ name }) => name.startsWith(ackPrefix))
-    .map(({ bytes }) => decodeValue(bytes) as Acknowledgement);
-  return new Map(acks.map(({ task, range }) => [task, range]));
 }
 
 function unknownRange(task: TaskId): never {

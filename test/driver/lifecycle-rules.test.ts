@@ -207,10 +207,10 @@ test("L11 a task says that it has ended only when all else is done: nobody would
     return "posted";
   });
   const ports = sinks(journal(run.ports));
-  await assert.rejects(carryOut(last, plan, ports, new InboxShards(ports.log)), { kind: "unavailable" });
+  await assert.rejects(carryOut(last, plan, ports, new InboxShards(ports.log), Infinity), { kind: "unavailable" });
   assert.deepEqual(said, []);
   away = false;
-  await carryOut(last, plan, ports, new InboxShards(ports.log));
+  await carryOut(last, plan, ports, new InboxShards(ports.log), Infinity);
   assert.deepEqual(said, [endMessage(all)]);
 });
 

@@ -56,7 +56,7 @@ export const layers: readonly Layer[] = [
   impure("runtime/adapters/memory", [base, api, streaming, ports, "runtime/adapters"]),
   impure("runtime/adapters/local", [base, api, streaming, ports, "runtime/adapters"]),
   impure(aws, [base, api, streaming, ports, "runtime/adapters", connectors], ["@aws-sdk/", "@smithy/"]),
-  impure(connectors, [base, api, ports]),
+  impure(connectors, [base, api, ports], ["hyparquet-writer"]),
   pure(surface, [base, api, plan, connectors]),
   impure("runtime/testing", [...engine, ...adapters, connectors, surface], ["fast-check"]),
 
@@ -129,5 +129,7 @@ export const authorsSurface = {
   entry: surface,
   layers: [surface, base, api, plan, connectors],
   builtins: ["buffer", "crypto", "zlib"],
+  /** That compute, and no more. */
+  packages: ["hyparquet-writer"],
   never: /^runtime\/connectors\/(?:.*\/)?(?:reader|writer)\.ts$/,
 } as const;
