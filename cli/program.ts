@@ -29,6 +29,7 @@ export function createProgram(finish: (code: number) => void): Command {
 
   runCommands(add, finish);
   targetCommands(add, finish);
+  letterCommands(program, finish);
   stateCommands(program, finish);
   return program;
 }
@@ -179,6 +180,28 @@ function forkCommand(onTarget: OnTarget): void {
         .option("--fresh-input", "its sources begin anew: positions and event time in them stay behind")
         .option("--replace", "the other job has run: it gives up what it has, and takes back what it put out"),
   );
+}
+
+/** `millrace deadletters …`: what was put aside. */
+function letterCommands(program: Command, finish: Finish): void {
+  const group = program.command("deadletters").description("what was put aside, and why; and back again").exitOverride();
+  const add = (name: string, description: string) =>
+    targetOptions(group.command(name).description(description).option("--json", "print one JSON document").exitOverride());
+  add("list", "how many, by operator and reason, and the newest of them")
+    .addArgument(optionalJob())
+    .option("--operator <uid>", "of one operator alone")
+    .option("--reason <text>", "whose reason has this text")
+    .option("--limit <n>", "so many of the newest, one by one", atLeastZero, 10)
+    .action(async (path: string | undefined, given: Given) => {
+      const { list } = await import("./commands/deadletters.ts");
+      finish(await withTarget(path, given, (target) => list(target, given)));
+    });
+  add("show", "one or several in full")
+    .argument("<letter...>", "as list names them")
+    .action(async (letters: readonly string[], given: Given) => {
+      const { show } = await import("./commands/deadletters.ts");
+      finish(await withTarget(undefined, given, (target) => show(target, letters)));
+    });
 }
 
 /** `millrace state …`: by the job's own code, which knows the shapes. */
