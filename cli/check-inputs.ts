@@ -4,6 +4,7 @@
  */
 import { MillraceError } from "../runtime/base/errors.ts";
 import type { UidSource } from "../runtime/connectors/open-sources.ts";
+import { isRedriven } from "../runtime/connectors/redriven-source.ts";
 import type { Ports } from "../runtime/ports/ports.ts";
 import type { JobRecord } from "../runtime/snapshots/job-record.ts";
 
@@ -55,8 +56,9 @@ async function inputsOf(
   for (const { uid, source } of sources) {
     const shards = await ports.source(uid).shards(source.name);
     const roots = record.topology.flatMap((topology) => topology.roots.get(uid) ?? []);
-    const known = roots.map(({ shard }) => shard as string);
-    const found = shards.filter(({ parents }) => parents.length === 0).map((shard) => shard.id as string);
+    // Dead letters that were given back are no input of their own.
+    const known = roots.map(({ shard }) => shard as string).filter((shard) => !isRedriven(shard));
+    const found = shards.flatMap(({ id, parents }) => (parents.length === 0 && !isRedriven(id) ? [id as string] : []));
     inputs.push({ uid, known, found, growing: !source.bounded });
   }
   return inputs;

@@ -1,5 +1,5 @@
 /** The dead letters of a job, read from where they were put, in the order in which they were. */
-import type { DeadLetterLine } from "../runtime/connectors/dead-letter-object.ts";
+import { type DeadLetterLine, deadLetterNaming } from "../runtime/connectors/dead-letter-object.ts";
 import { parsePartFileName } from "../runtime/connectors/files/part-name.ts";
 import { MillraceError, messageOf } from "../runtime/base/errors.ts";
 import type { LetterStore } from "./target/target.ts";
@@ -20,12 +20,10 @@ export interface LetterFilter {
   readonly reason?: string | undefined;
 }
 
-const naming = { prefix: "", extension: "ndjson" };
-
 /** By generation, task and commit. */
 export async function* readLetters(store: LetterStore, filter: LetterFilter = {}): AsyncGenerator<Letter> {
   const names = (await store.list()).flatMap((name) => {
-    const part = parsePartFileName(naming, name);
+    const part = parsePartFileName(deadLetterNaming, name);
     return part === undefined ? [] : [{ name, ...part }];
   });
   names.sort((a, b) => a.generation - b.generation || (a.task < b.task ? -1 : a.task > b.task ? 1 : a.seq - b.seq));

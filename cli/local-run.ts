@@ -23,6 +23,7 @@ import { type BlobName, id, type OperatorUid, type TaskId } from "../runtime/bas
 import { type Bindings, checkBindings } from "../runtime/connectors/bindings.ts";
 import { LocalSinks } from "../runtime/connectors/local-sinks.ts";
 import { openSources, type UidSource } from "../runtime/connectors/open-sources.ts";
+import { RedrivenSource } from "../runtime/connectors/redriven-source.ts";
 import type { SourceReader } from "../runtime/connectors/source-reader.ts";
 import { Coordinator } from "../runtime/driver/coordinator.ts";
 import { defaultEnvironment, Environment } from "../runtime/driver/environment.ts";
@@ -344,7 +345,7 @@ class Parts {
     const log = (level: string, message: string, fields: object = {}) => {
       if (level !== "info") options.events?.warning?.(message, fields);
     };
-    const source = (uid: string) => this.#sources.get(uid) as SourceReader;
+    const source = (uid: string) => new RedrivenSource(uid, this.#sources.get(uid) as SourceReader, foundation.ports.blobs);
     return { ...foundation.ports, telemetry: { add: () => undefined, gauge: () => undefined, log }, sinks, source };
   }
 

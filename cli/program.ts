@@ -202,6 +202,20 @@ function letterCommands(program: Command, finish: Finish): void {
       const { show } = await import("./commands/deadletters.ts");
       finish(await withTarget(undefined, given, (target) => show(target, letters)));
     });
+  redriveCommand(group, finish);
+}
+
+/** Stops the job, and lets it go on with what was given back. */
+function redriveCommand(group: Command, finish: Finish): void {
+  const command = group.command("redrive").description("give them back to the sources they came from, once each, after a fix");
+  runOptions(waitOptions(coordinatorOption(command.option("--json", "print one JSON document").exitOverride())))
+    .addArgument(optionalJob())
+    .option("--operator <uid>", "of one operator alone")
+    .option("--reason <text>", "whose reason has this text")
+    .action(async (path: string | undefined, given: Given) => {
+      const { redrive } = await import("./commands/redrive.ts");
+      finish(await redrive(path, given));
+    });
 }
 
 /** `millrace state …`: by the job's own code, which knows the shapes. */

@@ -8,6 +8,7 @@
 import { openLocal } from "../../runtime/adapters/local/open-local.ts";
 import { MillraceError } from "../../runtime/base/errors.ts";
 import type { BlobName } from "../../runtime/base/ids.ts";
+import { redrivesPrefix } from "../../runtime/connectors/redriven-source.ts";
 import { moveJobRecord, readJobRing } from "../../runtime/driver/job-ring.ts";
 import { together } from "../../runtime/driver/together.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
@@ -158,7 +159,9 @@ async function copyObjects(from: JobPorts, into: Pick<Ports, "blobs">, manifest:
     if (bytes === undefined) throw gone(name);
     await into.blobs.put(name, bytes);
   };
-  const all = [...names];
+  // Dead letters that were given back are input that the positions refer to.
+  const { blobs: redriven } = await from.blobs.list(redrivesPrefix);
+  const all = [...names, ...redriven.map(({ name }) => name)];
   for (let at = 0; at < all.length; at += 8) await together(all.slice(at, at + 8).map(copy));
   return all.length;
 }

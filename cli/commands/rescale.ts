@@ -52,7 +52,7 @@ async function rescaleHere(job: Job, path: string, given: RescaleGiven, parallel
 }
 
 /** Stops the job with a savepoint, whoever runs it; a job that nobody runs is run until it has stopped. */
-async function comeToStop(job: Job, state: string, output: string, given: RescaleGiven): Promise<JobRecord> {
+export async function comeToStop(job: Job, state: string, output: string, given: RescaleGiven): Promise<JobRecord> {
   const target = await openLocalTarget(state, { output });
   try {
     const before = await recordOf(target);
@@ -72,7 +72,7 @@ async function stopHere(job: Job, state: string, output: string, given: RescaleG
   try {
     await run.order({ kind: "stop", id: `rescale-${process.pid}-${Date.now()}` });
     if ((await run.run(new AbortController().signal)) === "finished")
-      throw new MillraceError("invalid", `the job has finished, there is nothing to rescale: ${job.name}`);
+      throw new MillraceError("invalid", `the job has finished, it cannot be stopped any more: ${job.name}`);
   } finally {
     await run.close();
   }
@@ -144,6 +144,6 @@ function describeTasks(before: JobRecord, after: JobRecord): readonly string[] {
   );
 }
 
-function waitOf({ timeout }: RescaleGiven): WaitOptions {
+export function waitOf({ timeout }: RescaleGiven): WaitOptions {
   return { timeoutMs: timeout * 1_000 };
 }

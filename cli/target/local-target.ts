@@ -23,7 +23,7 @@ export async function openLocalTarget(directory: string, { output }: LocalTarget
     kind: "local",
     job,
     place: `state directory ${directory}`,
-    words: `--state ${directory}`,
+    words: `--state ${directory}${output === "." ? "" : ` --output ${output}`}`,
     ports,
     runner: async () => {
       const holders = [...(await leases.held())].filter(([name]) => name === "job" || name.startsWith("member/"));

@@ -379,11 +379,14 @@ export class Coordinator {
     // Of what another job put out, whose checkpoint this was, nothing is this job's: all that it put out itself is taken back.
     const own = manifest?.job === this.job.name ? manifest : undefined;
     const lastSeq = new Map(own?.tasks.map((ack) => [ack.task, ack.lastSeq]));
+    const restored = { generation, from: own?.generation ?? 0, lastSeq };
     for (const { node } of this.job.operators.values()) {
       if (node.spec.kind !== "sink") continue;
       if (!(await mayGoOn())) return;
-      await this.ports.sinks.quarantine(id<OperatorUid>(node.uid), { generation, from: own?.generation ?? 0, lastSeq });
+      await this.ports.sinks.quarantine(id<OperatorUid>(node.uid), restored);
     }
+    if (!(await mayGoOn())) return;
+    await this.ports.sinks.quarantineLetters?.(restored);
     for (const { stage, tasks, kind } of record.topology) {
       if (kind !== "keyed") continue;
       if (!(await mayGoOn())) return;
