@@ -73,6 +73,10 @@ export class RedrivenSource implements LogReader {
     return this.#inner.retentionMsMin;
   }
 
+  async polled(shard: ShardId): Promise<boolean> {
+    return isRedriven(shard) || ((await this.#inner.polled?.(shard)) ?? false);
+  }
+
   async shards(stream: string): Promise<readonly Shard[]> {
     const { blobs } = await this.#blobs.list(redrivePrefix(this.#uid));
     const redriven = blobs.flatMap(({ name }) => parseRedrive(name)?.shard ?? []);
