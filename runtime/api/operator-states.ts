@@ -37,6 +37,10 @@ export function statesOf(spec: OperatorSpec): ReadonlyMap<string, StateDeclarati
   }
 }
 
+function keepsOfWindows({ windowState }: { readonly windowState?: object }): boolean {
+  return Object.keys(windowState ?? {}).length > 0;
+}
+
 /** The declared states of an operator that belong to its tasks, not to keys; in a fixed order as well. */
 export function operatorStatesOf(spec: OperatorSpec): ReadonlyMap<string, StateDeclaration> {
   if (spec.kind === "broadcastProcess" || spec.kind === "keyedBroadcastProcess")
@@ -72,6 +76,18 @@ function windowStatesOf(spec: OperatorSpec & { kind: "window" }): Map<string, St
 export function contentsName(spec: WindowSpec): string {
   if (spec.evictor !== undefined) return windowStates.elements;
   return sharesSlices(spec) ? windowStates.slices : windowStates.contents;
+}
+
+/**
+ * How long an operator's windows stay after they have fired without a timer that says so (Cell C2): where nothing is to be done when one
+ * is over but to forget it. Infinity: it has timers for that, or nothing to wait for. Their contents are its first state.
+ */
+export function retentionOf(spec: OperatorSpec): number {
+  if (spec.kind !== "window" || spec.allowedLateness === 0 || sharesSlices(spec)) return Infinity;
+  const { assigner, trigger, result } = spec;
+  if (assigner.time !== "event" || assigner.kind === "session" || trigger.kind !== "eventTime") return Infinity;
+  const tells = result.kind === "process" && (result.fn.onClear !== undefined || keepsOfWindows(result.fn));
+  return tells ? Infinity : spec.allowedLateness;
 }
 
 /** What a trigger keeps of each window, by name. Of one inside a time-out the names have a prefix. */

@@ -3,8 +3,13 @@
  *
  * C1 The event-time timer at a window's last millisecond is a flag of a cell of that window, where the row has one: nearly every
  *    window has that timer and no other, and a session's moves with each record. See `Row.setTimer`.
+ * C2 A store may keep the contents of windows (its state number 0) for some time after they have fired: those without the timer of C1.
+ *    When they are over follows from their windows, so no timer says it. See `Row.dropOver`.
  */
 import { type Namespace, voidNamespace } from "./namespace.ts";
+
+/** Its cells without a timer are over some time after their windows' ends, where the store says so. */
+const retainedState = 0;
 
 /** How contents are kept: one value, elements in their order, or entries. Folded state keeps one value. */
 export type CellKind = "value" | "list" | "map";
@@ -100,6 +105,30 @@ export class Cell {
   }
   set endTimer(on: boolean) {
     this.set(bit.endTimer, on);
+  }
+
+  /** C1 of the durable state: it has the timer. */
+  get endTimerStored(): boolean {
+    return (this.bits & bit.endTimerStored) !== 0;
+  }
+
+  /**
+   * When something is due in the cell's window: its end, as long as the timer there is set; of contents that stay for `retentionMs`
+   * after it (C2), when they are over. Infinity: never.
+   */
+  dueAt(retentionMs: number): number {
+    const { bits, namespace } = this;
+    if ((bits & bit.endTimer) !== 0) return namespace.end - 1;
+    if ((bits & bit.state) !== retainedState) return Infinity;
+    const over = namespace.end - 1 + retentionMs;
+    return over < Number.MAX_SAFE_INTEGER ? over : Infinity;
+  }
+
+  /** C2: the contents have stayed until `at`, and no longer. */
+  isOverAt(at: number, retentionMs: number): boolean {
+    if ((this.bits & bit.endTimer) !== 0) return false;
+    const over = this.dueAt(retentionMs);
+    return over <= at && over < Infinity;
   }
 
   /** Lists: the stored elements were replaced, so all are written anew. */

@@ -74,12 +74,12 @@ export class RowReader {
     }
   }
 
-  /** Passes over one row's operations; calls `onTimer` with each time that is set. */
-  skip(onTimer: (domain: TimerDomain, at: number) => void): Key {
+  /** Passes over one row's operations; calls `onTimer` with each time that is set, or at which contents that stay are over (C2). */
+  skip(onTimer: (domain: TimerDomain, at: number) => void, retentionMs: number): Key {
     const key = this.readKey();
     for (;;) {
       const code = this.reader.u8();
-      this.skipOp(code, onTimer);
+      this.skipOp(code, onTimer, retentionMs);
       if ((code & flag.last) !== 0) return key;
     }
   }
@@ -134,7 +134,9 @@ export class RowReader {
     }
     if (from !== namespace && known !== undefined) renameRead(row, known, namespace);
     const cell = this.applyToCell(row, code, { state, namespace, known, migrate });
-    if (cell !== undefined) cell.endTimer = (flagged & flag.endTimer) !== 0;
+    if (cell === undefined) return;
+    cell.endTimer = (flagged & flag.endTimer) !== 0;
+    row.noteChange(cell);
   }
 
   /** Returns the cell as it is afterwards; undefined when it has gone. */
@@ -186,7 +188,7 @@ export class RowReader {
     return entries;
   }
 
-  private skipOp(flagged: number, onTimer: (domain: TimerDomain, at: number) => void): void {
+  private skipOp(flagged: number, onTimer: (domain: TimerDomain, at: number) => void, retentionMs: number): void {
     const code = flagged & opMask;
     if (isTimerOp(code)) {
       const { at } = this.readTimer(flagged);
@@ -197,7 +199,7 @@ export class RowReader {
     this.reader.u8();
     const namespace = this.readNamespace(flagged);
     this.readStoredName(flagged, namespace);
-    if ((flagged & flag.endTimer) !== 0) onTimer("eventTime", namespace.end - 1);
+    onTimer("eventTime", namespace.end - 1 + ((flagged & flag.endTimer) !== 0 ? 0 : retentionMs));
     this.skipPayload(code);
   }
 

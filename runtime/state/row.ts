@@ -9,6 +9,8 @@
  * W1 A row is in its store's dirty list exactly when `listed`.
  * W2 What was set and cleared before it was stored leaves no trace in a commit.
  * W3 A row without its own cell has no others.
+ * W5 What is over (C2) goes without a word in a commit, where the durable state knows that its window has fired: whoever has it finds by
+ *    itself that it is over. The row then counts as changed all the same (`thinned`), so that the next base leaves it out.
  * W4 Whoever changes a cell says so by `noteChange`: a commit does not look at cells beyond the row's own where none has changed.
  */
 import type { Key } from "../api/key.ts";
@@ -43,6 +45,8 @@ class RowExtras {
   ordered = false;
   /** One of `others` may have changed since the last commit (W4). */
   othersChanged = false;
+  /** When something is due in one of `others`; NaN: it must be looked for. Each of them that is looked at costs a cache miss. */
+  othersDue = NaN;
 
   /** The row may as well have none, once it is settled. */
   get empty(): boolean {
@@ -61,7 +65,7 @@ function withItem<T>(list: T[], item: T): T[] {
 const noExtras = new RowExtras();
 
 /** Beside those of the row's own cell. */
-const mark = { present: 1 << 16, listed: 1 << 17, idle: 1 << 18 } as const;
+const mark = { present: 1 << 16, listed: 1 << 17, idle: 1 << 18, thinned: 1 << 19 } as const;
 
 /** Rows stand in the queue of event-time timers themselves, since nearly all of them do. */
 export class Row extends Cell {
@@ -115,6 +119,14 @@ export class Row extends Cell {
     this.set(mark.idle, on);
   }
 
+  /** W5: it has lost contents since the last commit of which that will say nothing. */
+  get thinned(): boolean {
+    return (this.bits & mark.thinned) !== 0;
+  }
+  set thinned(on: boolean) {
+    this.set(mark.thinned, on);
+  }
+
   get empty(): boolean {
     return !this.present && this.extras.timers.length === 0;
   }
@@ -136,7 +148,9 @@ export class Row extends Cell {
 
   /** The cell, which is one of the row's, changes. */
   noteChange(cell: Cell): void {
-    if (cell !== this) this.extras.othersChanged = true;
+    if (cell === this) return;
+    this.extras.othersChanged = true;
+    this.extras.othersDue = NaN;
   }
 
   /** Timers that are no flags of cells. */
@@ -249,6 +263,7 @@ export class Row extends Cell {
   private makeOther(cell: Cell): Cell {
     const extras = this.ownExtras();
     extras.othersChanged = true;
+    extras.othersDue = NaN;
     if (extras.ordered) insertInOrder(extras.others, cell);
     else extras.others = withItem(extras.others, cell);
     if (!extras.ordered && extras.others.length > linearCells) this.putInOrder();
@@ -266,6 +281,7 @@ export class Row extends Cell {
   forget(cell: Cell): void {
     const { others, ordered } = this.extras;
     if (others.length === 0) return this.leaveOwn();
+    this.extras.othersDue = NaN;
     if (cell.stored) this.rememberDeleted(cell);
     if (cell === this) this.become(others.pop() as Cell);
     else if (ordered) takeFromOrder(others, cell);
@@ -397,25 +413,61 @@ export class Row extends Cell {
     takeOut(this.extras.touchedTimers, timer);
   }
 
-  /** The time of the earliest event-time timer, or Infinity. */
-  earliest(): number {
-    return this.earliestOf("eventTime");
+  /** When something is due in event time: a timer, or contents that are over (C2). Infinity: never. */
+  earliest(retentionMs = Infinity): number {
+    let earliest = this.present ? this.dueAt(retentionMs) : Infinity;
+    if (this.extras === noExtras) return earliest;
+    const { timers } = this.extras;
+    const others = this.othersDue(retentionMs);
+    if (others < earliest) earliest = others;
+    return timers.length === 0 ? earliest : Math.min(earliest, this.earliestTimer("eventTime"));
+  }
+
+  private othersDue(retentionMs: number): number {
+    const { extras } = this;
+    if (Number.isNaN(extras.othersDue)) extras.othersDue = earliestDue(extras.others, extras.ordered, retentionMs);
+    return extras.othersDue;
   }
 
   /** The time of the earliest timer of a domain, or Infinity. */
   earliestOf(domain: TimerDomain): number {
-    let earliest = domain === "eventTime" && this.present && this.endTimer ? this.namespace.end - 1 : Infinity;
-    if (this.extras === noExtras) return earliest;
-    const { others, timers, ordered } = this.extras;
-    if (domain === "eventTime") earliest = Math.min(earliest, earliestEnd(others, ordered));
-    for (const timer of timers) if (timer.domain === domain && timer.at < earliest) earliest = timer.at;
+    return domain === "eventTime" ? this.earliest() : this.earliestTimer(domain);
+  }
+
+  /** Of those that are no flags of cells. */
+  private earliestTimer(domain: TimerDomain): number {
+    let earliest = Infinity;
+    for (const timer of this.timers) if (timer.domain === domain && timer.at < earliest) earliest = timer.at;
     return earliest;
   }
 
-  /** The window of the row's only cell, where its end is the row's only timer, and due at `at`. */
-  onlyWindowEndingAt(at: number): Namespace | undefined {
-    if (this.extras !== noExtras || !this.present || !this.endTimer) return undefined;
-    return this.namespace.end - 1 === at ? this.namespace : undefined;
+  /** The window of the row's own cell, where its end is the row's only timer at `at` or before. */
+  onlyWindowEndingAt(at: number, retentionMs: number): Namespace | undefined {
+    const { extras } = this;
+    if (!this.present || !this.endTimer || this.namespace.end - 1 !== at) return undefined;
+    if (extras !== noExtras && (extras.timers.length > 0 || this.othersDue(retentionMs) <= at)) return undefined;
+    return this.namespace;
+  }
+
+  /** Drops the contents that are over at `at` (C2, W5); true when there were any. */
+  dropOver(at: number, retentionMs: number): boolean {
+    if (!this.present) return false;
+    const { extras } = this;
+    let dropped = false;
+    // Backwards, the row's own cell last: what takes the place of a cell that goes was looked at already.
+    if (extras !== noExtras && this.othersDue(retentionMs) <= at)
+      for (let i = extras.others.length - 1; i >= 0; i--)
+        dropped = this.dropIfOver(extras.others[i] as Cell, at, retentionMs) || dropped;
+    return this.dropIfOver(this, at, retentionMs) || dropped;
+  }
+
+  private dropIfOver(cell: Cell, at: number, retentionMs: number): boolean {
+    if (!cell.isOverAt(at, retentionMs)) return false;
+    // W5: the durable state would have the window fire again.
+    if (!cell.endTimerStored) cell.stored = false;
+    this.forget(cell);
+    this.thinned = true;
+    return true;
   }
 
   /** The timers of a domain at exactly `at`, in the order of their windows. */
@@ -439,7 +491,7 @@ export class Row extends Cell {
 
   /** Forgets what has gone or come: it has been written into a commit. Cells that are there settle by themselves. */
   settleRow(): void {
-    this.listed = false;
+    this.listed = this.thinned = false;
     if (!this.present && this.stored) this.clearOwn();
     if (this.extras === noExtras) return;
     for (const timer of this.extras.touchedTimers) {
@@ -472,20 +524,21 @@ export class Row extends Cell {
     extras.others = copy.others;
     extras.ordered = copy.ordered;
     extras.othersChanged = true;
+    extras.othersDue = NaN;
     extras.deleted = copy.deleted;
     extras.timers = copy.timers;
     extras.touchedTimers = [...copy.timers.filter((timer) => timer.touched), ...copy.cancelled];
   }
 }
 
-/** The earliest end that is a timer, less one; Infinity when there is none. */
-function earliestEnd(cells: readonly Cell[], ordered: boolean): number {
+/** When something is due in the earliest of these cells; Infinity: never. */
+function earliestDue(cells: readonly Cell[], ordered: boolean, retentionMs: number): number {
   let earliest = Infinity;
   for (let i = 0; i < cells.length; i++) {
-    const { endTimer, namespace } = cells[i] as Cell;
-    if (!endTimer || namespace.end > earliest) continue;
-    earliest = namespace.end - 1;
-    if (ordered) break;
+    const cell = cells[i] as Cell;
+    if (ordered && cell.namespace.end > earliest) break;
+    const due = cell.dueAt(retentionMs);
+    if (due < earliest) earliest = due;
   }
   return earliest;
 }
