@@ -123,7 +123,7 @@ function contentsState(spec: WindowSpec): StateDeclaration {
   if (contents.kind === "list" || evictor !== undefined) return { kind: "list", version: 0 };
   if (contents.kind === "reduce") return { kind: "value", version: 0 };
   const { version, migrate } = contents.aggregator;
-  return { kind: sharesSlices(spec) ? "map" : "value", version: version ?? 0, migrate: migrate?.bind(contents.aggregator) };
+  return { kind: sharesSlices(spec) ? "slices" : "value", version: version ?? 0, migrate: migrate?.bind(contents.aggregator) };
 }
 
 /** True when the operator keeps state or timers by key. */

@@ -6,13 +6,13 @@
  * C2 A store may keep the contents of windows (its state number 0) for some time after they have fired: those without the timer of C1.
  *    When they are over follows from their windows, so no timer says it. See `Row.dropOver`.
  */
-import { type Namespace, voidNamespace } from "./namespace.ts";
+import { type Namespace, sameNamespace, voidNamespace } from "./namespace.ts";
 
 /** Its cells without a timer are over some time after their windows' ends, where the store says so. */
 const retainedState = 0;
 
-/** How contents are kept: one value, elements in their order, or entries. Folded state keeps one value. */
-export type CellKind = "value" | "list" | "map";
+/** How contents are kept: one value, elements in their order, entries, or slices of time. Folded state keeps one value. */
+export type CellKind = "value" | "list" | "map" | "slices";
 
 /** Its place, its kind and its yes-or-no's in one number: as fields of their own they would make a row half as large again. */
 const bit = {
@@ -27,7 +27,8 @@ const bit = {
   handedOut: 1 << 15,
 } as const;
 
-const kindBits = { value: 0, list: bit.list, map: bit.map } as const;
+const kindBits = { value: 0, list: bit.list, map: bit.map, slices: bit.list | bit.map } as const;
+const kindMask = kindBits.slices;
 /** What stays of a cell while its contents come and go. */
 const nature = bit.state | bit.list | bit.map;
 /** All that is a cell's. Higher bits are a row's, which is a cell too. */
@@ -36,7 +37,7 @@ const cellBits = 0xffff;
 export class Cell {
   protected bits: number;
   namespace: Namespace;
-  /** The value, a T[], or a Map: as `kind` says. */
+  /** The value, a T[], a Map, or a SliceTable: as `kind` says. */
   value: any;
   /** The namespace under which the durable state has the cell, where it has another since. */
   storedNamespace: Namespace | undefined = undefined;
@@ -55,8 +56,9 @@ export class Cell {
   }
 
   get kind(): CellKind {
-    const { bits } = this;
-    return (bits & bit.list) !== 0 ? "list" : (bits & bit.map) !== 0 ? "map" : "value";
+    const kind = this.bits & kindMask;
+    if (kind === 0) return "value";
+    return kind === kindBits.list ? "list" : kind === kindBits.map ? "map" : "slices";
   }
 
   /** Lists: how many elements are stored; fewer than `value.length` when some were added since. */
@@ -151,7 +153,10 @@ export class Cell {
 
   /** Moves the cell to another window. */
   rename(namespace: Namespace): void {
-    if (this.stored && this.storedNamespace === undefined) this.storedNamespace = this.namespace;
+    if (this.stored) {
+      const stored = this.storedNamespace ?? this.namespace;
+      this.storedNamespace = sameNamespace(stored, namespace) ? undefined : stored;
+    }
     this.namespace = namespace;
     this.dirty = true;
   }
@@ -162,14 +167,17 @@ export class Cell {
     const kept = bits & (~cellBits | nature | bit.endTimer | bit.handedOut);
     this.bits = kept | bit.stored | ((bits & bit.endTimer) !== 0 ? bit.endTimerStored : 0);
     this.storedNamespace = undefined;
-    if ((bits & bit.list) !== 0) this.known = this.value.length;
-    else if ((bits & bit.map) !== 0) this.known = undefined;
+    const kind = bits & kindMask;
+    if (kind === 0) return;
+    if (kind === kindBits.list) this.known = this.value.length;
+    else if (kind === kindBits.map) this.known = undefined;
+    else this.value.settle();
   }
 
   copy(): Cell {
     const copy = new Cell();
     copy.become(this);
-    copy.value = structuredClone(this.value);
+    copy.value = this.kind === "slices" ? this.value.copy() : structuredClone(this.value);
     if (this.changed !== undefined) copy.changed = new Set(this.changed);
     return copy;
   }

@@ -50,6 +50,15 @@ export class KeyedAccess {
     else store.processingTimers.schedule(row.processing, at);
   }
 
+  /** A cell of the current key goes over to another window, whose end is then its timer. */
+  moveCell(cell: Cell, to: Namespace): void {
+    const { row, store } = this;
+    row.renameCell(cell, to);
+    cell.endTimer = true;
+    store.markDirty(row);
+    store.eventTimers.schedule(row, to.end - 1);
+  }
+
   /** All state of one window of the current key, and the timer at its end, become another window's, which ends no earlier. */
   renameWindow(from: Namespace, to: Namespace): void {
     const { row, store } = this;

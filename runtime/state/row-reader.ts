@@ -5,9 +5,10 @@ import { readValue } from "../base/message-pack.ts";
 import type { Cell } from "./cell.ts";
 import { keyProblem } from "./key.ts";
 import { globalNamespace, type Namespace, voidNamespace } from "./namespace.ts";
-import { flag, namespaceForm, op, opMask, timeForm } from "./row-format.ts";
+import { flag, namespaceForm, op, opMask, sliceForm, timeForm } from "./row-format.ts";
 import type { Row } from "./row.ts";
 import type { SchemaMapping } from "./schema.ts";
+import { SliceTable } from "./slice-table.ts";
 import { Timer, type TimerDomain } from "./timer.ts";
 
 /** What a row must answer while operations are laid over it. */
@@ -166,6 +167,12 @@ export class RowReader {
         if (!(known?.value instanceof Map)) throw corrupt("map entry deleted from a map that is not there");
         known.value.delete(readValue(reader));
         return known;
+      case op.putSlices:
+        return setCell(row, read, "slices", this.readSlices(new SliceTable(), read.namespace, migrate));
+      case op.changeSlices:
+        if (!(known?.value instanceof SliceTable)) throw corrupt("slices changed of a state that has none");
+        this.readSlices(known.value, read.namespace, migrate);
+        return known;
       case op.keep:
         if (known === undefined) throw corrupt("a state is kept that is not there");
         return known;
@@ -177,6 +184,21 @@ export class RowReader {
   private readItems(into: unknown[], migrate: ((value: any) => any) | undefined): unknown[] {
     const count = this.reader.count();
     for (let i = 0; i < count; i++) into.push(migrated(readValue(this.reader), migrate));
+    return into;
+  }
+
+  private readSlices(into: SliceTable, { start }: Namespace, migrate: ((value: any) => any) | undefined): SliceTable {
+    const { reader } = this;
+    const form = reader.u8();
+    if (form > (sliceForm.gone | sliceForm.far)) throw corrupt(`unknown form of slices ${form}`);
+    const far = (form & sliceForm.far) !== 0;
+    let count = reader.count();
+    let last = start;
+    if ((form & sliceForm.gone) !== 0) into.dropBefore((last = far ? reader.f64() : last + reader.int()));
+    for (; count > 0; count--) {
+      last = far ? reader.f64() : last + reader.int();
+      into.put(last, migrated(readValue(reader), migrate));
+    }
     return into;
   }
 
@@ -220,6 +242,10 @@ export class RowReader {
         return;
       case op.putMap:
         this.readEntries(undefined);
+        return;
+      case op.putSlices:
+      case op.changeSlices:
+        this.readSlices(new SliceTable(), voidNamespace, undefined);
         return;
       case op.delete:
       case op.keep:

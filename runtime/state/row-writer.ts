@@ -3,8 +3,9 @@ import { type ByteWriter, fitsInt } from "../base/byte-writer.ts";
 import { writeValue } from "../base/message-pack.ts";
 import type { Cell } from "./cell.ts";
 import { globalNamespace, type Namespace, sameNamespace, voidNamespace } from "./namespace.ts";
-import { flag, namespaceForm, op, timeForm } from "./row-format.ts";
+import { flag, namespaceForm, op, sliceForm, timeForm } from "./row-format.ts";
 import type { DeletedCell, Row } from "./row.ts";
+import type { SliceTable } from "./slice-table.ts";
 import type { Timer } from "./timer.ts";
 
 /** More than any operation takes before its payload. */
@@ -139,6 +140,7 @@ export class RowWriter {
       this.writeCellHead(op.put, cell);
       return writeValue(this.out, cell.value);
     }
+    if (cell.kind === "slices") return this.writeSlices(cell, cell.stored);
     if (cell.changed !== undefined) return this.writeMapChange(cell, cell.changed);
     if (cell.storedLength > 0 && !cell.replaced) {
       this.writeCellHead(op.append, cell);
@@ -163,10 +165,44 @@ export class RowWriter {
     }
   }
 
+  /** A state's slices; with `changes`, only what of them has changed. */
+  private writeSlices(cell: Cell, changes: boolean): void {
+    const table: SliceTable = cell.value;
+    const { namespace } = cell;
+    const from = changes ? table.firstChange : table.first;
+    const count = changes ? table.changeCount : table.end - from;
+    const gone = changes ? table.droppedBefore : NaN;
+    this.writeCellHead(changes ? op.changeSlices : op.putSlices, cell);
+    const { out } = this;
+    const near =
+      isNear(namespace, gone) && (count === 0 || (isNear(namespace, table.startAt(from)) && isNear(namespace, table.latest)));
+    out.u8((Number.isNaN(gone) ? 0 : sliceForm.gone) | (near ? 0 : sliceForm.far));
+    out.uint(count);
+    let last = namespace.start;
+    if (!Number.isNaN(gone)) last = this.writeTime(gone, last, near);
+    for (let place = from, left = count; left > 0; place++) {
+      if (changes && !table.hasChangedAt(place)) continue;
+      left--;
+      last = this.writeTime(table.startAt(place), last, near);
+      writeValue(out, table.valueAt(place));
+    }
+  }
+
+  /** Returns the time. */
+  private writeTime(time: number, last: number, near: boolean): number {
+    if (near) this.out.int(time - last);
+    else {
+      this.out.reserve(8);
+      this.out.f64(time);
+    }
+    return time;
+  }
+
   /** The whole contents of a cell. */
   private writeCell(cell: Cell): void {
     const { value } = cell;
-    if (cell.kind === "map") {
+    if (cell.kind === "slices") this.writeSlices(cell, false);
+    else if (cell.kind === "map") {
       this.writeCellHead(op.putMap, cell);
       this.out.uint(value.size);
       for (const [key, item] of value) {
@@ -201,4 +237,12 @@ export class RowWriter {
     }
     this.writeNamespace(namespace);
   }
+}
+
+/** So far from its window's start a time is told by its distance; those of two such times fit as well. */
+const nearMost = 2 ** 50;
+
+/** True of NaN, which is no time. */
+function isNear({ start }: Namespace, time: number): boolean {
+  return !(Math.abs(time - start) > nearMost);
 }

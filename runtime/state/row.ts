@@ -197,6 +197,12 @@ export class Row extends Cell {
     return this.extras === noExtras ? undefined : this.findOther(state, namespace);
   }
 
+  /** The cell of a state that has only one. */
+  cellOf(state: number): Cell | undefined {
+    if (this.present && this.state === state) return this;
+    return this.extras === noExtras ? undefined : this.others.find((cell) => cell.state === state);
+  }
+
   private findOther(state: number, namespace: Namespace): Cell | undefined {
     const { ordered, others } = this.extras;
     for (let i = ordered ? placeOf(namespace.end, others) : 0; i < others.length; i++) {
