@@ -47,12 +47,15 @@ export class RowWriter {
   }
 
   private writeChanges(row: Row): void {
-    const { deleted, others, touchedTimers } = row;
+    const { deleted, touchedTimers } = row;
     for (let i = 0; i < deleted.length; i++) this.writeDelete(deleted[i] as DeletedCell);
     this.writeOwnChange(row);
     // Each cell looked at costs a cache miss, and windows that wait for late records are many.
-    const length = row.othersChanged ? others.length : 0;
-    for (let i = 0; i < length; i++) if ((others[i] as Cell).unsettled) this.writeCellChange(others[i] as Cell);
+    const length = row.othersChanged ? row.otherCount : 0;
+    for (let i = 0; i < length; i++) {
+      const cell = row.otherAt(i);
+      if (cell.unsettled) this.writeCellChange(cell);
+    }
     for (let i = 0; i < touchedTimers.length; i++) this.writeTimerChange(touchedTimers[i] as Timer);
   }
 
@@ -60,9 +63,9 @@ export class RowWriter {
   writeRow(row: Row): boolean {
     const from = this.out.length;
     this.startRow(row);
-    const { others, timers } = row;
+    const { timers, otherCount } = row;
     if (row.present) this.writeCell(row);
-    for (let i = 0; i < others.length; i++) this.writeCell(others[i] as Cell);
+    for (let i = 0; i < otherCount; i++) this.writeCell(row.otherAt(i));
     for (let i = 0; i < timers.length; i++) this.writeTimer(timers[i] as Timer, true);
     return this.endRow(from);
   }

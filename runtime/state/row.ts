@@ -32,8 +32,13 @@ export type DeletedCell = Pick<Cell, "state" | "namespace">;
 /** Of all that have none; never written to. */
 const nothing: never[] = [];
 
-/** What few rows have. Its lists are made when there is something to put into them. */
-class RowExtras {
+/**
+ * What few rows have. Its lists are made when there is something to put into them. It is a cell of the row itself where there is a
+ * second one and they are in no order: with windows that stay for late records, nearly every row has one.
+ */
+class RowExtras extends Cell {
+  isCell = false;
+  /** Further cells. */
   others: Cell[] = nothing;
   /** Those that are no flags of cells (C1). */
   timers: Timer[] = nothing;
@@ -50,7 +55,16 @@ class RowExtras {
 
   /** The row may as well have none, once it is settled. */
   get empty(): boolean {
-    return this.others.length === 0 && this.timers.length === 0 && this.processing === undefined;
+    return !this.hasCells && this.timers.length === 0 && this.processing === undefined;
+  }
+
+  get hasCells(): boolean {
+    return this.isCell || this.others.length > 0;
+  }
+
+  leave(): void {
+    this.isCell = false;
+    this.become(blank);
   }
 }
 
@@ -138,7 +152,20 @@ export class Row extends Cell {
 
   /** The row's cells beyond its own. */
   get others(): readonly Cell[] {
-    return this.extras.others;
+    const { extras } = this;
+    return extras.isCell ? [extras, ...extras.others] : extras.others;
+  }
+
+  get otherCount(): number {
+    const { isCell, others } = this.extras;
+    return isCell ? others.length + 1 : others.length;
+  }
+
+  /** One of the cells beyond its own. */
+  otherAt(place: number): Cell {
+    const { extras } = this;
+    if (!extras.isCell) return extras.others[place] as Cell;
+    return place === 0 ? extras : (extras.others[place - 1] as Cell);
   }
 
   /** Whether the next commit may have something to say of them. */
@@ -189,7 +216,7 @@ export class Row extends Cell {
 
   /** The only cell, when there is one and no other. */
   get only(): Cell | undefined {
-    return this.present && this.extras.others.length === 0 ? this : undefined;
+    return this.present && !this.extras.hasCells ? this : undefined;
   }
 
   find(state: number, namespace: Namespace): Cell | undefined {
@@ -204,7 +231,9 @@ export class Row extends Cell {
   }
 
   private findOther(state: number, namespace: Namespace): Cell | undefined {
-    const { ordered, others } = this.extras;
+    const { extras } = this;
+    const { ordered, others } = extras;
+    if (extras.isCell && extras.state === state && sameNamespace(extras.namespace, namespace)) return extras;
     for (let i = ordered ? placeOf(namespace.end, others) : 0; i < others.length; i++) {
       const cell = others[i] as Cell;
       if (cell.state === state && sameNamespace(cell.namespace, namespace)) return cell;
@@ -215,7 +244,9 @@ export class Row extends Cell {
 
   /** A further cell of the namespace; with `timed`, one whose flag is the timer at its end. */
   private otherIn(namespace: Namespace, timed: boolean): Cell | undefined {
-    const { ordered, others } = this.extras;
+    const { extras } = this;
+    const { ordered, others } = extras;
+    if (extras.isCell && sameNamespace(extras.namespace, namespace) && (extras.endTimer || !timed)) return extras;
     for (let i = ordered ? placeOf(namespace.end, others) : 0; i < others.length; i++) {
       const cell = others[i] as Cell;
       if (sameNamespace(cell.namespace, namespace) && (cell.endTimer || !timed)) return cell;
@@ -227,7 +258,9 @@ export class Row extends Cell {
   /** All cells of the namespace. */
   cellsIn(namespace: Namespace): readonly Cell[] {
     const found: Cell[] = this.present && sameNamespace(this.namespace, namespace) ? [this] : [];
-    const { ordered, others } = this.extras;
+    const { extras } = this;
+    const { ordered, others } = extras;
+    if (extras.isCell && sameNamespace(extras.namespace, namespace)) found.push(extras);
     for (let i = ordered ? placeOf(namespace.end, others) : 0; i < others.length; i++) {
       const cell = others[i] as Cell;
       if (sameNamespace(cell.namespace, namespace)) found.push(cell);
@@ -247,6 +280,7 @@ export class Row extends Cell {
     };
     if (this.present) take(this);
     const { ordered, others } = this.extras;
+    if (this.extras.isCell) take(this.extras);
     for (let i = ordered ? placeOf(start, others) : 0; i < others.length; i++) if (!take(others[i] as Cell) && ordered) break;
     return found.sort((a, b) => a.namespace.start - b.namespace.start);
   }
@@ -257,22 +291,29 @@ export class Row extends Cell {
       return this.makeOther(new Cell(state, namespace, kind, value));
     if (this.present) {
       // The latest window is the one that records go to: it is where nothing else need be looked at.
-      const former = new Cell();
-      former.become(this);
-      this.makeOther(former);
+      this.makeOther(this);
     } else if (this.stored) this.rememberDeleted(this);
     this.present = true;
     this.begin(state, namespace, kind, value);
     return this;
   }
 
-  private makeOther(cell: Cell): Cell {
+  /** A further cell that is what the given one is. */
+  private makeOther(like: Cell): Cell {
     const extras = this.ownExtras();
+    const { ordered } = extras;
     extras.othersChanged = true;
     extras.othersDue = NaN;
-    if (extras.ordered) insertInOrder(extras.others, cell);
+    if (!ordered && !extras.isCell) {
+      extras.isCell = true;
+      extras.become(like);
+      return extras;
+    }
+    const cell = new Cell();
+    cell.become(like);
+    if (ordered) insertInOrder(extras.others, cell);
     else extras.others = withItem(extras.others, cell);
-    if (!extras.ordered && extras.others.length > linearCells) this.putInOrder();
+    if (!ordered && extras.others.length > linearCells) this.putInOrder();
     return cell;
   }
 
@@ -285,11 +326,16 @@ export class Row extends Cell {
 
   /** Takes the cell away together with its timer. */
   forget(cell: Cell): void {
-    const { others, ordered } = this.extras;
-    if (others.length === 0) return this.leaveOwn();
-    this.extras.othersDue = NaN;
+    const { extras } = this;
+    if (!extras.hasCells) return this.leaveOwn();
+    const { others, ordered } = extras;
+    extras.othersDue = NaN;
     if (cell.stored) this.rememberDeleted(cell);
-    if (cell === this) this.become(others.pop() as Cell);
+    if (cell === this && others.length > 0) this.become(others.pop() as Cell);
+    else if (cell === this) {
+      this.become(extras);
+      extras.leave();
+    } else if (cell === extras) extras.leave();
     else if (ordered) takeFromOrder(others, cell);
     else takeOut(others, cell);
   }
@@ -324,8 +370,15 @@ export class Row extends Cell {
   }
 
   private putInOrder(): void {
-    this.extras.others.sort(byEnd);
-    this.extras.ordered = true;
+    const { extras } = this;
+    if (extras.isCell) {
+      const cell = new Cell();
+      cell.become(extras);
+      extras.others.push(cell);
+      extras.leave();
+    }
+    extras.others.sort(byEnd);
+    extras.ordered = true;
   }
 
   // ---- timers ----
@@ -431,8 +484,9 @@ export class Row extends Cell {
 
   private othersDue(retentionMs: number): number {
     const { extras } = this;
-    if (Number.isNaN(extras.othersDue)) extras.othersDue = earliestDue(extras.others, extras.ordered, retentionMs);
-    return extras.othersDue;
+    if (!Number.isNaN(extras.othersDue)) return extras.othersDue;
+    const due = earliestDue(extras.others, extras.ordered, retentionMs);
+    return (extras.othersDue = extras.isCell ? Math.min(due, extras.dueAt(retentionMs)) : due);
   }
 
   /** The time of the earliest timer of a domain, or Infinity. */
@@ -462,8 +516,7 @@ export class Row extends Cell {
     let dropped = false;
     // Backwards, the row's own cell last: what takes the place of a cell that goes was looked at already.
     if (extras !== noExtras && this.othersDue(retentionMs) <= at)
-      for (let i = extras.others.length - 1; i >= 0; i--)
-        dropped = this.dropIfOver(extras.others[i] as Cell, at, retentionMs) || dropped;
+      for (let i = this.otherCount - 1; i >= 0; i--) dropped = this.dropIfOver(this.otherAt(i), at, retentionMs) || dropped;
     return this.dropIfOver(this, at, retentionMs) || dropped;
   }
 
@@ -482,7 +535,10 @@ export class Row extends Cell {
     if (domain === "eventTime" && this.present && this.endTimer && this.namespace.end - 1 === at)
       due.push(new Timer(domain, at, this.namespace));
     if (this.extras === noExtras) return due;
-    const { others, timers, ordered } = this.extras;
+    const { extras } = this;
+    const { others, timers, ordered } = extras;
+    if (domain === "eventTime" && extras.isCell && extras.endTimer && extras.namespace.end - 1 === at)
+      due.push(new Timer(domain, at, extras.namespace));
     const from = domain === "processingTime" ? others.length : ordered ? placeOf(at + 1, others) : 0;
     for (let i = from; i < others.length; i++) {
       const { endTimer, namespace } = others[i] as Cell;
@@ -527,6 +583,7 @@ export class Row extends Cell {
     this.present = copy.present;
     this.become(copy.own);
     const extras = this.ownExtras();
+    extras.leave();
     extras.others = copy.others;
     extras.ordered = copy.ordered;
     extras.othersChanged = true;
