@@ -142,7 +142,7 @@ export class SliceTable<M = unknown> {
     }
     if (first === from) return false;
     this.first = first;
-    this.dropped = time;
+    if (!(this.dropped > time)) this.dropped = time;
     if (first > goneMost && 2 * first > starts.length) this.moveUp();
     return true;
   }

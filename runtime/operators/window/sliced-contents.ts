@@ -109,7 +109,8 @@ export class SlicedContents {
   /** What is kept, brought up to the window; undefined: it is not worth keeping. */
   private mergedOf(table: SliceTable<Merged>, first: number, end: number): Merged | undefined {
     const known = table.merged;
-    const merged = known?.boundary === this.boundary ? known : this.begin(table, first, end);
+    const goesOn = known?.boundary === this.boundary && known.boundaryPlace - table.offset - first <= known.before.length;
+    const merged = goesOn ? known : this.begin(table, first, end);
     if (merged === undefined) return undefined;
     const from = merged.place - table.offset;
     if (from < end) {
