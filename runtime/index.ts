@@ -99,6 +99,8 @@ export { dynamodb, type DynamodbOptions } from "./connectors/dynamodb/dynamodb.t
 export { kinesisSink, type KinesisSinkOptions } from "./connectors/kinesis/kinesis-sink.ts";
 export type { PartitionBy, PartitionValue, TimePartition } from "./connectors/files/partition.ts";
 export { s3, type S3Options } from "./connectors/s3/s3.ts";
+export { s3Objects, type S3ObjectsOptions } from "./connectors/s3/s3-objects.ts";
+export { hybrid } from "./connectors/hybrid/hybrid.ts";
 export { sqsSink, type SqsSinkOptions } from "./connectors/sqs/sqs-sink.ts";
 export { snsSink, type SnsSinkOptions } from "./connectors/sns/sns-sink.ts";
 export { eventBridgeSink, type EventBridgeSinkOptions } from "./connectors/event-bridge/event-bridge-sink.ts";
