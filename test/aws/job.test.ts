@@ -156,8 +156,6 @@ async function lakeRows(name: string): Promise<readonly string[]> {
   const keys = (await bucket.listAll("lake/")).map(({ key }) => key).filter((key) => !key.startsWith("lake/."));
   const files = await Promise.all(keys.map(async (key) => [key, await bucket.get(key)] as const));
   const rows = files.map(async ([key, bytes]) => {
-    // Taken back.
-    if (bytes!.length === 0) return [];
     const found = (await parquetReadObjects({ file: new Uint8Array(bytes!).buffer })) as {
       page: string;
       start: Date;

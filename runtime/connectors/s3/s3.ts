@@ -48,7 +48,7 @@ const defaultRollAfterMs = 60_000;
 
 /**
  * Objects that appear whole, by size, by age and at every checkpoint, and never change. Exactly once, also across a restore: objects
- * published beyond the restored checkpoint are moved to `.quarantine/` under the prefix, and left empty under their names. Throws
+ * published beyond the restored checkpoint are moved to `.quarantine/` under the prefix, and left without rows under their names. Throws
  * `invalid` for options that cannot be.
  */
 export function s3<T>(options: S3Options<T>): Sink<T> {
