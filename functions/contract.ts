@@ -33,12 +33,21 @@ export const variable = {
 /** What a bundle exports, as Lambda names it: `<file>.<export>`. */
 export const handlerName = "index.handler";
 
+/** By its handler's module in this folder. */
+export type FunctionKind = "task" | "coordinator" | "check";
+
+const creators: Readonly<Record<FunctionKind, string>> = {
+  task: "createTaskHandler",
+  coordinator: "createCoordinatorHandler",
+  check: "createCheckHandler",
+};
+
 /**
  * The module that a function's bundle, `index.mjs`, is made of. `job` and `functions` are what it imports: the author's job module, and this
  * folder, whose modules end with `extension`. `parameters` are the job's, as JSON.
  */
 export function entryOf(
-  kind: "task" | "coordinator",
+  kind: FunctionKind,
   job: string,
   functions: string,
   {
@@ -46,7 +55,7 @@ export function entryOf(
     parameters = {},
   }: { readonly extension?: string; readonly parameters?: Readonly<Record<string, unknown>> } = {},
 ): string {
-  const create = kind === "task" ? "createTaskHandler" : "createCoordinatorHandler";
+  const create = creators[kind];
   const from = JSON.stringify(`${functions}/${kind}${extension}`);
   const given = Object.keys(parameters).length === 0 ? "job" : `job.withParameters(${JSON.stringify(parameters)})`;
   return `import job from ${JSON.stringify(job)};\nimport { ${create} } from ${from};\nexport const handler = ${create}(${given});\n`;
@@ -171,8 +180,22 @@ export function decodePoke(event: unknown): Poke | undefined {
   return pokeOf(tasks.map((task) => id<TaskId>(task)));
 }
 
-/** To the coordinator: look at the job, as the schedule says, or follow an order. */
-export type CoordinatorCommand = { readonly version: typeof payloadVersion } & ({ readonly kind: "look" } | Order);
+/** To the coordinator: look at the job, as the schedule says, follow an order, or say what the job is called and where it keeps its data. */
+export type CoordinatorCommand = { readonly version: typeof payloadVersion } & (
+  { readonly kind: "look" } | { readonly kind: "describe" } | Order
+);
+export type DescribeCommand = Extract<CoordinatorCommand, { kind: "describe" }>;
+
+/** What `describe` is answered with, whatever state the job is in: all that a tool needs to find it. */
+export interface JobDescription extends Pick<
+  Settings,
+  "stateTable" | "stateBucket" | "deadLetterBucket" | "deployment" | "bindings" | "inboxes" | "taskFunctions"
+> {
+  readonly version: typeof payloadVersion;
+  readonly job: string;
+}
+
+export const describeCommand: DescribeCommand = { version: payloadVersion, kind: "describe" };
 
 /** What the schedule sends. */
 export const lookCommand: CoordinatorCommand = { version: payloadVersion, kind: "look" };
@@ -182,12 +205,28 @@ export function decodeCommand(event: unknown): CoordinatorCommand {
   if (!isRecord(event)) throw refused("command", "it is not an object");
   const { kind, id: name, manifest } = checkVersion(event, "command");
   if (kind === "look") return lookCommand;
-  if (kind !== "savepoint" && kind !== "stop" && kind !== "resume" && kind !== "restore")
-    throw refused("command", `its kind is none of look, savepoint, stop, resume, restore: ${String(kind)}`);
+  if (kind === "describe") return describeCommand;
+  if (kind !== "savepoint" && kind !== "stop" && kind !== "pause" && kind !== "resume" && kind !== "restore")
+    throw refused("command", `its kind is none of look, describe, savepoint, stop, pause, resume, restore: ${String(kind)}`);
   if (!isText(name) || name === "") throw refused("command", `an order needs an id of its own: ${kind}`);
   if (kind !== "restore") return { version: payloadVersion, kind, id: name };
   if (manifest !== undefined && !isText(manifest)) throw refused("command", "its manifest is not a name");
   return { version: payloadVersion, kind, id: name, manifest: manifest === undefined ? undefined : id<BlobName>(manifest) };
+}
+
+// ---- the start-up check ----
+
+/** The custom resource whose making is the check: what depends on it is made, or changed, once the check has passed. */
+export const startCheckType = "Custom::MillraceStartCheck";
+
+/** What the resource says beside what the check's function is set up with. CloudFormation hands over texts alone. */
+export interface StartCheckProperties {
+  /** The deployment's ordinal: with each deployment it is another, so each is checked. */
+  readonly Deployment: string;
+  /** Of each task function; absent: none is reserved. */
+  readonly ReservedConcurrency?: string;
+  /** ARNs of the keys that the job's roles may use. */
+  readonly Keys: readonly string[];
 }
 
 function checkVersion(payload: Record<string, unknown>, what: string): Record<string, unknown> {

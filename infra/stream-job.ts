@@ -8,10 +8,12 @@ import { Annotations, CfnOutput, Stack, Tags } from "aws-cdk-lib";
 import { Construct } from "constructs";
 import type { Settings } from "../functions/contract.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
+import { allowLogs } from "./allow-logs.ts";
 import { JobChannels } from "./channels.ts";
 import { cellsOf } from "./cells.ts";
 import { type CheckedProps, checkPlan, checkProps } from "./check-props.ts";
-import { bindingsOf, connectorsOf } from "./connectors-of.ts";
+import { bindingsOf } from "./bindings.ts";
+import { connectorsOf } from "./connectors-of.ts";
 import { JobCoordinator } from "./coordinator.ts";
 import { deploymentOrdinal } from "./deployment-ordinal.ts";
 import { checkEnvironmentSize } from "./environment-size.ts";
@@ -28,9 +30,13 @@ import {
   recordPlansContext,
   writePlanRecord,
 } from "./plan-record.ts";
+import { type StartCheck, startCheckOf } from "./start-check.ts";
 import { JobStorage } from "./storage.ts";
 import type { StreamJobProps } from "./stream-job-props.ts";
 import { TaskFunctions } from "./task-functions.ts";
+
+/** CloudFormation has not taken tags of them for long, nor everywhere. */
+const untagged = ["AWS::CloudWatch::Dashboard"];
 
 /** Throws `invalid` for a job that cannot be deployed so; says what to change. */
 export class StreamJob extends Construct {
@@ -41,6 +47,8 @@ export class StreamJob extends Construct {
   readonly tasks: TaskFunctions;
   readonly coordinator: JobCoordinator;
   readonly observability: JobObservability;
+  /** Undefined: the context leaves it out. */
+  readonly startCheck: StartCheck | undefined;
 
   constructor(scope: Construct, id: string, given: StreamJobProps) {
     super(scope, id);
@@ -66,8 +74,11 @@ export class StreamJob extends Construct {
     const shared = { job, props, connectors, storage: this.storage, channels: this.channels };
     const settings = this.#settings(props);
     const surroundings = surroundingsOf(props);
+    if (props.encryptionKey !== undefined) allowLogs(this, props.encryptionKey);
     this.tasks = new TaskFunctions(this, "Tasks", { ...shared, surroundings, settings });
     this.coordinator = new JobCoordinator(this, "Coordination", { ...shared, tasks: this.tasks, surroundings, settings });
+    this.startCheck = startCheckOf(this, "StartCheck", { ...shared, surroundings, settings });
+    this.#order();
     this.observability = new JobObservability(this, "Observability", {
       job,
       props,
@@ -76,6 +87,14 @@ export class StreamJob extends Construct {
     });
     checkEnvironmentSize(job, this.tasks, props);
     this.#outputs(record, [...new Set<Construct>([this, stateful])]);
+  }
+
+  /** Mappings come last: what a region does not have, or the check refuses, ends the deployment before a record is read. */
+  #order(): void {
+    const functions = [...this.tasks.cells.map((cell) => cell.function), this.coordinator.function];
+    this.startCheck?.comesBefore(...functions.map((made) => made.function));
+    for (const { mappings } of this.tasks.cells)
+      for (const { mapping } of mappings) mapping.node.addDependency(this.coordinator.schedule);
   }
 
   #record(props: CheckedProps): PlanRecord {
@@ -107,7 +126,7 @@ export class StreamJob extends Construct {
   }
 
   #outputs(record: PlanRecord, tagged: readonly Construct[]): void {
-    for (const construct of tagged) Tags.of(construct).add(jobTag, this.plan.name);
+    for (const construct of tagged) Tags.of(construct).add(jobTag, this.plan.name, { excludeResourceTypes: untagged });
     // What is deployed can be told from the template alone.
     this.coordinator.function.function.node.defaultChild!.node.addMetadata("millrace:plan", record.fingerprint);
     const { templateOptions } = Stack.of(this);

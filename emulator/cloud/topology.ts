@@ -11,6 +11,8 @@ export interface Topology {
   readonly region?: string;
   /** Twelve digits; default "000000000000". */
   readonly account?: string;
+  /** Executions of functions at once that the account has, as Lambda tells them; default 1,000. Only what functions reserve is enforced. */
+  readonly accountConcurrency?: number;
   /** Kinesis streams by name. */
   readonly streams?: Readonly<Record<string, StreamResource>>;
   /** DynamoDB tables by name. */
@@ -22,6 +24,16 @@ export interface Topology {
   readonly eventSourceMappings?: readonly MappingResource[];
   /** EventBridge Scheduler's schedules by name. */
   readonly schedules?: Readonly<Record<string, ScheduleResource>>;
+  /** Custom resources by their ids: made before functions, mappings and schedules. */
+  readonly customResources?: Readonly<Record<string, CustomResource>>;
+}
+
+export interface CustomResource {
+  /** Such as "Custom::Check". */
+  readonly type: string;
+  /** Which is told of it: the service token's. */
+  readonly functionName: string;
+  readonly properties: Readonly<Record<string, unknown>>;
 }
 
 export interface StreamResource {

@@ -8,26 +8,30 @@
  *
  * C1 What an order asks for stands in the job record once it is taken, and every look goes one step on from there: whoever looks next
  *    goes on where another died.
+ * C2 One coordinator carries out the steps of a restore at a time (`restoreTurn`), and looks before each whether it still may: a step that
+ *     came very late would change streams and outputs for a generation that is over. Two that do the same steps at once undo nothing.
  */
 import { MillraceError } from "../base/errors.ts";
-import { decodeValue } from "../base/message-pack.ts";
 import type { BlobName, Checkpoint, Position, ShardId, TaskId } from "../base/ids.ts";
 import { compareSchemas, describeDifference, type SchemaDifference, schemasOf } from "../plan/compatibility.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Shard } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import { encodeRequest } from "../snapshots/checkpoint-request.ts";
-import { type JobRecord, type PendingCheckpoint, tasksRun } from "../snapshots/job-record.ts";
-import { decideOrder, type Order } from "../snapshots/decide-order.ts";
+import { isAtRest, isComingToRest, type JobRecord, type PendingCheckpoint, tasksRun } from "../snapshots/job-record.ts";
+import { decideOrder, type Order, withoutReason } from "../snapshots/decide-order.ts";
 import { decideCut, type Cut } from "../snapshots/decide-cut.ts";
 import { type Acknowledgement, decodeManifest, encodeManifest, isTombstone, type Manifest } from "../snapshots/manifest.ts";
-import { ackMessage, checkpointMessage, endMessage, inboxName, manifestName } from "../snapshots/names.ts";
+import { checkpointMessage, inboxName, manifestName } from "../snapshots/names.ts";
 import { id, type OperatorUid } from "../base/ids.ts";
 import type { Safeguards } from "../task/safeguards.ts";
+import { readSaid } from "./acknowledgements.ts";
 import { announceAlignment, hasAlignment } from "./align-sources.ts";
 import { collectGarbage } from "./collect-garbage.ts";
 import { type JobRing, moveJobRecord, readJobRing } from "./job-ring.ts";
 import { retireGenerations } from "./retire-generations.ts";
+import type { Lease } from "./lease.ts";
 import { sealRings } from "./seal-rings.ts";
 import { isPast } from "./shard-lineage.ts";
 import { together } from "./together.ts";
@@ -42,9 +46,22 @@ export interface CoordinatorOptions {
   readonly formerMsMin?: number;
   /** Takes the place of the job's own option: for one start. */
   readonly allowSkippedState?: boolean | undefined;
+  /** Takes the place of the job's own parallelism, in this job's plan and in those after it: noted in the record at a restore. */
+  readonly rescaleTo?: number | undefined;
   /** Creates an inbox stream with so many shards, unless it is there. */
   readonly createStream: (stream: string, shards: number) => Promise<unknown>;
+  /** Waits for its turn at carrying out a restore for no time: undefined when another is at it. Without: there is no other. */
+  readonly restoreTurn?: () => Promise<Lease | undefined>;
 }
+
+/** For so long a turn at restoring is taken: longer than a step of it takes, normally, and no longer than the invocation lives. */
+export function restoreTurnMs(clock: Clock): number {
+  return Math.min(30_000, clock.remainingMs());
+}
+/** So often it is looked whether another has carried out a restore. */
+const restorePollMs = 1_000;
+/** What is left of an invocation when it no longer waits for others. */
+const waitReserveMs = 5_000;
 
 /** More than an environment's `recordMsMax` and `invocationMsMax` together. */
 const defaultFormerMsMin = 60 * 60_000;
@@ -81,17 +98,30 @@ export class Coordinator {
     this.options = options;
   }
 
-  /** Brings the job to life, or finds it alive. Throws `invalid` when its state is another job's or of an incompatible plan. */
+  /**
+   * Brings the job to life, or finds it alive; `restoring` when another coordinator is about to. Throws `invalid` when its state is another
+   * job's or of an incompatible plan.
+   */
   async start(): Promise<JobRecord> {
     for (;;) {
       const ring = await readJobRing(this.ports, this.job.name);
       const { record } = ring;
       if (record !== undefined) this.checkDeployment(record);
       if (record === undefined) await this.begin(ring);
-      else if (record.phase === "restoring") await this.finishRestore(ring, record);
-      else if (record.phase === "stopped" || this.isPlanned(record)) return record;
+      else if (record.phase === "restoring") {
+        if ((await this.takeRestoreTurn(ring, record)) === "another's") return record;
+      } else if (isAtRest(record) || this.isPlanned(record)) return record;
       else await this.replan(ring, record);
     }
+  }
+
+  /** Throws as `start` would, and changes nothing: what is to be known of code before it is deployed. */
+  async rehearse(): Promise<void> {
+    const { record } = await readJobRing(this.ports, this.job.name);
+    if (record === undefined) return;
+    this.checkDeployment(record);
+    if (record.phase === "restoring" || isAtRest(record) || this.isPlanned(record)) return;
+    this.checkReplan(record);
   }
 
   /** R9: a coordinator of older code must not take a newer generation back to its own plan. */
@@ -164,10 +194,15 @@ export class Coordinator {
 
   /** The plan or the parallelism has changed: goes on from the latest checkpoint in a new generation, when the state allows it. */
   private async replan(ring: JobRing, record: JobRecord): Promise<void> {
-    if (record.phase === "stopping")
+    await this.restoreFrom(ring, record, this.checkReplan(record));
+  }
+
+  /** The checkpoint from which the changed job goes on. */
+  private checkReplan(record: JobRecord): BlobName {
+    if (isComingToRest(record))
       throw new MillraceError(
         "invalid",
-        `job ${record.job} is being stopped by the code it ran before: run that until it has stopped, or give the order to resume`,
+        `job ${record.job} is ${record.phase} by the code it ran before: run that until it rests, or give the order to resume`,
       );
     this.checkCompatible(record.operators, record.keyGroups);
     if (record.completed === undefined)
@@ -175,7 +210,7 @@ export class Coordinator {
         "invalid",
         `job ${record.job} has changed and has no checkpoint to go on from: run the old code until one is complete, or choose a new state directory`,
       );
-    await this.restoreFrom(ring, record, record.completed);
+    return record.completed;
   }
 
   private checkCompatible(stored: Manifest["operators"], keyGroups: number): void {
@@ -206,7 +241,7 @@ export class Coordinator {
       if (ring.record === undefined)
         throw new MillraceError("invalid", `job ${this.job.name} was never started: there is nothing to restore`);
       this.checkDeployment(ring.record);
-      if (ring.record.phase === "restoring") await this.finishRestore(ring, ring.record);
+      if (ring.record.phase === "restoring") await this.awaitRestore(ring, ring.record);
       else if (await this.restoreFrom(ring, ring.record, manifest)) return this.start();
     }
   }
@@ -225,12 +260,13 @@ export class Coordinator {
     this.checkCompatible(manifest.operators, manifest.keyGroups);
     const generation = record.generation + 1;
     const moved: JobRecord = {
-      ...record,
+      ...withoutReason(record),
       fingerprint: this.job.fingerprint,
       operators: schemasOf(this.job.graph),
       generation,
       deployment: this.options.deployment,
       phase: "restoring",
+      ...(this.options.rescaleTo !== undefined && { parallelism: this.options.rescaleTo }),
       savepoint: undefined,
       order,
       wanted: undefined,
@@ -239,7 +275,7 @@ export class Coordinator {
       pending: undefined,
       completed: name,
       completedAt: manifest.takenAt,
-      ...giveUpBeyond(name, record),
+      ...giveUpBeyond(name, manifest, record),
       since: this.ports.clock.now(),
       failures: 0,
       totals: manifest.totals,
@@ -306,18 +342,59 @@ export class Coordinator {
     }
   }
 
-  /** Every step may be repeated: seal the old rings, take back what was published too far, make the inboxes, run. */
-  private async finishRestore(ring: JobRing, record: JobRecord): Promise<void> {
+  /** Goes on with the restore, or waits a little for who does. Throws `unavailable` when there is no time left to wait. */
+  private async awaitRestore(ring: JobRing, record: JobRecord): Promise<void> {
+    if ((await this.takeRestoreTurn(ring, record)) === "taken") return;
+    if (this.ports.clock.remainingMs() < waitReserveMs)
+      throw new MillraceError("unavailable", `another coordinator restores the job, try again: ${record.job}`);
+    await this.ports.clock.sleep(restorePollMs);
+  }
+
+  /** C2. "taken": look again how far the job is. */
+  private async takeRestoreTurn(ring: JobRing, record: JobRecord): Promise<"taken" | "another's"> {
+    const { restoreTurn } = this.options;
+    if (restoreTurn === undefined) {
+      await this.finishRestore(ring, record, async () => true);
+      return "taken";
+    }
+    const lease = await restoreTurn();
+    if (lease === undefined) return "another's";
+    const mayGoOn = async () =>
+      (await readJobRing(this.ports, this.job.name)).seq === ring.seq && (await lease.prolong(restoreTurnMs(this.ports.clock)));
+    try {
+      await this.finishRestore(ring, record, mayGoOn);
+      return "taken";
+    } finally {
+      await lease.release();
+    }
+  }
+
+  /**
+   * Every step may be repeated: seal the old rings, take back what was published too far, make the inboxes, run. Ends early when it may
+   * not go on.
+   */
+  private async finishRestore(ring: JobRing, record: JobRecord, mayGoOn: () => Promise<boolean>): Promise<void> {
     const { replaces, generation } = record;
+    if (!(await mayGoOn())) return;
     if (this.options.safeguards.holds("L1")) await sealRings(replaces, this.ports, this.options.id);
     const manifest = record.manifest === undefined ? undefined : await this.readManifestOf(ring, record.manifest);
     if (manifest === "moved") return;
-    const lastSeq = new Map(manifest?.tasks.map((ack) => [ack.task, ack.lastSeq]));
-    for (const { node } of this.job.operators.values())
-      if (node.spec.kind === "sink")
-        await this.ports.sinks.quarantine(id<OperatorUid>(node.uid), { generation, from: manifest?.generation ?? 0, lastSeq });
-    for (const { stage, tasks, kind } of record.topology)
-      if (kind === "keyed") await this.options.createStream(inboxName(generation, stage), tasks.length);
+    // Of what another job put out, whose checkpoint this was, nothing is this job's: all that it put out itself is taken back.
+    const own = manifest?.job === this.job.name ? manifest : undefined;
+    const lastSeq = new Map(own?.tasks.map((ack) => [ack.task, ack.lastSeq]));
+    const restored = { generation, from: own?.generation ?? 0, lastSeq };
+    for (const { node } of this.job.operators.values()) {
+      if (node.spec.kind !== "sink") continue;
+      if (!(await mayGoOn())) return;
+      await this.ports.sinks.quarantine(id<OperatorUid>(node.uid), restored);
+    }
+    if (!(await mayGoOn())) return;
+    await this.ports.sinks.quarantineLetters?.(restored);
+    for (const { stage, tasks, kind } of record.topology) {
+      if (kind !== "keyed") continue;
+      if (!(await mayGoOn())) return;
+      await this.options.createStream(inboxName(generation, stage), tasks.length);
+    }
     const ended = { stages: replaces, endedAt: this.ports.clock.now() };
     const former = replaces.length === 0 ? record.former : [...record.former, ended];
     await moveJobRecord(this.ports, ring, { ...record, phase: "running", replaces: [], former }, this.options.id);
@@ -333,10 +410,13 @@ export class Coordinator {
     for (;;) {
       const ring = await readJobRing(this.ports, this.job.name);
       const { record } = ring;
-      if (record === undefined) throw new MillraceError("invalid", `job ${this.job.name} was never started: ${order.kind}`);
+      if (record === undefined) {
+        await this.start();
+        continue;
+      }
       this.checkDeployment(record);
       if (record.phase === "restoring") {
-        await this.finishRestore(ring, record);
+        await this.awaitRestore(ring, record);
         continue;
       }
       const decided = decideOrder(record, order, this.takesCheckpoints);
@@ -354,22 +434,32 @@ export class Coordinator {
     const ring = await readJobRing(this.ports, this.job.name);
     const { record } = ring;
     if (record !== undefined) this.checkDeployment(record);
-    if (record === undefined || record.phase === "restoring" || record.phase === "stopped")
+    if (record === undefined || record.phase === "restoring" || isAtRest(record))
       return { ...nothing, record: record as JobRecord, aligned: [] };
     const aligned = this.aligns ? await announceAlignment(ring.messages, record.generation, this.told, this.ports.journal) : [];
     return { ...(await this.look(ring, record)), aligned };
   }
 
   private async look(ring: JobRing, record: JobRecord): Promise<Look> {
+    if (!this.takesCheckpoints && (isComingToRest(record) || record.wanted !== undefined)) return this.goOn(ring, record);
     if (record.savepoint !== undefined) return this.stop(ring, record);
-    const cut = decideCut(this.rootTasks(record), said(ring), record.pending?.checkpoint);
+    const cut = decideCut(this.rootTasks(record), await this.readSaid(ring, record), record.pending?.checkpoint);
     if (record.pending !== undefined) return this.attend(ring, record, record.pending, cut);
     if (cut.finished) return { ...nothing, record, finished: true };
-    if (record.phase === "stopping") return this.trigger(ring, record, true);
+    if (isComingToRest(record)) return this.trigger(ring, record, record.phase === "stopping");
     if (record.wanted !== undefined) return this.trigger(ring, record, record.wanted.savepoint);
     this.checkFailures(record);
     if (!this.isDue(record)) return { ...nothing, record };
     return this.trigger(ring, record, false);
+  }
+
+  /** Of a job in batch mode, which an order reached that did not know: it ends with its input. */
+  private async goOn(ring: JobRing, record: JobRecord): Promise<Look> {
+    this.ports.telemetry.log("warn", "a job in batch mode takes no checkpoints, the order is passed over", {
+      order: record.order,
+    });
+    const moved: JobRecord = { ...record, phase: "running", wanted: undefined };
+    return { ...nothing, record: (await moveJobRecord(this.ports, ring, moved, this.options.id)) ? moved : record };
   }
 
   /** The savepoint that the job ends with is complete: after the seals nobody goes beyond it. */
@@ -423,7 +513,7 @@ export class Coordinator {
   private async trigger(ring: JobRing, record: JobRecord, savepoint: boolean): Promise<Look> {
     const since = this.ports.clock.now();
     const checkpoint = record.lastCheckpoint + 1;
-    const stop = record.phase === "stopping";
+    const stop = isComingToRest(record);
     const moved = { ...record, lastCheckpoint: checkpoint, triggeredAt: since, pending: { checkpoint, savepoint, stop, since } };
     if (!(await moveJobRecord(this.ports, ring, moved, this.options.id))) return { ...nothing, record };
     const poke = await this.request(moved, this.rootTasks(record));
@@ -433,7 +523,7 @@ export class Coordinator {
   /** Puts the pending checkpoint's request into the mailboxes of the tasks that read sources. */
   private async request(record: JobRecord, tasks: readonly TaskId[]): Promise<readonly TaskId[]> {
     const { checkpoint, savepoint } = record.pending!;
-    const stop = record.pending!.stop && record.phase === "stopping";
+    const stop = record.pending!.stop && isComingToRest(record);
     const keyed = new Set(
       record.topology.filter((stage) => stage.kind === "keyed").flatMap((stage) => stage.tasks.map(({ task }) => task)),
     );
@@ -486,7 +576,8 @@ export class Coordinator {
       completedAt: manifest.takenAt,
       retained,
       failures: 0,
-      savepoint: pending.stop && record.phase === "stopping" ? name : undefined,
+      ...(pending.stop && record.phase === "pausing" && { phase: "paused" }),
+      savepoint: pending.stop && savepoint && record.phase === "stopping" ? name : undefined,
       wanted: isGranted(record, pending) ? undefined : record.wanted,
     };
     const won = await moveJobRecord(this.ports, ring, moved, this.options.id);
@@ -521,8 +612,12 @@ export class Coordinator {
     const ring = await readJobRing(this.ports, this.job.name);
     const { record } = ring;
     if (record === undefined || !tasksRun(record)) return [];
-    const cut = decideCut(this.rootTasks(record), said(ring), undefined);
+    const cut = decideCut(this.rootTasks(record), await this.readSaid(ring, record), undefined);
     return cut.outcome === "waiting" ? cut.waitingFor : [];
+  }
+
+  private readSaid(ring: JobRing, { generation }: JobRecord) {
+    return readSaid(ring.messages, generation, this.ports.blobs);
   }
 
   private async retireFormer(): Promise<void> {
@@ -535,16 +630,6 @@ export class Coordinator {
   }
 }
 
-/** What tasks said, by task: the last acknowledgement, and how it ended. */
-function said(ring: JobRing) {
-  const messages = new Map(ring.messages.map((message) => [message.name, message]));
-  const read = (name: string) => {
-    const message = messages.get(name);
-    return message === undefined ? undefined : (decodeValue(message.bytes) as Acknowledgement);
-  };
-  return { acknowledged: (task: TaskId) => read(ackMessage(task)), ended: (task: TaskId) => read(endMessage(task)) };
-}
-
 /** Whether the checkpoint is the one that was wanted. */
 function isGranted({ wanted }: JobRecord, { checkpoint, savepoint }: PendingCheckpoint): boolean {
   return wanted !== undefined && checkpoint > wanted.after && (savepoint || !wanted.savepoint);
@@ -554,9 +639,14 @@ function isGranted({ wanted }: JobRecord, { checkpoint, savepoint }: PendingChec
  * The restore takes back what was put out after its checkpoint, which later ones count as put out for good: a restore from one of those
  * would leave it out. Their numbers have leading zeros, so the later one comes last as text.
  */
-function giveUpBeyond(name: BlobName, { retained, superseded }: JobRecord): Pick<JobRecord, "retained" | "superseded"> {
+function giveUpBeyond(
+  name: BlobName,
+  { kind }: Manifest,
+  { retained, superseded }: JobRecord,
+): Pick<JobRecord, "retained" | "superseded"> {
   const beyond = retained.filter((kept) => kept.savepoint && kept.manifest > name).map(({ manifest }) => manifest);
-  return { retained: retained.filter(({ manifest }) => manifest <= name), superseded: [...superseded, ...beyond] };
+  const before = retained.filter(({ manifest }) => manifest < name);
+  return { retained: [...before, { manifest: name, savepoint: kind === "savepoint" }], superseded: [...superseded, ...beyond] };
 }
 
 /** The newest `count` checkpoints and all savepoints. */

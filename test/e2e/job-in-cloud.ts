@@ -25,6 +25,8 @@ export interface JobInCloudOptions {
   /** A rule that the tasks are to break: then the run must be red. */
   readonly without?: Safeguard | undefined;
   readonly batchSize?: number;
+  /** Environments of a stage at most; default 4. A mapping is throttled where its stream has more shards. */
+  readonly concurrency?: number;
   /** Ends the run. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -106,6 +108,19 @@ export class JobInCloud {
     });
   }
 
+  /** Gives an order that must be refused as `invalid`, until an answer arrives: the coordinator may be killed before. Returns what it says. */
+  async refused(kind: Order, manifest?: string): Promise<string> {
+    const id = `${kind}-${++this.#orders}`;
+    const command = { version: payloadVersion, kind, id, ...(manifest === undefined ? {} : { manifest }) };
+    return this.until(`the order to ${kind} ${manifest ?? ""} is refused`, async () => {
+      const result = await this.cloud.invoke(this.coordinator, command);
+      if (result.outcome === "returned") throw new Error(`an order was taken that is to be refused: ${kind} ${manifest}`);
+      if (result.outcome !== "failed") return undefined;
+      const { errorType, errorMessage } = JSON.parse(Buffer.from(result.payload).toString()) as Record<string, string>;
+      return errorType === "Millrace.invalid" ? errorMessage : undefined;
+    });
+  }
+
   /** Puts records at an even pace, in their order. */
   async put(records: readonly PutRecord[], lengthMs: number): Promise<void> {
     const { streams = {} } = this.#scenario.outside;
@@ -172,7 +187,7 @@ async function topologyFor(
   scenario: Scenario,
   job: ScenarioJobOptions,
   deployment: number,
-  { directory, without, batchSize }: JobInCloudOptions,
+  { directory, without, batchSize, concurrency = 4 }: JobInCloudOptions,
 ): Promise<Topology> {
   const name = `job-${deployment}.ts`;
   const made = `${scenario.maker}(${JSON.stringify(job)})`;
@@ -189,7 +204,7 @@ async function topologyFor(
     outside: scenario.outside,
     timeouts: { task: 20, coordinator: 12 },
     memorySize: 512,
-    concurrency: 4,
+    concurrency,
     ...(batchSize === undefined ? {} : { batchSize }),
   });
   return without === undefined ? topology : breaking(topology, without);

@@ -3,18 +3,31 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
-import { Aspects, RemovalPolicy } from "aws-cdk-lib";
-import { Match } from "aws-cdk-lib/assertions";
+import { App, Aspects, RemovalPolicy, Stack } from "aws-cdk-lib";
+import { Annotations, Match, Template } from "aws-cdk-lib/assertions";
 import { Key } from "aws-cdk-lib/aws-kms";
 import { CfnEventSourceMapping } from "aws-cdk-lib/aws-lambda";
 import { Topic } from "aws-cdk-lib/aws-sns";
 import { Vpc } from "aws-cdk-lib/aws-ec2";
 import { AwsSolutionsChecks, NagSuppressions } from "cdk-nag";
-import { decodeCommand, readSettings } from "../../functions/contract.ts";
+import { decodeCommand, readSettings, startCheckType } from "../../functions/contract.ts";
 import { metrics } from "../../functions/metrics.ts";
-import { justifiedSuppressions } from "../../infra/index.ts";
+import { justifiedSuppressions, StreamJob, type StreamJobProps } from "../../infra/index.ts";
+import { localstackContext } from "../../infra/localstack.ts";
+import { startCheckContext } from "../../infra/start-check.ts";
 import { unrestrictable } from "../../infra/permissions.ts";
-import { bindManyTasks, bindPageviews, deploy, type Deployed, jobFile, pageviewsFile, root, wideFile } from "./deploy.ts";
+import {
+  bindManyTasks,
+  bindPageviews,
+  deploy,
+  type Deployed,
+  jobFile,
+  pageviewsFile,
+  type Resource,
+  root,
+  Surroundings,
+  wideFile,
+} from "./deploy.ts";
 import { defectsOf, statementsOf, type TemplateJson, textOf } from "./template-rules.ts";
 
 let single: Deployed;
@@ -27,6 +40,9 @@ before(() => {
 });
 
 const jsonOf = ({ template }: Deployed) => template.toJSON() as TemplateJson;
+
+/** Functions beside those of tasks: the coordinator's and the check's. */
+const others = 2;
 
 /** Resources of the construct, without its surroundings. */
 function ownOf(deployed: Deployed, type: string) {
@@ -112,12 +128,12 @@ describe("inboxes", () => {
       Array(2 * 8).fill(8),
     );
     assert.equal(ownOf(many, "AWS::Lambda::EventSourceMapping").length, 2 * 8 + 1);
-    assert.equal(ownOf(many, "AWS::Lambda::Function").length, 2 * 8 + 1 + 1);
+    assert.equal(ownOf(many, "AWS::Lambda::Function").length, 2 * 8 + 1 + others);
   });
 
   test("are not there at parallelism 1", () => {
     assert.deepEqual(ownOf(single, "AWS::Kinesis::Stream"), []);
-    assert.equal(ownOf(single, "AWS::Lambda::Function").length, 2);
+    assert.equal(ownOf(single, "AWS::Lambda::Function").length, 1 + others);
   });
 });
 
@@ -176,9 +192,9 @@ describe("functions", () => {
     assert.equal(functions.filter(({ MemorySize, Timeout }) => MemorySize === 1024 && Timeout === 60).length, 5);
   });
 
-  test("of one job have one bundle, beside the coordinator's", () => {
+  test("of one job have one bundle, beside the coordinator's and the check's", () => {
     const codes = ownOf(wide, "AWS::Lambda::Function").map(([, { Properties: own }]) => own.Code.S3Key);
-    assert.equal(new Set(codes).size, 2);
+    assert.equal(new Set(codes).size, 1 + others);
   });
 
   test("have the memory, time, concurrency, network and key that they are given", () => {
@@ -210,10 +226,89 @@ describe("functions", () => {
     assert.deepEqual([...new Set(everywhere)].sort(), [...unrestrictable].sort());
   });
 
+  test("encrypt their logs with a key whose policy allows it, or say that it must", () => {
+    const own = deploy(pageviewsFile, (stack) => ({ ...bindPageviews(stack), encryptionKey: new Key(stack, "Key") }));
+    const [{ Properties: key }] = Object.values(own.resources("AWS::KMS::Key")) as [Resource];
+    const [statement] = key.KeyPolicy.Statement.filter(({ Sid }: { Sid?: string }) => Sid === "MillraceLogs");
+    assert.deepEqual(statement.Principal, { Service: { "Fn::Join": ["", ["logs.", { Ref: "AWS::Region" }, ".amazonaws.com"]] } });
+    assert.match(JSON.stringify(statement.Condition), /EncryptionContext:aws:logs:arn/);
+    const arn = "arn:aws:kms:us-east-1:000000000000:key/0a1b";
+    const other = deploy(pageviewsFile, (stack) => ({
+      ...bindPageviews(stack),
+      encryptionKey: Key.fromKeyArn(stack, "Key", arn),
+    }));
+    Annotations.fromStack(other.stack).hasWarning("/Jobs/Job", Match.stringLikeRegexp("must let CloudWatch Logs"));
+    assert.equal(Annotations.fromStack(own.stack).findWarning("*", Match.stringLikeRegexp("CloudWatch Logs")).length, 0);
+  });
+
   test("are rung once a minute: the coordinator", () => {
     const [schedule] = ownOf(wide, "AWS::Scheduler::Schedule").map(([, { Properties: own }]) => own);
     assert.equal(schedule!.ScheduleExpression, "rate(1 minute)");
     assert.equal(decodeCommand(JSON.parse(schedule!.Target.Input)).kind, "look");
+  });
+});
+
+describe("the start-up check", () => {
+  const checkOf = (deployed: Deployed) => Object.entries(deployed.resources(startCheckType))[0]!;
+
+  /** What a resource waits for, by whatever way. */
+  function before(id: string, { Resources }: TemplateJson, seen = new Set<string>()): Set<string> {
+    const references = [...JSON.stringify(Resources[id] ?? {}).matchAll(/"(?:Ref|Fn::GetAtt)":\[?"(\w+)"/g)].map(
+      ([, other]) => other!,
+    );
+    for (const other of [...references, ...(Resources[id]?.DependsOn ?? [])])
+      if (!seen.has(other)) before(other, { Resources }, seen.add(other));
+    return seen;
+  }
+
+  test("passes before a function is made or changed, a mapping, or the schedule; its own permissions come first", () => {
+    for (const deployed of [single, wide, many]) {
+      const template = jsonOf(deployed);
+      const [id, { Properties: own }] = checkOf(deployed);
+      const checking = own.ServiceToken["Fn::GetAtt"][0] as string;
+      const acting = ["AWS::Lambda::Function", "AWS::Lambda::EventSourceMapping", "AWS::Scheduler::Schedule"];
+      for (const [other] of acting.flatMap((type) => ownOf(deployed, type)))
+        assert.equal(before(other, template).has(id), other !== checking, other);
+      assert.ok([...before(id, template)].some((other) => other.includes("StartCheck") && other.includes("DefaultPolicy")));
+    }
+  });
+
+  test("is another with each deployment, and is told what synthesis does not see", () => {
+    const given = deploy(pageviewsFile, (stack) => ({
+      ...bindPageviews(stack),
+      reservedConcurrency: 3,
+      encryptionKey: new Key(stack, "Key"),
+    }));
+    const [, { Properties: own }] = checkOf(given);
+    const { ServiceToken: _token, ServiceTimeout: seconds, Keys, ...rest } = own;
+    assert.deepEqual(rest, { Deployment: "7", ReservedConcurrency: "3" });
+    assert.equal(Keys.length, 1);
+    assert.ok(Number(seconds) <= 600, "CloudFormation does not wait for an hour");
+    assert.deepEqual(checkOf(single)[1].Properties.Keys, []);
+  });
+
+  test("may write nothing of what sinks write, but under their prefix of a bucket", () => {
+    const template = jsonOf(wide);
+    const [role] = Object.keys(wide.resources("AWS::IAM::Role")).filter((id) => id.includes("StartCheck"));
+    const actions = statementsOf(role!, template).flatMap(({ Action }) => [Action].flat());
+    for (const action of ["kinesis:PutRecords", "kinesis:UpdateShardCount", "lambda:InvokeFunction", "dynamodb:Scan"])
+      assert.ok(!actions.includes(action), action);
+  });
+
+  test("is left out where the context says so: for stand-ins that run no functions while they deploy", () => {
+    const without = deploy(pageviewsFile, bindPageviews, { [startCheckContext]: "false" });
+    assert.deepEqual(without.resources(startCheckType), {});
+    assert.equal(ownOf(without, "AWS::Lambda::Function").length, 2);
+  });
+});
+
+describe("mappings and the region", () => {
+  test("come last: where the region lacks a resource, no record is read", () => {
+    for (const [id, { DependsOn = [] }] of ownOf(wide, "AWS::Lambda::EventSourceMapping"))
+      assert.ok(
+        DependsOn.some((other) => other.includes("Schedule")),
+        id,
+      );
   });
 });
 
@@ -224,7 +319,10 @@ function statementsWithStar(template: TemplateJson) {
 
 describe("permissions", () => {
   test("name their resources", () => {
-    for (const deployed of [single, wide, many]) assert.deepEqual(statementsWithStar(jsonOf(deployed)), []);
+    for (const deployed of [single, wide, many]) {
+      const everywhere = statementsWithStar(jsonOf(deployed)).flatMap(({ Action }) => [Action].flat());
+      assert.deepEqual(everywhere, ["lambda:GetAccountSettings"], "which AWS allows on all or none");
+    }
   });
 
   test("have no managed policy and no action with a star", () => {
@@ -243,7 +341,7 @@ describe("permissions", () => {
     const onTable = roles
       .flatMap((role) => statementsOf(role, template))
       .filter(({ Resource }) => JSON.stringify(Resource).includes(table));
-    assert.equal(onTable.length, 6);
+    assert.equal(onTable.length, 5 + others);
     for (const statement of onTable as unknown as { Condition: unknown }[])
       assert.deepEqual(statement.Condition, {
         "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["pageviews-wide", "pageviews-wide/*"] },
@@ -308,6 +406,45 @@ describe("alarms", () => {
   });
 });
 
+/** https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html, and of IAM: policies inline in a role. */
+function staysWithinLimits(template: TemplateJson & { readonly Outputs?: object; readonly Parameters?: object }): void {
+  const { Resources, Outputs = {}, Parameters = {} } = template;
+  const counts = [Object.keys(Resources).length, Object.keys(Outputs).length, Object.keys(Parameters).length];
+  assert.ok(counts[0]! <= 500 && counts[1]! <= 200 && counts[2]! <= 200, `resources, outputs, parameters: ${counts.join(", ")}`);
+  assert.ok(JSON.stringify(template).length <= 1_000_000);
+  for (const [id, { Type, Properties: own }] of Object.entries(Resources)) {
+    // With the names that CloudFormation gives in the place of references.
+    if (Type === "AWS::IAM::Policy") assert.ok(JSON.stringify(own.PolicyDocument).length <= 10_240, id);
+    if (Type === "AWS::CloudWatch::Alarm") assert.ok((own.Metrics ?? []).length <= 11, id);
+  }
+}
+
+describe("on LocalStack", () => {
+  test("what its free set has not is left out, or done in another way; all else is the same", () => {
+    const local = deploy(wideFile, bindPageviews, { [localstackContext]: "true" });
+    for (const type of ["AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Scheduler::Schedule"])
+      assert.deepEqual(local.resources(type), {}, type);
+    const [rule] = ownOf(local, "AWS::Events::Rule").map(([, { Properties: own }]) => own);
+    assert.equal(rule!.ScheduleExpression, "rate(1 minute)");
+    assert.equal(decodeCommand(JSON.parse(rule!.Targets[0].Input)).kind, "look");
+    for (const [, { Properties: own }] of ownOf(local, "AWS::Lambda::Function"))
+      assert.deepEqual(own.Architectures, [process.arch === "x64" ? "x86_64" : "arm64"]);
+    for (const [, { Properties: own }] of ownOf(local, "AWS::DynamoDB::Table"))
+      assert.equal(own.PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled, false);
+    for (const type of ["AWS::Kinesis::Stream", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function"])
+      assert.deepEqual(
+        ownOf(local, type).map(([id]) => id),
+        ownOf(wide, type).map(([id]) => id),
+      );
+  });
+
+  test("the script names the CDK of this repository", () => {
+    const { scripts, devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+    assert.ok(scripts["deploy:localstack"].includes(`aws-cdk@${devDependencies["aws-cdk"]} `));
+    assert.ok(scripts["deploy:localstack"].includes(`-c ${localstackContext}=true`));
+  });
+});
+
 describe("templates", () => {
   test("have none of the defects that validators miss", () => {
     for (const deployed of [single, wide, many]) assert.deepEqual(defectsOf(jsonOf(deployed)), []);
@@ -332,12 +469,18 @@ describe("templates", () => {
   });
 
   test("stay within CloudFormation's limits at 64 tasks a stage", () => {
-    const template = jsonOf(many);
-    assert.ok(Object.keys(template.Resources).length < 500, `${Object.keys(template.Resources).length} resources`);
-    assert.ok(JSON.stringify(template).length < 1_000_000);
-    const policies = Object.values(template.Resources).filter(({ Type }) => Type === "AWS::IAM::Policy");
-    // Inline policies of a role may have 10,240 characters, with the names that CloudFormation gives in the place of references.
-    for (const { Properties: own } of policies) assert.ok(JSON.stringify(own.PolicyDocument).length < 10_240);
+    staysWithinLimits(jsonOf(many));
+    const sixteen = deploy(jobFile("pageviews-64"), (stack) => ({ ...bindPageviews(stack), tasksPerCell: 16 }));
+    assert.equal(ownOf(sixteen, "AWS::Kinesis::Stream").length, 4 * 4);
+    staysWithinLimits(jsonOf(sixteen));
+  });
+
+  test("stay within them in two stacks, whose outputs and imports are counted too", () => {
+    const app = new App({ context: { "aws:cdk:bundling-stacks": [] } });
+    const [data, functions] = [new Surroundings(app, "Data"), new Stack(app, "Functions")];
+    const entry = jobFile("pageviews-64");
+    new StreamJob(functions, "Job", { entry, ...bindPageviews(data), tasksPerCell: 16, statefulScope: data } as StreamJobProps);
+    for (const stack of [data, functions]) staysWithinLimits(Template.fromStack(stack).toJSON() as TemplateJson);
   });
 
   test("pass cdk-nag's AwsSolutions, but for what is said here", () => {

@@ -17,7 +17,8 @@ import { MemoryLog } from "../../adapters/memory/memory-log.ts";
 import { MemoryPages } from "../../adapters/memory/memory-pages.ts";
 import { ManualClock } from "../../adapters/memory/manual-clock.ts";
 import { Coordinator } from "../../driver/coordinator.ts";
-import { defaultEnvironment, Environment } from "../../driver/environment.ts";
+import { Environment } from "../../driver/environment.ts";
+import { defaultEnvironment } from "../../driver/environment-options.ts";
 import { loadCommit } from "../../driver/journal-entry.ts";
 import { planJob } from "../../plan/plan-job.ts";
 import type { JobGraph } from "../../plan/job-graph.ts";
@@ -34,7 +35,7 @@ import type { FaultMix } from "./fault-mix.ts";
 import { SimulationFailure } from "./failure.ts";
 import { type Mapping, Mappings } from "./mappings.ts";
 import { createPorts, type SharedPorts } from "./ports.ts";
-import { SimRandom } from "./random.ts";
+import { SeededRandom } from "../../base/seeded-random.ts";
 import { type Rule, safeguardsWithout, versionPartOf } from "./rules.ts";
 import { SimProcess, SimScheduler } from "./scheduler.ts";
 import { drawSettings, jobOptions, type Settings } from "./settings.ts";
@@ -78,7 +79,7 @@ export interface SimCoordinator {
 
 export class World {
   readonly options: WorldOptions;
-  readonly random: SimRandom;
+  readonly random: SeededRandom;
   readonly settings: Settings;
   readonly scheduler: SimScheduler;
   readonly trace = new Trace();
@@ -105,7 +106,7 @@ export class World {
 
   constructor(options: WorldOptions) {
     this.options = options;
-    this.random = new SimRandom(options.seed);
+    this.random = new SeededRandom(options.seed);
     this.settings = { ...drawSettings(this.random, options.topology), ...options.settings };
     this.scheduler = new SimScheduler(this.random);
     const faults = this.settings.frail ? options.faults : { ...options.faults, commitOnly: 0 };
@@ -243,6 +244,7 @@ export class World {
       id: process.name,
       deployment: this.deployment,
       payload,
+      messageBytesMax: payload.inlineBytesMax,
       cacheBytesMax,
       journalBytesMax,
       invocationMsMax: Infinity,
