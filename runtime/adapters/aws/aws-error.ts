@@ -36,13 +36,15 @@ const meanings: Readonly<Record<string, Meaning>> = {
   ConditionalRequestConflict: unanswered,
   OperationAborted: unanswered,
   ResourceInUseException: unanswered,
+  // Of a function that is being changed.
+  ResourceConflictException: unanswered,
   ExpiredToken: expired,
   ExpiredTokenException: expired,
   RequestTimeTooSkewed: skewed,
   RequestExpired: skewed,
   ResourceNotFoundException: [
     "invalid",
-    "there is no such table or stream in this account and region: create it, or set AWS_REGION",
+    "there is no such table, stream or function in this account and region: create it, or set AWS_REGION",
   ],
   NoSuchBucket: ["invalid", "there is no such bucket: create it"],
   AccessDenied: forbidden,
