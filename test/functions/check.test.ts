@@ -208,6 +208,17 @@ describe("the start-up check", () => {
     assert.ok(tookMs > 55_000 && tookMs < 80_000, `${tookMs} ms`);
   });
 
+  test("answers in time when AWS throttles without end", async () => {
+    const job = jobOf(newJob());
+    const cloud = await cloudOf(job);
+    const slow = () => {
+      throw Object.assign(new Error("slow down"), { name: "LimitExceededException" });
+    };
+    const begin = cloud.clock.now();
+    assert.match(await refusal(cloud, job, { kinesis: changed(cloud, slow) }), /throttled by AWS/);
+    assert.ok(cloud.clock.now() - begin <= 170_000, "the invocation has 180 seconds");
+  });
+
   test("says every reason at once", async () => {
     const job = jobOf(newJob());
     const cloud = await cloudOf(job, 6);
