@@ -16,7 +16,6 @@ import { Coordinator } from "../runtime/driver/coordinator.ts";
 import { together } from "../runtime/driver/together.ts";
 import { planJob } from "../runtime/plan/plan-job.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
-import type { Clock } from "../runtime/ports/clock.ts";
 import { allSafeguards } from "../runtime/task/safeguards.ts";
 import { readSettings, type Settings, type StartCheckProperties } from "./contract.ts";
 import {
@@ -72,16 +71,10 @@ async function check(
   { properties }: CustomResourceRequest,
   id: string,
 ): Promise<CustomResourceOutcome> {
-  const bounded = withoutReserve(clock);
-  const until = clock.now() + Math.min(patienceMs, bounded.remainingMs());
+  // Without an answer CloudFormation would wait, and tell no reason.
+  const until = clock.now() + Math.min(patienceMs, clock.remainingMs() - reserveMs);
   for (;;) {
-    const reasons = await reasonsAgainst(
-      graph,
-      parts,
-      { clock: bounded, telemetry },
-      properties as unknown as StartCheckProperties,
-      id,
-    );
+    const reasons = await reasonsAgainst(graph, parts, { clock, telemetry }, properties as unknown as StartCheckProperties, id);
     if (reasons.length === 0) return { outcome: "passed" };
     if (clock.now() + retryMs >= until || !reasons.every(mayBeOver)) {
       const texts = [...new Set(reasons.map(({ message }) => message))];
@@ -90,15 +83,6 @@ async function check(
     for (const reason of reasons) telemetry.log("warn", "the check is tried again", fieldsOf(reason));
     await clock.sleep(retryMs);
   }
-}
-
-/** Whoever tries again until the time is over leaves enough for the answer: without one, CloudFormation waits and tells no reason. */
-function withoutReserve(clock: Clock): Clock {
-  return {
-    now: () => clock.now(),
-    sleep: (ms, signal) => clock.sleep(ms, signal),
-    remainingMs: () => Math.max(0, clock.remainingMs() - reserveMs),
-  };
 }
 
 /** K3: AWS's answers may change by themselves; what we found does not. */
@@ -110,7 +94,7 @@ function mayBeOver(error: MillraceError): boolean {
 async function reasonsAgainst(
   graph: JobGraph,
   parts: CheckParts,
-  { clock, telemetry }: { readonly clock: Clock; readonly telemetry: Made["telemetry"] },
+  { clock, telemetry }: Made,
   properties: StartCheckProperties,
   id: string,
 ): Promise<readonly MillraceError[]> {
