@@ -12,6 +12,7 @@ import {
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import type { AccountLimits } from "../../runtime/adapters/aws/account-limits.ts";
 import { defineJob, type Job, json, keyedProcess, kinesis, minutes, s3, ndjson, type, value } from "../../runtime/index.ts";
+import { type BlobName, id } from "../../runtime/base/ids.ts";
 import { createCheckHandler } from "../../functions/check.ts";
 import { type StartCheckProperties, writeSettings } from "../../functions/contract.ts";
 import { openSinks } from "../../functions/open-sinks.ts";
@@ -253,6 +254,32 @@ describe("the start-up check", () => {
     const next = jobOf(name, { version: 2 });
     assert.match(await refusal(cloud, next, { deployment: 2 }), /stored state does not fit.*operator sums: version older/);
     assert.deepEqual({ ...(await cloud.command()), looks: 0 }, { ...before, looks: 0 });
+  });
+
+  test("lets older code over a job that has stopped, which an order then takes back to a savepoint of its time", async () => {
+    const name = newJob();
+    const [old, next] = [jobOf(name), jobOf(name, { version: 2, migrates: true })];
+    const cloud = await cloudOf(old);
+    const until = async (phase: string, stop?: string) => {
+      for (let n = 0; n < 60; n++) {
+        const record = await cloud.command(n === 0 && stop !== undefined ? { version: 1, kind: "stop", id: stop } : undefined);
+        if (record.phase === phase) return record;
+        cloud.clock.advance(10_000);
+      }
+      assert.fail(`the job is not ${phase}`);
+    };
+    await until("running");
+    const { completed } = await cloud.command({ version: 1, kind: "savepoint", id: "of its time" });
+    assert.ok(completed !== undefined);
+    cloud.deploy(next);
+    assert.deepEqual((await checked(cloud, next, { deployment: 2 })).outcome, passed);
+    await until("running");
+    assert.match(await refusal(cloud, old, { deployment: 3 }), /operator sums: version newer/);
+    await until("stopped", "before going back");
+    assert.deepEqual((await checked(cloud, old, { deployment: 3 })).outcome, passed);
+    cloud.deploy(old);
+    await cloud.command({ version: 1, kind: "restore", id: "back", manifest: id<BlobName>(completed) });
+    assert.equal((await until("running")).generation, 3);
   });
 
   test("refuses a deployment that is older than what runs, unless CloudFormation goes back to it (K2)", async () => {
