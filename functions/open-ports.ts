@@ -8,6 +8,7 @@ import type { LazyClients } from "../runtime/adapters/aws/lazy-clients.ts";
 import type { S3Blobs } from "../runtime/adapters/aws/s3-blobs.ts";
 import { MillraceError } from "../runtime/base/errors.ts";
 import type { Bindings } from "../runtime/connectors/bindings.ts";
+import { RedrivenSource } from "../runtime/connectors/redriven-source.ts";
 import type { SourceReader } from "../runtime/connectors/source-reader.ts";
 import { together } from "../runtime/driver/together.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
@@ -82,7 +83,7 @@ export async function openPorts(options: PortsOptions): Promise<FunctionPorts> {
     log,
     sinks,
     sources,
-    source: (uid) => readerOf(sources, uid),
+    source: (uid) => new RedrivenSource(uid, readerOf(sources, uid), aws.blobs),
     check: () => checkAll(job, aws.blobs, sources, sinks),
     provisionInbox: (stream, shards) => log.resize(stream, shards),
   };

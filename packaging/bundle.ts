@@ -76,7 +76,8 @@ function buildOptions({ entry, alias = {}, external = [], sourceRoot }: BundleOp
     minify: true,
     sourcemap: "linked",
     sourcesContent: false,
-    ...(sourceRoot === undefined ? {} : { sourceRoot }),
+    // What reads a map puts the two together as they are.
+    ...(sourceRoot === undefined ? {} : { sourceRoot: sourceRoot.replace(/\/*$/, "/") }),
     platform: "node",
     target: "node22",
     format: "esm",

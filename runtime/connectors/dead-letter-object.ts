@@ -21,13 +21,16 @@ export interface DeadLetterLine {
   readonly text?: string;
 }
 
+/** How the objects are named. */
+export const deadLetterNaming = { prefix: "", extension: "ndjson" } as const;
+
 export interface NamedBytes {
   readonly name: string;
   readonly bytes: Uint8Array;
 }
 
 export function deadLetterObject({ generation, task, seq, effect = -1, letters }: DeadLetterBatch): NamedBytes {
-  const name = partFileName({ prefix: "", extension: "ndjson" }, { generation, task, seq, n: effect + 1 });
+  const name = partFileName(deadLetterNaming, { generation, task, seq, n: effect + 1 });
   return { name, bytes: Buffer.from(letters.map((letter) => `${JSON.stringify(toLine(letter))}\n`).join("")) };
 }
 

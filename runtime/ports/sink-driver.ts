@@ -45,4 +45,6 @@ export interface SinkDriver {
   deadLetters(batch: DeadLetterBatch): Promise<void>;
   /** Before a new generation writes: takes back what older generations published after the restored commits (DESIGN §11). */
   quarantine(operator: OperatorUid, restored: Restored): Promise<void>;
+  /** The same of dead letters: what was put aside after the restored commits is read again, and must not be given back beside. */
+  quarantineLetters?(restored: Restored): Promise<void>;
 }
