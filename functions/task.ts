@@ -197,7 +197,7 @@ class TaskFunction {
 
   #sourcesOf(kinds: readonly string[], name: string) {
     const found = sourcesOf(this.#graph).filter(
-      ({ uid, source }) => kinds.includes(partsOf(source).at(-1)!.kind) && this.#streamOf(uid, source.name) === name,
+      ({ uid, source }) => kinds.includes(partsOf(source).at(-1)!.kind) && nameOf(this.#streamOf(uid, source.name)) === name,
     );
     if (found.length > 0) return found;
     throw new MillraceError("invalid", `no source of job ${this.#graph.name} reads this, remove its mapping: ${name}`);
@@ -251,6 +251,11 @@ function failureOf(outcome: TurnOutcome, { records }: KinesisBatch, bell: Doorbe
       return bell.kind === "records" ? placeOf(unprocessed).sequenceNumber : unprocessed;
     }
   }
+}
+
+/** What is bound to an ARN or a URL, as queues are, by its last part. */
+function nameOf(bound: string): string {
+  return /[^/:]*$/.exec(bound)![0];
 }
 
 function isEarlier(a: string, b: string, { records }: KinesisBatch): boolean {

@@ -1,5 +1,6 @@
 /** An SQS queue as a source, through Lambda's mapping for queues: the declaration. On one machine it is bound to files. */
-import type { Decoder, Source } from "../../api/connector.ts";
+import type { Decoder, Source, SourceRecord } from "../../api/connector.ts";
+import { crc32 } from "../../base/crc32.ts";
 import { MillraceError } from "../../base/errors.ts";
 import type { BroughtReaderOptions } from "../brought/brought-reader.ts";
 import { type Format, formatOptions, recordDecoder } from "../formats/format.ts";
@@ -47,9 +48,9 @@ export function queueSource<T>(kind: string, queue: string, format: Format<any>,
   return { kind, name: queue, bounded: false, options: { queue, format: formatOptions(format) }, decode };
 }
 
-/** Of a file that stands for a queue, the line's place. */
-function messageId({ partitionKey, position }: { readonly partitionKey: string; readonly position: string }): string {
-  return partitionKey === "" ? position : partitionKey;
+/** What no queue brought, a line of a file that stands for it or a letter that was given back, has an id of its place, time and content. */
+function messageId({ partitionKey, position, arrivalTime, bytes }: SourceRecord): string {
+  return partitionKey === "" ? `${position}-${arrivalTime}-${crc32(bytes)}` : partitionKey;
 }
 
 /** The one shard of a queue. */
