@@ -15,12 +15,13 @@
  */
 import type { SourceRecord } from "../api/connector.ts";
 import { isKind, MillraceError } from "../base/errors.ts";
+import { encodeValue } from "../base/message-pack.ts";
 import { type AttemptId, type BlobName, id, type Position, type Seq, type ShardId, type TaskId } from "../base/ids.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
 import { mayHaveExpired, type ReadLimit, type ReadResult, type Shard } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import { decodeRequest } from "../snapshots/checkpoint-request.ts";
-import { checkpointMessage, inboxName, objectName } from "../snapshots/names.ts";
+import { checkpointMessage, floodMessage, inboxName, jobRing, objectName } from "../snapshots/names.ts";
 import { type JobRecord, tasksRun } from "../snapshots/job-record.ts";
 import type { Base, Commit, Effect } from "../state/commit.ts";
 import { generationOf, instanceOf, stageOf } from "../streaming/channel.ts";
@@ -381,12 +382,15 @@ export class Environment {
       const takenBefore = task.taken;
       const status = bell.kind === "poke" ? await this.readInputs(opened) : await this.feedBell(opened, bell);
       if (status === "newer") return this.again();
-      if (status === "late") unprocessed = firstLeft(task, bell);
-      else {
+      if (status === "late") {
+        unprocessed = firstLeft(task, bell);
+        if (mustRest(task)) await this.answerRequests(opened);
+      } else {
         if (bell.kind === "poke" && task.taken === takenBefore) await this.decideIdleOperators(opened);
         await this.answerRequests(opened);
       }
       await this.settle(opened);
+      if (task.isFlooded) await this.reportFlood(task);
       await this.endAttempts(opened);
       await together(opened.unfinished);
     }
@@ -402,6 +406,12 @@ export class Environment {
       wakeAt: task.sorts ? this.ports.clock.now() : task.nextWakeUp(),
       unprocessed,
     };
+  }
+
+  /** The coordinator lets the job pause; who reads a source rests already. */
+  private async reportFlood(task: Task): Promise<void> {
+    const bytes = encodeValue(task.lettersThisMinute);
+    await this.ports.journal.post(jobRing, { name: floodMessage(task.plan.task), version: task.head, bytes });
   }
 
   private report({ task, commits, base }: Cached, before: Task["summary"]): void {
@@ -570,7 +580,7 @@ export class Environment {
     for (let from = first; from < batch.length;) {
       const attempt = opened.attempts?.of(what, position());
       const careful = attempt?.careful === true;
-      if (budget.isOver || (careful && attempt.occupied)) return "late";
+      if (budget.isOver || mustRest(opened.task) || (careful && attempt.occupied)) return "late";
       const left = budget.begin(batch.length - from);
       const taken = careful ? await this.beginCareful(opened, attempt, position, left) : left;
       if (!careful) await attempt?.begin();
@@ -587,13 +597,14 @@ export class Environment {
   }
 
   /** Feeds until the input is taken in, committing wherever a commit must end. */
-  private async feed(opened: Cached, step: () => FeedStatus): Promise<FeedStatus> {
+  private async feed(opened: Cached, step: () => FeedStatus): Promise<Fed> {
     for (;;) {
       const status = step();
       await this.drain(opened);
       if (status === "newer") return status;
       if (status === "barrier" || status === "full" || opened.task.barrier !== undefined) await this.commit(opened);
       else if (status === "done") return status;
+      if (status === "full" && mustRest(opened.task)) return "late";
     }
   }
 
@@ -619,7 +630,7 @@ export class Environment {
     for (let n = 0; n < shards.length; n++) {
       const left = this.readLimit.records - (task.taken - recordsBefore);
       if (left <= 0) break;
-      if (opened.budget.isOver) return "late";
+      if (opened.budget.isOver || mustRest(task)) return "late";
       const { source, shard } = shards[(this.turns + n) % shards.length]!;
       const share = Math.ceil(left / (shards.length - n));
       const status = await this.readShard(opened, source, shard, { records: share, bytes: this.readLimit.bytes });
@@ -949,6 +960,11 @@ function takesFromBatch({ batch }: Cached): boolean {
 /** What is attempted when a shard may be idle. */
 function idleness(source: string, shard: ShardId): string {
   return `idleness of ${source} ${shard}`;
+}
+
+/** Too much was put aside: a task that reads sources takes nothing more in until the job has paused and goes on. */
+function mustRest(task: Task): boolean {
+  return task.isFlooded && task.plan.stage.kind !== "keyed";
 }
 
 /** The job is being stopped, and the task has made its part of the savepoint: what came in now would not be in it. */

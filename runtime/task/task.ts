@@ -64,6 +64,9 @@ export type FeedStatus =
   /** A frame of a newer generation stands next. */
   | "newer";
 
+/** So long are dead letters counted together. */
+const letterMinuteMs = 60_000;
+
 interface Counters {
   records: number;
   deadLetters: number;
@@ -95,6 +98,7 @@ export class Task implements TaskShared, UnitKeeper {
   successors: readonly Successor[];
   private deadLetters: DeadLetterEffect[] = [];
   private readonly totals: Counters;
+  private letters: { since: number; count: number };
   private outputMark:
     | {
         writers: Map<ChannelWriter, ReturnType<ChannelWriter["mark"]>>;
@@ -134,6 +138,7 @@ export class Task implements TaskShared, UnitKeeper {
     this.successors = start.progress.successors;
     this.watermarksSentAt = start.progress.watermarks?.sentAt ?? -Infinity;
     this.totals = { ...start.progress.totals };
+    this.letters = { since: 0, count: 0, ...start.progress.letters };
     this.units = new Units(this.activity, this, plan.job.options.onUserError === "fail");
     this.chain = buildChain({
       plan,
@@ -237,6 +242,7 @@ export class Task implements TaskShared, UnitKeeper {
     for (const store of this.chain.stores) store.turn++;
     if (!this.announced) this.announceTime();
     if (this.watermarksWait && this.now >= this.watermarksDue) this.moved = true;
+    if (this.now - this.letters.since >= letterMinuteMs) this.letters = { since: this.now, count: 0 };
     for (const node of this.chain.nodes) {
       if (node.state !== undefined && node.state.store.earliestTimer("processingTime") <= this.now) {
         this.moved = true;
@@ -265,7 +271,7 @@ export class Task implements TaskShared, UnitKeeper {
       }
       source.feedOne(input);
       if (input.upTo !== undefined && !source.isWithinRecord && source.watermarkOf(input.shard) > input.upTo) break;
-      if ((input.at & 255) === 0 && this.isFull) {
+      if ((input.at & 255) === 0 && (this.isFull || this.isFlooded)) {
         status = "full";
         break;
       }
@@ -610,6 +616,8 @@ export class Task implements TaskShared, UnitKeeper {
     const { alignment } = this.channels;
     alignment.abandon(barrier.checkpoint);
     this.barrierDue = undefined;
+    // Whoever lets the job go on asks for a checkpoint first: what was put aside before is no reason to rest again.
+    this.letters = { since: this.now, count: 0 };
   }
 
   private takeRows(seq: Seq): RowChanges[] {
@@ -764,6 +772,7 @@ export class Task implements TaskShared, UnitKeeper {
       ended: this.ended,
       successors: this.successors,
       versionOffset: this.start.versionOffset,
+      ...(this.letters.count > 0 && { letters: { ...this.letters } }),
       totals: { ...this.totals },
     };
   }
@@ -837,8 +846,19 @@ export class Task implements TaskShared, UnitKeeper {
     this.addDeadLetter(origin, String(error.context.operator), error.message);
   }
 
+  /** More records were put aside within a minute than the job allows. */
+  get isFlooded(): boolean {
+    return this.letters.count > this.plan.job.options.deadLettersPerMinuteMax;
+  }
+
+  /** How many were. */
+  get lettersThisMinute(): number {
+    return this.letters.count;
+  }
+
   private addDeadLetter(origin: UnitOrigin, operator: string, reason: string): void {
     this.totals.deadLetters++;
+    this.letters.count++;
     const letter = { effect: "deadLetter", operator, reason } as const;
     if (origin.kind === "timer") {
       const { key, at, domain } = origin;
