@@ -9,7 +9,7 @@ import { id, type Position, type ShardId, type TaskId } from "../../runtime/base
 import { itemBytesMax } from "../../runtime/connectors/dynamodb/attribute.ts";
 import { postAcknowledgement, readSaid } from "../../runtime/driver/acknowledgements.ts";
 import { collectGarbage } from "../../runtime/driver/collect-garbage.ts";
-import { defaultEnvironment } from "../../runtime/driver/environment.ts";
+import { defaultEnvironment } from "../../runtime/driver/environment-options.ts";
 import { moveJobRecord, readJobRing } from "../../runtime/driver/job-ring.ts";
 import { loadCommit, payloadOf, storeCommit } from "../../runtime/driver/journal-entry.ts";
 import { sealRings } from "../../runtime/driver/seal-rings.ts";
