@@ -122,8 +122,16 @@ class CoordinatorFunction {
 
   static async open(graph: JobGraph, { clock, telemetry }: Made, parts: CoordinatorParts): Promise<CoordinatorFunction> {
     const settings = readSettings(parts.variables ?? process.env);
-    const { clients } = parts;
-    const ports = await openPorts({ job: graph, settings, clock, telemetry, clients, openSinks: parts.openSinks ?? openSinks });
+    const { clients, lazyClients } = parts;
+    const ports = await openPorts({
+      job: graph,
+      settings,
+      clock,
+      telemetry,
+      clients,
+      lazyClients,
+      openSinks: parts.openSinks ?? openSinks,
+    });
     await ports.check();
     const invoker = parts.invoke === undefined ? new LambdaInvoker(telemetry) : undefined;
     const invoke = parts.invoke ?? ((name, event) => invoker!.invoke(name, event));
