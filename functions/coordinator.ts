@@ -182,6 +182,8 @@ class CoordinatorFunction {
     const { clock } = this.#ports;
     await coordinator.start();
     const { record, poke, aligned, finished, completed } = await coordinator.tick();
+    // Before what may fail: an age that is missing says that nobody looks.
+    this.#report(record);
     const living = await coordinator.livingTasks();
     const wakeUps = await readWakeUps(living, this.#ports.journal);
     const now = clock.now();
@@ -190,7 +192,6 @@ class CoordinatorFunction {
     const all = first && now - record.since < scheduleMs * 2 ? living : [];
     await this.#ring(record, [...poke, ...aligned, ...all], due);
     if (completed !== undefined && completed % collectEvery === 0) await this.#collect(coordinator);
-    this.#report(record);
     return { record, finished, nextAt: this.#nextLook(coordinator, record, wakeUps) };
   }
 

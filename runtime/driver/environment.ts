@@ -12,12 +12,13 @@
  * (L8, L11, L13), deaths in turn-steps.ts (L14), committing in committer.ts (R3).
  */
 import { MillraceError } from "../base/errors.ts";
+import { encodeValue } from "../base/message-pack.ts";
 import { id, type Position, type ShardId, type TaskId } from "../base/ids.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
 import type { Ports } from "../ports/ports.ts";
 import { decodeRequest } from "../snapshots/checkpoint-request.ts";
 import { type JobRecord, tasksRun } from "../snapshots/job-record.ts";
-import { checkpointMessage, inboxName } from "../snapshots/names.ts";
+import { checkpointMessage, floodMessage, inboxName, jobRing } from "../snapshots/names.ts";
 import { generationOf } from "../streaming/channel.ts";
 import type { Barrier } from "../streaming/element.ts";
 import { isBefore } from "../streaming/position.ts";
@@ -33,7 +34,7 @@ import { readJobRecord } from "./job-ring.ts";
 import { loadMissing } from "./load-groups.ts";
 import { loadRuns } from "./load-runs.ts";
 import { LostRace } from "./lost-race.ts";
-import { isSuspended, type OpenedTask } from "./opened-task.ts";
+import { isSuspended, mustRest, type OpenedTask } from "./opened-task.ts";
 import { ShardLifecycle } from "./shard-lifecycle.ts";
 import { SourceShards } from "./source-shards.ts";
 import { TaskOpener } from "./task-opener.ts";
@@ -253,13 +254,16 @@ export class Environment {
       const takenBefore = task.taken;
       const status = bell.kind === "poke" ? await this.reader.readInputs(opened) : await this.reader.feedBell(opened, bell);
       if (status === "newer") return this.again();
-      if (status === "late") unprocessed = this.isUnnumbered(bell) ? firstOf(bell) : firstLeft(task, bell);
-      else {
+      if (status === "late") {
+        unprocessed = this.isUnnumbered(bell) ? firstOf(bell) : firstLeft(task, bell);
+        if (mustRest(task)) await this.answerRequests(opened);
+      } else {
         if (bell.kind === "poke" && task.taken === takenBefore) await this.decideIdleOperators(opened);
         await this.answerRequests(opened);
       }
       polls = await this.askToPoll(task);
       await this.settle(opened);
+      if (task.isFlooded) await this.reportFlood(task);
       await this.steps.endAttempts(opened);
       await together(opened.unfinished);
     }
@@ -287,6 +291,12 @@ export class Environment {
     const polls = await this.shards.polls(task.sources);
     task.pollBy = polls ? this.ports.clock.now() + pollAgainMs : Infinity;
     return polls;
+  }
+
+  /** The coordinator lets the job pause; who reads a source rests already. */
+  private async reportFlood(task: Task): Promise<void> {
+    const bytes = encodeValue(task.lettersThisMinute);
+    await this.ports.journal.post(jobRing, { name: floodMessage(task.plan.task), version: task.head, bytes });
   }
 
   private report({ task, commits, base }: OpenedTask, before: Task["summary"]): void {

@@ -19,7 +19,7 @@ import { announcedAlignment } from "./align-sources.ts";
 import type { AddressedBell } from "./doorbell.ts";
 import type { EnvironmentOptions } from "./environment-options.ts";
 import type { InboxShards } from "./inbox-shards.ts";
-import type { Fed, OpenedTask } from "./opened-task.ts";
+import { type Fed, mustRest, type OpenedTask } from "./opened-task.ts";
 import type { ShardLifecycle } from "./shard-lifecycle.ts";
 import { ancestorsOf } from "./shard-lineage.ts";
 import type { SourceShards } from "./source-shards.ts";
@@ -79,7 +79,7 @@ export class InputReader {
     for (let n = 0; n < shards.length; n++) {
       const left = this.readLimit.records - (task.taken - recordsBefore);
       if (left <= 0) break;
-      if (opened.budget.isOver) return "late";
+      if (opened.budget.isOver || mustRest(task)) return "late";
       const { source, shard } = shards[(this.turns + n) % shards.length]!;
       const share = Math.ceil(left / (shards.length - n));
       const status = await this.readShard(opened, source, shard, { records: share, bytes: this.readLimit.bytes });
