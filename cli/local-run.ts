@@ -21,6 +21,8 @@ import type { Job } from "../runtime/api/job.ts";
 import { MillraceError } from "../runtime/base/errors.ts";
 import { type BlobName, id, type OperatorUid, type TaskId } from "../runtime/base/ids.ts";
 import { type Bindings, checkBindings } from "../runtime/connectors/bindings.ts";
+import { partsOf } from "../runtime/connectors/hybrid/hybrid.ts";
+import type { Telemetry } from "../runtime/ports/telemetry.ts";
 import { LocalSinks } from "../runtime/connectors/local-sinks.ts";
 import { openSources, type UidSource } from "../runtime/connectors/open-sources.ts";
 import { RedrivenSource } from "../runtime/connectors/redriven-source.ts";
@@ -240,10 +242,13 @@ class Parts {
     this.options = options;
     this.#sources = this.#openSources();
     this.#sinks = new LocalSinks({
+      job: job.name,
       sinks: sinksOf(job),
       bindings: options.bindings ?? new Map(),
       outputDirectory: options.output,
       console: options.console ?? process.stdout,
+      pace: { clock: foundation.ports.clock, random: Math.random },
+      telemetry: this.#telemetry(),
     });
     this.#ports = (options.around ?? ((ports) => ports))(this.#makePorts());
     const environment = new Environment(job, this.#ports, { ...defaultEnvironment, id: this.#holder });
@@ -342,13 +347,16 @@ class Parts {
   }
 
   #makePorts(): Ports {
-    const { options, foundation } = this;
-    const sinks = this.#sinks;
-    const log = (level: string, message: string, fields: object = {}) => {
-      if (level !== "info") options.events?.warning?.(message, fields);
-    };
+    const { foundation } = this;
     const source = (uid: string) => new RedrivenSource(uid, this.#sources.get(uid) as SourceReader, foundation.ports.blobs);
-    return { ...foundation.ports, telemetry: { add: () => undefined, gauge: () => undefined, log }, sinks, source };
+    return { ...foundation.ports, telemetry: this.#telemetry(), sinks: this.#sinks, source };
+  }
+
+  #telemetry(): Telemetry {
+    const log = (level: string, message: string, fields: object = {}) => {
+      if (level !== "info") this.options.events?.warning?.(message, fields);
+    };
+    return { add: () => undefined, gauge: () => undefined, log };
   }
 
   #openSources(): ReadonlyMap<string, SourceReader> {
@@ -404,5 +412,6 @@ function sinksOf(job: JobGraph): ReadonlyMap<OperatorUid, Sink<any, any>> {
 
 function connectorsOf(job: JobGraph): readonly { readonly uid: string; readonly name: string }[] {
   const sinks = [...sinksOf(job)].map(([uid, { name }]) => ({ uid: uid as string, name }));
-  return [...sourcesOf(job).map(({ uid, source }) => ({ uid, name: source.name })), ...sinks];
+  const sources = sourcesOf(job).flatMap(({ uid, source }) => partsOf(source).map(({ name }) => ({ uid, name })));
+  return [...sources, ...sinks];
 }

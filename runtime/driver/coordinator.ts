@@ -17,6 +17,7 @@ import { generationOf } from "../streaming/channel.ts";
 import type { BlobName, Checkpoint, Position, ShardId, TaskId } from "../base/ids.ts";
 import { compareSchemas, describeDifference, type SchemaDifference, schemasOf } from "../plan/compatibility.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Shard } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import { encodeRequest } from "../snapshots/checkpoint-request.ts";
@@ -55,8 +56,10 @@ export interface CoordinatorOptions {
   readonly restoreTurn?: () => Promise<Lease | undefined>;
 }
 
-/** Longer than a step of a restore takes, normally. */
-export const restoreTurnMs = 30_000;
+/** For so long a turn at restoring is taken: longer than a step of it takes, normally, and no longer than the invocation lives. */
+export function restoreTurnMs(clock: Clock): number {
+  return Math.min(30_000, clock.remainingMs());
+}
 /** So often it is looked whether another has carried out a restore. */
 const restorePollMs = 1_000;
 /** What is left of an invocation when it no longer waits for others. */
@@ -360,7 +363,7 @@ export class Coordinator {
     const lease = await restoreTurn();
     if (lease === undefined) return "another's";
     const mayGoOn = async () =>
-      (await readJobRing(this.ports, this.job.name)).seq === ring.seq && (await lease.prolong(restoreTurnMs));
+      (await readJobRing(this.ports, this.job.name)).seq === ring.seq && (await lease.prolong(restoreTurnMs(this.ports.clock)));
     try {
       await this.finishRestore(ring, record, mayGoOn);
       return "taken";

@@ -42,6 +42,8 @@ export type TurnOutcome =
       readonly successors: readonly Successor[];
       /** Processing time at which it has something to do without input; Infinity: never. */
       readonly wakeAt: number;
+      /** It reads what nobody brings, and has not come to its end. */
+      readonly polls: boolean;
       /**
        * Time was over before this record, of those that the doorbell brought, or its shard's parents have not ended: what comes before it has
        * succeeded, it and the rest come again.
@@ -54,3 +56,10 @@ export type TurnOutcome =
   | { readonly outcome: "waiting" }
   /** Newer code has taken over the task: this environment must stop. */
   | { readonly outcome: "fenced"; readonly deployment: number };
+
+/** What came of ringing the tasks of a source. Only `done` may be answered as success. */
+export type RingOutcome =
+  | { readonly outcome: "done" | "waiting" }
+  /** Time was over before all was read. */
+  | { readonly outcome: "late" }
+  | Extract<TurnOutcome, { readonly outcome: "fenced" }>;

@@ -25,7 +25,7 @@ import { isBefore } from "../streaming/position.ts";
 import { isPoison } from "../task/blame.ts";
 import type { Task } from "../task/task.ts";
 import { Committer } from "./committer.ts";
-import type { AddressedBell, Doorbell, TurnOutcome } from "./doorbell.ts";
+import type { AddressedBell, Doorbell, RingOutcome, TurnOutcome } from "./doorbell.ts";
 import type { EnvironmentOptions } from "./environment-options.ts";
 import { evictCold } from "./evict.ts";
 import { InboxShards } from "./inbox-shards.ts";
@@ -44,6 +44,9 @@ import { TurnSteps } from "./turn-steps.ts";
 
 const attemptsMax = 50;
 
+/** Who reads what nobody brings is rung again when it has committed nothing for so long. */
+const pollAgainMs = 5_000;
+
 /** Batch mode: after so many commits over sorted input a turn ends, so that others get theirs and a stop is heard. */
 const sortedCommitsPerTurn = 16;
 
@@ -52,6 +55,8 @@ export class Environment {
   private readonly ports: Ports;
   private readonly options: EnvironmentOptions;
   private record: JobRecord | undefined;
+  /** Tasks that have ended, or will never begin. */
+  private readonly over = new Set<TaskId>();
   private recordReadAt = -Infinity;
   private readonly inboxes: InboxShards;
   private readonly shards: SourceShards;
@@ -98,6 +103,40 @@ export class Environment {
       }
     }
     throw new MillraceError("unavailable", `turn of ${JSON.stringify(bell.kind)} lost ${attemptsMax} races: ring again`);
+  }
+
+  /**
+   * Something has come at a source whose batches do not say where it stands: its tasks read until they find nothing more. "late": time was
+   * over before that. As `turn` otherwise.
+   */
+  async ring(source: string): Promise<RingOutcome> {
+    const record = await this.jobRecord();
+    if (record === undefined) return { outcome: "waiting" };
+    let outcome: RingOutcome = { outcome: "done" };
+    for (const task of await this.tasksReading(source, record)) {
+      const rung = await this.readOut(task);
+      if (rung.outcome === "fenced" || rung.outcome === "late") return rung;
+      if (rung.outcome !== "done") outcome = rung;
+    }
+    return outcome;
+  }
+
+  /** Parents first, without those that are known to be over. */
+  private async tasksReading(source: string, { generation }: JobRecord): Promise<readonly TaskId[]> {
+    const isSingle = stageWith(this.job, source).kind === "single";
+    const shards = isSingle ? [id<ShardId>("")] : (await this.shards.list(source)).map((shard) => shard.id);
+    return shards.map((shard) => taskOfShard(this.job, generation, source, shard)).filter((task) => !this.over.has(task));
+  }
+
+  private async readOut(task: TaskId): Promise<RingOutcome> {
+    while (this.ports.clock.remainingMs() > this.options.reserveMs) {
+      const outcome = await this.turnOnce({ kind: "poke", task });
+      if (outcome.outcome === "stale" || (outcome.outcome === "done" && outcome.ended)) this.over.add(task);
+      if (outcome.outcome === "stale") return { outcome: "done" };
+      if (outcome.outcome !== "done") return outcome;
+      if (outcome.ended || outcome.records === 0) return { outcome: "done" };
+    }
+    return { outcome: "late" };
   }
 
   /** Reads the job record anew at the next turn. */
@@ -178,7 +217,7 @@ export class Environment {
 
   /**
    * A batch of a child is the first sign that its parents are closed: their tasks are rung until they have ended, so that the child need
-   * not wait for a poke (L11). Whether all of them have.
+   * not wait for a poke (L11). Whether all of them have. Who reads what nobody brings is rung for that, and comes to its end in its time.
    */
   private async endParents(source: string, shard: ShardId): Promise<boolean> {
     const { record } = this;
@@ -189,6 +228,7 @@ export class Environment {
   }
 
   private async readToEnd(record: JobRecord, source: string, shard: ShardId): Promise<boolean> {
+    if (await this.shards.isPolled(source, shard)) return false;
     const task = taskOfShard(this.job, record.generation, source, shard);
     while (this.ports.clock.remainingMs() > this.options.reserveMs) {
       const outcome = await this.turnOnce({ kind: "poke", task });
@@ -207,18 +247,21 @@ export class Environment {
     const { task } = opened;
     const before = { ...task.summary };
     let unprocessed: Position | undefined;
+    let polls = false;
     if (!task.ended) {
       await this.steps.begin(opened, guarded);
+      await this.askToPoll(task);
       const takenBefore = task.taken;
       const status = bell.kind === "poke" ? await this.reader.readInputs(opened) : await this.reader.feedBell(opened, bell);
       if (status === "newer") return this.again();
       if (status === "late") {
-        unprocessed = firstLeft(task, bell);
+        unprocessed = this.isUnnumbered(bell) ? firstOf(bell) : firstLeft(task, bell);
         if (mustRest(task)) await this.answerRequests(opened);
       } else {
         if (bell.kind === "poke" && task.taken === takenBefore) await this.decideIdleOperators(opened);
         await this.answerRequests(opened);
       }
+      polls = await this.askToPoll(task);
       await this.settle(opened);
       if (task.isFlooded) await this.reportFlood(task);
       await this.steps.endAttempts(opened);
@@ -234,8 +277,20 @@ export class Environment {
       records: task.summary.records - before.records,
       ended: task.ended,
       wakeAt: task.sorts ? this.ports.clock.now() : task.nextWakeUp(),
+      polls,
       unprocessed,
     };
+  }
+
+  private isUnnumbered(bell: AddressedBell): boolean {
+    return bell.kind === "records" && this.ports.source(bell.source).unnumbered === true;
+  }
+
+  /** Sees to it that a task is rung again that reads what nobody brings. Whether it does. */
+  private async askToPoll(task: Task): Promise<boolean> {
+    const polls = await this.shards.polls(task.sources);
+    task.pollBy = polls ? this.ports.clock.now() + pollAgainMs : Infinity;
+    return polls;
   }
 
   /** The coordinator lets the job pause; who reads a source rests already. */
@@ -311,6 +366,11 @@ export class Environment {
       commits++;
     }
   }
+}
+
+/** Without positions all comes again, and is told by its author. */
+function firstOf(bell: AddressedBell): Position | undefined {
+  return bell.kind === "poke" ? undefined : id<Position>(bell.records[0]?.position ?? "0");
 }
 
 /** The position of the first record that the doorbell brought and the task did not get to: the rest is to be brought again. */

@@ -6,7 +6,7 @@
  */
 import type { SourceRecord } from "../api/connector.ts";
 import { MillraceError } from "../base/errors.ts";
-import type { Position, ShardId } from "../base/ids.ts";
+import { id, type Position, type ShardId } from "../base/ids.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
 import { mayHaveExpired, type ReadLimit, type ReadResult } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
@@ -129,7 +129,10 @@ export class InputReader {
       return this.steps.feed(opened, () => task.feedRecords(batch));
     };
     const feedAll = (part: readonly SourceRecord[]) => this.steps.feedParts(opened, `${source} ${shard}`, part, position, feed);
-    return this.withGap(opened, records, after, position, mayLack || this.isYoung(opened) ? read : undefined, feedAll);
+    const isBrought = after === undefined;
+    const placed = isBrought && this.ports.source(source).unnumbered === true ? numbered(records, position()) : records;
+    if (isBrought) this.checkFollows(task, source, shard, placed, position());
+    return this.withGap(opened, placed, after, position, mayLack || this.isYoung(opened) ? read : undefined, feedAll);
   }
 
   private async feedInbox(
@@ -182,7 +185,7 @@ export class InputReader {
   private async readAncestors(opened: OpenedTask, source: string, shard: ShardId): Promise<Fed> {
     const input = opened.task.sources.get(source)!;
     for (const ancestor of ancestorsOf(shard, this.shards.listed(source)))
-      while (input.isLive(ancestor)) {
+      while (input.isLive(ancestor) && !(await this.shards.isPolled(source, ancestor))) {
         if (opened.budget.isOver) return "late";
         const before = input.positionOf(ancestor);
         const status = await this.readShard(opened, source, ancestor, this.readLimit);
@@ -242,14 +245,31 @@ export class InputReader {
     const readUpTo = task.sources.get(source)?.readUpTo(shard);
     const since = readUpTo === undefined ? {} : { readUpTo };
     const result = await this.ports.source(source).read(this.shards.streamOf(source), shard, after, { ...limit, ...since });
-    if (result.gap) {
-      const message = "records were lost at the source: their retention passed before they were read";
-      const { lost = { after, before: result.records[0]?.position ?? "its end" } } = result;
-      const stream = this.shards.streamOf(source);
-      this.ports.telemetry.log("error", message, { task: task.plan.task, source, stream, shard, ...lost });
-      this.ports.telemetry.add("sourceGap", 1, { source, shard });
-    }
+    if (result.gap)
+      this.reportLost(task, source, shard, result.lost ?? { after, before: result.records[0]?.position ?? "its end" });
     return result;
+  }
+
+  /** What is brought and cannot be read back must follow what came before. */
+  private checkFollows(
+    task: Task,
+    source: string,
+    shard: ShardId,
+    records: readonly SourceRecord[],
+    position: Position | "horizon",
+  ): void {
+    const reader = this.ports.source(source);
+    if (reader.lostBetween === undefined || position === "horizon") return;
+    const first = records.find((record) => isBefore(position, record.position));
+    const lost = first && reader.lostBetween(shard, position, id<Position>(first.position));
+    if (lost !== undefined) this.reportLost(task, source, shard, lost);
+  }
+
+  private reportLost(task: Task, source: string, shard: ShardId, lost: NonNullable<ReadResult["lost"]>): void {
+    const message = "records were lost at the source: their retention passed before they were read";
+    const stream = this.shards.streamOf(source);
+    this.ports.telemetry.log("error", message, { task: task.plan.task, source, stream, shard, ...lost });
+    this.ports.telemetry.add("sourceGap", 1, { source, shard });
   }
 
   private get readLimit(): ReadLimit {
@@ -266,4 +286,10 @@ export class InputReader {
   private mayHaveLost(source: string, readUpTo: number): boolean {
     return mayHaveExpired(readUpTo, this.ports.clock.now(), this.ports.source(source).retentionMsMin);
   }
+}
+
+/** Each in its turn after what was taken in before. */
+function numbered(records: readonly SourceRecord[], position: Position | "horizon"): readonly SourceRecord[] {
+  const first = position === "horizon" ? 1 : Number(position) + 1;
+  return records.map((record, n) => ({ ...record, position: String(first + n) }));
 }

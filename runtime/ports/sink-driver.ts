@@ -26,6 +26,8 @@ export interface DeadLetterBatch {
   readonly task: TaskId;
   readonly generation: Generation;
   readonly seq: Seq;
+  /** Of letters that an effect of the commit led to, its place there; undefined: those that the commit lists. */
+  readonly effect?: number;
   readonly letters: readonly DeadLetter[];
 }
 /** The commits a new generation starts from. */

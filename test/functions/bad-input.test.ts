@@ -171,6 +171,8 @@ interface Cause {
   readonly says: RegExp;
   /** So long it goes on after it was seen. */
   readonly lastsMs?: number;
+  /** The job has a stage with an inbox. */
+  readonly exchange?: boolean;
   /** Returns what ends it. */
   readonly begin: (cloud: Cloud) => () => void;
 }
@@ -267,18 +269,49 @@ const causes: readonly Cause[] = [
     lastsMs: 2 * minute,
     begin: (cloud) => refuse(cloud, "ProvisionedThroughputExceededException", ["GetRecords"]),
   },
+  {
+    title: "no permission to write to an inbox stream",
+    kind: "invalid",
+    exchange: true,
+    says: new RegExp(`${noPermission.source}writing to stream .*-inbox-`),
+    begin: (cloud) => refuse(cloud, "AccessDeniedException", ["PutRecords"]),
+  },
+  {
+    title: "an inbox stream that throttles its writers for minutes",
+    kind: "unavailable",
+    exchange: true,
+    says: /the inbox stream throttles, it is tried again: inbox-/,
+    lastsMs: 2 * minute,
+    begin: (cloud) => refuse(cloud, "ProvisionedThroughputExceededException", ["PutRecords"]),
+  },
+  {
+    title: "an inbox stream that refuses each record for its shard's limit, for minutes",
+    kind: "unavailable",
+    exchange: true,
+    says: /the inbox stream throttles, it is tried again: inbox-/,
+    lastsMs: 2 * minute,
+    begin: (cloud) =>
+      interfere(cloud, "kinesis", (operation, body) => {
+        if (operation !== "PutRecords") return pass;
+        const record = { ErrorCode: "ProvisionedThroughputExceededException", ErrorMessage: "Rate exceeded for shard" };
+        const Records = (body as { Records: unknown[] } | undefined)?.Records.map(() => record) ?? [record];
+        return { kind: "refuse", status: 200, body: { FailedRecordCount: Records.length, Records } };
+      }),
+  },
 ];
 
 describe("what comes, and goes again:", () => {
-  for (const { title, kind, says, begin, lastsMs = 0 } of causes)
+  for (const { title, kind, says, begin, lastsMs = 0, exchange = false } of causes)
     test(title, async () => {
-      const cloud = await start(jobOf(newJob()));
+      const cloud = await start(jobOf(newJob(), exchange ? { parallelism: 2 } : {}));
       const all = numbers(0, 40);
       await put(cloud, all.slice(0, 20));
       await untilExact(cloud, all.slice(0, 20));
       const before = cloud.telemetry.total(metricOf(kind));
       const logged = cloud.telemetry.lines.length;
       const end = begin(cloud);
+      // Who waits for a stream that throttles would be waited for by those that are rung meanwhile.
+      if (exchange) cloud.clock.meanwhile = async () => undefined;
       await put(cloud, all.slice(20));
       // Another environment goes on: nothing is in its memory.
       cloud.replaceTasks();
@@ -295,6 +328,7 @@ describe("what comes, and goes again:", () => {
         "nothing else fails",
       );
       end();
+      cloud.clock.meanwhile = cloud.deliver;
       await untilExact(cloud, all);
       await untilCheckpoint(cloud);
     });
@@ -368,7 +402,7 @@ describe("what is not there, or not the job's:", () => {
     const name = newJob();
     const cloud = await start(jobOf(name), { table: `of-${name}` });
     await put(cloud, all);
-    await refuses(cloud, "invalid", new RegExp(`no such table or stream in this account and region.*of-${name}`));
+    await refuses(cloud, "invalid", new RegExp(`no such table, stream, bus or function in this account and region.*of-${name}`));
     await waits(cloud, /Millrace.invalid: there is no such table/);
     await createStateTable(cloud.clients.dynamodb, `of-${name}`, cloud.clock);
     await untilExact(cloud, all);
@@ -386,7 +420,7 @@ describe("what is not there, or not the job's:", () => {
 
   test("the stream of a source", async () => {
     const cloud = await start(jobOf(newJob()), { streams: {} });
-    await refuses(cloud, "invalid", /no such table or stream in this account and region.*numbers/);
+    await refuses(cloud, "invalid", /no such table, stream, bus or function in this account and region.*numbers/);
     await cloud.log.createStream(stream, 1);
     await put(cloud, all);
     cloud.mapStream(stream);
@@ -397,7 +431,11 @@ describe("what is not there, or not the job's:", () => {
     const name = newJob();
     const cloud = await start(jobOf(name, { parallelism: 2 }), { inboxes: "later" });
     await put(cloud, all);
-    await refuses(cloud, "invalid", new RegExp(`no such table or stream in this account and region.*${name}-inbox-counts`));
+    await refuses(
+      cloud,
+      "invalid",
+      new RegExp(`no such table, stream, bus or function in this account and region.*${name}-inbox-counts`),
+    );
     await waits(cloud);
     await cloud.log.createStream(`${name}-inbox-counts`, 2);
     await untilExact(cloud, all);
@@ -407,7 +445,11 @@ describe("what is not there, or not the job's:", () => {
     const name = newJob();
     const cloud = await start(tableJob(name, `rows-${name}`), { parts: { openSinks } });
     await put(cloud, all);
-    await refuses(cloud, "invalid", new RegExp(`no such table or stream in this account and region.*rows-${name}`));
+    await refuses(
+      cloud,
+      "invalid",
+      new RegExp(`no such table, stream, bus or function in this account and region.*rows-${name}`),
+    );
     await createTable(cloud, `rows-${name}`, "other");
     await refuses(cloud, "invalid", new RegExp(`keys are not those of the sink.*rows-${name} has other, the sink key`));
     await waits(cloud);

@@ -33,7 +33,7 @@ describe("a topology", () => {
 
   const refused: readonly (readonly [unknown, string])[] = [
     [[], "topology must be an object: \\[\\]"],
-    [{ stream: {} }, "topology has no field of this name, but region, account, streams, .*: stream"],
+    [{ stream: {} }, "topology has no field of this name, but region, account, .*streams, .*: stream"],
     [{ region: "Frankfurt" }, 'topology.region must be a region: "Frankfurt"'],
     [{ account: "12" }, 'topology.account must be twelve digits: "12"'],
     [{ streams: { s: {} } }, "topology.streams.s.shardCount must be a whole number from 1 to 10000: absent"],
@@ -45,6 +45,9 @@ describe("a topology", () => {
     [{ tables: { views: { partitionKey: { name: "k", type: "text" } } } }, 'partitionKey.type must be one of S, N, B: "text"'],
     [{ tables: { t: { partitionKey: { name: "k", type: "S" } } } }, "topology.tables.t: AWS allows no such name: t"],
     [{ buckets: ["Reports"] }, 'topology.buckets\\[0\\] must be a bucket\'s name: "Reports"'],
+    [{ queues: { "a.b": {} } }, "topology.queues.a.b: AWS allows no such name: a.b"],
+    [{ queues: { q: { maximumMessageSize: 1 } } }, "queues.q.maximumMessageSize must be a whole number from 1024 to 1048576: 1"],
+    [{ topics: { t: { queues: ["q"] } } }, "topology.topics.t.queues names a queue that .*, there is none: q"],
     [{ functions: { f: {} } }, "topology.functions.f needs an entry, which is bundled, or a codeDirectory, and not both"],
     [{ functions: { f: { ...code, entry: "f.ts" } } }, "and not both"],
     [{ functions: { f: { ...code, memorySize: 64 } } }, "functions.f.memorySize must be a whole number from 128 to 10240: 64"],
@@ -66,6 +69,8 @@ describe("a topology", () => {
     [{ streams: { s: stream }, functions: { f: code }, eventSourceMappings: [mapping, mapping] }, "two mappings .*: f and s"],
     [{ schedules: { x: { scheduleExpression: "cron(* *)", functionName: "f" } } }, "schedules.x: a schedule is written rate"],
     [{ schedules: { x: { scheduleExpression: "rate(1 day)", functionName: "f" } } }, "schedules.x.functionName names a function"],
+    [{ customResources: { c: { type: "AWS::X", functionName: "f" } } }, 'customResources.c.type must be Custom::…: "AWS::X"'],
+    [{ customResources: { c: { type: "Custom::X", functionName: "f" } } }, "customResources.c.functionName names a function"],
   ];
   for (const [topology, message] of refused) {
     test(`is refused: ${message}`, () => {
