@@ -164,6 +164,7 @@ export class Coordinator {
       wanted: undefined,
       manifest: undefined,
       keyGroups: this.job.options.keyGroups,
+      ...(this.options.rescaleTo !== undefined && { parallelism: this.options.rescaleTo }),
       topology,
       pending: undefined,
       lastCheckpoint: 0,
