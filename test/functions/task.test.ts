@@ -179,7 +179,8 @@ describe("a batch", () => {
       assert.rejects(handler(changed, cloud.context()), { name: "Millrace.invalid", message: what });
     await refused(eventOf("other", shard0!, records), /no stage or source.*other/);
     await refused({ Records: [] }, /no records/);
-    await refused({ Records: [{ ...event.Records[0], eventSource: "aws:sqs" }] }, /aws:sqs/);
+    await refused({ Records: [{ ...event.Records[0], eventSource: "aws:s3" }] }, /aws:s3/);
+    await refused({ Records: [{ ...event.Records[0], eventSource: "aws:sqs" }] }, /this is no queue/);
     await refused({ Records: [event.Records[0], { ...event.Records[0], eventID: "shardId-000000000001:1" }] }, /several shards/);
     await refused({ Records: [{ ...event.Records[0], kinesis: {} }] }, /sequence number/);
     await refused({}, /neither/);
