@@ -88,7 +88,13 @@ async function millrace(...args: readonly string[]): Promise<Ran> {
 
 /** A command on the deployed job that must do what it is asked for. */
 async function done(...args: readonly string[]): Promise<any> {
-  const { code, out, err } = await millrace(...args, "--coordinator", names.coordinator, "--json", ...(args[0] === "status" ? [] : ["--timeout", "90"]));
+  const { code, out, err } = await millrace(
+    ...args,
+    "--coordinator",
+    names.coordinator,
+    "--json",
+    ...(args[0] === "status" ? [] : ["--timeout", "90"]),
+  );
   assert.equal(code, exitCodes.done, `${args.join(" ")}: ${err}${out}`);
   return JSON.parse(out);
 }
