@@ -80,10 +80,11 @@ export function contentsName(spec: WindowSpec): string {
 
 /**
  * How long an operator's windows stay after they have fired without a timer that says so (Cell C2): where nothing is to be done when one
- * is over but to forget it. Infinity: it has timers for that, or nothing to wait for. Their contents are its first state.
+ * is over but to forget it. 0: there is only what was stored when they stayed longer. Infinity: it has timers for that. Their contents
+ * are its first state.
  */
 export function retentionOf(spec: OperatorSpec): number {
-  if (spec.kind !== "window" || spec.allowedLateness === 0 || sharesSlices(spec)) return Infinity;
+  if (spec.kind !== "window" || sharesSlices(spec)) return Infinity;
   const { assigner, trigger, result } = spec;
   if (assigner.time !== "event" || assigner.kind === "session" || trigger.kind !== "eventTime") return Infinity;
   const tells = result.kind === "process" && (result.fn.onClear !== undefined || keepsOfWindows(result.fn));

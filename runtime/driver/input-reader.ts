@@ -190,6 +190,8 @@ export class InputReader {
         const before = input.positionOf(ancestor);
         const status = await this.readShard(opened, source, ancestor, this.readLimit);
         if (status !== "done") return status;
+        // A long turn loses against short ones again and again where many shards ring one task.
+        await this.steps.commit(opened);
         if (input.isLive(ancestor) && input.positionOf(ancestor) === before) break;
       }
     return "done";

@@ -56,6 +56,11 @@ export class TurnSteps {
     attempts.stepPassed();
   }
 
+  /** Commits what has changed so far: who loses a later race has got on by that. */
+  async commit(opened: OpenedTask): Promise<void> {
+    if (opened.task.changed) await this.committer.commit(opened);
+  }
+
   /** What this environment attempted has not killed it. */
   async endAttempts(opened: OpenedTask): Promise<void> {
     const { attempts } = opened;

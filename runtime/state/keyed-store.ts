@@ -534,11 +534,12 @@ export class KeyedStore {
    * must stand at a commit.
    */
   dropExpired(group: KeyGroupState, now: number, at: number): void {
-    if (this.ttls === undefined && this.retentionMs === Infinity) return;
+    const retains = this.retentionMs > 0 && this.retentionMs < Infinity;
+    if (this.ttls === undefined && !retains) return;
     for (let row = group.first; row !== undefined;) {
       const { next } = row;
       if (this.ttls !== undefined) dropExpired(row, this.ttls, now);
-      if (row.dropOver(at, this.retentionMs)) row.settleRow();
+      if (retains && row.dropOver(at, this.retentionMs)) row.settleRow();
       if (row.empty) this.dropEmpty(row);
       row = next;
     }

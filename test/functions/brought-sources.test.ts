@@ -20,6 +20,7 @@ import {
   type,
   value,
 } from "../../runtime/index.ts";
+import { type BlobName, id } from "../../runtime/base/ids.ts";
 import { FakeTableStream } from "../aws/fake-table-stream.ts";
 import { newJob } from "../aws/stand-ins.ts";
 import { type Cloud, rowSink, startCloud } from "./cloud.ts";
@@ -149,6 +150,23 @@ describe("a topic of Kafka", () => {
       assert.equal(rowsOf(cloud).length, 6);
       assert.equal(cloud.telemetry.total("sourceGap"), gaps);
     }
+  });
+
+  test("that was stopped with a savepoint goes on; restored from an earlier checkpoint it stops until the group is set back", async () => {
+    const cloud = await start(1);
+    await invoke(cloud, kafkaEvent({ 0: entries("a", 0, 3) }));
+    cloud.clock.advance(20_000);
+    const { completed } = await cloud.command();
+    await invoke(cloud, kafkaEvent({ 0: entries("a", 3, 6) }));
+    await cloud.command({ version: 1, kind: "stop", id: "one" });
+    await cloud.command({ version: 1, kind: "resume", id: "two" });
+    await invoke(cloud, kafkaEvent({ 0: entries("a", 6, 8) }));
+    assert.deepEqual(sorted(rowsOf(cloud)), sorted(inOrder("a", 8)));
+    await cloud.command({ version: 1, kind: "restore", id: "three", manifest: id<BlobName>(completed!) });
+    cloud.rows.written.clear();
+    await assert.rejects(invoke(cloud, kafkaEvent({ 0: entries("a", 8, 9) })), /after 2, before 8/);
+    await invoke(cloud, kafkaEvent({ 0: entries("a", 3, 9) }));
+    assert.deepEqual(sorted(rowsOf(cloud)), sorted(inOrder("a", 9).slice(3)));
   });
 
   test("with more partitions than were said, and of another name, is refused", async () => {

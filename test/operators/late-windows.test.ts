@@ -25,11 +25,11 @@ const total = (merges: boolean): Aggregator<{ n?: number }, number, number> => (
   ...(merges && { merge: (a: number, b: number) => a + b }),
 });
 
-function job(assigner: WindowAssigner<any, TimeWindow>, merges: boolean) {
+function job(assigner: WindowAssigner<any, TimeWindow>, merges: boolean, lateness = latenessMs) {
   return pipeline((events): DataStream<unknown> => {
     const windows = events.keyBy(({ key }) => key as string).window(assigner);
     return windows
-      .allowedLateness(millis(latenessMs))
+      .allowedLateness(millis(lateness))
       .aggregate("sums", total(merges), (key, { start, end }, n) => [key, start, end, n]);
   });
 }
@@ -127,6 +127,18 @@ for (const [what, assigner, merges, windows] of kinds)
       assert.ok(of("busy").length > 0 && of("busy").length < 6, `${of("busy").length} cells`);
     });
   });
+
+test("windows that waited for late records under an earlier version of the job go where none waits any more", async () => {
+  const assigner = tumbling(millis(10));
+  const before = (await harness(job(assigner, false))) as RunningHarness;
+  await before.push("in", record("a", 2, 1), { watermark: 9 });
+  assert.equal(leftOf(before).cells, 1);
+  const after = await restored(before, job(assigner, false, 0), 1);
+  await after.push("in", { watermark: 10 }, record("a", 3, 1), { watermark: 20 });
+  await after.snapshot();
+  assert.deepEqual(after.output("out"), []);
+  assert.deepEqual(leftOf(after), { cells: 0, timers: 0, stored: 0 });
+});
 
 test("windows that wait for late records set no timers for it", async () => {
   const run = (await harness(job(tumbling(millis(10)), false))) as RunningHarness;

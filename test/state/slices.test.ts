@@ -18,8 +18,6 @@ import { TimerQueue } from "../../runtime/time/timer-queue.ts";
 /** What came, in its order. */
 const append: Fold = { first: (n) => [n], add: (list, n) => [...list, n], result: (list) => list };
 
-type Change = { readonly fold: number; readonly n: number } | { readonly drop: number } | { readonly commit: true };
-
 /** Mostly near the end of what is there, sometimes anywhere. */
 const changes = fc.array(
   fc.oneof(

@@ -21,7 +21,8 @@ export const eventTimeTrigger: Trigger = {
 
 /**
  * Fires when processing time passes the window's end; at any other processing-time timer of the window too. A record of a window whose
- * end it has passed, which is one of event time, fires at once: Flink sets a timer that is due already, which comes to the same.
+ * end it has passed, which is one of event time, fires at once. (Flink sets a timer that is due already; here that would wait for the next
+ * turn, and results would depend on where turns end.)
  */
 export const processingTimeTrigger: Trigger = {
   onElement(_value, _timestamp, window, context, fresh) {

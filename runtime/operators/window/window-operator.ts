@@ -65,7 +65,7 @@ export class WindowOperator implements Operator {
     this.trigger = triggerOf(spec.trigger, host.access, this.contentsAt);
     this.plain = this.trigger === eventTimeTrigger;
     this.retains = this.plain && spec.allowedLateness > 0;
-    this.passes = host.access.store.retentionMs < Infinity;
+    this.passes = this.retains && host.access.store.retentionMs < Infinity;
     this.emitter = emitterOf(host, spec, this.contents);
     this.mergedStates = new MergedStates(host.access);
     const isCleanup = (domain: TimerDomain, at: number, window: TimeWindow) =>
