@@ -48,13 +48,13 @@ function describeList(target: Target, count: number, groups: readonly Group[], l
       groups.map(({ letters, operator, reason }) => [grouped(letters), operator, cut(reason)]),
       [0],
     ),
-    "",
+    ...(latest.length === 0 ? [] : [""]),
     ...table(
       ["latest", "shard", "position", "reason"],
       latest.map(({ id, shard, position, reason }) => [id, shard, position, cut(reason)]),
     ),
     "",
-    `look at one:           millrace deadletters show ${latest.at(-1)!.id} ${target.words}`,
+    ...latest.slice(-1).map(({ id }) => `look at one:           millrace deadletters show ${id} ${target.words}`),
     `give them back, fixed: millrace deadletters redrive ${target.kind === "local" ? "JOB " : ""}${target.words}`,
   ];
 }

@@ -87,7 +87,7 @@ function describe({ given, before, others }: Redriven): readonly string[] {
   ];
 }
 
-async function giveBack(target: Target, filter: LetterFilter): Promise<Redriven> {
+export async function giveBack(target: Target, filter: LetterFilter): Promise<Redriven> {
   await checkKeys(target);
   const { sources } = await readStatus(target);
   for (;;) {

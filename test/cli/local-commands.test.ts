@@ -1,0 +1,291 @@
+/** The commands on a job on this machine: every event is counted once whatever is ordered, and whatever dies while it is copied or given back. */
+import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { suite, test } from "node:test";
+import { check } from "../../cli/commands/check.ts";
+import { checkpointOf, checkpoints } from "../../cli/commands/checkpoints.ts";
+import { list } from "../../cli/commands/deadletters.ts";
+import { fork } from "../../cli/commands/fork.ts";
+import { pause, resume, stop } from "../../cli/commands/orders.ts";
+import { giveBack } from "../../cli/commands/redrive.ts";
+import { getState, listState } from "../../cli/commands/state.ts";
+import { readStatus, readManifest } from "../../cli/job-status.ts";
+import { LocalRun, type LocalRunOptions } from "../../cli/local-run.ts";
+import { exitCodes } from "../../cli/report-error.ts";
+import { openLocalTarget } from "../../cli/target/local-target.ts";
+import type { Target } from "../../cli/target/target.ts";
+import { isKind } from "../../runtime/base/errors.ts";
+import { defineJob, fileSink, generator, type Job, keyedProcess, ndjson, seconds, type, value } from "../../runtime/index.ts";
+import { planJob } from "../../runtime/plan/plan-job.ts";
+import { withDirectory } from "../connectors/support.ts";
+import { Died, mortalCalls } from "../driver/mortal-ports.ts";
+
+const keys = 5;
+const wait = { timeoutMs: 60_000 };
+
+interface Event {
+  readonly key: string;
+  readonly n: number;
+}
+
+/** Counts by key; of `broken`, the events of one key throw. `uid`: of the operator that counts. */
+function counting({ broken = false, uid = "count", name = "counting", parallelism = 1 } = {}): Job {
+  const process = keyedProcess({
+    key: type<string>(),
+    state: { seen: value<number>() },
+    output: type<{ readonly key: string; readonly seen: number }>(),
+    onRecord({ key, n }: Event, ctx) {
+      if (broken && key === "k3" && n % 2 === 1) throw new Error("broken");
+      const seen = (ctx.state.seen.get() ?? 0) + 1;
+      ctx.state.seen.set(seen);
+      ctx.emit({ key, seen });
+    },
+  });
+  const next = (n: number): Event => ({ key: `k${n % keys}`, n });
+  return defineJob(
+    name,
+    (job) => {
+      job
+        .source("in", generator({ seed: 1, ratePerSecond: 2_000, next }))
+        .keyBy(({ key }) => key)
+        .process(uid, process)
+        .sinkTo("out", fileSink({ path: "counts", format: ndjson() }));
+    },
+    { parallelism, checkpoints: { interval: seconds(0.1) } },
+  );
+}
+
+/** Runs the job until `work` is done, then waits for it to stop by an order, or stops it. */
+async function whileRunning<T>(job: Job, options: LocalRunOptions, work: (run: LocalRun) => Promise<T>): Promise<T> {
+  const run = await LocalRun.open(job, options);
+  const ending = new AbortController();
+  try {
+    const ended = run.run(ending.signal);
+    const result = await work(run);
+    ending.abort();
+    assert.equal(await ended, "stopped");
+    return result;
+  } finally {
+    await run.close();
+  }
+}
+
+async function takenIn(run: LocalRun, records: number): Promise<void> {
+  while (run.progress().totals.records < records) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+function placesIn(directory: string): { state: string; output: string } {
+  return { state: join(directory, "state"), output: join(directory, "results") };
+}
+
+async function withTarget<T>(
+  { state, output }: { state: string; output: string },
+  work: (target: Target) => Promise<T>,
+): Promise<T> {
+  const target = await openLocalTarget(state, { output });
+  try {
+    return await work(target);
+  } finally {
+    await target.close();
+  }
+}
+
+/** How often each key was counted up to which number: 1, 2, 3, … each, where all is right. */
+async function assertCounted(output: string, from: Readonly<Record<string, number>> = {}): Promise<number> {
+  const names = (await readdir(join(output, "counts"))).filter((name) => name.endsWith(".ndjson"));
+  const texts = await Promise.all(names.map((name) => readFile(join(output, "counts", name), "utf8")));
+  const counts: Record<string, number[]> = {};
+  for (const line of texts.flatMap((text) => text.split("\n").filter((one) => one !== ""))) {
+    const { key, seen } = JSON.parse(line) as { key: string; seen: number };
+    (counts[key] ??= []).push(seen);
+  }
+  let rows = 0;
+  for (const [key, seen] of Object.entries(counts)) {
+    seen.sort((a, b) => a - b);
+    const first = (from[key] ?? 0) + 1;
+    assert.deepEqual(
+      seen,
+      Array.from(seen, (_, n) => first + n),
+      key,
+    );
+    rows += seen.length;
+  }
+  return rows;
+}
+
+suite("orders to a job on this machine", () => {
+  test("pause it, let it go on and stop it, and it is looked at meanwhile", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      await withDirectoryOfJob(places, async (target, run) => {
+        await takenIn(run, 300);
+        const paused = await pause(target, wait);
+        assert.equal(paused.code, undefined);
+        const rests = await readStatus(target);
+        assert.equal(rests.phase, "paused");
+        assert.match(rests.runner!, /^process \d+$/);
+        assert.equal((await resume(target, wait)).code, undefined);
+        await takenIn(run, rests.totals.records + 100);
+        assert.equal(((await stop(target, wait)).json as { phase: string }).phase, "stopped");
+      });
+      const { totals, phase, runner } = await withTarget(places, readStatus);
+      assert.deepEqual([phase, runner], ["stopped", undefined]);
+      assert.equal(await assertCounted(places.output), totals.records);
+      // Whoever runs it again lets it go on.
+      await whileRunning(counting(), places, (run) => takenIn(run, totals.records + 100));
+      await assertCounted(places.output);
+    }));
+
+  test("stand until somebody runs it", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      await whileRunning(counting(), places, (run) => takenIn(run, 100));
+      const { code, lines } = await withTarget(places, (target) => stop(target, wait));
+      assert.equal(code, exitCodes.notYet);
+      assert.match(lines.join("\n"), /millrace run JOB --state /);
+      const run = await LocalRun.open(counting(), places);
+      assert.equal(await run.run(new AbortController().signal), "stopped");
+      await run.close();
+      assert.equal((await withTarget(places, readStatus)).phase, "stopped");
+    }));
+
+  test("take it back to a checkpoint, to another parallelism, and to code that fits alone", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      await whileRunning(counting(), places, (run) => takenIn(run, 400));
+      const from = await withTarget(places, async (target) => {
+        const found = (await checkpoints(target)).json as readonly { number: number }[];
+        return checkpointOf(target, String(found[0]!.number));
+      });
+      const manifest = await withTarget(places, (target) => readManifest(from, target.ports));
+      assert.equal(check(planJob(counting()), manifest).code, exitCodes.done);
+      const refused = check(planJob(counting({ uid: "counter" })), manifest);
+      assert.equal(refused.code, exitCodes.doesNotFit);
+      assert.match(refused.lines.join("\n"), /operator count: operator removed/);
+
+      await whileRunning(counting(), { ...places, from }, (run) => takenIn(run, manifest.totals.records + 100));
+      await assertCounted(places.output);
+      for (const parallelism of [3, 2]) {
+        await whileRunning(counting(), { ...places, rescaleTo: parallelism }, async () => undefined);
+        // Asked for once, it stays.
+        await whileRunning(counting(), places, (run) => takenIn(run, run.standing.totals.records + 100));
+        const { tasks } = await withTarget(places, readStatus);
+        assert.equal(tasks.filter(({ stage }) => stage === "count").length, parallelism);
+        await assertCounted(places.output);
+      }
+    }));
+});
+
+/** A target of the job while it runs; ends when the job has stopped by an order. */
+async function withDirectoryOfJob(
+  places: { state: string; output: string },
+  work: (target: Target, run: LocalRun) => Promise<void>,
+): Promise<void> {
+  await whileRunning(counting(), places, (run) => withTarget(places, (target) => work(target, run)));
+}
+
+suite("dead letters", () => {
+  test("are given back once, wherever the command dies, and after a restore only those of its history", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      await whileRunning(counting({ broken: true }), places, async (run) => {
+        await takenIn(run, 400);
+        await withTarget(places, (target) => stop(target, wait));
+      });
+      const { letters } = await withTarget(
+        places,
+        async (target) => (await list(target, { limit: 3 })).json as { letters: number },
+      );
+      assert.ok(letters > 10, `${letters} were put aside`);
+      let given = 0;
+      for (let at = 1, died = true; died; at++)
+        for (const when of ["before", "after"] as const)
+          await withTarget(places, async (target) => {
+            const around = mortalCalls({ at, when });
+            const { journal, blobs, ...others } = target.ports;
+            const ports = { ...others, journal: around(journal), blobs: around(blobs) };
+            try {
+              given += (await giveBack({ ...target, ports }, {})).given.in ?? 0;
+              died = false;
+            } catch (error) {
+              if (!(error instanceof Died)) throw error;
+            }
+          });
+      assert.ok(given === 0 || given === letters, `${given} of ${letters} were said to be given back`);
+      assert.equal((await withTarget(places, (target) => giveBack(target, {}))).before, letters);
+
+      await whileRunning(counting(), places, async (run) => {
+        await takenIn(run, run.standing.totals.records + letters + 100);
+        await withTarget(places, (target) => stop(target, wait));
+      });
+      const { totals, sources } = await withTarget(places, readStatus);
+      assert.deepEqual(
+        sources.map(({ shard, position }) => [shard, position === "end"]),
+        [
+          ["generator-0", false],
+          ["redrive-000001", true],
+        ],
+      );
+      assert.equal(await assertCounted(places.output), totals.records - letters);
+    }));
+
+  test("that a restore takes back are not given back", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      await whileRunning(counting({ broken: true }), places, (run) => takenIn(run, 200));
+      const latest = await withTarget(places, (target) => checkpointOf(target, "latest"));
+      const before = await withTarget(places, async (target) => (await list(target, { limit: 0 })).json as { letters: number });
+      await whileRunning(counting({ broken: true }), places, (run) => takenIn(run, 400));
+      const run = await LocalRun.open(counting(), { ...places, from: latest });
+      await run.close();
+      const after = await withTarget(places, async (target) => (await list(target, { limit: 0 })).json as { letters: number });
+      assert.equal(after.letters, before.letters);
+    }));
+});
+
+suite("state and forks", () => {
+  test("a fork that dies while it is made is made again, and goes on as a job of its own", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      await whileRunning(counting({ parallelism: 2 }), places, async (run) => {
+        await takenIn(run, 400);
+        await withTarget(places, (target) => stop(target, wait));
+      });
+      const into = join(directory, "forked");
+      const options = { ...wait, to: "local", directory: into, name: "twin", from: undefined, freshInput: false, replace: false };
+      let deaths = 0;
+      for (let at = 1, died = true; died; at++)
+        await withTarget(places, async (target) => {
+          const { blobs, ...others } = target.ports;
+          try {
+            await fork({ ...target, ports: { ...others, blobs: mortalCalls({ at, when: "after" })(blobs) } }, options);
+            died = false;
+          } catch (error) {
+            if (!(error instanceof Died)) throw error;
+            deaths++;
+          }
+        });
+      assert.ok(deaths > 3, `it died ${deaths} times`);
+      const seen: Record<string, number> = {};
+      await withTarget(places, async (target) => {
+        const graph = planJob(counting({ parallelism: 2 }));
+        for (let k = 0; k < keys; k++) {
+          const { json } = await getState(target, graph, "count", `k${k}`, { at: undefined });
+          seen[`k${k}`] = (json as { entries: { value: number }[] }).entries[0]!.value;
+        }
+        const { states } = (await listState(target, graph, { at: "latest" })).json as { states: { keys: number }[] };
+        assert.equal(states[0]!.keys, keys);
+      });
+      const own = { state: into, output: join(directory, "own") };
+      await whileRunning(counting({ name: "twin" }), own, (run) => takenIn(run, run.standing.totals.records + 200));
+      assert.ok((await assertCounted(own.output, seen)) >= 200);
+      // What it copied is its own: the other job is gone on with, and forked onto nothing that runs.
+      await whileRunning(counting({ parallelism: 2 }), places, (run) => takenIn(run, run.standing.totals.records + 100));
+      await assertCounted(places.output);
+      await assert.rejects(
+        withTarget(places, (target) => fork(target, options)),
+        (error) => isKind(error, "invalid"),
+      );
+    }));
+});
