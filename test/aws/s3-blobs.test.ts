@@ -60,6 +60,27 @@ describe("aws: objects in parts", () => {
     );
   });
 
+  it("are there when the answer to their end was lost, and S3 knows the upload no more", async () => {
+    const { handler, blobs } = await behindHandler(3);
+    const bytes = large(20 * mib);
+    let posts = 0;
+    // The first begins the upload, the second ends it.
+    handler.decide = (request) => {
+      if (!request.startsWith("POST") || ++posts === 1) return pass;
+      return posts === 2 ? lose : refusal("NoSuchUpload", 404);
+    };
+    assert.equal(await blobs.put(name, bytes), "put");
+    assert.equal(posts, 3);
+    assert.equal(Buffer.compare((await blobs.get(name))!, bytes), 0);
+  });
+
+  it("are tried again when the upload is gone and they are not there", async () => {
+    const { handler, blobs } = await behindHandler(3);
+    handler.decide = (request) => (request.startsWith("POST") && handler.sent.length > 1 ? refusal("NoSuchUpload", 404) : pass);
+    await assert.rejects(blobs.put(name, large(20 * mib)), (error) => isKind(error, "unavailable"));
+    assert.equal(await blobs.get(name), undefined);
+  });
+
   it("are not there at all when a part fails, and the upload is aborted", async () => {
     const { handler, blobs } = await behindHandler();
     let parts = 0;
@@ -96,6 +117,30 @@ describe("aws: an object with ifAbsent", () => {
     let conflicts = 2;
     handler.decide = () => (conflicts-- > 0 ? refusal("ConditionalRequestConflict", 409) : pass);
     assert.equal(await blobs.put(name, bytesOf("mine"), { ifAbsent: true }), "put");
+  });
+});
+
+describe("aws: a check for the permission to write", () => {
+  it("leaves nothing behind, and passes when the answer to its end was lost", async () => {
+    for (const loses of [false, true]) {
+      const handler = new FaultyHandler();
+      const bucket = await s3.bucket({ handler, maxAttempts: 3 });
+      let losses = loses ? 1 : 0;
+      handler.decide = (request) => (request.startsWith("DELETE") && losses-- > 0 ? lose : pass);
+      await bucket.checkWrite("checked/object");
+      assert.equal(handler.sent.filter((request) => request.startsWith("DELETE")).length, loses ? 2 : 1);
+      assert.deepEqual(await bucket.listAll("checked/"), []);
+    }
+  });
+
+  it("says which permission is missing", async () => {
+    const handler = new FaultyHandler();
+    const bucket = await s3.bucket({ handler, maxAttempts: 1 });
+    handler.decide = () => refusal("AccessDenied", 403);
+    await assert.rejects(
+      bucket.checkWrite("checked/object"),
+      (error) => isKind(error, "invalid") && /no permission.*write of checked\/object/.test(error.message),
+    );
   });
 });
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import type { Sink } from "../../runtime/api/connector.ts";
+import type { Sink, Source } from "../../runtime/api/connector.ts";
 import * as millrace from "../../runtime/index.ts";
 
 const text = readFileSync(new URL("../../docs/connectors.md", import.meta.url), "utf8");
@@ -31,7 +31,37 @@ const sinks: Readonly<Record<string, Sink<any, any>>> = {
   consoleSink: millrace.consoleSink(),
 };
 
+const format = json();
+const objects = millrace.s3Objects({ bucket: "b", format });
+const stream = millrace.kinesis({ stream: "s", format });
+const sources: Readonly<Record<string, Source<any>>> = {
+  kinesis: stream,
+  s3Objects: objects,
+  hybrid: millrace.hybrid<any>(objects, stream),
+  dynamodbStream: millrace.dynamodbStream({ table: "t", format }),
+  kafka: millrace.kafka({ topic: "t", partitions: 1, format }),
+  sqs: millrace.sqs({ queue: "q", format }),
+  eventBridge: millrace.eventBridge({ queue: "q", format }),
+  files: millrace.files({ paths: "p", format }),
+  generator: millrace.generator({ seed: 1, next: (n) => n }),
+};
+
 describe("the page of connectors", () => {
+  it("has every source that authors are given, and says of each what holds after a crash and a restore", () => {
+    const isSource = (made: unknown) => typeof made === "function" && Object.keys(sources).includes(made.name);
+    assert.equal(Object.values(millrace).filter(isSource).length, Object.keys(sources).length);
+    for (const [name, { bounded }] of Object.entries(sources)) {
+      assert.ok(
+        rows.some(([first = ""]) => first.includes(`\`${name}(`)),
+        `where it stands: ${name}`,
+      );
+      const row = rows.find((cells) => cells.length === 6 && cells[0]!.split(", ").includes(`\`${name}\``));
+      assert.ok(row !== undefined, `what it promises: ${name}`);
+      assert.ok(row.every((cell) => cell !== ""));
+      if (row[1] === "yes" || row[1] === "no") assert.equal(bounded, row[1] === "yes", name);
+    }
+  });
+
   it("has every sink that authors are given", () => {
     const exported = Object.keys(millrace).filter((name) => name.endsWith("Sink") || name === "s3" || name === "dynamodb");
     assert.deepEqual(exported.toSorted(), [...Object.keys(sinks), "customSink"].sort());

@@ -78,6 +78,8 @@ export class S3Bucket {
         return "put";
       } catch (error) {
         if (isNamed(error, "PreconditionFailed")) return (await this.#isOwn(error, key, bytes)) ? "put" : "exists";
+        // The answer to the upload's end was lost, and it was asked for again; or somebody has given the upload up.
+        if (isNamed(error, "NoSuchUpload") && (await this.#isOwn(error, key, bytes))) return "put";
         // Another conditional write of the name is under way: it decides.
         if (!isNamed(error, "ConditionalRequestConflict") || !(await backOff(this.#pace, attempt))) {
           throw this.#error(error, "write", key);
@@ -208,6 +210,8 @@ export class S3Bucket {
       const { UploadId } = await this.#client.send(new CreateMultipartUploadCommand(target));
       await this.#client.send(new AbortMultipartUploadCommand({ ...target, UploadId }));
     } catch (error) {
+      // It was given up before, and the answer to that was lost.
+      if (isNamed(error, "NoSuchUpload")) return;
       throw this.#error(error, "write", key);
     }
   }

@@ -66,6 +66,15 @@ export class HybridReader implements SourceReader {
     return reader.unpack?.(name, shard, packed) ?? Promise.resolve(packed);
   }
 
+  /** Only the last part is brought. */
+  get unnumbered(): boolean {
+    return this.#parts.at(-1)!.reader.unnumbered ?? false;
+  }
+
+  lostBetween(shard: ShardId, after: Position, first: Position): ReadResult["lost"] {
+    return this.#parts.at(-1)!.reader.lostBetween?.(shard, after, first);
+  }
+
   async check(use: { readonly assumesKeys: boolean }): Promise<void> {
     for (const { reader } of this.#parts) await reader.check?.(use);
   }

@@ -19,10 +19,15 @@ export const eventTimeTrigger: Trigger = {
   },
 };
 
-/** Fires when processing time passes the window's end; at any other processing-time timer of the window too. */
+/**
+ * Fires when processing time passes the window's end; at any other processing-time timer of the window too. A record of a window whose
+ * end it has passed, which is one of event time, fires at once. (Flink sets a timer that is due already; here that would wait for the next
+ * turn, and results would depend on where turns end.)
+ */
 export const processingTimeTrigger: Trigger = {
   onElement(_value, _timestamp, window, context, fresh) {
-    if (fresh) context.setTimer("processingTime", window.maxTimestamp, window);
+    if (window.maxTimestamp < context.processingTime) return "fire";
+    if (fresh || window.maxTimestamp === context.processingTime) context.setTimer("processingTime", window.maxTimestamp, window);
     return "continue";
   },
   onTimer(domain) {
