@@ -58,6 +58,8 @@ export const layers: readonly Layer[] = [
   impure(aws, [base, api, streaming, ports, "runtime/adapters", connectors], ["@aws-sdk/", "@smithy/"]),
   impure(connectors, [base, api, ports]),
   pure(surface, [base, api, plan, connectors]),
+  // What applications put events into a stream with: nothing of the engine that runs jobs.
+  impure("producer", [base, ports, connectors, aws, "runtime/adapters/local"], ["@aws-sdk/", "@smithy/"]),
   impure("runtime/testing", [...engine, ...adapters, connectors, surface], ["fast-check"]),
 
   // The parts of AWS that run on one machine: npm packages made whole, and servers of our own over the embedded adapters.

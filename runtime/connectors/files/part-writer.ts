@@ -10,7 +10,7 @@
 import { crc32 } from "node:zlib";
 import type { CommitEnd, SinkWriter, SinkWriterContext } from "../../api/connector.ts";
 import { MillraceError } from "../../base/errors.ts";
-import type { Format } from "../formats/format.ts";
+import { encodeLine, type Format } from "../formats/format.ts";
 import { openPartName, partFileName, type PartNaming } from "./part-name.ts";
 import { encodePartOperation } from "./part-operation.ts";
 
@@ -46,7 +46,7 @@ export class PartWriter implements SinkWriter<any> {
   }
 
   add(value: unknown): void {
-    const row = this.#options.format.encode(value);
+    const row = encodeLine(this.#options.format, value);
     const { rollBytes } = this.#options;
     if (this.#part !== undefined && this.#part.length + this.#rowsBytes + row.length > rollBytes) this.#publish(this.#part);
     if (this.#part === undefined) this.#open();

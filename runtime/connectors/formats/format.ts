@@ -9,8 +9,11 @@
  */
 import type { ConnectorOptions, Decoder, SourceRecord } from "../../api/connector.ts";
 
-/** How a file of this format is cut: at every line end, or at line ends outside CSV quotes. */
-export type Framing = { readonly kind: "lines" } | { readonly kind: "csv"; readonly separator: string };
+/** How a file of this format is cut: at every line end, at line ends outside CSV quotes, or into lines that are each a record in base64. */
+export type Framing =
+  { readonly kind: "lines" } | { readonly kind: "csv"; readonly separator: string } | { readonly kind: "base64Lines" };
+
+const lineFeed = 0x0a;
 
 /** What a format may look at: a source record has it all. */
 export type Encoded = Pick<SourceRecord, "bytes" | "text" | "header">;
@@ -24,7 +27,7 @@ export interface Format<T> {
   readonly header: boolean;
   /** The record's value. Throws `Rejection`. */
   decode(encoded: Encoded): T;
-  /** One record with its line end. Throws `invalid` for a value that cannot be written. */
+  /** One record, with its line end unless it is framed as `base64Lines`. Throws `invalid` for a value that cannot be written. */
   encode(value: T): Uint8Array;
   /** What stands at the beginning of every file that is written. */
   readonly fileHeader?: Uint8Array | undefined;
@@ -56,6 +59,19 @@ export function recordDecoder<T>(format: Format<T>): Decoder<T> {
     }
     target.accept(value);
   };
+}
+
+/** A value as the whole of a record of its own: without the line end that it would have in a file. Throws as `Format.encode`. */
+export function encodeRecord<T>(format: Format<T>, value: T): Uint8Array {
+  const line = format.encode(value);
+  return format.framing.kind !== "base64Lines" && line.at(-1) === lineFeed ? line.subarray(0, -1) : line;
+}
+
+/** A value as what stands in a file for it, with its line end. Throws as `Format.encode`. */
+export function encodeLine<T>(format: Format<T>, value: T): Uint8Array {
+  const bytes = format.encode(value);
+  if (format.framing.kind !== "base64Lines") return bytes;
+  return Buffer.from(`${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64")}\n`);
 }
 
 /** What the plan shows of a format, and all that a file reader needs to know of it: stands as `format` in a source's options. */
