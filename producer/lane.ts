@@ -71,7 +71,7 @@ export class Lane {
   /** Takes out what has expired. Not to be called while a request is under way. */
   expire(now: number): readonly Event[] {
     const [first] = this.#packs;
-    const expired = this.#packs.flatMap((pack) => pack.remove(({ expiresAt }) => expiresAt <= now));
+    const expired = this.#packs.flatMap((pack) => pack.expire(now));
     if (expired.length > 0) this.#packs = this.#packs.filter((pack) => pack.first !== undefined);
     if (this.first !== first) this.underWay = false;
     return expired;

@@ -21,6 +21,7 @@ export class Pack {
   #events: Event[] = [];
   #writer = new AggregateWriter();
   #record: PackedRecord | undefined;
+  #expiresAt = Infinity;
 
   static of(events: readonly Event[]): Pack {
     const pack = new Pack();
@@ -32,7 +33,7 @@ export class Pack {
     return this.#events;
   }
 
-  /** The oldest of its events: what is due, and what expires first. */
+  /** The one that was put first. */
   get first(): Event | undefined {
     return this.#events[0];
   }
@@ -50,25 +51,24 @@ export class Pack {
   add(event: Event): void {
     this.#events.push(event);
     this.#writer.add(event.key, event.bytes);
+    this.#expiresAt = Math.min(this.#expiresAt, event.expiresAt);
     this.#record = undefined;
   }
 
-  /** Takes out the events that `leaves` says yes to, and gives them. */
-  remove(leaves: (event: Event) => boolean): readonly Event[] {
-    const left = this.#events.filter(leaves);
-    if (left.length > 0) this.#refill(this.#events.filter((event) => !leaves(event)));
-    return left;
+  /** Takes out the events whose time is over, and gives them. */
+  expire(now: number): readonly Event[] {
+    if (this.#expiresAt > now) return [];
+    const events = this.#events;
+    this.#events = [];
+    this.#writer = new AggregateWriter();
+    this.#expiresAt = Infinity;
+    for (const event of events) if (event.expiresAt > now) this.add(event);
+    return events.filter(({ expiresAt }) => expiresAt <= now);
   }
 
   /** Its record. Must have events. */
   get record(): PackedRecord {
     return (this.#record ??= this.#write(this.#events[0]!));
-  }
-
-  #refill(events: readonly Event[]): void {
-    this.#events = [];
-    this.#writer = new AggregateWriter();
-    for (const event of events) this.add(event);
   }
 
   /** By the first event's hash key: wherever the record goes, that event is at home there. */

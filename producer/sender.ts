@@ -355,7 +355,10 @@ export class Sender {
     const { name } = this.#options.stream;
     const why = reason === "" ? "it waited for its turn: the stream has too few shards" : reason;
     for (const event of events)
-      this.#reject([event], new MillraceError("unavailable", `the event is given up, put it again: ${name}, ${event.key}: ${why}`));
+      this.#reject(
+        [event],
+        new MillraceError("unavailable", `the event is given up, put it again: ${name}, ${event.key}: ${why}`),
+      );
   }
 
   #now(): number {

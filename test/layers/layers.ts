@@ -110,6 +110,8 @@ export const layers: readonly Layer[] = [
       "emulator/dynamodb",
       "emulator/s3",
       "emulator/lambda",
+      "emulator",
+      "producer",
     ],
     ["@aws-sdk/", "@smithy/"],
   ),

@@ -47,7 +47,12 @@ suite("a producer", () => {
             if (random.chance(0.1)) await clock.sleep(random.int(300));
             if (random.chance(0.01)) void producer.flush();
             const key = `key-${random.int(given.keys)}`;
-            const outcome = { key, text: `${n}`.padEnd(random.int(200), "."), settled: 0, shard: undefined as string | undefined };
+            const outcome = {
+              key,
+              text: `${n}`.padEnd(random.int(200), "."),
+              settled: 0,
+              shard: undefined as string | undefined,
+            };
             outcomes.push(outcome);
             producer.put({ key, bytes: Buffer.from(outcome.text) }).then(
               ({ shardId }) => {
@@ -77,7 +82,10 @@ suite("a producer", () => {
           const first = [...new Set(there.map(({ text }) => text))].filter((text) => isKnown.has(text));
           assert.deepEqual(first, [...isKnown]);
           for (const { text, shard } of known)
-            assert.ok(there.some((event) => event.text === text && event.shard === shard), `${text} is in ${shard}`);
+            assert.ok(
+              there.some((event) => event.text === text && event.shard === shard),
+              `${text} is in ${shard}`,
+            );
         }
       }),
       { numRuns: 150 },
