@@ -10,7 +10,6 @@ import {
   planJob,
   seconds,
   session,
-  type Sink,
   sliding,
   type Source,
   type TimeWindow,
@@ -23,7 +22,6 @@ import { MemoryLog } from "../../runtime/adapters/memory/memory-log.ts";
 import { MemoryPages } from "../../runtime/adapters/memory/memory-pages.ts";
 import { MemoryTelemetry } from "../../runtime/adapters/memory/memory-telemetry.ts";
 import { openLocal } from "../../runtime/adapters/local/open-local.ts";
-import { decodeValue, encodeValue } from "../../runtime/base/message-pack.ts";
 import { Coordinator } from "../../runtime/driver/coordinator.ts";
 import { defaultEnvironment, Environment } from "../../runtime/driver/environment.ts";
 import { JobRunner } from "../../runtime/driver/job-runner.ts";
@@ -32,6 +30,7 @@ import type { Ports } from "../../runtime/ports/ports.ts";
 import { allSafeguards } from "../../runtime/task/safeguards.ts";
 import { EventReader, eventSource } from "./event-source.ts";
 import { Checksum, type Event } from "./events.ts";
+import { KeptRows, type Row, rowSink } from "./row-sink.ts";
 import { TurnClock, turnMs } from "./turn-clock.ts";
 
 /** "scattered": sessions of events that are out of order by up to an hour. */
@@ -40,29 +39,6 @@ export type Kind = "tumbling" | "session" | "scattered" | "sliding" | "lateness"
 export const recordsPerTurn = 10_000;
 export const turnsPerCheckpoint = 50;
 export const sessionGapMs = 15_000;
-
-type Row = readonly [key: string, start: number, n: number];
-
-/** Rows as MessagePack in one payload a commit, as a sink that is cheap to write to would have them. */
-function rowSink(): Sink<Row> {
-  let rows: (string | number)[] = [];
-  return {
-    kind: "rows",
-    name: "rows",
-    guarantee: "exactlyOnce",
-    options: {},
-    createWriter: () => ({
-      add: (row: Row) => void rows.push(row[0], row[1], row[2]),
-      flush: () => {
-        const payloads = rows.length === 0 ? [] : [encodeValue(rows)];
-        rows = [];
-        return payloads;
-      },
-      state: () => undefined,
-      restore: () => undefined,
-    }),
-  };
-}
 
 function assignerOf(kind: Kind): WindowAssigner<Event, TimeWindow> {
   if (kind === "session" || kind === "scattered") return session(millis(sessionGapMs));
@@ -106,7 +82,7 @@ export async function runCounts(kind: Kind, input: Input, directory?: string): P
   const clock = new TurnClock();
   const local = directory === undefined ? undefined : await openLocal(directory, { job: job.name });
   const log = local?.log ?? new MemoryLog({ clock });
-  const payloads: Uint8Array[] = [];
+  const rows = new KeptRows();
   const ports: Ports = {
     log,
     journal: local?.journal ?? new MemoryJournal(),
@@ -114,13 +90,7 @@ export async function runCounts(kind: Kind, input: Input, directory?: string): P
     blobs: local?.blobs ?? new MemoryBlobs({ clock }),
     clock,
     telemetry: new MemoryTelemetry(),
-    sinks: {
-      carryOut: async ({ payload }) => void payloads.push(payload),
-      deadLetters: async ({ letters }) => {
-        throw new Error(`dead letter: ${letters[0]?.reason}`);
-      },
-      quarantine: async () => undefined,
-    },
+    sinks: rows,
     source: () => input.reader,
   };
   const environment = new Environment(graph, ports, { ...defaultEnvironment, id: "bench", recordsPerTurn });
@@ -130,6 +100,7 @@ export async function runCounts(kind: Kind, input: Input, directory?: string): P
     safeguards: allSafeguards,
     createStream: (name, shards) => log.createStream(name, shards),
   });
+  const checksum = new Checksum();
   let checkpoints = 0;
   let commits = 0;
   const runner = new JobRunner(environment, coordinator, clock, {
@@ -150,16 +121,7 @@ export async function runCounts(kind: Kind, input: Input, directory?: string): P
     checkpoints,
     commits,
     get checksum() {
-      return readBack(payloads);
+      return rows.readBack(checksum);
     },
   };
-}
-
-function readBack(payloads: readonly Uint8Array[]): Checksum {
-  const checksum = new Checksum();
-  for (const payload of payloads) {
-    const flat = decodeValue(payload) as readonly (string | number)[];
-    for (let i = 0; i < flat.length; i += 3) checksum.add(flat[i] as string, flat[i + 1] as number, flat[i + 2] as number);
-  }
-  return checksum;
 }

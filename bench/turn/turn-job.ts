@@ -7,7 +7,6 @@ import { MemoryTelemetry } from "../../runtime/adapters/memory/memory-telemetry.
 import { ManualClock } from "../../runtime/adapters/memory/manual-clock.ts";
 import { type PackedReader, UnpackedSource } from "../../runtime/adapters/aws/unpacked-source.ts";
 import { id, type ShardId } from "../../runtime/base/ids.ts";
-import { decodeValue, encodeValue } from "../../runtime/base/message-pack.ts";
 import { Coordinator } from "../../runtime/driver/coordinator.ts";
 import { defaultEnvironment, Environment } from "../../runtime/driver/environment.ts";
 import type { PayloadOptions } from "../../runtime/driver/journal-entry.ts";
@@ -20,7 +19,6 @@ import {
   minutes,
   planJob,
   seconds,
-  type Sink,
   tumbling,
   type,
 } from "../../runtime/index.ts";
@@ -30,32 +28,10 @@ import type { Ports } from "../../runtime/ports/ports.ts";
 import { fullRange } from "../../runtime/streaming/hash-range.ts";
 import { allSafeguards } from "../../runtime/task/safeguards.ts";
 import { Checksum, type Event } from "../counts/events.ts";
+import { KeptRows, type Row, rowSink } from "../counts/row-sink.ts";
 
 const stream = "events";
 const shard = id<ShardId>("shardId-000000000000");
-
-type Row = readonly [key: string, start: number, n: number];
-
-/** Rows as MessagePack in one payload a commit, as a sink that is cheap to write to would have them. */
-function rowSink(): Sink<Row> {
-  let rows: (string | number)[] = [];
-  return {
-    kind: "rows",
-    name: "rows",
-    guarantee: "exactlyOnce",
-    options: {},
-    createWriter: () => ({
-      add: (row: Row) => void rows.push(row[0], row[1], row[2]),
-      flush: () => {
-        const payloads = rows.length === 0 ? [] : [encodeValue(rows)];
-        rows = [];
-        return payloads;
-      },
-      state: () => undefined,
-      restore: () => undefined,
-    }),
-  };
-}
 
 const job = defineJob("turns", (job) => {
   job
@@ -92,7 +68,7 @@ export async function openTurns(payload: PayloadOptions): Promise<TurnFunction> 
   const source = new UnpackedSource(nothingMore, telemetry);
   const journal = new MemoryJournal();
   const checksum = new Checksum();
-  const payloads: Uint8Array[] = [];
+  const rows = new KeptRows();
   let commitBytes = 0;
   const counted: Journal = {
     ringSize: journal.ringSize,
@@ -112,13 +88,7 @@ export async function openTurns(payload: PayloadOptions): Promise<TurnFunction> 
     blobs: new MemoryBlobs({ clock }),
     clock,
     telemetry,
-    sinks: {
-      carryOut: async ({ payload }) => void payloads.push(payload),
-      deadLetters: async ({ letters }) => {
-        throw new Error(`dead letter: ${letters[0]?.reason}`);
-      },
-      quarantine: async () => undefined,
-    },
+    sinks: rows,
     source: () => source,
   };
   const environment = new Environment(graph, ports, { ...defaultEnvironment, id: "bench", payload });
@@ -127,13 +97,7 @@ export async function openTurns(payload: PayloadOptions): Promise<TurnFunction> 
   await coordinator.start();
   clock.advance(defaultEnvironment.invocationMsMax + 1);
   return {
-    readBack: () => {
-      for (const payload of payloads.splice(0)) {
-        const flat = decodeValue(payload) as (string | number)[];
-        for (let i = 0; i < flat.length; i += 3) checksum.add(flat[i] as string, flat[i + 1] as number, flat[i + 2] as number);
-      }
-      return checksum;
-    },
+    readBack: () => rows.readBack(checksum),
     get commitBytes() {
       return commitBytes;
     },

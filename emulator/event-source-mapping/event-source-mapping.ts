@@ -12,7 +12,8 @@
 import { MillraceError, messageOf } from "../../runtime/base/errors.ts";
 import type { Clock } from "../clock.ts";
 import type { FunctionInvoker } from "../lambda/execution-environment.ts";
-import { SeededRandom } from "../seeded-random.ts";
+import { SeededRandom } from "../../runtime/base/seeded-random.ts";
+import { randomUuid } from "../random-uuid.ts";
 import { Doorbell } from "./doorbell.ts";
 import type { DeliveryFaults } from "./faults.ts";
 import type { LaneTimings } from "./lane.ts";
@@ -103,7 +104,7 @@ export class EventSourceMapping {
     this.#checked = checkSettings(options.settings);
     this.#timings = { ...defaultTimings, ...options.timings };
     this.#random = new SeededRandom(options.seed ?? 1);
-    this.uuid = this.#random.uuid();
+    this.uuid = randomUuid(this.#random);
     this.#checkpoints = options.checkpoints ?? new Map();
     this.#state = "Disabled";
     if (options.enabled ?? true) this.#start("Creating");

@@ -2,7 +2,7 @@
 import { messageOf } from "../../runtime/base/errors.ts";
 import type { Clock } from "../clock.ts";
 import type { FunctionInvoker } from "../lambda/execution-environment.ts";
-import type { SeededRandom } from "../seeded-random.ts";
+import type { SeededRandom } from "../../runtime/base/seeded-random.ts";
 import type { Delivery } from "./batch.ts";
 import type { DeliveryFaults } from "./faults.ts";
 import { type BatchOutcome, readResponse } from "./function-response.ts";

@@ -4,7 +4,8 @@
  *
  * Source: https://docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html
  */
-import type { SeededRandom } from "../seeded-random.ts";
+import type { SeededRandom } from "../../runtime/base/seeded-random.ts";
+import { randomUuid } from "../random-uuid.ts";
 import type { StreamRecord } from "./source-stream.ts";
 
 /** A destination, as a callback: what really takes the message is the caller's. Rejecting is a failed delivery. */
@@ -52,7 +53,7 @@ function invocationRecord(discard: Discard, { functionArn, streamArn, random, no
   const functionError = discard.hasFunctionError === true ? { functionError: "Unhandled" } : {};
   return {
     requestContext: {
-      requestId: random.uuid(),
+      requestId: randomUuid(random),
       functionArn,
       condition: discard.condition,
       approximateInvokeCount: discard.invokeCount,
@@ -79,5 +80,5 @@ function invocationRecord(discard: Discard, { functionArn, streamArn, random, no
 function objectKey({ shardId }: Discard, { mappingId, random, now }: InvocationRecordContext): string {
   const time = new Date(now).toISOString();
   const day = time.slice(0, 10).replaceAll("-", "/");
-  return `aws/lambda/${mappingId}/${shardId}/${day}/${time.slice(0, 19).replaceAll(":", ".")}-${random.uuid()}`;
+  return `aws/lambda/${mappingId}/${shardId}/${day}/${time.slice(0, 19).replaceAll(":", ".")}-${randomUuid(random)}`;
 }

@@ -12,7 +12,8 @@
  */
 import { MillraceError, messageOf } from "../../runtime/base/errors.ts";
 import type { Clock } from "../clock.ts";
-import { SeededRandom } from "../seeded-random.ts";
+import { SeededRandom } from "../../runtime/base/seeded-random.ts";
+import { randomUuid } from "../random-uuid.ts";
 import type {
   ExecutionEnvironment,
   ExecutionEnvironmentFactory,
@@ -89,7 +90,7 @@ export class EnvironmentPool implements FunctionInvoker {
     this.#running++;
     this.#counts.invocations++;
     try {
-      const result = await this.#invoke(this.#random.uuid(), payload);
+      const result = await this.#invoke(randomUuid(this.#random), payload);
       if (result.outcome === "failed") this.#counts.failures++;
       return result;
     } finally {

@@ -239,7 +239,7 @@ export class Coordinator {
       pending: undefined,
       completed: name,
       completedAt: manifest.takenAt,
-      ...giveUpBeyond(name, record),
+      ...giveUpBeyond(name, manifest, record),
       since: this.ports.clock.now(),
       failures: 0,
       totals: manifest.totals,
@@ -554,9 +554,14 @@ function isGranted({ wanted }: JobRecord, { checkpoint, savepoint }: PendingChec
  * The restore takes back what was put out after its checkpoint, which later ones count as put out for good: a restore from one of those
  * would leave it out. Their numbers have leading zeros, so the later one comes last as text.
  */
-function giveUpBeyond(name: BlobName, { retained, superseded }: JobRecord): Pick<JobRecord, "retained" | "superseded"> {
+function giveUpBeyond(
+  name: BlobName,
+  { kind }: Manifest,
+  { retained, superseded }: JobRecord,
+): Pick<JobRecord, "retained" | "superseded"> {
   const beyond = retained.filter((kept) => kept.savepoint && kept.manifest > name).map(({ manifest }) => manifest);
-  return { retained: retained.filter(({ manifest }) => manifest <= name), superseded: [...superseded, ...beyond] };
+  const before = retained.filter(({ manifest }) => manifest < name);
+  return { retained: [...before, { manifest: name, savepoint: kind === "savepoint" }], superseded: [...superseded, ...beyond] };
 }
 
 /** The newest `count` checkpoints and all savepoints. */

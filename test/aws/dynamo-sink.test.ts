@@ -16,7 +16,7 @@ import type { ChangeKind } from "../../runtime/api/connector.ts";
 import { id, type OperatorUid, type TaskId } from "../../runtime/base/ids.ts";
 import type { DynamodbSettings } from "../../runtime/connectors/dynamodb/dynamodb.ts";
 import { days, dynamodb, type DynamodbOptions, isKind, type Sink } from "../../runtime/index.ts";
-import { SimRandom } from "../../runtime/testing/simulation/random.ts";
+import { SeededRandom } from "../../runtime/base/seeded-random.ts";
 import type { SinkEffect } from "../../runtime/ports/sink-driver.ts";
 import { FaultyHandler, lose, pass, refusal } from "./faulty-handler.ts";
 import { effectsOf, failsAs, operator, restoreOf, task } from "./sinks.ts";
@@ -251,7 +251,7 @@ describe("aws: rows of a table", () => {
       { rows: ["a", "b", "c", "d"].map((page) => row(page, 1)) },
       { rows: ["a", "b", "c", "d"].map((page) => row(page, 2)), kinds: ["+U", "+U", "-D", "+I"] },
     ]);
-    const random = new SimRandom(7);
+    const random = new SeededRandom(7);
     let losses = 0;
     handler.decide = () => {
       if (!random.chance(0.2)) return pass;

@@ -34,7 +34,7 @@ import {
 } from "../../runtime/index.ts";
 import type { Clock } from "../../runtime/ports/clock.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
-import { SimRandom } from "../../runtime/testing/simulation/random.ts";
+import { SeededRandom } from "../../runtime/base/seeded-random.ts";
 import { allSafeguards } from "../../runtime/task/safeguards.ts";
 import { bytesOf, textOf } from "../ports/adapter-maker.ts";
 import { FaultyHandler, lose, pass, refusal } from "./faulty-handler.ts";
@@ -153,7 +153,7 @@ const streams = withKinesis();
 /** What a run needs of the outside, shared by the processes that take turns. */
 async function newCloud(options: { readonly seed: number; readonly faults: number }) {
   const clock = new PassingClock();
-  const random = new SimRandom(options.seed);
+  const random = new SeededRandom(options.seed);
   const { log, server } = await streams.log({ clock });
   await log.createStream(stream, 4);
   const shards = await log.shards(stream);

@@ -7,7 +7,7 @@ import { KinesisSink } from "../../runtime/adapters/aws/kinesis-sink.ts";
 import { MemoryTelemetry } from "../../runtime/adapters/memory/memory-telemetry.ts";
 import { type Format, json, kinesisSink, type KinesisSinkOptions, ndjson, csv } from "../../runtime/index.ts";
 import type { SinkEffect } from "../../runtime/ports/sink-driver.ts";
-import { SimRandom } from "../../runtime/testing/simulation/random.ts";
+import { SeededRandom } from "../../runtime/base/seeded-random.ts";
 import { textOf } from "../ports/adapter-maker.ts";
 import { effectsOf, failsAs, operator, task } from "./sinks.ts";
 import { HastyClock, withKinesis } from "./stand-ins.ts";
@@ -119,7 +119,7 @@ describe("aws: records of a sink", () => {
 
   it("keep the order of a key where some are refused, at random and for long", async () => {
     const { open, byUser, faults } = await place();
-    const random = new SimRandom(11);
+    const random = new SeededRandom(11);
     faults.decide = (call) => (call === "PutRecords" ? { kind: "throttleRecords", picks: () => random.chance(0.5) } : undefined);
     const list = events(60, 4);
     const [first, second] = [list.slice(0, 30), list.slice(30)];

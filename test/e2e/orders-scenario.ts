@@ -1,6 +1,6 @@
 /** B: orders and payments, two streams of four shards, an exchange to four tasks. */
 import { join } from "node:path";
-import { SeededRandom } from "../../emulator/seeded-random.ts";
+import { SeededRandom } from "../../runtime/base/seeded-random.ts";
 import { millis } from "../../runtime/index.ts";
 import { ordersJob } from "./orders-job.ts";
 import { expectOrders } from "./orders-oracle.ts";

@@ -1,6 +1,6 @@
 /** A: the page views example at parallelism 1 on a stream of four shards. */
 import { join } from "node:path";
-import { SeededRandom } from "../../emulator/seeded-random.ts";
+import { SeededRandom } from "../../runtime/base/seeded-random.ts";
 import { pageviewsOnAws } from "../../examples/pageviews/on-aws.ts";
 import { millis } from "../../runtime/index.ts";
 import { expectPageviews } from "./pageviews-oracle.ts";

@@ -1,6 +1,6 @@
 /** What goes wrong while a job runs, from one seed: processes killed with -9, calls refused, and answers that never arrive. */
 import type { EmulatedCloud } from "../../emulator/cloud/index.ts";
-import { SeededRandom } from "../../emulator/seeded-random.ts";
+import { SeededRandom } from "../../runtime/base/seeded-random.ts";
 
 export interface TroubleCounts {
   kills: number;

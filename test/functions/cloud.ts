@@ -9,7 +9,7 @@ import type { Job, Sink } from "../../runtime/index.ts";
 import { id, type Position, type ShardId } from "../../runtime/base/ids.ts";
 import { planJob } from "../../runtime/plan/plan-job.ts";
 import type { SinkDriver } from "../../runtime/ports/sink-driver.ts";
-import { SimRandom } from "../../runtime/testing/simulation/random.ts";
+import { SeededRandom } from "../../runtime/base/seeded-random.ts";
 import { type CoordinatorCommand, defaultInbox, lookCommand, writeSettings } from "../../functions/contract.ts";
 import { createCoordinatorHandler, type CoordinatorHandler } from "../../functions/coordinator.ts";
 import { InvocationClock } from "../../functions/invocation-clock.ts";
@@ -136,7 +136,7 @@ export interface CloudOptions {
 
 export async function startCloud(options: CloudOptions) {
   const { job, streams, environments = 2, batchSize = 20 } = options;
-  const random = new SimRandom(options.seed ?? 1);
+  const random = new SeededRandom(options.seed ?? 1);
   const clock = new TurnedClock();
   const graph = planJob(job);
   const { log, server, embedded } = await kinesis.log({ clock });

@@ -5,7 +5,7 @@
  */
 import { MillraceError } from "../../base/errors.ts";
 import { type Fault, type FaultCounts, type FaultMix, noCounts } from "./fault-mix.ts";
-import type { SimRandom } from "./random.ts";
+import type { SeededRandom } from "../../base/seeded-random.ts";
 import { SimProcess, type SimScheduler } from "./scheduler.ts";
 import type { Trace } from "./trace.ts";
 
@@ -31,10 +31,10 @@ export class Faults {
   mix: FaultMix;
   readonly counts: FaultCounts = noCounts();
   private readonly scheduler: SimScheduler;
-  private readonly random: SimRandom;
+  private readonly random: SeededRandom;
   private readonly trace: Trace;
 
-  constructor(scheduler: SimScheduler, random: SimRandom, trace: Trace, mix: FaultMix) {
+  constructor(scheduler: SimScheduler, random: SeededRandom, trace: Trace, mix: FaultMix) {
     this.scheduler = scheduler;
     this.random = random;
     this.trace = trace;

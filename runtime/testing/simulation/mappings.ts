@@ -6,7 +6,7 @@ import { id, type Position, type ShardId, type TaskId } from "../../base/ids.ts"
 import type { Doorbell } from "../../driver/doorbell.ts";
 import type { LogReader } from "../../ports/log.ts";
 import { taskId } from "../../streaming/channel.ts";
-import type { SimRandom } from "./random.ts";
+import type { SeededRandom } from "../../base/seeded-random.ts";
 
 /** One shard of one stream. */
 export interface Mapping {
@@ -48,7 +48,7 @@ export class Mappings {
   }
 
   /** One that waits for nothing; undefined when there is none. */
-  pick(random: SimRandom): Mapping | undefined {
+  pick(random: SeededRandom): Mapping | undefined {
     const free = [...this.mappings.values()].filter(({ open }) => open === undefined || !open.isOpen());
     return free.length === 0 ? undefined : random.pick(free);
   }

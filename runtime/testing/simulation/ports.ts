@@ -9,7 +9,7 @@ import type { Ports } from "../../ports/ports.ts";
 import type { SinkDriver } from "../../ports/sink-driver.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
 import type { Faults } from "./faults.ts";
-import type { SimRandom } from "./random.ts";
+import type { SeededRandom } from "../../base/seeded-random.ts";
 import type { SimProcess, SimScheduler } from "./scheduler.ts";
 
 /** What all processes share: exchangeable, so read at every call. */
@@ -31,7 +31,7 @@ export function createPorts(
   shared: SharedPorts,
   faults: Faults,
   scheduler: SimScheduler,
-  random: SimRandom,
+  random: SeededRandom,
   onWritten: OnWritten = () => undefined,
 ): Ports {
   const call = <T>(what: string, effect: () => Promise<T>) => faults.call(process, what, effect);
@@ -57,7 +57,7 @@ function faultyReader(inner: () => LogReader, call: Call): LogReader {
   };
 }
 
-function faultyLog(shared: SharedPorts, call: Call, faults: Faults, random: SimRandom): Log {
+function faultyLog(shared: SharedPorts, call: Call, faults: Faults, random: SeededRandom): Log {
   return {
     ...faultyReader(() => shared.log, call),
     append: (stream, records) =>
@@ -71,7 +71,7 @@ async function appendInAnyOrder(
   stream: string,
   records: readonly LogRecordToAppend[],
   faults: Faults,
-  random: SimRandom,
+  random: SeededRandom,
 ): Promise<readonly AppendResult[]> {
   const results: AppendResult[] = records.map(() => ({ outcome: "throttled" }));
   const taken = records.map((_, n) => n).filter(() => !faults.happens("throttled"));
@@ -90,7 +90,7 @@ function faultyJournal(
   shared: SharedPorts,
   call: Call,
   faults: Faults,
-  random: SimRandom,
+  random: SeededRandom,
   onWritten: OnWritten,
 ): Journal {
   const { ringSize } = shared.journal;
@@ -120,7 +120,7 @@ function faultyJournal(
 }
 
 /** A query reads one item after the other: each slot as it was before, or as it was after what happened meanwhile. */
-function tear(early: JournalTail, late: JournalTail, ringSize: number, random: SimRandom): JournalTail {
+function tear(early: JournalTail, late: JournalTail, ringSize: number, random: SeededRandom): JournalTail {
   const slots = new Map<number, JournalTail["entries"][number]>();
   const readEarly = () => random.chance(0.5);
   const both = new Map([early, late].map((tail) => [tail, new Map(tail.entries.map((entry) => [entry.seq % ringSize, entry]))]));

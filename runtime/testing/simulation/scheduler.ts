@@ -4,7 +4,7 @@
  * S1 Nothing runs but what was chosen; between two choices everything that follows from the first has run.
  * S2 What belongs to a dead process never goes on.
  */
-import type { SimRandom } from "./random.ts";
+import type { SeededRandom } from "../../base/seeded-random.ts";
 
 /** A process: an environment or a coordinator, until it dies. */
 export class SimProcess {
@@ -31,13 +31,13 @@ export class SimScheduler {
   now = 1_000_000;
   /** How often a step takes a while. */
   pace = 1;
-  private readonly random: SimRandom;
+  private readonly random: SeededRandom;
   /** Whose code runs, since the last choice. */
   running: SimProcess | undefined;
   private ready: Waiting[] = [];
   private frozen: Waiting[] = [];
 
-  constructor(random: SimRandom) {
+  constructor(random: SeededRandom) {
     this.random = random;
   }
 

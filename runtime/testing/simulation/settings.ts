@@ -3,7 +3,7 @@ import type { JobOptions } from "../../api/graph.ts";
 import { millis } from "../../api/duration.ts";
 import type { PayloadOptions } from "../../driver/journal-entry.ts";
 import { defaultLimits, type TaskLimits } from "../../task/task-plan.ts";
-import type { SimRandom } from "./random.ts";
+import type { SeededRandom } from "../../base/seeded-random.ts";
 import { topologies, windows } from "./topologies.ts";
 import type { Topology } from "./topology.ts";
 
@@ -56,13 +56,13 @@ function frailSettings(topology: Topology) {
   };
 }
 
-export function drawSettings(random: SimRandom, topology: string | undefined): Settings {
+export function drawSettings(random: SeededRandom, topology: string | undefined): Settings {
   const frail = random.chance(0.15);
   const drawn = drawAny(random, topology, frail);
   return frail ? { ...drawn, ...frailSettings(topology === undefined ? windows : drawn.topology) } : drawn;
 }
 
-function drawAny(random: SimRandom, topology: string | undefined, frail: boolean): Settings {
+function drawAny(random: SeededRandom, topology: string | undefined, frail: boolean): Settings {
   const named = topologies.filter(({ name }) => name === topology);
   const drawn = random.pick(named.length > 0 ? named : topologies);
   const mode = random.chance(0.15) && drawn.asTheyCome !== true ? "batch" : "streaming";

@@ -4,7 +4,7 @@ import type { MemoryLog } from "../../adapters/memory/memory-log.ts";
 import type { LogReader, Shard } from "../../ports/log.ts";
 import { hashKeyOf } from "../../state/key.ts";
 import { mergeRanges } from "../../streaming/hash-range.ts";
-import type { SimRandom } from "./random.ts";
+import type { SeededRandom } from "../../base/seeded-random.ts";
 import { encodeRecord, type SimRecord } from "./workload.ts";
 
 export class SimSources {
@@ -20,7 +20,7 @@ export class SimSources {
     this.left = new Map([...records].map(([source, own]) => [source, [...own]]));
   }
 
-  async create(random: SimRandom): Promise<void> {
+  async create(random: SeededRandom): Promise<void> {
     for (const source of this.names) await this.log.createStream(source, random.between(1, 3));
   }
 
@@ -29,7 +29,7 @@ export class SimSources {
   }
 
   /** Appends the next few records of a source. */
-  async produce(random: SimRandom): Promise<void> {
+  async produce(random: SeededRandom): Promise<void> {
     const source = random.pick(this.names.filter((name) => this.left.get(name)?.length !== 0));
     const next = this.left.get(source)!.splice(0, random.between(1, 8));
     await this.log.append(
@@ -43,7 +43,7 @@ export class SimSources {
   }
 
   /** Splits a shard or merges two. */
-  async reshard(random: SimRandom): Promise<string> {
+  async reshard(random: SeededRandom): Promise<string> {
     const source = random.pick(this.names);
     const open = (await this.log.shards(source)).filter((shard) => !shard.closed);
     const shard = random.pick(open);

@@ -1,6 +1,6 @@
 /** What flows through a simulated job: records, made in advance, and the source that reads them. */
 import type { Source } from "../../api/connector.ts";
-import type { SimRandom } from "./random.ts";
+import type { SeededRandom } from "../../base/seeded-random.ts";
 
 export interface SimRecord {
   /** Unique over all sources. */
@@ -30,7 +30,7 @@ export function createRecords(
   sources: readonly string[],
   count: number,
   poison: number,
-  random: SimRandom,
+  random: SeededRandom,
   places: readonly DeadlyPlace[] = ["timestamp", "keyed"],
 ): Map<string, SimRecord[]> {
   const keys = random.between(3, 14);

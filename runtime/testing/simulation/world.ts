@@ -34,7 +34,7 @@ import type { FaultMix } from "./fault-mix.ts";
 import { SimulationFailure } from "./failure.ts";
 import { type Mapping, Mappings } from "./mappings.ts";
 import { createPorts, type SharedPorts } from "./ports.ts";
-import { SimRandom } from "./random.ts";
+import { SeededRandom } from "../../base/seeded-random.ts";
 import { type Rule, safeguardsWithout, versionPartOf } from "./rules.ts";
 import { SimProcess, SimScheduler } from "./scheduler.ts";
 import { drawSettings, jobOptions, type Settings } from "./settings.ts";
@@ -78,7 +78,7 @@ export interface SimCoordinator {
 
 export class World {
   readonly options: WorldOptions;
-  readonly random: SimRandom;
+  readonly random: SeededRandom;
   readonly settings: Settings;
   readonly scheduler: SimScheduler;
   readonly trace = new Trace();
@@ -105,7 +105,7 @@ export class World {
 
   constructor(options: WorldOptions) {
     this.options = options;
-    this.random = new SimRandom(options.seed);
+    this.random = new SeededRandom(options.seed);
     this.settings = { ...drawSettings(this.random, options.topology), ...options.settings };
     this.scheduler = new SimScheduler(this.random);
     const faults = this.settings.frail ? options.faults : { ...options.faults, commitOnly: 0 };

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { shardEnd } from "../../../emulator/event-source-mapping/index.ts";
-import { SeededRandom } from "../../../emulator/seeded-random.ts";
+import { SeededRandom } from "../../../runtime/base/seeded-random.ts";
 import { makeRig, type Rig, sequenceNumbersOf } from "./rig.ts";
 
 interface World {

@@ -1,6 +1,6 @@
-/** Random numbers of a simulation: all of them from one seed, so that a seed replays the whole run. */
+/** Random numbers of simulations and emulators: all of them from one seed, so that what one seed did, it does again. */
 
-export class SimRandom {
+export class SeededRandom {
   #state: number;
 
   constructor(seed: number) {
