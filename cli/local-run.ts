@@ -23,6 +23,7 @@ import { id, type OperatorUid, type TaskId } from "../runtime/base/ids.ts";
 import { type Bindings, checkBindings } from "../runtime/connectors/bindings.ts";
 import { LocalSinks } from "../runtime/connectors/local-sinks.ts";
 import { openSources, type UidSource } from "../runtime/connectors/open-sources.ts";
+import { schemasOf } from "../runtime/connectors/registry/with-schemas.ts";
 import type { SourceReader } from "../runtime/connectors/source-reader.ts";
 import { Coordinator } from "../runtime/driver/coordinator.ts";
 import { defaultEnvironment, Environment } from "../runtime/driver/environment.ts";
@@ -354,5 +355,11 @@ function sinksOf(job: JobGraph): ReadonlyMap<OperatorUid, Sink<any, any>> {
 
 function connectorsOf(job: JobGraph): readonly { readonly uid: string; readonly name: string }[] {
   const sinks = [...sinksOf(job)].map(([uid, { name }]) => ({ uid: uid as string, name }));
-  return [...sourcesOf(job).map(({ uid, source }) => ({ uid, name: source.name })), ...sinks];
+  const sources = sourcesOf(job);
+  const registries = sources.flatMap(({ source }) => schemasOf(source)?.registry.name ?? []);
+  return [
+    ...sources.map(({ uid, source }) => ({ uid, name: source.name })),
+    ...sinks,
+    ...[...new Set(registries)].map((name) => ({ uid: name, name })),
+  ];
 }

@@ -10,7 +10,6 @@ import { randomUUID } from "node:crypto";
 import type { AwsClients } from "../runtime/adapters/aws/aws-clients.ts";
 import { awsPayload } from "../runtime/adapters/aws/open-aws.ts";
 import { shardIn } from "../runtime/adapters/aws/celled-log.ts";
-import { UnpackedSource } from "../runtime/adapters/aws/unpacked-source.ts";
 import type { Job } from "../runtime/api/job.ts";
 import { isKind, MillraceError } from "../runtime/base/errors.ts";
 import type { TaskId } from "../runtime/base/ids.ts";
@@ -131,7 +130,7 @@ class TaskFunction {
     for (const { uid, source } of sourcesOf(this.#graph)) {
       if (this.#streamOf(uid, source.name) !== stream) continue;
       const reader = this.#ports.sources.get(uid);
-      const unpacked = reader instanceof UnpackedSource ? await reader.unpack(source.name, shard, records) : records;
+      const unpacked = (await reader?.unpack?.(source.name, shard, records)) ?? records;
       bells.push({ kind: "records", source: uid, shard, records: unpacked });
     }
     if (bells.length > 0) return bells;

@@ -104,7 +104,9 @@ export type { CustomRestore, CustomRow, CustomSinkFunctions } from "./connectors
 export { json, ndjson } from "./connectors/formats/json.ts";
 export { csv, type CsvOptions } from "./connectors/formats/csv.ts";
 export { accessLog, type AccessLogEntry } from "./connectors/formats/access-log.ts";
-export { type Encoded, type Format, Rejection } from "./connectors/formats/format.ts";
+export { type ChangeFormatOptions, debezium, type DebeziumOptions } from "./connectors/formats/debezium.ts";
+export { dynamodbChanges } from "./connectors/formats/dynamodb-changes.ts";
+export { type Encoded, type Format, type FormatOfMany, Rejection } from "./connectors/formats/format.ts";
 
 // The plan, and errors
 export { planJob } from "./plan/plan-job.ts";

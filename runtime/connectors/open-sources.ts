@@ -9,6 +9,7 @@ import { FilesReader } from "./files/reader.ts";
 import { StdinSpool } from "./files/stdin-spool.ts";
 import type { Framing } from "./formats/format.ts";
 import { GeneratorReader } from "./generator/reader.ts";
+import { withSchemas } from "./registry/with-schemas.ts";
 import type { SourceReader } from "./source-reader.ts";
 
 /** What readers need of the process they run in. */
@@ -37,7 +38,9 @@ export function openSources(
   if (onStdin.length > 1) {
     throw new MillraceError("invalid", `only one source can read standard input: ${onStdin.map(({ uid }) => uid).join(", ")}`);
   }
-  return new Map(sources.map(({ uid, source }) => [uid, openSource(uid, source, bindings, context)]));
+  const open = (uid: string, source: Source<any>) =>
+    withSchemas(source, openSource(uid, source, bindings, context), bindings, context.clock);
+  return new Map(sources.map(({ uid, source }) => [uid, open(uid, source)]));
 }
 
 /** The reader of one source; as `openSources`. */

@@ -1,8 +1,12 @@
+import type { SourceRecord } from "../api/connector.ts";
+import type { ShardId } from "../base/ids.ts";
 import type { LogReader } from "../ports/log.ts";
 
 /** What reads a source at run time, and can be closed: afterwards it must not be read. */
 export interface SourceReader extends LogReader {
   /** Throws `invalid` when what it reads is not there, may not be read, or cannot be read as the job does. */
   check?(use: { readonly assumesKeys: boolean }): Promise<void>;
+  /** Records that came by another way (a mapping's batch), as `read` would have given them. Default: as they are. */
+  unpack?(stream: string, shard: ShardId, records: readonly SourceRecord[]): Promise<readonly SourceRecord[]>;
   close(): Promise<void>;
 }

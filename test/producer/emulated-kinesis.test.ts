@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { MergeShardsCommand, SplitShardCommand } from "@aws-sdk/client-kinesis";
 import type { Faults } from "../../emulator/kinesis/index.ts";
-import { SeededRandom } from "../../emulator/seeded-random.ts";
+import { SeededRandom } from "../../runtime/base/seeded-random.ts";
 import type { Position } from "../../runtime/base/ids.ts";
 import { openProducer } from "../../producer/index.ts";
 import { KinesisSource } from "../../runtime/adapters/aws/kinesis-source.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
-import { SeededRandom } from "../../emulator/seeded-random.ts";
+import { SeededRandom } from "../../runtime/base/seeded-random.ts";
 import { VirtualClock } from "../../emulator/virtual-clock.ts";
 import { isKind } from "../../runtime/base/errors.ts";
 import { Producer } from "../../producer/producer.ts";

@@ -1,7 +1,7 @@
 /** When events are put, how they are packed, what a caller is told. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { SeededRandom } from "../../emulator/seeded-random.ts";
+import { SeededRandom } from "../../runtime/base/seeded-random.ts";
 import { VirtualClock } from "../../emulator/virtual-clock.ts";
 import { isKind, MillraceError } from "../../runtime/base/errors.ts";
 import { accessLog } from "../../runtime/connectors/formats/access-log.ts";

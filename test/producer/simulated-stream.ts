@@ -10,7 +10,7 @@ import { unpack } from "../../runtime/connectors/kinesis/unpack.ts";
 import type { Shard } from "../../runtime/ports/log.ts";
 import { inRange } from "../../runtime/streaming/hash-range.ts";
 import type { VirtualClock } from "../../emulator/virtual-clock.ts";
-import type { SeededRandom } from "../../emulator/seeded-random.ts";
+import type { SeededRandom } from "../../runtime/base/seeded-random.ts";
 import type { PackedRecord } from "../../producer/pack.ts";
 import type { PutResult, Stream } from "../../producer/stream.ts";
 import { createHash } from "node:crypto";

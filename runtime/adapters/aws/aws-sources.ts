@@ -2,6 +2,7 @@
 import { MillraceError } from "../../base/errors.ts";
 import { bindingOf, type Bindings } from "../../connectors/bindings.ts";
 import { openSource, type UidSource } from "../../connectors/open-sources.ts";
+import { withSchemas } from "../../connectors/registry/with-schemas.ts";
 import type { SourceReader } from "../../connectors/source-reader.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
 import { type AwsClients, awsClients } from "./aws-clients.ts";
@@ -22,7 +23,9 @@ export interface AwsSourcesOptions {
 /** The reader of each source by uid; asks AWS for nothing yet. Throws `invalid` for a source that cannot be read where there are no files. */
 export function openAwsSources(sources: readonly UidSource[], options: AwsSourcesOptions): ReadonlyMap<string, SourceReader> {
   const { kinesis } = options.clients ?? awsClients();
-  return new Map(sources.map((source) => [source.uid, openAwsSource(source, options, kinesis)]));
+  const open = ({ uid, source }: UidSource) =>
+    withSchemas(source, openAwsSource({ uid, source }, options, kinesis), options.bindings, options.pace.clock);
+  return new Map(sources.map((source) => [source.uid, open(source)]));
 }
 
 function openAwsSource(

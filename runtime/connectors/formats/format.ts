@@ -8,6 +8,7 @@
  * F2 What does not decode is rejected with a reason; nothing is passed over.
  */
 import type { ConnectorOptions, Decoder, SourceRecord } from "../../api/connector.ts";
+import type { RecordSchemas } from "../registry/record-schemas.ts";
 
 /** How a file of this format is cut: at every line end, at line ends outside CSV quotes, or into lines that are each a record in base64. */
 export type Framing =
@@ -16,7 +17,7 @@ export type Framing =
 const lineFeed = 0x0a;
 
 /** What a format may look at: a source record has it all. */
-export type Encoded = Pick<SourceRecord, "bytes" | "text" | "header">;
+export type Encoded = Pick<SourceRecord, "bytes" | "text" | "header" | "schema">;
 
 export interface Format<T> {
   readonly name: string;
@@ -27,12 +28,20 @@ export interface Format<T> {
   readonly header: boolean;
   /** The record's value. Throws `Rejection`. */
   decode(encoded: Encoded): T;
+  /** Given: readers fetch the schemas that records name, and hand them along. */
+  readonly schemas?: RecordSchemas | undefined;
   /** One record, with its line end unless it is framed as `base64Lines`. Throws `invalid` for a value that cannot be written. */
   encode(value: T): Uint8Array;
   /** What stands at the beginning of every file that is written. */
   readonly fileHeader?: Uint8Array | undefined;
   /** Why values cannot be written in this format as it was declared, and what to do. */
   readonly readOnly?: string | undefined;
+}
+
+/** A format whose records hold several values each, or none. */
+export interface FormatOfMany<T> extends Format<T> {
+  /** The record's values in their order. Throws `Rejection`. `decode` gives the only one, and rejects records that hold more or fewer. */
+  decodeAll(encoded: Encoded): readonly T[];
 }
 
 /** Says that a record does not decode, and why: an expected outcome, which sends the record to the dead letters. */
@@ -46,12 +55,19 @@ export class Rejection extends Error {
   }
 }
 
-/** The decoder of a source whose records each hold one value of this format. */
-export function recordDecoder<T>(format: Format<T>): Decoder<T> {
-  return (record, target) => {
+/** A decoder whose records come with their schemas. */
+export type SchemaDecoder<T> = Decoder<T> & { readonly schemas?: RecordSchemas | undefined };
+
+/** The decoder of a source whose records each hold values of this format. */
+export function recordDecoder<T>(format: Format<T> | FormatOfMany<T>): SchemaDecoder<T> {
+  const decode: Decoder<T> = (record, target) => {
     if (record.rejected !== undefined) return target.reject(record.rejected);
     let value: T;
     try {
+      if ("decodeAll" in format) {
+        for (const each of format.decodeAll(record)) target.accept(each);
+        return;
+      }
       value = format.decode(record);
     } catch (error) {
       if (error instanceof Rejection) return target.reject(error.reason);
@@ -59,6 +75,7 @@ export function recordDecoder<T>(format: Format<T>): Decoder<T> {
     }
     target.accept(value);
   };
+  return format.schemas === undefined ? decode : Object.assign(decode, { schemas: format.schemas });
 }
 
 /** A value as the whole of a record of its own: without the line end that it would have in a file. Throws as `Format.encode`. */
@@ -76,5 +93,6 @@ export function encodeLine<T>(format: Format<T>, value: T): Uint8Array {
 
 /** What the plan shows of a format, and all that a file reader needs to know of it: stands as `format` in a source's options. */
 export function formatOptions(format: Format<any>): ConnectorOptions {
-  return { name: format.name, framing: format.framing, header: format.header };
+  const { name, framing, header, schemas } = format;
+  return { name, framing, header, ...(schemas && { registry: schemas.registry.name }) };
 }
