@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { defaultDirectory } from "../runtime/adapters/local/open-local.ts";
+import { withEnvironment } from "../runtime/api/environment-parameters.ts";
 import type { Job } from "../runtime/api/job.ts";
 import { MillraceError, messageOf } from "../runtime/base/errors.ts";
 import { parseBindings } from "../runtime/connectors/bindings.ts";
@@ -19,7 +20,8 @@ millrace emulate CLOUD
                       Kinesis, DynamoDB, S3, and Lambda functions in processes of their own
 
   --bind NAME=PATH   a file for a source, a directory for a sink, by uid or name; may be repeated
-  --param NAME=VALUE a parameter of the job; may be repeated
+  --param NAME=VALUE a parameter of the job; may be repeated. Else MILLRACE_PARAM_<NAME> of the
+                     environment: in capitals, with _ for what is no letter or digit
   --output DIR       what relative paths of sinks are relative to (.)
   --state DIR        where the job keeps its state (.millrace/<job>)
   --batch            batch mode: bounded input, sorted by key, one key's state at a time
@@ -122,7 +124,7 @@ async function loadJob(path: string, { param: parameters, batch }: { param: read
     throw new MillraceError("invalid", `the module must export a job by default, made by defineJob: ${path}`);
   const values = parameters.map((text) => [text.slice(0, text.indexOf("=")), text.slice(text.indexOf("=") + 1)] as const);
   if (parameters.some((text) => text.indexOf("=") < 1)) throw new UsageError("a parameter is written name=value");
-  const given = values.length === 0 ? (job as Job) : job.withParameters(Object.fromEntries(values));
+  const given = withEnvironment(job as Job, process.env, Object.fromEntries(values));
   return batch ? { ...given, options: { ...given.options, mode: "batch" } } : given;
 }
 

@@ -35,7 +35,8 @@ export const handlerName = "index.handler";
 
 /**
  * The module that a function's bundle, `index.mjs`, is made of. `job` and `functions` are what it imports: the author's job module, and this
- * folder, whose modules end with `extension`. `parameters` are the job's, as JSON.
+ * folder, whose modules end with `extension`. `parameters` are the job's, as JSON; the function's environment may have others
+ * (runtime/api/environment-parameters.ts).
  */
 export function entryOf(
   kind: "task" | "coordinator",

@@ -10,6 +10,7 @@ import { randomUUID } from "node:crypto";
 import type { AwsClients } from "../runtime/adapters/aws/aws-clients.ts";
 import { awsPayload } from "../runtime/adapters/aws/open-aws.ts";
 import { shardIn } from "../runtime/adapters/aws/celled-log.ts";
+import { withEnvironment } from "../runtime/api/environment-parameters.ts";
 import type { Job } from "../runtime/api/job.ts";
 import { isKind, MillraceError } from "../runtime/base/errors.ts";
 import type { TaskId } from "../runtime/base/ids.ts";
@@ -52,7 +53,7 @@ const reserveMsMax = 5_000;
 const reserveShare = 0.25;
 
 export function createTaskHandler(job: Job, parts: FunctionParts = {}): TaskHandler {
-  const graph = planJob(job);
+  const graph = planJob(withEnvironment(job, parts.variables ?? process.env));
   const open = (made: Made) => TaskFunction.open(graph, made, parts);
   return guardedHandler(graph, parts, "task", open, (opened, event) => opened.answer(event));
 }

@@ -3,6 +3,7 @@ import type { IStream } from "aws-cdk-lib/aws-kinesis";
 import type { Sink, Source } from "../runtime/api/connector.ts";
 import { MillraceError } from "../runtime/base/errors.ts";
 import { startTimeOf } from "../runtime/connectors/kinesis/kinesis.ts";
+import { schemasOf } from "../runtime/connectors/registry/with-schemas.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import type { StreamJobProps } from "./stream-job-props.ts";
 import type { ExternalBucket, ExternalTable } from "./external.ts";
@@ -19,7 +20,10 @@ export type Connector = Place &
     | {
         readonly kind: "streamSource";
         readonly stream: IStream;
-        /** Where a job without state begins; undefined: its horizon. */ readonly startAt: Date | undefined;
+        /** Where a job without state begins; undefined: its horizon. */
+        readonly startAt: Date | undefined;
+        /** Its records name schemas of Glue's registry. */
+        readonly usesGlue: boolean;
       }
     | { readonly kind: "streamSink"; readonly stream: IStream }
     | { readonly kind: "tableSink"; readonly table: ExternalTable }
@@ -50,7 +54,10 @@ export function connectorsOf(job: JobGraph, bound: Bound): readonly Connector[] 
 function sourceOf(source: Source<any>, place: Place, { streams }: Bound): Connector[] {
   if (source.kind === "generator") return [];
   if (source.kind !== "kinesis") throw notOnAws("source", source.kind, "kinesis()", place);
-  return [{ ...place, kind: "streamSource", stream: boundTo(streams, "streams", place), startAt: startTimeOf(source) }];
+  const usesGlue = schemasOf(source)?.registry.kind === "glue";
+  return [
+    { ...place, kind: "streamSource", stream: boundTo(streams, "streams", place), startAt: startTimeOf(source), usesGlue },
+  ];
 }
 
 function sinkOf({ kind, options }: Sink<any, any>, place: Place, { streams, tables, buckets }: Bound): Connector[] {

@@ -15,7 +15,10 @@ import type { ExternalBucket, ExternalTable } from "./external.ts";
 export interface StreamJobProps {
   /** The module that exports the job by default; a relative path begins at the working directory. */
   readonly entry: string;
-  /** Values of what the job asks for through `param`. Default: its own defaults. */
+  /**
+   * Values of what the job asks for through `param`. Default: its own defaults. A variable MILLRACE_PARAM_<NAME> of all its functions takes
+   * the place of what is given here.
+   */
   readonly parameters?: Readonly<Record<string, string | number | boolean>>;
 
   /** The streams of the job's sources and sinks, by their logical names or uids. Each must be bound, but for those of other connectors. */

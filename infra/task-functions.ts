@@ -4,6 +4,7 @@
  *
  * F1 A function reads its own inbox and the sources of its stage, and writes the inboxes and sinks that its stage feeds, and no other.
  */
+import { Stack } from "aws-cdk-lib";
 import type { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { IKey } from "aws-cdk-lib/aws-kms";
 import type { IStream } from "aws-cdk-lib/aws-kinesis";
@@ -73,7 +74,7 @@ export class TaskFunctions extends Construct {
       timeout: props.timeout,
       reservedConcurrency: props.reservedConcurrency,
       settings: { ...settings, stage: stage.id, cell },
-      permissions: permissionsOf(stage, inbox, all),
+      permissions: permissionsOf(Stack.of(this), stage, inbox, all),
       // A poke is a doorbell: the coordinator rings again.
       asyncRetries: 0,
     });
@@ -101,6 +102,7 @@ function sourcesOf({ id: stage }: StagePlan, connectors: readonly Connector[]) {
 }
 
 function permissionsOf(
+  stack: Stack,
   stage: StagePlan,
   inbox: IStream | undefined,
   { job, connectors, storage, channels }: TaskFunctionsProps,
@@ -117,6 +119,7 @@ function permissionsOf(
     ...permissions.listStreams((channels.inboxes.get(stage.id) ?? []).filter((other) => other !== inbox)),
     ...permissions.writeStreams(fed.flatMap((to) => channels.inboxes.get(to) ?? [])),
     ...mine.flatMap(sinkPermissions),
+    ...(mine.some((connector) => connector.kind === "streamSource" && connector.usesGlue) ? [permissions.readSchemas(stack)] : []),
     ...keysOf(mine).map(permissions.useKey),
   ];
 }

@@ -68,13 +68,12 @@ export function avroBounds(type: Type): (bytes: Buffer) => void {
 }
 
 function skipOf(type: Type, known: Map<Type, Skip>): Skip {
-  const made = known.get(type);
-  if (made !== undefined) return made;
-  let skip: Skip | undefined;
+  const before = known.get(type);
+  if (before !== undefined) return before;
+  const made: { skip?: Skip } = {};
   // A type may hold itself.
-  known.set(type, (place) => skip!(place));
-  skip = makeSkip(type, known);
-  return skip;
+  known.set(type, (place) => made.skip!(place));
+  return (made.skip = makeSkip(type, known));
 }
 
 function makeSkip(type: Type, known: Map<Type, Skip>): Skip {
