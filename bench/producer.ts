@@ -77,9 +77,10 @@ class TakingStream implements Stream {
   }
 }
 
-/** As an application puts events that come as fast as they are taken. Events a second. */
-async function putAll(producer: Producer<unknown>, events: readonly KeyedBytes[]): Promise<number> {
+/** As an application puts events that come as fast as they are taken: events a second, and microseconds of CPU for one. */
+async function putAll(producer: Producer<unknown>, events: readonly KeyedBytes[]): Promise<string> {
   const from = performance.now();
+  const before = process.cpuUsage();
   let failed = 0;
   for (const event of events) {
     if (producer.heldBytes >= bufferBytes) await producer.ready();
@@ -87,7 +88,7 @@ async function putAll(producer: Producer<unknown>, events: readonly KeyedBytes[]
   }
   await producer.close();
   if (failed > 0 || producer.counts.events !== events.length) throw new Error(`events that failed: ${failed}`);
-  return (events.length / (performance.now() - from)) * 1_000;
+  return paceOf(events.length, from, before);
 }
 
 const bufferBytes = 16 << 20;
@@ -101,7 +102,7 @@ async function packing(events: readonly KeyedBytes[]): Promise<void> {
   };
   await run();
   const { rate, producer } = await run();
-  report("packing", `${perSecond(rate)} events/s`, unitsOf(producer, aim));
+  report("packing", rate, unitsOf(producer, aim));
 }
 
 async function emulated(events: readonly KeyedBytes[]): Promise<void> {
@@ -118,8 +119,8 @@ async function emulated(events: readonly KeyedBytes[]): Promise<void> {
     const stream = new KinesisStream(StreamName, client);
     const producer = new Producer(options, { stream, clock: new SystemClock(), random: Math.random });
     const packed = await putAll(producer, events);
-    report("emulated", `${perSecond(packed)} events/s`, unitsOf(producer, aim));
-    report("", `${perSecond(each)} events/s`, `one record per event: ${events.length} units`);
+    report("emulated", packed, unitsOf(producer, aim));
+    report("", each, `one record per event: ${events.length} units`);
     client.destroy();
   } finally {
     server.disconnect();
@@ -127,8 +128,9 @@ async function emulated(events: readonly KeyedBytes[]): Promise<void> {
   }
 }
 
-async function putEach(client: KinesisClient, events: readonly KeyedBytes[]): Promise<number> {
+async function putEach(client: KinesisClient, events: readonly KeyedBytes[]): Promise<string> {
   const from = performance.now();
+  const before = process.cpuUsage();
   let next = 0;
   const writers = Array.from({ length: putsAtOnce }, async () => {
     while (next < events.length) {
@@ -139,7 +141,13 @@ async function putEach(client: KinesisClient, events: readonly KeyedBytes[]): Pr
     }
   });
   await Promise.all(writers);
-  return (events.length / (performance.now() - from)) * 1_000;
+  return paceOf(events.length, from, before);
+}
+
+function paceOf(events: number, from: number, before: NodeJS.CpuUsage): string {
+  const { user, system } = process.cpuUsage(before);
+  const perSecond = Math.round(events / (performance.now() - from));
+  return `${perSecond}k events/s, ${((user + system) / events).toFixed(1)} µs CPU`;
 }
 
 /** Put units of some seconds at this rate, when events come evenly. */
@@ -180,12 +188,8 @@ function unitsOf({ counts }: Producer<unknown>, atLeast = 0): string {
   return `${putUnits} put units of ${events}: 1/${times.toFixed(1)}${aimed}, ${records} records of ${Math.round(events / records)} events`;
 }
 
-function perSecond(rate: number): string {
-  return `${Math.round(rate / 1_000)}k`;
-}
-
 function report(name: string, first: string, second: string): void {
-  console.log(`${name.padEnd(10)}${first.padEnd(20)}${second}`);
+  console.log(`${name.padEnd(10)}${first.padEnd(34)}${second}`);
 }
 
 /** Prints to the parent where it listens; ends with it. */

@@ -55,9 +55,7 @@ function sourceOf(source: Source<any>, place: Place, { streams }: Bound): Connec
   if (source.kind === "generator") return [];
   if (source.kind !== "kinesis") throw notOnAws("source", source.kind, "kinesis()", place);
   const usesGlue = schemasOf(source)?.registry.kind === "glue";
-  return [
-    { ...place, kind: "streamSource", stream: boundTo(streams, "streams", place), startAt: startTimeOf(source), usesGlue },
-  ];
+  return [{ ...place, kind: "streamSource", stream: boundTo(streams, "streams", place), startAt: startTimeOf(source), usesGlue }];
 }
 
 function sinkOf({ kind, options }: Sink<any, any>, place: Place, { streams, tables, buckets }: Bound): Connector[] {

@@ -17,4 +17,9 @@ export const justifiedSuppressions: {
     reason: "Objects are named by what they hold, so a role is given the prefix that is its job's own, or its sink's.",
     appliesTo: [{ regex: "/^Resource::<[^>]+\\.Arn>\\/([\\w.%-]+\\/)*\\*$/g" }],
   },
+  {
+    id: "AwsSolutions-IAM5",
+    reason: "Records name the version of their schema by an id, which does not say in which registry it is.",
+    appliesTo: [{ regex: "/^Resource::arn:[^:]+:glue:[^:]+:[^:]+:(registry|schema)\\/\\*$/g" }],
+  },
 ];

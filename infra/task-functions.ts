@@ -119,7 +119,9 @@ function permissionsOf(
     ...permissions.listStreams((channels.inboxes.get(stage.id) ?? []).filter((other) => other !== inbox)),
     ...permissions.writeStreams(fed.flatMap((to) => channels.inboxes.get(to) ?? [])),
     ...mine.flatMap(sinkPermissions),
-    ...(mine.some((connector) => connector.kind === "streamSource" && connector.usesGlue) ? [permissions.readSchemas(stack)] : []),
+    ...(mine.some((connector) => connector.kind === "streamSource" && connector.usesGlue)
+      ? [permissions.readSchemas(stack)]
+      : []),
     ...keysOf(mine).map(permissions.useKey),
   ];
 }

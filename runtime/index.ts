@@ -105,6 +105,7 @@ export { json, ndjson } from "./connectors/formats/json.ts";
 export { csv, type CsvOptions } from "./connectors/formats/csv.ts";
 export { accessLog, type AccessLogEntry } from "./connectors/formats/access-log.ts";
 export { type ChangeFormatOptions, debezium, type DebeziumOptions } from "./connectors/formats/debezium.ts";
+export { framed } from "./connectors/formats/framed.ts";
 export { dynamodbChanges } from "./connectors/formats/dynamodb-changes.ts";
 export { type Encoded, type Format, type FormatOfMany, Rejection } from "./connectors/formats/format.ts";
 

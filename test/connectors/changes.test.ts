@@ -1,6 +1,7 @@
 /** Envelopes of changes: what each is in a changelog, and what goes to the dead letters. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { deflateSync } from "node:zlib";
 import fc from "fast-check";
 import type { Change } from "../../runtime/api/changelog-stream.ts";
 import { isKind } from "../../runtime/base/errors.ts";
@@ -8,6 +9,8 @@ import { toAttributes } from "../../runtime/connectors/dynamodb/attribute.ts";
 import { avro } from "../../runtime/connectors/formats/avro.ts";
 import { debezium } from "../../runtime/connectors/formats/debezium.ts";
 import { dynamodbChanges, fromAttribute } from "../../runtime/connectors/formats/dynamodb-changes.ts";
+import { framed } from "../../runtime/connectors/formats/framed.ts";
+import { json } from "../../runtime/connectors/formats/json.ts";
 import { type FormatOfMany, recordDecoder, Rejection } from "../../runtime/connectors/formats/format.ts";
 import { decode } from "./support.ts";
 
@@ -206,5 +209,23 @@ suite("an envelope of any bytes", () => {
       }),
       { numRuns: 2_000 },
     );
+  });
+});
+
+suite("a format behind the id of a schema", () => {
+  test("is read without it, and is not without it", () => {
+    const format = framed(json<{ a: number }>(), "confluent");
+    assert.deepEqual(format.decode({ bytes: Buffer.from('\0\0\0\0\x07{"a":1}') }), { a: 1 });
+    assert.throws(() => format.decode({ bytes: Buffer.from('{"a":1}') }), rejection(/no schema id of the confluent registry/));
+    const uuid = Buffer.alloc(16, 1);
+    const compressed = Buffer.concat([Buffer.from([3, 5]), uuid, deflateSync('{"a":2}')]);
+    assert.deepEqual(framed(json(), "glue").decode({ bytes: compressed }), { a: 2 });
+    assert.match(format.readOnly!, /only read/);
+    const changed = framed(debezium<any>({ mode: "upsert" }), "glue");
+    const { values } = decode(
+      { decode: recordDecoder(changed) },
+      { bytes: Buffer.concat([Buffer.from([3, 0]), uuid, bytesOf({ op: "c", after })]) },
+    );
+    assert.deepEqual(values, [{ kind: "+I", value: after }]);
   });
 });

@@ -97,7 +97,7 @@ export const layers: readonly Layer[] = [
   ),
   // Apart from the repository: what an author has is the package.
   impure("examples/own-app", [], ["millrace", "aws-cdk-lib", "constructs"]),
-  impure("examples", [surface, "runtime/testing", "cli"]),
+  impure("examples", [surface, "runtime/testing", "cli", "producer"]),
   impure(
     "bench",
     [
