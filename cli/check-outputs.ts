@@ -1,10 +1,11 @@
 /** Refuses to begin a job where an earlier one has left results: both would stand beside each other, as if they were one. */
 import { readdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { MillraceError } from "../runtime/base/errors.ts";
 import type { Bindings } from "../runtime/connectors/bindings.ts";
 import { filePlaceOf } from "../runtime/connectors/files/file-place.ts";
 import { parsePartFileName, type PartNaming } from "../runtime/connectors/files/part-name.ts";
+import { foldersIn } from "../runtime/connectors/files/writer.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 
 interface Place {
@@ -22,7 +23,7 @@ export async function checkOutputs(job: JobGraph, { output, bindings = new Map()
 }
 
 async function checkEmpty(directory: string, naming: PartNaming): Promise<void> {
-  const found = (await filesOf(directory)).find((name) => parsePartFileName(naming, name) !== undefined);
+  const found = (await filesOf(directory)).find((name) => parsePartFileName(naming, basename(name)) !== undefined);
   if (found === undefined) return;
   const advice = "results of an earlier run whose state is not here: delete them, or name another output directory";
   throw new MillraceError("invalid", `${advice}: ${join(directory, found)}`);
@@ -30,7 +31,10 @@ async function checkEmpty(directory: string, naming: PartNaming): Promise<void> 
 
 async function filesOf(directory: string): Promise<readonly string[]> {
   try {
-    return await readdir(directory);
+    const folders = await foldersIn(directory);
+    return (
+      await Promise.all(folders.map(async (folder) => (await readdir(join(directory, folder))).map((name) => join(folder, name))))
+    ).flat();
   } catch {
     // Not there, or not to be read: the writer says so when it matters.
     return [];

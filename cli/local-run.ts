@@ -26,7 +26,8 @@ import { openSources, type UidSource } from "../runtime/connectors/open-sources.
 import { schemasOf } from "../runtime/connectors/registry/with-schemas.ts";
 import type { SourceReader } from "../runtime/connectors/source-reader.ts";
 import { Coordinator } from "../runtime/driver/coordinator.ts";
-import { defaultEnvironment, Environment } from "../runtime/driver/environment.ts";
+import { Environment } from "../runtime/driver/environment.ts";
+import { defaultEnvironment } from "../runtime/driver/environment-options.ts";
 import { readJobRecord } from "../runtime/driver/job-ring.ts";
 import { JobRunner } from "../runtime/driver/job-runner.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";

@@ -33,13 +33,22 @@ export const variable = {
 /** What a bundle exports, as Lambda names it: `<file>.<export>`. */
 export const handlerName = "index.handler";
 
+/** By its handler's module in this folder. */
+export type FunctionKind = "task" | "coordinator" | "check";
+
+const creators: Readonly<Record<FunctionKind, string>> = {
+  task: "createTaskHandler",
+  coordinator: "createCoordinatorHandler",
+  check: "createCheckHandler",
+};
+
 /**
  * The module that a function's bundle, `index.mjs`, is made of. `job` and `functions` are what it imports: the author's job module, and this
  * folder, whose modules end with `extension`. `parameters` are the job's, as JSON; the function's environment may have others
  * (runtime/api/environment-parameters.ts).
  */
 export function entryOf(
-  kind: "task" | "coordinator",
+  kind: FunctionKind,
   job: string,
   functions: string,
   {
@@ -47,7 +56,7 @@ export function entryOf(
     parameters = {},
   }: { readonly extension?: string; readonly parameters?: Readonly<Record<string, unknown>> } = {},
 ): string {
-  const create = kind === "task" ? "createTaskHandler" : "createCoordinatorHandler";
+  const create = creators[kind];
   const from = JSON.stringify(`${functions}/${kind}${extension}`);
   const given = Object.keys(parameters).length === 0 ? "job" : `job.withParameters(${JSON.stringify(parameters)})`;
   return `import job from ${JSON.stringify(job)};\nimport { ${create} } from ${from};\nexport const handler = ${create}(${given});\n`;
@@ -189,6 +198,21 @@ export function decodeCommand(event: unknown): CoordinatorCommand {
   if (kind !== "restore") return { version: payloadVersion, kind, id: name };
   if (manifest !== undefined && !isText(manifest)) throw refused("command", "its manifest is not a name");
   return { version: payloadVersion, kind, id: name, manifest: manifest === undefined ? undefined : id<BlobName>(manifest) };
+}
+
+// ---- the start-up check ----
+
+/** The custom resource whose making is the check: what depends on it is made, or changed, once the check has passed. */
+export const startCheckType = "Custom::MillraceStartCheck";
+
+/** What the resource says beside what the check's function is set up with. CloudFormation hands over texts alone. */
+export interface StartCheckProperties {
+  /** The deployment's ordinal: with each deployment it is another, so each is checked. */
+  readonly Deployment: string;
+  /** Of each task function; absent: none is reserved. */
+  readonly ReservedConcurrency?: string;
+  /** ARNs of the keys that the job's roles may use. */
+  readonly Keys: readonly string[];
 }
 
 function checkVersion(payload: Record<string, unknown>, what: string): Record<string, unknown> {

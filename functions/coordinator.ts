@@ -3,7 +3,8 @@
  * garbage collected. The schedule rings it once a minute; while something waits it looks more often, within one invocation.
  *
  * C1 All it knows is in the job record and in what tasks said: it may be killed at any step, and the next invocation goes on.
- * C2 One works at a time, normally (driver/lease.ts). An order is taken whoever works: it is a move of the job record.
+ * C2 One looks on at a time, normally, and one carries out a restore (driver/lease.ts): two leases, since an order is followed at once,
+ *    whoever looks on. Taking an order is a move of the job record.
  * C3 A poke is only a doorbell: one that is lost is followed by another as long as its reason stands.
  */
 import { LambdaInvoker } from "../runtime/adapters/aws/lambda-invoker.ts";
@@ -11,13 +12,14 @@ import { withEnvironment } from "../runtime/api/environment-parameters.ts";
 import type { Job } from "../runtime/api/job.ts";
 import { isKind, MillraceError } from "../runtime/base/errors.ts";
 import type { TaskId } from "../runtime/base/ids.ts";
-import { Coordinator } from "../runtime/driver/coordinator.ts";
+import { Coordinator, restoreTurnMs } from "../runtime/driver/coordinator.ts";
 import { takeLease } from "../runtime/driver/lease.ts";
 import { together } from "../runtime/driver/together.ts";
 import { readWakeUps, type WakeUp } from "../runtime/driver/wake-ups.ts";
 import { planJob } from "../runtime/plan/plan-job.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import type { JobRecord } from "../runtime/snapshots/job-record.ts";
+import { lookLease, restoreLease } from "../runtime/snapshots/names.ts";
 import { stageOf } from "../runtime/streaming/channel.ts";
 import { allSafeguards } from "../runtime/task/safeguards.ts";
 import { type CoordinatorCommand, decodeCommand, pokeOf, readSettings, type Settings } from "./contract.ts";
@@ -106,7 +108,8 @@ class CoordinatorFunction {
     const coordinator = this.#coordinator(requestId);
     let record = await coordinator.start();
     if (command.kind !== "look") record = await coordinator.order(command);
-    const lease = await takeLease(this.#ports, requestId, Math.min(this.#ports.clock.remainingMs(), scheduleMs + reserveMs));
+    const lookMs = Math.min(this.#ports.clock.remainingMs(), scheduleMs + reserveMs);
+    const lease = await takeLease(this.#ports, lookLease, requestId, lookMs);
     if (lease === undefined) return answer(record, 0);
     try {
       return await this.#lookOn(coordinator);
@@ -122,6 +125,7 @@ class CoordinatorFunction {
       deployment: this.#settings.deployment,
       safeguards: allSafeguards,
       createStream: (stream, shards) => this.#ports.provisionInbox(stream, shards),
+      restoreTurn: () => takeLease(this.#ports, restoreLease, requestId, restoreTurnMs),
     });
   }
 

@@ -2,6 +2,7 @@
 import { Duration, RemovalPolicy, Token } from "aws-cdk-lib";
 import { CfnStream, type IStream } from "aws-cdk-lib/aws-kinesis";
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
+import { executionsOf, refusalOfExecutions } from "../functions/executions.ts";
 import { MillraceError } from "../runtime/base/errors.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import { cellsOf } from "./cells.ts";
@@ -108,22 +109,19 @@ export function checkPlan(job: JobGraph, props: CheckedProps, connectors: readon
   checkConcurrency(job, props, connectors);
 }
 
-/** One batch of each shard at a time: as many executions as there are shards, and a coordinator. */
 function checkConcurrency(job: JobGraph, props: CheckedProps, connectors: readonly Connector[]): void {
-  const mostOf = ({ id, parallelism }: JobGraph["stages"][number]): number => {
-    const shards =
-      parallelism === "shards" || job.stages.length === 1
-        ? connectors.reduce((sum, one) => sum + (one.kind === "streamSource" && one.stage === id ? shardsOf(one.stream) : 0), 0)
-        : parallelism;
-    const cells = cellsOf({ parallelism }, props.tasksPerCell);
-    return Math.min(shards, (props.reservedConcurrency ?? Infinity) * cells);
-  };
-  const most = job.stages.reduce((sum, stage) => sum + mostOf(stage), 1);
-  if (most <= props.accountConcurrency) return;
-  const advice = "raise the account's quota and accountConcurrency, or lower the parallelism or the streams' shards";
-  throw invalid(
-    `the job may need ${most} executions of functions at once, one for each shard, and the account allows ${props.accountConcurrency}: ${advice}`,
-  );
+  const most = executionsOf(job, {
+    sourceShards: (stage) => {
+      const read = connectors.flatMap((one) => (one.kind === "streamSource" && one.stage === stage ? [one.stream] : []));
+      // A stream that several sources of a stage read rings once.
+      const streams = new Map(read.map((stream) => [stream.streamArn, stream]));
+      return [...streams.values()].reduce((sum, stream) => sum + shardsOf(stream), 0);
+    },
+    cells: (stage) => cellsOf(stage, props.tasksPerCell),
+    reserved: props.reservedConcurrency,
+  });
+  const refusal = refusalOfExecutions(most, props.accountConcurrency);
+  if (refusal !== undefined) throw invalid(`${refusal}; accountConcurrency is what the account has`);
 }
 
 /** Of a stream that the app makes; of others nothing is known here, and one shard is counted. An on-demand stream begins with four. */

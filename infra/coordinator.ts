@@ -33,6 +33,7 @@ const memorySize = 512;
 
 export class JobCoordinator extends Construct {
   readonly function: JobFunction;
+  readonly schedule: CfnSchedule;
 
   constructor(scope: Construct, id: string, props: JobCoordinatorProps) {
     super(scope, id);
@@ -48,10 +49,10 @@ export class JobCoordinator extends Construct {
       permissions: permissionsOf(props),
       asyncRetries: 0,
     });
-    this.#schedule();
+    this.schedule = this.#schedule();
   }
 
-  #schedule(): void {
+  #schedule(): CfnSchedule {
     const { functionArn } = this.function.function;
     const role = new Role(this, "ScheduleRole", { assumedBy: new ServicePrincipal("scheduler.amazonaws.com") });
     role.addToPolicy(permissions.allow(["lambda:InvokeFunction"], [functionArn]));
@@ -69,6 +70,7 @@ export class JobCoordinator extends Construct {
       },
     });
     schedule.node.addDependency(role);
+    return schedule;
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * The code of a job's functions as assets: one bundle for all tasks, one for the coordinator, made as they are emulated.
+ * The code of a job's functions as assets: one bundle for all tasks, one each for the coordinator and the check, made as they are emulated.
  *
  * A1 An asset is named by the hash of its code, so what did not change is not deployed anew (packaging/bundle.ts).
  */
@@ -9,7 +9,7 @@ import { dirname, extname, join, resolve } from "node:path";
 import { AssetHashType, DockerImage, Stack } from "aws-cdk-lib";
 import { Code } from "aws-cdk-lib/aws-lambda";
 import type { Construct } from "constructs";
-import { entryOf } from "../functions/contract.ts";
+import { entryOf, type FunctionKind } from "../functions/contract.ts";
 import { type Bundle, bundleFunctionSync } from "../packaging/bundle.ts";
 import type { StreamJobProps } from "./stream-job-props.ts";
 
@@ -25,7 +25,7 @@ const bundles = new Map<string, Bundle>();
  */
 export function jobCode(
   scope: Construct,
-  kind: "task" | "coordinator",
+  kind: FunctionKind,
   { entry, parameters = {} }: Pick<StreamJobProps, "entry" | "parameters">,
 ): Code {
   const contents = entryOf(kind, resolve(entry), functions, { extension, parameters });

@@ -12,8 +12,8 @@ import { identityPartition, objectKey } from "../runtime/adapters/aws/names.ts";
 import { deadLetterPrefix } from "../functions/contract.ts";
 import type { ExternalBucket, ExternalTable } from "./external.ts";
 
-/** What AWS allows on all resources or none: network interfaces, which Lambda makes for functions in a network of one's own. */
-export const unrestrictable = [
+/** Network interfaces, which Lambda makes for functions in a network of one's own. */
+const useInterfaces = [
   "ec2:AssignPrivateIpAddresses",
   "ec2:CreateNetworkInterface",
   "ec2:DeleteNetworkInterface",
@@ -21,6 +21,11 @@ export const unrestrictable = [
   "ec2:DescribeSubnets",
   "ec2:UnassignPrivateIpAddresses",
 ] as const;
+/** The account's limits, which the start-up check holds against what the job may need. */
+const readLimits = ["lambda:GetAccountSettings"] as const;
+
+/** What AWS allows on all resources or none. */
+export const unrestrictable = [...useInterfaces, ...readLimits] as const;
 
 const listStream = ["kinesis:DescribeStreamSummary", "kinesis:ListShards"];
 /** What an event source mapping and the task's own reads need. */
@@ -93,12 +98,20 @@ export function readSchemas({ partition, region, account }: Stack): PolicyStatem
   return allow(["glue:GetSchemaVersion"], [arn("registry"), arn("schema")]);
 }
 
+export function describeTable({ tableArn }: ExternalTable): PolicyStatement {
+  return allow(["dynamodb:DescribeTable"], [tableArn]);
+}
+
+export function lookAtAccount(): PolicyStatement {
+  return allow(readLimits, ["*"]);
+}
+
 export function useKey({ keyArn }: IKey): PolicyStatement {
   return allow(["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"], [keyArn]);
 }
 
 export function useNetwork(): PolicyStatement {
-  return allow(unrestrictable, ["*"]);
+  return allow(useInterfaces, ["*"]);
 }
 
 function onStreams(actions: readonly string[], streams: readonly IStream[]): PolicyStatement[] {

@@ -28,6 +28,7 @@ import {
   recordPlansContext,
   writePlanRecord,
 } from "./plan-record.ts";
+import { type StartCheck, startCheckOf } from "./start-check.ts";
 import { JobStorage } from "./storage.ts";
 import type { StreamJobProps } from "./stream-job-props.ts";
 import { TaskFunctions } from "./task-functions.ts";
@@ -41,6 +42,8 @@ export class StreamJob extends Construct {
   readonly tasks: TaskFunctions;
   readonly coordinator: JobCoordinator;
   readonly observability: JobObservability;
+  /** Undefined: the context leaves it out. */
+  readonly startCheck: StartCheck | undefined;
 
   constructor(scope: Construct, id: string, given: StreamJobProps) {
     super(scope, id);
@@ -68,6 +71,8 @@ export class StreamJob extends Construct {
     const surroundings = surroundingsOf(props);
     this.tasks = new TaskFunctions(this, "Tasks", { ...shared, surroundings, settings });
     this.coordinator = new JobCoordinator(this, "Coordination", { ...shared, tasks: this.tasks, surroundings, settings });
+    this.startCheck = startCheckOf(this, "StartCheck", { ...shared, surroundings, settings });
+    this.#order();
     this.observability = new JobObservability(this, "Observability", {
       job,
       props,
@@ -76,6 +81,14 @@ export class StreamJob extends Construct {
     });
     checkEnvironmentSize(job, this.tasks, props);
     this.#outputs(record, [...new Set<Construct>([this, stateful])]);
+  }
+
+  /** Mappings come last: what a region does not have, or the check refuses, ends the deployment before a record is read. */
+  #order(): void {
+    const functions = [...this.tasks.cells.map((cell) => cell.function), this.coordinator.function];
+    this.startCheck?.comesBefore(...functions.map((made) => made.function));
+    for (const { mappings } of this.tasks.cells)
+      for (const { mapping } of mappings) mapping.node.addDependency(this.coordinator.schedule);
   }
 
   #record(props: CheckedProps): PlanRecord {

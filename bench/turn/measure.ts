@@ -1,6 +1,6 @@
 /** A turn from its records' bytes to its commit's bytes, beside decoding and parsing the same bytes and nothing else. */
 import type { SourceRecord } from "../../runtime/api/connector.ts";
-import { defaultEnvironment } from "../../runtime/driver/environment.ts";
+import { defaultEnvironment } from "../../runtime/driver/environment-options.ts";
 import { decodeBatch } from "../../functions/kinesis-event.ts";
 import { eventOf, makeTurns } from "./kinesis-records.ts";
 import { openTurns } from "./turn-job.ts";

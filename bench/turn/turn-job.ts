@@ -8,7 +8,8 @@ import { ManualClock } from "../../runtime/adapters/memory/manual-clock.ts";
 import { type PackedReader, UnpackedSource } from "../../runtime/adapters/aws/unpacked-source.ts";
 import { id, type ShardId } from "../../runtime/base/ids.ts";
 import { Coordinator } from "../../runtime/driver/coordinator.ts";
-import { defaultEnvironment, Environment } from "../../runtime/driver/environment.ts";
+import { Environment } from "../../runtime/driver/environment.ts";
+import { defaultEnvironment } from "../../runtime/driver/environment-options.ts";
 import type { PayloadOptions } from "../../runtime/driver/journal-entry.ts";
 import {
   boundedOutOfOrderness,

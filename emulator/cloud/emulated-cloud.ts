@@ -30,6 +30,7 @@ import {
 } from "../lambda/process-environment.ts";
 import type { RuntimeClient } from "../lambda/runtime-client.ts";
 import { CheckpointFile } from "./checkpoint-file.ts";
+import { makeCustomResource } from "./custom-resource.ts";
 import { createResources, fakeCredentials, putObject, type ServiceClients, serviceClients } from "./create-resources.ts";
 import { type CheckedTopology, readTopology } from "./read-topology.ts";
 import { intervalOf, runSchedule } from "./schedule.ts";
@@ -215,12 +216,13 @@ export class EmulatedCloud {
    * Deploys a topology over the one that runs, as the update of a stack does: functions get new environments with their new code, settings
    * and variables, mappings and schedules are made, changed and ended, and what is new beside them is made. A mapping with the function
    * and stream of a former one goes on where that is, whatever its starting position. Streams, tables and buckets stay, listed or not.
-   * Throws `invalid` as `startCloud` does; then nothing has changed but for what was made.
+   * Throws `invalid` as `startCloud` does, and with its reason when a custom resource is refused; then nothing has changed but for what was made.
    */
   async deploy(topology: unknown): Promise<void> {
     const checked = readTopology(topology, resolve(this.#options.base ?? "."));
     await createResources(checked, this.clients);
     const directories = await this.#bundle(checked);
+    await this.#makeCustomResources(checked, directories, this.topology.customResources);
     const former = [...this.#functions.values()];
     const replaced = this.topology;
     for (const name of this.#functions.keys()) if (checked.functions[name] === undefined) await this.#endMappingsOf(name);
@@ -265,6 +267,7 @@ export class EmulatedCloud {
     this.#scratch = root === undefined ? await mkdtemp(join(tmpdir(), "millrace-cloud-")) : undefined;
     this.#code = join(root ?? this.#scratch!, "code");
     const directories = await this.#bundle(this.topology);
+    await this.#makeCustomResources(this.topology, directories, {});
     for (const [name, directory] of directories) this.#addFunction(name, this.topology.functions[name]!, directory);
     for (const resource of this.topology.eventSourceMappings) this.#startMapping(resource);
     this.#runSchedules();
@@ -300,7 +303,25 @@ export class EmulatedCloud {
     );
   }
 
-  #addFunction(name: string, resource: FunctionResource, codeDirectory: string): void {
+  /** Each by its function as it will be, before anything else is changed. */
+  async #makeCustomResources(
+    { customResources, functions, region, account }: CheckedTopology,
+    directories: readonly (readonly [name: string, directory: string])[],
+    former: CheckedTopology["customResources"],
+  ): Promise<void> {
+    const code = new Map(directories);
+    for (const [id, resource] of Object.entries(customResources)) {
+      if (JSON.stringify(resource) === JSON.stringify(former[id])) continue;
+      const { functionName: name } = resource;
+      const made = this.#createFunction(name, functions[name]!, code.get(name)!);
+      this.#former.push(made);
+      const invoke = (payload: Uint8Array) => made.pool.invoke(payload);
+      await makeCustomResource({ invoke }, { id, resource, former: former[id], place: { region, account } });
+      await made.pool.retire();
+    }
+  }
+
+  #createFunction(name: string, resource: FunctionResource, codeDirectory: string): EmulatedFunction {
     const { region, account } = this.topology;
     const timeoutMs = (resource.timeout ?? 3) * 1000;
     const environments = new Set<ProcessEnvironment>();
@@ -339,7 +360,11 @@ export class EmulatedCloud {
         ? {}
         : { reservedConcurrency: resource.reservedConcurrentExecutions }),
     });
-    this.#functions.set(name, { pool, environments });
+    return { pool, environments };
+  }
+
+  #addFunction(name: string, resource: FunctionResource, codeDirectory: string): void {
+    this.#functions.set(name, this.#createFunction(name, resource, codeDirectory));
     // Who invokes a function keeps its name, not its code: what was begun before a deployment is tried again with what came after.
     this.#invokers.set(name, { invoke: (payload) => this.#function(name).pool.invoke(payload) });
   }

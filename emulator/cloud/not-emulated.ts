@@ -45,6 +45,7 @@ export const notEmulated: Readonly<Record<string, Readonly<Record<string, string
     "Target.RoleArn": "there are no permissions here",
     "Target.RetryPolicy": "an event that fails is tried again as Lambda does by default",
   },
+  "Custom::MillraceStartCheck": { ServiceTimeout: "its function's own time-out is enforced" },
   "AWS::S3::BucketPolicy": { "*": "there are no permissions here" },
   "AWS::IAM::Role": { "*": "there are no permissions here" },
   "AWS::IAM::Policy": { "*": "there are no permissions here" },

@@ -10,7 +10,15 @@ import { messageOf, MillraceError } from "../../runtime/base/errors.ts";
 import { present } from "./fields.ts";
 import { isKnownNotEmulated } from "./not-emulated.ts";
 import { type NamedStack, type Template, TemplateValues } from "./template-values.ts";
-import type { FunctionResource, MappingResource, ScheduleResource, StreamResource, TableResource, Topology } from "./topology.ts";
+import type {
+  CustomResource,
+  FunctionResource,
+  MappingResource,
+  ScheduleResource,
+  StreamResource,
+  TableResource,
+  Topology,
+} from "./topology.ts";
 
 export interface AssemblyOptions {
   /** The stacks to emulate, with those that they depend on; default all. */
@@ -151,6 +159,9 @@ function chosen(all: readonly LoadedStack[], names: readonly string[] | undefine
 
 type Properties = Readonly<Record<string, any>>;
 
+/** A StreamJob's start-up check. Custom resources of others ask for services that are not emulated. */
+const customType = "Custom::MillraceStartCheck";
+
 const emulatedTypes: ReadonlySet<string> = new Set([
   "AWS::Kinesis::Stream",
   "AWS::DynamoDB::Table",
@@ -158,6 +169,7 @@ const emulatedTypes: ReadonlySet<string> = new Set([
   "AWS::Lambda::Function",
   "AWS::Lambda::EventSourceMapping",
   "AWS::Scheduler::Schedule",
+  customType,
 ]);
 
 class Translation {
@@ -169,6 +181,7 @@ class Translation {
   readonly #functions: Record<string, FunctionResource> = {};
   readonly #mappings: MappingResource[] = [];
   readonly #schedules: Record<string, ScheduleResource> = {};
+  readonly #customResources: Record<string, CustomResource> = {};
 
   constructor(code: ReadonlyMap<string, string>) {
     this.#code = code;
@@ -182,6 +195,7 @@ class Translation {
       functions: this.#functions,
       eventSourceMappings: this.#mappings,
       schedules: this.#schedules,
+      customResources: this.#customResources,
     };
   }
 
@@ -201,6 +215,8 @@ class Translation {
         return this.#mapping(type, properties);
       case "AWS::Scheduler::Schedule":
         return this.#schedule(type, name, properties);
+      case customType:
+        return this.#customResource(type, name, properties);
     }
   }
 
@@ -263,6 +279,11 @@ class Translation {
       streamName: lastOf(EventSourceArn, "/"),
       ...present({ enabled: Enabled, onFailure: onFailure === undefined ? undefined : { bucket: onFailure } }),
     });
+  }
+
+  #customResource(type: string, name: string, { ServiceToken, ServiceTimeout, ...properties }: Properties): void {
+    if (ServiceTimeout !== undefined) this.notActedOn.add(`${type}.ServiceTimeout`);
+    this.#customResources[name] = { type, functionName: lastOf(ServiceToken, ":"), properties };
   }
 
   #schedule(type: string, name: string, own: Properties): void {

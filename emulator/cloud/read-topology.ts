@@ -8,6 +8,7 @@ import { lambdaLimits } from "../lambda/limits.ts";
 import { Field, present } from "./fields.ts";
 import { intervalOf } from "./schedule.ts";
 import type {
+  CustomResource,
   FunctionResource,
   KeyAttribute,
   MappingResource,
@@ -27,6 +28,7 @@ const names = {
   buckets: /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
   functions: /^[\w-]{1,64}$/,
   schedules: /^[\w.-]{1,64}$/,
+  customResources: /^[\w-]{1,255}$/,
 } as const;
 
 /** `json`: what a file holds; `directory`: what its paths are relative to. Throws `invalid`, with the path of the field. */
@@ -41,6 +43,7 @@ export function readTopology(json: unknown, directory: string): CheckedTopology 
     "functions",
     "eventSourceMappings",
     "schedules",
+    "customResources",
   );
   const topology: CheckedTopology = {
     region: fields.region?.text("a region", /^[a-z]{2}(-[a-z]+)+-\d$/) ?? "us-east-1",
@@ -51,6 +54,7 @@ export function readTopology(json: unknown, directory: string): CheckedTopology 
     functions: byName(fields.functions, names.functions, (field) => readFunction(field, directory)),
     eventSourceMappings: fields.eventSourceMappings?.list().map(readMapping) ?? [],
     schedules: byName(fields.schedules, names.schedules, readSchedule),
+    customResources: byName(fields.customResources, names.customResources, readCustomResource),
   };
   checkReferences(topology);
   return topology;
@@ -179,6 +183,15 @@ function readSchedule(field: Field): ScheduleResource {
   };
 }
 
+function readCustomResource(field: Field): CustomResource {
+  const fields = field.object("type", "functionName", "properties");
+  return {
+    type: field.required(fields, "type").text("Custom::…", /^Custom::[\w@-]{1,60}$/),
+    functionName: field.required(fields, "functionName").text(),
+    properties: Object.fromEntries(fields.properties?.entries().map(([name, { value }]) => [name, value]) ?? []),
+  };
+}
+
 /** Puts the path before what another part refuses. */
 function at(field: Field, check: () => void): void {
   try {
@@ -189,7 +202,7 @@ function at(field: Field, check: () => void): void {
 }
 
 function checkReferences(topology: CheckedTopology): void {
-  const { streams, buckets, functions, eventSourceMappings, schedules } = topology;
+  const { streams, buckets, functions, eventSourceMappings, schedules, customResources } = topology;
   const check = (path: string, kind: string, name: string, known: readonly string[]) => {
     if (known.includes(name)) return;
     const there = known.length === 0 ? "there is none" : `there are ${known.join(", ")}`;
@@ -206,5 +219,8 @@ function checkReferences(topology: CheckedTopology): void {
   if (twice !== undefined) throw new MillraceError("invalid", `two mappings are between one function and one stream: ${twice}`);
   for (const [name, { functionName }] of Object.entries(schedules)) {
     check(`topology.schedules.${name}.functionName`, "function", functionName, Object.keys(functions));
+  }
+  for (const [name, { functionName }] of Object.entries(customResources)) {
+    check(`topology.customResources.${name}.functionName`, "function", functionName, Object.keys(functions));
   }
 }

@@ -22,6 +22,16 @@ export interface Topology {
   readonly eventSourceMappings?: readonly MappingResource[];
   /** EventBridge Scheduler's schedules by name. */
   readonly schedules?: Readonly<Record<string, ScheduleResource>>;
+  /** Custom resources by their ids: made before functions, mappings and schedules. */
+  readonly customResources?: Readonly<Record<string, CustomResource>>;
+}
+
+export interface CustomResource {
+  /** Such as "Custom::Check". */
+  readonly type: string;
+  /** Which is told of it: the service token's. */
+  readonly functionName: string;
+  readonly properties: Readonly<Record<string, unknown>>;
 }
 
 export interface StreamResource {

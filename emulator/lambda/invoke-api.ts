@@ -1,5 +1,5 @@
 /**
- * Lambda's Invoke over HTTP on loopback, for `lambda:Invoke` by AWS's SDKs and the AWS CLI.
+ * Lambda's Invoke over HTTP on loopback, for `lambda:Invoke` by AWS's SDKs and the AWS CLI; and the account's limits.
  *
  * I1 It listens on loopback alone and looks at no signature.
  * I2 A function that failed is no error of the call: the status is 200, with X-Amz-Function-Error and the function's error as payload.
@@ -27,6 +27,8 @@ export interface InvokeApiOptions extends AsyncInvocationsOptions {
   /** 0, the default, takes a free one. */
   readonly port?: number;
   readonly faults?: HttpFaults;
+  /** Executions at once that the account has, as it tells them; default 1,000. */
+  readonly accountConcurrency?: number;
 }
 
 export interface InvokeApi extends StandIn {
@@ -93,6 +95,7 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
+  if (request.method === "GET" && accountSettings.test(request.url ?? "")) return tellLimits(options, response);
   const payload = await readBody(request, lambdaLimits.requestBytesMax);
   const called = readCall(options, request, payload);
   if ("status" in called) return refuse(response, called);
@@ -105,6 +108,13 @@ async function answer(
   const result = await invoker.invoke(body);
   if (result.outcome === "throttled") return refuse(response, throttled("ReservedFunctionConcurrentInvocationLimitExceeded"));
   sendResult(response, result);
+}
+
+const accountSettings = /^\/2016-08-19\/account-settings\/?$/;
+
+function tellLimits({ accountConcurrency = lambdaLimits.accountConcurrency }: InvokeApiOptions, response: ServerResponse): void {
+  const AccountLimit = { ConcurrentExecutions: accountConcurrency, UnreservedConcurrentExecutions: accountConcurrency };
+  send(response, 200, {}, Buffer.from(JSON.stringify({ AccountLimit })));
 }
 
 interface Call {

@@ -11,4 +11,6 @@ export const lambdaLimits = {
   memoryMbMax: 10_240,
   /** Names and values of all environment variables of the author's. */
   environmentBytesMax: 4096,
+  /** Executions at once that an account has at first, of all its functions. */
+  accountConcurrency: 1000,
 } as const;

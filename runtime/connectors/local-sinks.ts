@@ -52,10 +52,10 @@ function createFileWriter(
 ): FileWriter {
   const place = filePlaceOf(operator, sink, bindings);
   if (place === undefined) throw notLocal(operator, sink);
-  const { prefix, extension } = place;
+  const { prefix, extension, assemble } = place;
   const directory = resolve(outputDirectory, place.directory);
   claimNames(takenBy, `${directory}/${prefix}*`, operator);
-  return new FileWriter({ directory, naming: { prefix, extension }, durable });
+  return new FileWriter({ directory, naming: { prefix, extension }, assemble, durable });
 }
 
 function notLocal(operator: OperatorUid, { kind }: Sink<any, any>): MillraceError {

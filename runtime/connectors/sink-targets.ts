@@ -7,6 +7,8 @@ import type { SinkTarget } from "./sink-target.ts";
 export interface DeadLetterWriter {
   /** As `SinkDriver.deadLetters`. */
   write(batch: DeadLetterBatch): Promise<void>;
+  /** As `SinkTarget.check`. */
+  check?(): Promise<void>;
 }
 
 export class SinkTargets implements SinkDriver {
@@ -32,6 +34,7 @@ export class SinkTargets implements SinkDriver {
 
   /** Whether all that is written to can be: throws the first `invalid`, after all were asked. For the start of a job. */
   async check(): Promise<void> {
+    await this.#deadLetters.check?.();
     await this.#all((target) => target.check?.());
   }
 

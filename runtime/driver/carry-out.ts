@@ -9,13 +9,14 @@
  *
  * L16 The shard that took a frame is the one of the task it is for.
  */
+import { postAcknowledgement } from "./acknowledgements.ts";
 import type { InboxShards } from "./inbox-shards.ts";
 import { together } from "./together.ts";
 import { encodeValue } from "../base/message-pack.ts";
 import { MillraceError } from "../base/errors.ts";
 import { id, type OperatorUid, type TaskId } from "../base/ids.ts";
 import type { Ports } from "../ports/ports.ts";
-import { ackMessage, endMessage, inboxName, jobRing, standingMessage, wakeUpMessage } from "../snapshots/names.ts";
+import { inboxName, jobRing, standingMessage, wakeUpMessage } from "../snapshots/names.ts";
 import type { Acknowledgement } from "../snapshots/manifest.ts";
 import type { Commit, Effect } from "../state/commit.ts";
 import { downstreamOf, stageOf } from "../streaming/channel.ts";
@@ -29,11 +30,17 @@ function all<K extends Effect["effect"]>(commit: Commit, kind: K): EffectOf<K>[]
 }
 
 /** Throws `unavailable` when something could not be done: the whole is to be repeated. */
-export async function carryOut(commit: Commit, plan: TaskPlan, ports: Ports, inboxes: InboxShards): Promise<void> {
+export async function carryOut(
+  commit: Commit,
+  plan: TaskPlan,
+  ports: Ports,
+  inboxes: InboxShards,
+  messageBytesMax: number,
+): Promise<void> {
   if (commit.effects.length === 0) return;
   const work = [sendFrames(commit, plan, ports, inboxes), writeSinks(commit, ports), writeDeadLetters(commit, ports)];
   await together(work);
-  await postMessages(commit, plan, ports);
+  await postMessages(commit, plan, ports, messageBytesMax);
 }
 
 /** What a commit brings to the outside of the job alone: sinks and dead letters. May be repeated as all effects. */
@@ -106,15 +113,13 @@ async function writeDeadLetters(commit: Commit, ports: Ports): Promise<void> {
   if (letters.length > 0) await ports.sinks.deadLetters({ task, generation, seq, letters });
 }
 
-async function postMessages(commit: Commit, plan: TaskPlan, ports: Ports): Promise<void> {
+async function postMessages(commit: Commit, plan: TaskPlan, ports: Ports, bytesMax: number): Promise<void> {
   const { journal } = ports;
-  for (const effect of all(commit, "acknowledge")) {
-    const bytes = encodeValue(acknowledgement(commit, plan, effect));
-    await journal.post(jobRing, { name: ackMessage(commit.task), version: effect.checkpoint, bytes });
-  }
+  for (const effect of all(commit, "acknowledge"))
+    await postAcknowledgement(commit, "part", acknowledgement(commit, plan, effect), ports, bytesMax);
   for (const effect of all(commit, "ended")) {
-    const bytes = encodeValue(acknowledgement(commit, plan, { ...effect, checkpoint: 0, declined: false }));
-    await journal.post(jobRing, { name: endMessage(commit.task), version: 1, bytes });
+    const said = acknowledgement(commit, plan, { ...effect, checkpoint: 0, declined: false });
+    await postAcknowledgement(commit, "ended", said, ports, bytesMax);
   }
   for (const { group, at } of all(commit, "align"))
     await journal.post(jobRing, { name: standingMessage(commit.task), version: commit.seq, bytes: encodeValue({ group, at }) });

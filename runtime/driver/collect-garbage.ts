@@ -8,17 +8,18 @@
  * A manifest or tombstone goes when a later checkpoint is complete and it is not retained. A coordinator that comes late may write
  * its name again (L10), but the job record has moved on without it: it is garbage once more.
  */
-import { decodeValue } from "../base/message-pack.ts";
 import { MillraceError } from "../base/errors.ts";
 import type { BlobName, Generation, Seq, TaskId } from "../base/ids.ts";
+import type { Message } from "../ports/journal.ts";
 import type { Ports } from "../ports/ports.ts";
-import { type Acknowledgement, decodeManifest, isTombstone } from "../snapshots/manifest.ts";
-import { ackPrefix, endPrefix, jobRing, manifestPrefix, objectPrefixes, parseObjectName } from "../snapshots/names.ts";
+import { decodeManifest, isTombstone } from "../snapshots/manifest.ts";
+import { jobRing, manifestPrefix, objectPrefixes, parseObjectName } from "../snapshots/names.ts";
 import type { JobRecord } from "../snapshots/job-record.ts";
 import { readReferences } from "../snapshots/segment.ts";
 import type { BlobRange } from "../state/state-index.ts";
 import { generationOf } from "../streaming/channel.ts";
 import type { Safeguards } from "../task/safeguards.ts";
+import { acknowledgingTask, readAcknowledgement } from "./acknowledgements.ts";
 import { readJobRing, useJobRing } from "./job-ring.ts";
 import { loadCommit, payloadOf } from "./journal-entry.ts";
 
@@ -43,7 +44,10 @@ export async function collectGarbage(job: string, ports: Ports, safeguards: Safe
 function isSettled(name: BlobName, { heads, oldest }: Pick<Roots, "heads" | "oldest">, always: boolean): boolean {
   const parsed = parseObjectName(name);
   if (parsed === undefined) return false;
-  return always || parsed.seq <= (heads.get(parsed.task) ?? 0) || generationOf(parsed.task) < oldest;
+  const { kind, task, seq } = parsed;
+  // The message that names it may still be on its way while its commit is the head (acknowledgements.ts).
+  const settled = (heads.get(task) ?? 0) - (kind === "acknowledgements" ? 1 : 0);
+  return always || seq <= settled || generationOf(task) < oldest;
 }
 
 async function oldManifests(job: string, ports: Ports): Promise<readonly BlobName[]> {
@@ -86,11 +90,7 @@ async function readRoots(job: string, ports: Ports, tasks: ReadonlySet<TaskId>):
   const oldest = Math.min(living, ...generationsOf(before));
   for (const task of tasks) heads.set(task, await useRoot(task, living, ports, used));
   const open = await readJobRing(ports, job);
-  for (const { name, bytes } of open.messages) {
-    if (!name.startsWith(ackPrefix) && !name.startsWith(endPrefix)) continue;
-    const { task, index } = decodeValue(bytes) as Acknowledgement;
-    if (generationOf(task) >= living) await useIndex(index, ports, used);
-  }
+  for (const message of open.messages) await useAcknowledgement(message, living, ports, used);
   const { record } = await readJobRing(ports, job);
   const manifests = record === undefined ? [] : manifestsOf(record);
   for (const name of manifests) if (name !== undefined) await useManifest(name, ports, used);
@@ -148,6 +148,15 @@ async function tryRing(task: TaskId, ports: Ports, used: Set<BlobName>): Promise
     if (payload !== undefined && entry.seq <= base && entry.seq !== head.seq) used.delete(payload);
   }
   return head.seq;
+}
+
+/** One whose object is gone was superseded meanwhile: as with an index that is gone, what is still needed has roots of its own. */
+async function useAcknowledgement(message: Message, living: Generation, ports: Ports, used: Set<BlobName>): Promise<void> {
+  const task = acknowledgingTask(message);
+  if (task === undefined || generationOf(task) < living) return;
+  const { said, object } = await readAcknowledgement(message, ports.blobs);
+  if (object !== undefined) used.add(object);
+  if (said !== "gone") await useIndex(said.index, ports, used);
 }
 
 /** False: the index is gone. */

@@ -8,9 +8,10 @@
  *
  * C1 What an order asks for stands in the job record once it is taken, and every look goes one step on from there: whoever looks next
  *    goes on where another died.
+ * C2 One coordinator carries out the steps of a restore at a time (`restoreTurn`), and looks before each whether it still may: a step that
+ *     came very late would change streams and outputs for a generation that is over. Two that do the same steps at once undo nothing.
  */
 import { MillraceError } from "../base/errors.ts";
-import { decodeValue } from "../base/message-pack.ts";
 import type { BlobName, Checkpoint, Position, ShardId, TaskId } from "../base/ids.ts";
 import { compareSchemas, describeDifference, type SchemaDifference, schemasOf } from "../plan/compatibility.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
@@ -21,13 +22,15 @@ import { type JobRecord, type PendingCheckpoint, tasksRun } from "../snapshots/j
 import { decideOrder, type Order } from "../snapshots/decide-order.ts";
 import { decideCut, type Cut } from "../snapshots/decide-cut.ts";
 import { type Acknowledgement, decodeManifest, encodeManifest, isTombstone, type Manifest } from "../snapshots/manifest.ts";
-import { ackMessage, checkpointMessage, endMessage, inboxName, manifestName } from "../snapshots/names.ts";
+import { checkpointMessage, inboxName, manifestName } from "../snapshots/names.ts";
 import { id, type OperatorUid } from "../base/ids.ts";
 import type { Safeguards } from "../task/safeguards.ts";
+import { readSaid } from "./acknowledgements.ts";
 import { announceAlignment, hasAlignment } from "./align-sources.ts";
 import { collectGarbage } from "./collect-garbage.ts";
 import { type JobRing, moveJobRecord, readJobRing } from "./job-ring.ts";
 import { retireGenerations } from "./retire-generations.ts";
+import type { Lease } from "./lease.ts";
 import { sealRings } from "./seal-rings.ts";
 import { isPast } from "./shard-lineage.ts";
 import { together } from "./together.ts";
@@ -44,7 +47,16 @@ export interface CoordinatorOptions {
   readonly allowSkippedState?: boolean | undefined;
   /** Creates an inbox stream with so many shards, unless it is there. */
   readonly createStream: (stream: string, shards: number) => Promise<unknown>;
+  /** Waits for its turn at carrying out a restore for no time: undefined when another is at it. Without: there is no other. */
+  readonly restoreTurn?: () => Promise<Lease | undefined>;
 }
+
+/** Longer than a step of a restore takes, normally. */
+export const restoreTurnMs = 30_000;
+/** So often it is looked whether another has carried out a restore. */
+const restorePollMs = 1_000;
+/** What is left of an invocation when it no longer waits for others. */
+const waitReserveMs = 5_000;
 
 /** More than an environment's `recordMsMax` and `invocationMsMax` together. */
 const defaultFormerMsMin = 60 * 60_000;
@@ -81,17 +93,30 @@ export class Coordinator {
     this.options = options;
   }
 
-  /** Brings the job to life, or finds it alive. Throws `invalid` when its state is another job's or of an incompatible plan. */
+  /**
+   * Brings the job to life, or finds it alive; `restoring` when another coordinator is about to. Throws `invalid` when its state is another
+   * job's or of an incompatible plan.
+   */
   async start(): Promise<JobRecord> {
     for (;;) {
       const ring = await readJobRing(this.ports, this.job.name);
       const { record } = ring;
       if (record !== undefined) this.checkDeployment(record);
       if (record === undefined) await this.begin(ring);
-      else if (record.phase === "restoring") await this.finishRestore(ring, record);
-      else if (record.phase === "stopped" || this.isPlanned(record)) return record;
+      else if (record.phase === "restoring") {
+        if ((await this.takeRestoreTurn(ring, record)) === "another's") return record;
+      } else if (record.phase === "stopped" || this.isPlanned(record)) return record;
       else await this.replan(ring, record);
     }
+  }
+
+  /** Throws as `start` would, and changes nothing: what is to be known of code before it is deployed. */
+  async rehearse(): Promise<void> {
+    const { record } = await readJobRing(this.ports, this.job.name);
+    if (record === undefined) return;
+    this.checkDeployment(record);
+    if (record.phase === "restoring" || record.phase === "stopped" || this.isPlanned(record)) return;
+    this.checkReplan(record);
   }
 
   /** R9: a coordinator of older code must not take a newer generation back to its own plan. */
@@ -164,6 +189,11 @@ export class Coordinator {
 
   /** The plan or the parallelism has changed: goes on from the latest checkpoint in a new generation, when the state allows it. */
   private async replan(ring: JobRing, record: JobRecord): Promise<void> {
+    await this.restoreFrom(ring, record, this.checkReplan(record));
+  }
+
+  /** The checkpoint from which the changed job goes on. */
+  private checkReplan(record: JobRecord): BlobName {
     if (record.phase === "stopping")
       throw new MillraceError(
         "invalid",
@@ -175,7 +205,7 @@ export class Coordinator {
         "invalid",
         `job ${record.job} has changed and has no checkpoint to go on from: run the old code until one is complete, or choose a new state directory`,
       );
-    await this.restoreFrom(ring, record, record.completed);
+    return record.completed;
   }
 
   private checkCompatible(stored: Manifest["operators"], keyGroups: number): void {
@@ -206,7 +236,7 @@ export class Coordinator {
       if (ring.record === undefined)
         throw new MillraceError("invalid", `job ${this.job.name} was never started: there is nothing to restore`);
       this.checkDeployment(ring.record);
-      if (ring.record.phase === "restoring") await this.finishRestore(ring, ring.record);
+      if (ring.record.phase === "restoring") await this.awaitRestore(ring, ring.record);
       else if (await this.restoreFrom(ring, ring.record, manifest)) return this.start();
     }
   }
@@ -306,18 +336,54 @@ export class Coordinator {
     }
   }
 
-  /** Every step may be repeated: seal the old rings, take back what was published too far, make the inboxes, run. */
-  private async finishRestore(ring: JobRing, record: JobRecord): Promise<void> {
+  /** Goes on with the restore, or waits a little for who does. Throws `unavailable` when there is no time left to wait. */
+  private async awaitRestore(ring: JobRing, record: JobRecord): Promise<void> {
+    if ((await this.takeRestoreTurn(ring, record)) === "taken") return;
+    if (this.ports.clock.remainingMs() < waitReserveMs)
+      throw new MillraceError("unavailable", `another coordinator restores the job, try again: ${record.job}`);
+    await this.ports.clock.sleep(restorePollMs);
+  }
+
+  /** C2. "taken": look again how far the job is. */
+  private async takeRestoreTurn(ring: JobRing, record: JobRecord): Promise<"taken" | "another's"> {
+    const { restoreTurn } = this.options;
+    if (restoreTurn === undefined) {
+      await this.finishRestore(ring, record, async () => true);
+      return "taken";
+    }
+    const lease = await restoreTurn();
+    if (lease === undefined) return "another's";
+    const mayGoOn = async () =>
+      (await readJobRing(this.ports, this.job.name)).seq === ring.seq && (await lease.prolong(restoreTurnMs));
+    try {
+      await this.finishRestore(ring, record, mayGoOn);
+      return "taken";
+    } finally {
+      await lease.release();
+    }
+  }
+
+  /**
+   * Every step may be repeated: seal the old rings, take back what was published too far, make the inboxes, run. Ends early when it may
+   * not go on.
+   */
+  private async finishRestore(ring: JobRing, record: JobRecord, mayGoOn: () => Promise<boolean>): Promise<void> {
     const { replaces, generation } = record;
+    if (!(await mayGoOn())) return;
     if (this.options.safeguards.holds("L1")) await sealRings(replaces, this.ports, this.options.id);
     const manifest = record.manifest === undefined ? undefined : await this.readManifestOf(ring, record.manifest);
     if (manifest === "moved") return;
     const lastSeq = new Map(manifest?.tasks.map((ack) => [ack.task, ack.lastSeq]));
-    for (const { node } of this.job.operators.values())
-      if (node.spec.kind === "sink")
-        await this.ports.sinks.quarantine(id<OperatorUid>(node.uid), { generation, from: manifest?.generation ?? 0, lastSeq });
-    for (const { stage, tasks, kind } of record.topology)
-      if (kind === "keyed") await this.options.createStream(inboxName(generation, stage), tasks.length);
+    for (const { node } of this.job.operators.values()) {
+      if (node.spec.kind !== "sink") continue;
+      if (!(await mayGoOn())) return;
+      await this.ports.sinks.quarantine(id<OperatorUid>(node.uid), { generation, from: manifest?.generation ?? 0, lastSeq });
+    }
+    for (const { stage, tasks, kind } of record.topology) {
+      if (kind !== "keyed") continue;
+      if (!(await mayGoOn())) return;
+      await this.options.createStream(inboxName(generation, stage), tasks.length);
+    }
     const ended = { stages: replaces, endedAt: this.ports.clock.now() };
     const former = replaces.length === 0 ? record.former : [...record.former, ended];
     await moveJobRecord(this.ports, ring, { ...record, phase: "running", replaces: [], former }, this.options.id);
@@ -336,7 +402,7 @@ export class Coordinator {
       if (record === undefined) throw new MillraceError("invalid", `job ${this.job.name} was never started: ${order.kind}`);
       this.checkDeployment(record);
       if (record.phase === "restoring") {
-        await this.finishRestore(ring, record);
+        await this.awaitRestore(ring, record);
         continue;
       }
       const decided = decideOrder(record, order, this.takesCheckpoints);
@@ -362,7 +428,7 @@ export class Coordinator {
 
   private async look(ring: JobRing, record: JobRecord): Promise<Look> {
     if (record.savepoint !== undefined) return this.stop(ring, record);
-    const cut = decideCut(this.rootTasks(record), said(ring), record.pending?.checkpoint);
+    const cut = decideCut(this.rootTasks(record), await this.readSaid(ring, record), record.pending?.checkpoint);
     if (record.pending !== undefined) return this.attend(ring, record, record.pending, cut);
     if (cut.finished) return { ...nothing, record, finished: true };
     if (record.phase === "stopping") return this.trigger(ring, record, true);
@@ -521,8 +587,12 @@ export class Coordinator {
     const ring = await readJobRing(this.ports, this.job.name);
     const { record } = ring;
     if (record === undefined || !tasksRun(record)) return [];
-    const cut = decideCut(this.rootTasks(record), said(ring), undefined);
+    const cut = decideCut(this.rootTasks(record), await this.readSaid(ring, record), undefined);
     return cut.outcome === "waiting" ? cut.waitingFor : [];
+  }
+
+  private readSaid(ring: JobRing, { generation }: JobRecord) {
+    return readSaid(ring.messages, generation, this.ports.blobs);
   }
 
   private async retireFormer(): Promise<void> {
@@ -533,16 +603,6 @@ export class Coordinator {
     const former = await retireGenerations(record.former, before, this.ports);
     if (former.length < record.former.length) await moveJobRecord(this.ports, ring, { ...record, former }, this.options.id);
   }
-}
-
-/** What tasks said, by task: the last acknowledgement, and how it ended. */
-function said(ring: JobRing) {
-  const messages = new Map(ring.messages.map((message) => [message.name, message]));
-  const read = (name: string) => {
-    const message = messages.get(name);
-    return message === undefined ? undefined : (decodeValue(message.bytes) as Acknowledgement);
-  };
-  return { acknowledged: (task: TaskId) => read(ackMessage(task)), ended: (task: TaskId) => read(endMessage(task)) };
 }
 
 /** Whether the checkpoint is the one that was wanted. */

@@ -42,7 +42,10 @@ export type TurnOutcome =
       readonly successors: readonly Successor[];
       /** Processing time at which it has something to do without input; Infinity: never. */
       readonly wakeAt: number;
-      /** Time was over before this record, of those that the doorbell brought: what comes before it has succeeded, it and the rest come again. */
+      /**
+       * Time was over before this record, of those that the doorbell brought, or its shard's parents have not ended: what comes before it has
+       * succeeded, it and the rest come again.
+       */
       readonly unprocessed: Position | undefined;
     }
   /** The doorbell is of an older generation: nothing is to be done for it. */

@@ -16,3 +16,17 @@ export function isPast(shard: ShardId, isKnown: (shard: ShardId) => boolean, sha
     }
   return false;
 }
+
+/** The shards that the shard came from, as far as they are listed: each before those that came from it. */
+export function ancestorsOf(shard: ShardId, shards: readonly Shard[]): readonly ShardId[] {
+  const found = new Set<ShardId>();
+  const visit = (descendant: ShardId) => {
+    for (const parent of shards.find(({ id }) => id === descendant)?.parents ?? []) {
+      if (found.has(parent)) continue;
+      visit(parent);
+      found.add(parent);
+    }
+  };
+  visit(shard);
+  return [...found];
+}

@@ -4,18 +4,21 @@
  */
 import { type AttemptId, type BlobName, type Checkpoint, type Generation, id, type Seq, type TaskId } from "../base/ids.ts";
 
-/** "runs": sorted input of operators in batch mode. */
-export type ObjectKind = "segments" | "payloads" | "runs";
+/** "runs": sorted input of operators in batch mode; "acknowledgements": those that are too long for a message. */
+export type ObjectKind = "segments" | "payloads" | "runs" | "acknowledgements";
 
 /** An object written for entry `seq` of a task by one attempt. */
 export function objectName(kind: ObjectKind, task: TaskId, seq: Seq, attempt: AttemptId): BlobName {
   return id<BlobName>(`${kind}/${task}/${String(seq).padStart(12, "0")}-${attempt}`);
 }
 
-/** The task and seq of an object's name; undefined for other names. */
-export function parseObjectName(name: string): { readonly task: TaskId; readonly seq: Seq } | undefined {
-  const match = /^(?:segments|payloads|runs)\/(.+)\/(\d{12})-[^/]*$/.exec(name);
-  return match === null ? undefined : { task: id<TaskId>(match[1] as string), seq: Number(match[2]) };
+/** Of what kind an object is, and its task and seq; undefined for other names. */
+export function parseObjectName(
+  name: string,
+): { readonly kind: ObjectKind; readonly task: TaskId; readonly seq: Seq } | undefined {
+  const match = /^(segments|payloads|runs|acknowledgements)\/(.+)\/(\d{12})-[^/]*$/.exec(name);
+  if (match === null) return undefined;
+  return { kind: match[1] as ObjectKind, task: id<TaskId>(match[2] as string), seq: Number(match[3]) };
 }
 
 /** The manifest of a checkpoint, or its tombstone. */
@@ -24,13 +27,16 @@ export function manifestName(checkpoint: Checkpoint): BlobName {
 }
 
 export const manifestPrefix = "manifests/";
-export const objectPrefixes = ["segments/", "payloads/", "runs/"] as const;
+export const objectPrefixes = ["segments/", "payloads/", "runs/", "acknowledgements/"] as const;
 
 /** The ring in which the job record lives. */
 export const jobRing = id<TaskId>("job");
 
-/** The ring in which coordinators take turns. */
-export const leaseRing = id<TaskId>("lease");
+/** The ring in which coordinators take turns at looking. */
+export const lookLease = id<TaskId>("lease");
+
+/** The ring in which coordinators take turns at carrying out a restore. */
+export const restoreLease = id<TaskId>("lease-restore");
 
 /** The inbox stream of a stage in a generation. */
 export function inboxName(generation: Generation, stage: string): string {

@@ -5,3 +5,8 @@ export function comparePositions(a: string, b: string): number {
   if (a.length !== b.length) return a.length - b.length;
   return a < b ? -1 : a > b ? 1 : 0;
 }
+
+/** Whether a shard that stands at `position` has not got to `other`. */
+export function isBefore(position: string, other: string): boolean {
+  return position === "horizon" || comparePositions(position, other) < 0;
+}

@@ -13,37 +13,29 @@ import { corrupt } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
 import { encodeValue } from "../base/message-pack.ts";
 import { messageOf, type MillraceError } from "../base/errors.ts";
-import type { BlobName, ChannelId, Checkpoint, KeyGroup, Position, Seq, ShardId, TaskId } from "../base/ids.ts";
+import type { BlobName, ChannelId, Checkpoint, KeyGroup, Position, Seq, ShardId } from "../base/ids.ts";
 import type { CommitEnd } from "../api/connector.ts";
 import { Activity } from "../state/activity.ts";
-import type {
-  AlignmentReport,
-  AlignmentTold,
-  Commit,
-  Effect,
-  Progress,
-  RowChanges,
-  SourceProgress,
-  WaitingWatermarks,
-} from "../state/commit.ts";
+import type { Commit, Effect, Progress, RowChanges, SourceProgress } from "../state/commit.ts";
 import type { TaskIndex } from "../state/state-index.ts";
 import { RowWriter } from "../state/row-writer.ts";
 import type { KeyedStore, LoadedPart } from "../state/keyed-store.ts";
 import { ownerOf } from "../state/operator-state.ts";
-import { channelId } from "../streaming/channel.ts";
-import { ChannelWriter } from "../streaming/channel-writer.ts";
 import { type Barrier, type Element, readElement, type Successor } from "../streaming/element.ts";
 import type { Frame } from "../streaming/frame.ts";
 import type { ValveChange } from "../time/watermark-valve.ts";
 import { maxWatermark, minWatermark } from "../time/watermark.ts";
 import type { SortMark } from "../state/sort-buffer.ts";
 import type { WantedRun } from "../state/sorted-runs.ts";
+import { AlignmentStanding } from "./alignment-standing.ts";
 import { AssignerNode } from "./assigner-node.ts";
 import { SortingNode, type StepStatus } from "./sorting-node.ts";
 import { buildChain, type Chain } from "./chain.ts";
 import { blame } from "./blame.ts";
 import { ChannelInput, type FramesInput } from "./channel-input.ts";
 import type { ChainNode, TaskShared } from "./chain-node.ts";
+import { ChannelWriters, type WritersMark } from "./channel-writers.ts";
+import { DeadLetterOutbox } from "./dead-letter-outbox.ts";
 import type { NodeOutput } from "./node-output.ts";
 import { type RecordsInput, SourceInput } from "./source-input.ts";
 import { createValves, restoreWatermarks, valveProgress } from "./task-time.ts";
@@ -70,8 +62,6 @@ interface Counters {
   lateDropped: number;
 }
 
-type DeadLetterEffect = Extract<Effect, { effect: "deadLetter" }>;
-
 export class Task implements TaskShared, UnitKeeper {
   readonly plan: TaskPlan;
   readonly units: Units;
@@ -84,7 +74,7 @@ export class Task implements TaskShared, UnitKeeper {
   ended: boolean;
   readonly counters = new Map<string, number>();
   private readonly start: Progress;
-  private readonly writers = new Map<ChannelId, ChannelWriter>();
+  private readonly writers: ChannelWriters;
   private readonly nodesDownstreamFirst: readonly ChainNode[];
   /** Operators in batch mode, upstream first. */
   private readonly sorting: readonly SortingNode[];
@@ -93,11 +83,11 @@ export class Task implements TaskShared, UnitKeeper {
   readonly segments: Map<BlobName, number>;
   /** Of a task whose shard has ended: who goes on with its range. */
   successors: readonly Successor[];
-  private deadLetters: DeadLetterEffect[] = [];
+  private readonly deadLetters = new DeadLetterOutbox();
   private readonly totals: Counters;
   private outputMark:
     | {
-        writers: Map<ChannelWriter, ReturnType<ChannelWriter["mark"]>>;
+        writers: WritersMark;
         sinks: Map<string, number>;
         gathered: Map<SortingNode, SortMark>;
         letters: number;
@@ -116,10 +106,7 @@ export class Task implements TaskShared, UnitKeeper {
   private moved = false;
   private announced: boolean;
   private wokenAt = Infinity;
-  /** What was last told of the task's watermark. */
-  private told: AlignmentTold | undefined;
-  /** When frames with nothing but watermarks went out last. */
-  private watermarksSentAt: number;
+  private readonly standing: AlignmentStanding;
   private readonly rowWriter = new RowWriter(new ByteWriter(1 << 16));
 
   /** `earlier`: an instance of this task that stood at a commit before `head`; its state is taken over, and `replay` brings it up. */
@@ -132,7 +119,7 @@ export class Task implements TaskShared, UnitKeeper {
     this.now = start.progress.now;
     this.ended = start.progress.ended;
     this.successors = start.progress.successors;
-    this.watermarksSentAt = start.progress.watermarks?.sentAt ?? -Infinity;
+    this.writers = new ChannelWriters(plan, start.progress);
     this.totals = { ...start.progress.totals };
     this.units = new Units(this.activity, this, plan.job.options.onUserError === "fail");
     this.chain = buildChain({
@@ -141,7 +128,7 @@ export class Task implements TaskShared, UnitKeeper {
       shares: start.shares,
       earlier: earlier?.chain,
       shared: this,
-      writer: (task) => this.writer(task),
+      writer: (task) => this.writers.to(task),
       seq: () => this.start.versionOffset + this.head + 1,
     });
     this.nodesDownstreamFirst = [...this.chain.nodes].reverse();
@@ -160,8 +147,8 @@ export class Task implements TaskShared, UnitKeeper {
       bytes: () => encodeValue((this.element as Element & { kind: "record" }).value),
     };
     this.announced = head > 0;
-    this.told = start.progress.told;
-    if (this.told !== undefined && this.told.at === undefined)
+    this.standing = new AlignmentStanding(plan, this.sources, start.progress.told);
+    if (start.progress.told !== undefined && start.progress.told.at === undefined)
       for (const source of this.sources.values()) source.assumeCaughtUp();
   }
 
@@ -194,19 +181,6 @@ export class Task implements TaskShared, UnitKeeper {
     });
   }
 
-  private writer(to: TaskId): ChannelWriter {
-    const { job, generation, deployment, task, limits } = this.plan;
-    const channel = channelId(task, to);
-    let writer = this.writers.get(channel);
-    if (writer === undefined) {
-      const next = this.start.sent.get(channel) ?? 0;
-      const waiting = this.start.watermarks?.waiting.get(channel);
-      writer = new ChannelWriter({ job: job.name, generation, deployment, channel }, next, limits.frameBytesMax, waiting);
-      this.writers.set(channel, writer);
-    }
-    return writer;
-  }
-
   /**
    * A task that goes on from a checkpoint tells the operators after each valve and each source where its time stands: the inputs of
    * their valves are new, those of this task's own chain too. What operators know already fires nothing.
@@ -236,7 +210,7 @@ export class Task implements TaskShared, UnitKeeper {
     this.now = Math.max(this.now, now);
     for (const store of this.chain.stores) store.turn++;
     if (!this.announced) this.announceTime();
-    if (this.watermarksWait && this.now >= this.watermarksDue) this.moved = true;
+    if (this.now >= this.writers.wakeUpAt) this.moved = true;
     for (const node of this.chain.nodes) {
       if (node.state !== undefined && node.state.store.earliestTimer("processingTime") <= this.now) {
         this.moved = true;
@@ -280,17 +254,10 @@ export class Task implements TaskShared, UnitKeeper {
     for (const node of this.chain.nodes) node.catchUp();
   }
 
-  /** How many bytes of frames the open commit has gathered. */
-  private outputBytes(): number {
-    let bytes = 0;
-    for (const writer of this.writers.values()) bytes += writer.sizeBytes;
-    return bytes;
-  }
-
   /** Enough for one commit: of frames, or of records gathered to be sorted. */
   private get isFull(): boolean {
     const { outputBytesMax, gatheredBytesMax } = this.plan.limits;
-    if (this.outputBytes() > outputBytesMax) return true;
+    if (this.writers.sizeBytes > outputBytesMax) return true;
     let gathered = 0;
     for (const node of this.sorting) gathered += node.gatheredBytes;
     return gathered > gatheredBytesMax;
@@ -472,7 +439,7 @@ export class Task implements TaskShared, UnitKeeper {
 
   private passDecline(barrier: Barrier): void {
     this.declined = barrier;
-    for (const writer of this.writers.values()) writer.barrier(barrier);
+    this.writers.barrier(barrier);
   }
 
   /** Whether the checkpoint is older than what this task has seen. */
@@ -577,14 +544,14 @@ export class Task implements TaskShared, UnitKeeper {
     assert(!this.blocked && this.inputEnded, `task ${this.plan.task} ends before its input`);
     this.ended = true;
     this.moved = true;
-    for (const writer of this.writers.values()) writer.end(this.successors);
+    this.writers.end(this.successors);
   }
 
   // ---- the commit ----
 
   /** Whether there is anything to commit. */
   get changed(): boolean {
-    if (this.now >= this.reportDue()) return true;
+    if (this.now >= this.standing.dueAt()) return true;
     return this.moved || this.deadLetters.length > 0 || this.barrierDue !== undefined || this.declined !== undefined;
   }
 
@@ -594,7 +561,7 @@ export class Task implements TaskShared, UnitKeeper {
     assert(!this.blocked && !this.units.interrupted, `task ${this.plan.task} commits while elements wait`);
     const seq = this.head + 1;
     const barrier = this.barrierDue;
-    if (barrier !== undefined) for (const writer of this.writers.values()) writer.barrier(barrier);
+    if (barrier !== undefined) this.writers.barrier(barrier);
     const end: CommitEnd = this.ended ? "endOfInput" : barrier !== undefined ? "barrier" : "turn";
     const effects = this.takeEffects(end);
     if (barrier !== undefined) this.passBarrier(barrier);
@@ -632,85 +599,20 @@ export class Task implements TaskShared, UnitKeeper {
   }
 
   private takeEffects(end: CommitEnd): Effect[] {
-    const effects: Effect[] = [];
-    const watermarksWait = this.now < this.watermarksDue;
-    for (const [channel, writer] of this.writers) {
-      if (writer.mayWait) {
-        if (watermarksWait) continue;
-        this.watermarksSentAt = this.now;
-      }
-      const frames = writer.take();
-      if (frames.length > 0) effects.push({ effect: "send", channel, frames });
-    }
+    const effects = this.writers.take(this.now);
+    const refuse = (operator: string) => (value: unknown, error: unknown) => this.addRefusedRow(operator, value, error);
     for (const [operator, sink] of this.chain.sinks)
-      for (const payload of sink.flush(end, (value, error) => this.onRefusedRow(operator, value, error)))
+      for (const payload of sink.flush(end, refuse(operator)))
         effects.push({ effect: "sink", operator, n: effects.length, payload });
-    effects.push(...this.deadLetters);
-    this.deadLetters = [];
+    effects.push(...this.deadLetters.take());
     if (this.declined !== undefined)
       effects.push({ effect: "acknowledge", checkpoint: this.declined.checkpoint, index: undefined, declined: true });
     this.declined = undefined;
-    if (this.now >= this.reportDue()) effects.push(this.reportStanding());
+    if (this.now >= this.standing.dueAt()) effects.push(this.standing.report(this.now));
     const wakeAt = this.nextWakeUp();
     if (wakeAt !== this.wokenAt && wakeAt !== Infinity) effects.push({ effect: "wakeAt", at: wakeAt, by: this.wakeUpBy() });
     this.wokenAt = wakeAt;
     return effects;
-  }
-
-  /** Until then frames with nothing but watermarks wait. */
-  private get watermarksDue(): number {
-    return this.watermarksSentAt + this.plan.job.options.watermarkIntervalMs;
-  }
-
-  // ---- alignment: what a source's task tells of its watermark, so that others can wait for it ----
-
-  /** Of the one source of a task that reads a shard; the single task knows all of its own. */
-  private get standing(): AlignmentReport | undefined {
-    if (this.plan.stage.kind !== "source") return undefined;
-    for (const source of this.sources.values()) {
-      const { alignment, slowest } = source;
-      if (alignment !== undefined) return { group: alignment.group, at: slowest === Infinity ? undefined : slowest };
-    }
-    return undefined;
-  }
-
-  /** When the others are to be told; Infinity: they know. */
-  private reportDue(): number {
-    const { standing } = this;
-    const { told } = this;
-    if (standing === undefined || standing.at === told?.at) return Infinity;
-    // That others need not wait for this task any longer, or again, is told at once.
-    if (standing.at === undefined || told?.at === undefined) return -Infinity;
-    return told.toldAt + this.reportIntervalMs;
-  }
-
-  private get reportIntervalMs(): number {
-    for (const { alignment } of this.sources.values()) if (alignment !== undefined) return alignment.updateIntervalMs;
-    return 0;
-  }
-
-  private reportStanding(): Effect {
-    const standing = this.standing as AlignmentReport;
-    this.told = { at: standing.at, toldAt: this.now };
-    return { effect: "align", ...standing };
-  }
-
-  private get watermarksWait(): boolean {
-    for (const writer of this.writers.values()) if (writer.mayWait) return true;
-    return false;
-  }
-
-  private waitingWatermarks(): WaitingWatermarks | undefined {
-    if (this.watermarksSentAt === -Infinity) return undefined;
-    const waiting = new Map<ChannelId, Uint8Array>();
-    for (const [channel, writer] of this.writers) if (writer.mayWait) waiting.set(channel, writer.waiting);
-    return { sentAt: this.watermarksSentAt, waiting };
-  }
-
-  private onRefusedRow(operator: string, value: unknown, error: unknown): void {
-    const bytes = () => encodeRefused(value);
-    const origin: UnitOrigin = { kind: "record", operator: () => operator, shard: "", position: () => "", bytes };
-    this.addDeadLetter(origin, operator, messageOf(error));
   }
 
   /** The processing time at which this task has something to do without input; Infinity: never. */
@@ -726,8 +628,7 @@ export class Task implements TaskShared, UnitKeeper {
   private earliest(idleCheckOf: (source: SourceInput) => number | undefined): number {
     let at = Infinity;
     for (const store of this.chain.stores) at = Math.min(at, store.earliestTimer("processingTime"));
-    if (this.watermarksWait) at = Math.min(at, this.watermarksDue);
-    at = Math.min(at, this.reportDue());
+    at = Math.min(at, this.writers.wakeUpAt, this.standing.dueAt());
     for (const source of this.sources.values()) at = Math.min(at, idleCheckOf(source) ?? Infinity, source.nextAlignmentCheck());
     return Math.min(at, this.nextIdleCheckOfOperators());
   }
@@ -748,15 +649,11 @@ export class Task implements TaskShared, UnitKeeper {
       source.taken = 0;
     }
     this.totals.records += taken;
-    const watermarks = this.waitingWatermarks();
-    const sent = new Map<ChannelId, Seq>();
-    for (const [channel, writer] of this.writers) sent.set(channel, writer.next);
     return {
       sources,
       ...this.channels.progress(),
-      sent,
-      ...(watermarks && { watermarks }),
-      ...(this.told && { told: this.told }),
+      ...this.writers.progress(),
+      ...(this.standing.told && { told: this.standing.told }),
       valves: valveProgress(this.chain),
       ...(this.sorting.length > 0 && { sorts: new Map(this.sorting.map((node) => [node.uid, node.progress()])) }),
       sinks: this.sinkStates(),
@@ -796,7 +693,7 @@ export class Task implements TaskShared, UnitKeeper {
   mark(): void {
     for (const store of this.chain.stores) store.startUnit();
     this.outputMark = {
-      writers: new Map([...this.writers.values()].map((writer) => [writer, writer.mark()])),
+      writers: this.writers.mark(),
       sinks: new Map([...this.chain.sinks].map(([uid, sink]) => [uid, sink.length])),
       gathered: new Map(this.sorting.map((node) => [node, node.markGathered()])),
       letters: this.deadLetters.length,
@@ -807,10 +704,10 @@ export class Task implements TaskShared, UnitKeeper {
     const mark = this.outputMark!;
     for (const node of this.chain.nodes) node.dropWaitingRecords();
     for (const store of this.chain.stores) store.undoUnit();
-    for (const [writer, at] of mark.writers) writer.rollback(at);
+    this.writers.rollback(mark.writers);
     for (const [node, at] of mark.gathered) node.takeBackGathered(at);
     for (const [uid, length] of mark.sinks) this.chain.sinks.get(uid)?.truncate(length);
-    this.deadLetters.length = mark.letters;
+    this.deadLetters.truncate(mark.letters);
     this.outputMark = undefined;
   }
 
@@ -839,18 +736,12 @@ export class Task implements TaskShared, UnitKeeper {
 
   private addDeadLetter(origin: UnitOrigin, operator: string, reason: string): void {
     this.totals.deadLetters++;
-    const letter = { effect: "deadLetter", operator, reason } as const;
-    if (origin.kind === "timer") {
-      const { key, at, domain } = origin;
-      const bytes = encodeRefused({ timer: { operator: origin.operator, key, at, domain } });
-      this.deadLetters.push({ ...letter, shard: `timer of ${origin.operator}`, position: String(at), bytes });
-    } else
-      this.deadLetters.push({
-        ...letter,
-        shard: origin.shard,
-        position: origin.position(),
-        bytes: new Uint8Array(origin.bytes()),
-      });
+    this.deadLetters.add(origin, operator, reason);
+  }
+
+  private addRefusedRow(operator: string, value: unknown, error: unknown): void {
+    this.totals.deadLetters++;
+    this.deadLetters.addRow(value, operator, messageOf(error));
   }
 
   count(_operator: string, name: string, n: number): void {
@@ -875,14 +766,5 @@ export class Task implements TaskShared, UnitKeeper {
     for (const source of this.sources.values()) lowest = Math.min(lowest, source.watermark ?? maxWatermark);
     for (const node of this.chain.nodes) lowest = Math.min(lowest, node.current);
     return lowest;
-  }
-}
-
-/** A value as readable as it can be, for the dead letters. */
-function encodeRefused(value: unknown): Uint8Array {
-  try {
-    return Buffer.from(JSON.stringify(value, (_key, item) => (typeof item === "bigint" ? String(item) : item)) ?? String(value));
-  } catch {
-    return Buffer.from(String(value));
   }
 }

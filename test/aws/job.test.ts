@@ -16,7 +16,8 @@ import { isKind } from "../../runtime/base/errors.ts";
 import { id, type OperatorUid } from "../../runtime/base/ids.ts";
 import type { DeadLetterLine } from "../../runtime/connectors/dead-letter-object.ts";
 import { Coordinator } from "../../runtime/driver/coordinator.ts";
-import { defaultEnvironment, Environment } from "../../runtime/driver/environment.ts";
+import { Environment } from "../../runtime/driver/environment.ts";
+import { defaultEnvironment } from "../../runtime/driver/environment-options.ts";
 import { JobRunner } from "../../runtime/driver/job-runner.ts";
 import {
   boundedOutOfOrderness,

@@ -23,7 +23,8 @@ import { startTimeOf } from "../../runtime/connectors/kinesis/kinesis.ts";
 import { type CustomSink } from "../../runtime/connectors/custom/custom-sink.ts";
 import { CustomWriter } from "../../runtime/connectors/custom/writer.ts";
 import { Coordinator } from "../../runtime/driver/coordinator.ts";
-import { defaultEnvironment, Environment } from "../../runtime/driver/environment.ts";
+import { Environment } from "../../runtime/driver/environment.ts";
+import { defaultEnvironment } from "../../runtime/driver/environment-options.ts";
 import { JobRunner } from "../../runtime/driver/job-runner.ts";
 import {
   csv,

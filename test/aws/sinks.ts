@@ -11,6 +11,8 @@ export interface Step {
   readonly rows: readonly unknown[];
   /** Of each row; default "+I". */
   readonly kinds?: readonly ChangeKind[];
+  /** Of each row, epoch ms; default: none. */
+  readonly times?: readonly number[];
   /** Default "turn". */
   readonly end?: CommitEnd;
   /** Processing time; default 0. */
@@ -28,11 +30,11 @@ export interface Writes {
 export function effectsOf(sink: Sink<any, any>, steps: readonly Step[], writes: Writes = {}): SinkEffect[][] {
   const { generation = 1, task: writer = task, from = 1 } = writes;
   let state: unknown;
-  return steps.map(({ rows, kinds = [], end = "turn", now = 0 }, i) => {
+  return steps.map(({ rows, kinds = [], times = [], end = "turn", now = 0 }, i) => {
     const seq = from + i;
     const pure = sink.createWriter({ generation, task: writer, operator, seq: () => seq, now: () => now });
     pure.restore(state === undefined ? undefined : JSON.parse(JSON.stringify(state)));
-    rows.forEach((row, n) => pure.add(row, undefined, kinds[n] ?? "+I"));
+    rows.forEach((row, n) => pure.add(row, times[n], kinds[n] ?? "+I"));
     const payloads = pure.flush(end);
     state = pure.state();
     return payloads.map((payload, n) => ({ operator, task: writer, generation, seq, n, payload }));

@@ -7,7 +7,8 @@ import { id, type ShardId, type TaskId } from "../../runtime/base/ids.ts";
 import { carryOut } from "../../runtime/driver/carry-out.ts";
 import type { Doorbell } from "../../runtime/driver/doorbell.ts";
 import { InboxShards } from "../../runtime/driver/inbox-shards.ts";
-import { defaultEnvironment, Environment, type EnvironmentOptions } from "../../runtime/driver/environment.ts";
+import { Environment } from "../../runtime/driver/environment.ts";
+import { defaultEnvironment, type EnvironmentOptions } from "../../runtime/driver/environment-options.ts";
 import { loadCommit } from "../../runtime/driver/journal-entry.ts";
 import type { LogReader } from "../../runtime/ports/log.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
@@ -207,10 +208,10 @@ test("L11 a task says that it has ended only when all else is done: nobody would
     return "posted";
   });
   const ports = sinks(journal(run.ports));
-  await assert.rejects(carryOut(last, plan, ports, new InboxShards(ports.log)), { kind: "unavailable" });
+  await assert.rejects(carryOut(last, plan, ports, new InboxShards(ports.log), Infinity), { kind: "unavailable" });
   assert.deepEqual(said, []);
   away = false;
-  await carryOut(last, plan, ports, new InboxShards(ports.log));
+  await carryOut(last, plan, ports, new InboxShards(ports.log), Infinity);
   assert.deepEqual(said, [endMessage(all)]);
 });
 

@@ -1,5 +1,6 @@
 /** Environments that die: what would kill a process (memory, time, an exit) ends one life, and no port answers it any more. */
-import { defaultEnvironment, Environment, type EnvironmentOptions } from "../../runtime/driver/environment.ts";
+import { Environment } from "../../runtime/driver/environment.ts";
+import { defaultEnvironment, type EnvironmentOptions } from "../../runtime/driver/environment-options.ts";
 import type { Doorbell, TurnOutcome } from "../../runtime/driver/doorbell.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
 import type { RunningHarness } from "../../runtime/testing/harness.ts";

@@ -3,7 +3,8 @@ import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { keyedProcess, type, value } from "../../runtime/index.ts";
 import { id, type ShardId, type TaskId } from "../../runtime/base/ids.ts";
-import { defaultEnvironment, Environment } from "../../runtime/driver/environment.ts";
+import { Environment } from "../../runtime/driver/environment.ts";
+import { defaultEnvironment } from "../../runtime/driver/environment-options.ts";
 import { harness, type HarnessOptions, type RunningHarness } from "../../runtime/testing/harness.ts";
 import { type Event, event, pipeline } from "../operators/pipeline.ts";
 

@@ -25,6 +25,8 @@ export interface JobInCloudOptions {
   /** A rule that the tasks are to break: then the run must be red. */
   readonly without?: Safeguard | undefined;
   readonly batchSize?: number;
+  /** Environments of a stage at most; default 4. A mapping is throttled where its stream has more shards. */
+  readonly concurrency?: number;
   /** Ends the run. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -172,7 +174,7 @@ async function topologyFor(
   scenario: Scenario,
   job: ScenarioJobOptions,
   deployment: number,
-  { directory, without, batchSize }: JobInCloudOptions,
+  { directory, without, batchSize, concurrency = 4 }: JobInCloudOptions,
 ): Promise<Topology> {
   const name = `job-${deployment}.ts`;
   const made = `${scenario.maker}(${JSON.stringify(job)})`;
@@ -189,7 +191,7 @@ async function topologyFor(
     outside: scenario.outside,
     timeouts: { task: 20, coordinator: 12 },
     memorySize: 512,
-    concurrency: 4,
+    concurrency,
     ...(batchSize === undefined ? {} : { batchSize }),
   });
   return without === undefined ? topology : breaking(topology, without);

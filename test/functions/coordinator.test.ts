@@ -19,7 +19,7 @@ import {
 import { isKind } from "../../runtime/base/errors.ts";
 import { newJob } from "../aws/stand-ins.ts";
 import { bytesOf } from "../ports/adapter-maker.ts";
-import { type Cloud, rowSink, startCloud } from "./cloud.ts";
+import { type Cloud, Rows, rowSink, startCloud } from "./cloud.ts";
 
 const stream = "numbers";
 const hour = 3_600_000;
@@ -178,6 +178,24 @@ describe("the coordinator", () => {
     await cloud.command();
     const restore = { version: 1, kind: "restore", id: "a", manifest: undefined } as const;
     await assert.rejects(cloud.command(restore), (error) => isKind((error as Error).cause, "invalid"));
+  });
+
+  test("takes turns with another that is rung at the same time, where a restore is to be carried out", async () => {
+    const atWork = { now: 0, most: 0, times: 0 };
+    const rows = new Rows();
+    rows.quarantine = async () => {
+      atWork.times++;
+      atWork.most = Math.max(atWork.most, ++atWork.now);
+      for (let n = 0; n < 50; n++) await new Promise(setImmediate);
+      atWork.now--;
+    };
+    const cloud = await startCloud({ job: jobOf(newJob(), 0), streams: { [stream]: 1 }, parts: { openSinks: () => rows } });
+    const rung = [cloud.command()];
+    cloud.replaceCoordinator();
+    rung.push(cloud.command());
+    const answers = await Promise.all(rung);
+    assert.ok(answers.some(({ phase }) => phase === "running"));
+    assert.deepEqual([atWork.times, atWork.most], [1, 1]);
   });
 
   test("of older code stops when newer code has taken over", async () => {

@@ -105,7 +105,7 @@ describe("the assembly of an example", () => {
     const counts = [streams, tables, buckets, functions, eventSourceMappings, schedules].map(
       (named) => Object.keys(named).length,
     );
-    assert.deepEqual(counts, [1, 3, 3, 2, 1, 1]);
+    assert.deepEqual(counts, [1, 3, 3, 3, 1, 1]);
     assert.deepEqual(
       Object.values(schedules).map(({ input }) => input),
       [{ version: 1, kind: "look" }],

@@ -35,7 +35,8 @@ async function install(app: string): Promise<void> {
   for (const file of ["package.json", "README.md"]) cpSync(join(root, file), join(source, file));
   await run(
     process.execPath,
-    [join(modules, "typescript/bin/tsc"), "-p", "tsconfig.build.json", "--outDir", join(source, "dist")],
+    // Types are checked of the repository, and by the app of what is packed.
+    [join(modules, "typescript/bin/tsc"), "-p", "tsconfig.build.json", "--noCheck", "--outDir", join(source, "dist")],
     root,
   );
   await run("npm", ["pack", "--ignore-scripts", "--pack-destination", scratch], source);
@@ -58,10 +59,10 @@ test("an app of its own type-checks and synthesises on the packed package", { ti
   const count = (type: string) => types.filter((one) => one === type).length;
   assert.deepEqual(
     [count("AWS::Lambda::Function"), count("AWS::Lambda::EventSourceMapping"), count("AWS::Scheduler::Schedule")],
-    [2, 1, 1],
+    [3, 1, 1],
   );
   const assets = readdirSync(join(app, "cdk.out")).filter((name) => name.startsWith("asset."));
-  assert.equal(assets.length, 2);
+  assert.equal(assets.length, 3);
   for (const asset of assets) {
     const code = readFileSync(join(app, "cdk.out", asset, "index.mjs"), "utf8");
     assert.match(code, /"orders-per-minute"/, "the job is in it");

@@ -10,9 +10,10 @@ import { CfnEventSourceMapping } from "aws-cdk-lib/aws-lambda";
 import { Topic } from "aws-cdk-lib/aws-sns";
 import { Vpc } from "aws-cdk-lib/aws-ec2";
 import { AwsSolutionsChecks, NagSuppressions } from "cdk-nag";
-import { decodeCommand, readSettings } from "../../functions/contract.ts";
+import { decodeCommand, readSettings, startCheckType } from "../../functions/contract.ts";
 import { metrics } from "../../functions/metrics.ts";
 import { justifiedSuppressions } from "../../infra/index.ts";
+import { startCheckContext } from "../../infra/start-check.ts";
 import { unrestrictable } from "../../infra/permissions.ts";
 import { bindManyTasks, bindPageviews, deploy, type Deployed, jobFile, pageviewsFile, root, wideFile } from "./deploy.ts";
 import { defectsOf, statementsOf, type TemplateJson, textOf } from "./template-rules.ts";
@@ -27,6 +28,9 @@ before(() => {
 });
 
 const jsonOf = ({ template }: Deployed) => template.toJSON() as TemplateJson;
+
+/** Functions beside those of tasks: the coordinator's and the check's. */
+const others = 2;
 
 /** Resources of the construct, without its surroundings. */
 function ownOf(deployed: Deployed, type: string) {
@@ -112,12 +116,12 @@ describe("inboxes", () => {
       Array(2 * 8).fill(8),
     );
     assert.equal(ownOf(many, "AWS::Lambda::EventSourceMapping").length, 2 * 8 + 1);
-    assert.equal(ownOf(many, "AWS::Lambda::Function").length, 2 * 8 + 1 + 1);
+    assert.equal(ownOf(many, "AWS::Lambda::Function").length, 2 * 8 + 1 + others);
   });
 
   test("are not there at parallelism 1", () => {
     assert.deepEqual(ownOf(single, "AWS::Kinesis::Stream"), []);
-    assert.equal(ownOf(single, "AWS::Lambda::Function").length, 2);
+    assert.equal(ownOf(single, "AWS::Lambda::Function").length, 1 + others);
   });
 });
 
@@ -176,9 +180,9 @@ describe("functions", () => {
     assert.equal(functions.filter(({ MemorySize, Timeout }) => MemorySize === 1024 && Timeout === 60).length, 5);
   });
 
-  test("of one job have one bundle, beside the coordinator's", () => {
+  test("of one job have one bundle, beside the coordinator's and the check's", () => {
     const codes = ownOf(wide, "AWS::Lambda::Function").map(([, { Properties: own }]) => own.Code.S3Key);
-    assert.equal(new Set(codes).size, 2);
+    assert.equal(new Set(codes).size, 1 + others);
   });
 
   test("have the memory, time, concurrency, network and key that they are given", () => {
@@ -217,6 +221,70 @@ describe("functions", () => {
   });
 });
 
+describe("the start-up check", () => {
+  const checkOf = (deployed: Deployed) => Object.entries(deployed.resources(startCheckType))[0]!;
+
+  /** What a resource waits for, by whatever way. */
+  function before(id: string, { Resources }: TemplateJson, seen = new Set<string>()): Set<string> {
+    const references = [...JSON.stringify(Resources[id] ?? {}).matchAll(/"(?:Ref|Fn::GetAtt)":\[?"(\w+)"/g)].map(
+      ([, other]) => other!,
+    );
+    for (const other of [...references, ...(Resources[id]?.DependsOn ?? [])])
+      if (!seen.has(other)) before(other, { Resources }, seen.add(other));
+    return seen;
+  }
+
+  test("passes before a function is made or changed, a mapping, or the schedule; its own permissions come first", () => {
+    for (const deployed of [single, wide, many]) {
+      const template = jsonOf(deployed);
+      const [id, { Properties: own }] = checkOf(deployed);
+      const checking = own.ServiceToken["Fn::GetAtt"][0] as string;
+      const acting = ["AWS::Lambda::Function", "AWS::Lambda::EventSourceMapping", "AWS::Scheduler::Schedule"];
+      for (const [other] of acting.flatMap((type) => ownOf(deployed, type)))
+        assert.equal(before(other, template).has(id), other !== checking, other);
+      assert.ok([...before(id, template)].some((other) => other.includes("StartCheck") && other.includes("DefaultPolicy")));
+    }
+  });
+
+  test("is another with each deployment, and is told what synthesis does not see", () => {
+    const given = deploy(pageviewsFile, (stack) => ({
+      ...bindPageviews(stack),
+      reservedConcurrency: 3,
+      encryptionKey: new Key(stack, "Key"),
+    }));
+    const [, { Properties: own }] = checkOf(given);
+    const { ServiceToken: _token, ServiceTimeout: seconds, Keys, ...rest } = own;
+    assert.deepEqual(rest, { Deployment: "7", ReservedConcurrency: "3" });
+    assert.equal(Keys.length, 1);
+    assert.ok(Number(seconds) <= 600, "CloudFormation does not wait for an hour");
+    assert.deepEqual(checkOf(single)[1].Properties.Keys, []);
+  });
+
+  test("may write nothing of what sinks write, but under their prefix of a bucket", () => {
+    const template = jsonOf(wide);
+    const [role] = Object.keys(wide.resources("AWS::IAM::Role")).filter((id) => id.includes("StartCheck"));
+    const actions = statementsOf(role!, template).flatMap(({ Action }) => [Action].flat());
+    for (const action of ["kinesis:PutRecords", "kinesis:UpdateShardCount", "lambda:InvokeFunction", "dynamodb:Scan"])
+      assert.ok(!actions.includes(action), action);
+  });
+
+  test("is left out where the context says so: for stand-ins that run no functions while they deploy", () => {
+    const without = deploy(pageviewsFile, bindPageviews, { [startCheckContext]: "false" });
+    assert.deepEqual(without.resources(startCheckType), {});
+    assert.equal(ownOf(without, "AWS::Lambda::Function").length, 2);
+  });
+});
+
+describe("mappings and the region", () => {
+  test("come last: where the region lacks a resource, no record is read", () => {
+    for (const [id, { DependsOn = [] }] of ownOf(wide, "AWS::Lambda::EventSourceMapping"))
+      assert.ok(
+        DependsOn.some((other) => other.includes("Schedule")),
+        id,
+      );
+  });
+});
+
 function statementsWithStar(template: TemplateJson) {
   const roles = Object.entries(template.Resources).filter(([, { Type }]) => Type === "AWS::IAM::Role");
   return roles.flatMap(([role]) => statementsOf(role, template)).filter(({ Resource }) => [Resource].flat().includes("*"));
@@ -224,7 +292,10 @@ function statementsWithStar(template: TemplateJson) {
 
 describe("permissions", () => {
   test("name their resources", () => {
-    for (const deployed of [single, wide, many]) assert.deepEqual(statementsWithStar(jsonOf(deployed)), []);
+    for (const deployed of [single, wide, many]) {
+      const everywhere = statementsWithStar(jsonOf(deployed)).flatMap(({ Action }) => [Action].flat());
+      assert.deepEqual(everywhere, ["lambda:GetAccountSettings"], "which AWS allows on all or none");
+    }
   });
 
   test("have no managed policy and no action with a star", () => {
@@ -243,7 +314,7 @@ describe("permissions", () => {
     const onTable = roles
       .flatMap((role) => statementsOf(role, template))
       .filter(({ Resource }) => JSON.stringify(Resource).includes(table));
-    assert.equal(onTable.length, 6);
+    assert.equal(onTable.length, 5 + others);
     for (const statement of onTable as unknown as { Condition: unknown }[])
       assert.deepEqual(statement.Condition, {
         "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["pageviews-wide", "pageviews-wide/*"] },

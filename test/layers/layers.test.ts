@@ -35,11 +35,12 @@ describe("the code", () => {
   });
 
   test("gives authors declarations alone: no reader, no writer, no I/O", () => {
-    const { entry, layers: allowed, builtins, never } = authorsSurface;
+    const { entry, layers: allowed, builtins, packages, never } = authorsSurface;
     const loaded = loadedBy(entry, imports);
     assert.ok(loaded.length > 20, `loaded by ${entry}: ${loaded.length}`);
     const outside = loaded.filter(({ to, kind }) => {
       if (kind === "builtin") return !(builtins as readonly string[]).includes(to);
+      if (kind === "package") return !(packages as readonly string[]).includes(to);
       const layer = layerOf(to, layers)?.path ?? "";
       return kind !== "file" || never.test(to) || !(allowed as readonly string[]).includes(layer);
     });

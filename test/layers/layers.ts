@@ -57,7 +57,7 @@ export const layers: readonly Layer[] = [
   impure("runtime/adapters/memory", [base, api, streaming, ports, "runtime/adapters"]),
   impure("runtime/adapters/local", [base, api, streaming, ports, "runtime/adapters"]),
   impure(aws, [base, api, streaming, ports, "runtime/adapters", connectors], ["@aws-sdk/", "@smithy/"]),
-  impure(connectors, [base, api, ports]),
+  impure(connectors, [base, api, ports], ["hyparquet-writer"]),
   // Packages of their own: a job that does not import them does not carry the libraries.
   impure("runtime/connectors/formats/avro.ts", [base, api, connectors, avroBounds], ["avsc"]),
   impure(avroBounds, [base, connectors], ["avsc"]),
@@ -131,5 +131,7 @@ export const authorsSurface = {
   entry: surface,
   layers: [surface, base, api, plan, connectors],
   builtins: ["buffer", "crypto", "zlib"],
+  /** That compute, and no more. */
+  packages: ["hyparquet-writer"],
   never: /^runtime\/connectors\/(?:.*\/)?(?:reader|writer)\.ts$/,
 } as const;

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { Job } from "../../runtime/index.ts";
 import { harness, type HarnessOptions, type Pushed } from "../../runtime/testing/index.ts";
 import type { RunningHarness } from "../../runtime/testing/harness.ts";
-import { defaultEnvironment } from "../../runtime/driver/environment.ts";
+import { defaultEnvironment } from "../../runtime/driver/environment-options.ts";
 import { millis } from "../../runtime/index.ts";
 
 /** What happens after a batch. */

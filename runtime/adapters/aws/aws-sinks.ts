@@ -8,6 +8,7 @@ import { ConsoleWriter } from "../../connectors/console/writer.ts";
 import type { CustomSink } from "../../connectors/custom/custom-sink.ts";
 import { CustomWriter } from "../../connectors/custom/writer.ts";
 import type { DynamodbSettings } from "../../connectors/dynamodb/dynamodb.ts";
+import type { FormattedSink } from "../../connectors/files/formatted-sink.ts";
 import type { S3Settings } from "../../connectors/s3/s3.ts";
 import type { SinkTarget } from "../../connectors/sink-target.ts";
 import { claimNames, SinkTargets } from "../../connectors/sink-targets.ts";
@@ -67,9 +68,11 @@ function createTargets(options: AwsSinksOptions, clients: AwsClients, letters: S
       case "dynamodb":
         return createDynamoSink(operator, name, sink, options, clients, letters);
       case "s3": {
-        const { prefix, extension } = sink.options as unknown as S3Settings;
+        const { prefix, extension, partitionBy } = sink.options as unknown as S3Settings;
         claimNames(takenBy, `${name}/${prefix}`, operator);
-        return new S3Sink({ bucket: new S3Bucket(clients.s3, name, options.telemetry, options.pace), prefix, extension });
+        const bucket = new S3Bucket(clients.s3, name, options.telemetry, options.pace);
+        const { assemble } = (sink as FormattedSink<any>).format;
+        return new S3Sink({ bucket, prefix, extension, partitioned: partitionBy !== undefined, assemble });
       }
       case "custom":
         return new CustomWriter(operator, (sink as CustomSink<any, any>).functions);

@@ -17,8 +17,9 @@ export class S3Blobs implements Blobs {
   }
 
   /** For the start of a job. Throws `invalid` when the bucket is not there or may not be used. */
-  check(): Promise<void> {
-    return this.#bucket.check();
+  async check(): Promise<void> {
+    await this.#bucket.check();
+    await this.#bucket.checkWrite(objectKey(this.#job, "check"));
   }
 
   put(name: BlobName, bytes: Uint8Array, options?: { readonly ifAbsent?: boolean }): Promise<"put" | "exists"> {

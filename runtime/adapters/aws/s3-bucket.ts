@@ -177,6 +177,21 @@ export class S3Bucket {
     }
   }
 
+  /**
+   * Throws `invalid` when nothing may be written under this key: for want of a permission, or of one on the key of encryption. Begins an
+   * upload and gives it up, which leaves nothing behind.
+   */
+  async checkWrite(key: string): Promise<void> {
+    const target = this.#at(key);
+    try {
+      this.#telemetry.add("s3.put", 1);
+      const { UploadId } = await this.#client.send(new CreateMultipartUploadCommand(target));
+      await this.#client.send(new AbortMultipartUploadCommand({ ...target, UploadId }));
+    } catch (error) {
+      throw this.#error(error, "write", key);
+    }
+  }
+
   async #deleteSome(keys: readonly string[]): Promise<void> {
     try {
       this.#telemetry.add("s3.delete", 1);

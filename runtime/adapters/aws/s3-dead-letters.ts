@@ -14,6 +14,11 @@ export class S3DeadLetters implements DeadLetterWriter {
     this.#prefix = prefix;
   }
 
+  async check(): Promise<void> {
+    await this.#bucket.check();
+    await this.#bucket.checkWrite(`${this.#prefix}check`);
+  }
+
   async write(batch: DeadLetterBatch): Promise<void> {
     const { name, bytes } = deadLetterObject(batch);
     if (batch.letters.length > 0) await this.#bucket.put(this.#prefix + name, bytes);

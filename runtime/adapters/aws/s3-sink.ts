@@ -7,6 +7,8 @@
  * | `<prefix>.parts/<name>/<offset>`     | a piece of an object that is not finished; deleted when it is      |
  * | `<prefix>.quarantine/<name>`         | a finished object that a restore took back                        |
  *
+ * Of a partitioned sink the folders of the partition (files/partition.ts) stand before the name, after `.parts` and `.quarantine` too.
+ *
  * O1 A finished object is created once, whole (`If-None-Match: *`), with its checksum beside it: who comes later finds its own.
  * O2 A name that was taken back stays in use, by an empty object: a zombie, however late, cannot publish it again.
  * O3 Pieces left by a crash or a zombie hinder nobody; a restore deletes those of older generations, a lifecycle rule may delete the rest.
@@ -14,14 +16,23 @@
 import { crc32 } from "node:zlib";
 import { MillraceError } from "../../base/errors.ts";
 import { parsePartFileName, type PartNaming, quarantineFolder, taskInNames } from "../../connectors/files/part-name.ts";
-import { decodePartOperation, type PublishOperation, type WriteOperation } from "../../connectors/files/part-operation.ts";
+import {
+  decodePartOperation,
+  type PublishOperation,
+  stampOf,
+  type WriteOperation,
+} from "../../connectors/files/part-operation.ts";
+import { isPartitionFolder } from "../../connectors/files/partition.ts";
+import type { Format } from "../../connectors/formats/format.ts";
 import { isBeyond } from "../../connectors/restored.ts";
 import type { SinkTarget } from "../../connectors/sink-target.ts";
 import type { Restored, SinkEffect } from "../../ports/sink-driver.ts";
 import { eachOf } from "./each-of.ts";
-import type { ObjectInfo, S3Bucket } from "./s3-bucket.ts";
+import type { Metadata, ObjectInfo, S3Bucket } from "./s3-bucket.ts";
 
 const checksumName = "millrace-crc32";
+/** Of objects that are made of all their rows at once: how many bytes those had. */
+const rowsBytesName = "millrace-rows-bytes";
 const takenBackName = "millrace-taken-back-by";
 const partsFolder = ".parts";
 /** Taken back side by side. */
@@ -34,14 +45,22 @@ export interface S3SinkOptions {
   /** Empty, or ending with "/". */
   readonly prefix: string;
   readonly extension: string;
+  /** Objects lie in folders of partitions. Default false. */
+  readonly partitioned?: boolean;
+  /** Of a format whose objects are made of all their rows at once: makes one. */
+  readonly assemble?: Format<any>["assemble"];
 }
 
 export class S3Sink implements SinkTarget {
   readonly #bucket: S3Bucket;
   readonly #prefix: string;
   readonly #naming: PartNaming;
+  readonly #partitioned: boolean;
+  readonly #assemble: Format<any>["assemble"];
 
-  constructor({ bucket, prefix, extension }: S3SinkOptions) {
+  constructor({ bucket, prefix, extension, partitioned = false, assemble }: S3SinkOptions) {
+    this.#partitioned = partitioned;
+    this.#assemble = assemble;
     this.#bucket = bucket;
     this.#prefix = prefix;
     this.#naming = { prefix: "", extension };
@@ -54,42 +73,53 @@ export class S3Sink implements SinkTarget {
   }
 
   async quarantine(restored: Restored): Promise<void> {
-    for (let generation = restored.from; generation < restored.generation; generation++)
-      await eachOf(await this.#bucket.listAll(`${this.#prefix}g${generation}-`), objectsAtOnce, (object) =>
-        this.#takeBack(object, restored),
-      );
+    for (const prefix of this.#prefixesOf(restored))
+      for (let after: string | undefined; ;) {
+        const { objects, more } = await this.#bucket.list(prefix, after);
+        await eachOf(objects, objectsAtOnce, (object) => this.#takeBack(object, restored));
+        after = objects.at(-1)?.key;
+        if (!more || after === undefined) break;
+      }
     const pieces = await this.#bucket.listAll(this.#key(partsFolder, ""));
     const old = pieces.filter(({ key }) => (this.#parse(key.split("/").at(-2)!)?.generation ?? Infinity) < restored.generation);
     await this.#bucket.delete(old.map(({ key }) => key));
   }
 
-  check(): Promise<void> {
-    return this.#bucket.check();
+  async check(): Promise<void> {
+    await this.#bucket.check();
+    await this.#bucket.checkWrite(this.#key(partsFolder, "check"));
   }
 
-  async #write({ file, offset, bytes }: WriteOperation): Promise<void> {
-    await this.#bucket.put(this.#key(partsFolder, file, String(offset).padStart(offsetDigits, "0")), bytes);
+  async #write({ folder = "", file, offset, bytes }: WriteOperation): Promise<void> {
+    const name = `${folder}${file}`;
+    await this.#bucket.put(this.#key(partsFolder, name, String(offset).padStart(offsetDigits, "0")), bytes);
   }
 
   async #publish(operation: PublishOperation): Promise<void> {
-    const { file, offset, length, crc32: checksum } = operation;
-    const pieces = offset === 0 ? [] : await this.#bucket.listAll(this.#key(partsFolder, file, ""));
-    const key = this.#key(file);
-    const bytes = offset === 0 ? operation.bytes : await this.#assemble(pieces, operation);
-    if (bytes === undefined || bytes.length !== length || crc32(bytes) !== checksum) {
+    const { offset, length, crc32: checksum } = operation;
+    const name = nameOf(operation);
+    const pieces = offset === 0 ? [] : await this.#bucket.listAll(this.#key(partsFolder, name, ""));
+    const key = this.#key(name);
+    const rows = offset === 0 ? operation.bytes : await this.#together(pieces, operation);
+    if (rows === undefined || rows.length !== length || crc32(rows) !== checksum) {
       // Its pieces go when it is there.
       if (!(await this.#isPublished(operation))) throw incomplete(key);
     } else {
-      const metadata = { [checksumName]: String(checksum) };
-      const outcome = await this.#bucket.put(key, bytes, { ifAbsent: true, metadata });
+      const bytes = this.#assemble?.(rows, stampOf(operation)) ?? rows;
+      const outcome = await this.#bucket.put(key, bytes, { ifAbsent: true, metadata: this.#metadataOf(operation) });
       if (outcome === "exists" && !(await this.#isPublished(operation)))
         throw new MillraceError("unavailable", `an object was there and is gone, it is tried again: ${key}`);
     }
     await this.#bucket.delete(pieces.map((piece) => piece.key));
   }
 
+  #metadataOf({ length, crc32: checksum }: PublishOperation): Metadata {
+    const metadata = { [checksumName]: String(checksum) };
+    return this.#assemble === undefined ? metadata : { ...metadata, [rowsBytesName]: String(length) };
+  }
+
   /** The pieces one behind the other, and what comes with the operation; undefined when one is missing. */
-  async #assemble(pieces: readonly ObjectInfo[], { offset, bytes }: PublishOperation): Promise<Uint8Array | undefined> {
+  async #together(pieces: readonly ObjectInfo[], { offset, bytes }: PublishOperation): Promise<Uint8Array | undefined> {
     const contents = await Promise.all(pieces.map(({ key }) => this.#bucket.get(key)));
     let at = 0;
     for (const [n, { key }] of pieces.entries()) {
@@ -101,11 +131,12 @@ export class S3Sink implements SinkTarget {
   }
 
   /** False when there is no such object. Throws `fenced` for one that was taken back, `invalid` for another one of that name. */
-  async #isPublished({ file, length, crc32: checksum }: PublishOperation): Promise<boolean> {
-    const key = this.#key(file);
+  async #isPublished(operation: PublishOperation): Promise<boolean> {
+    const key = this.#key(nameOf(operation));
     const head = await this.#bucket.head(key);
     if (head === undefined) return false;
-    if (head.sizeBytes === length && head.metadata[checksumName] === String(checksum)) return true;
+    const rowsBytes = this.#assemble === undefined ? head.sizeBytes : Number(head.metadata[rowsBytesName]);
+    if (rowsBytes === operation.length && head.metadata[checksumName] === String(operation.crc32)) return true;
     const by = head.metadata[takenBackName];
     const where = `bucket ${this.#bucket.name}, ${key}`;
     if (by !== undefined)
@@ -117,11 +148,19 @@ export class S3Sink implements SinkTarget {
 
   /** May be repeated: what is empty has been taken back. */
   async #takeBack({ key, sizeBytes }: ObjectInfo, restored: Restored): Promise<void> {
-    const name = key.slice(this.#prefix.length);
-    const id = this.#parse(name);
-    if (id === undefined || sizeBytes === 0 || !isBeyond(id, restored, taskInNames)) return;
-    await this.#bucket.copy(key, this.#key(quarantineFolder, name));
+    const path = key.slice(this.#prefix.length);
+    const folders = path.split("/").slice(0, -1);
+    const id = folders.every(isPartitionFolder) ? this.#parse(path.split("/").at(-1)!) : undefined;
+    if (id === undefined || id.generation < restored.from || id.generation >= restored.generation) return;
+    if (sizeBytes === 0 || !isBeyond(id, restored, taskInNames)) return;
+    await this.#bucket.copy(key, this.#key(quarantineFolder, path));
     await this.#bucket.put(key, new Uint8Array(), { metadata: { [takenBackName]: String(restored.generation) } });
+  }
+
+  /** What the keys of objects begin with that a restore must judge. Folders come before generations: then it looks at all. */
+  #prefixesOf({ from, generation }: Restored): readonly string[] {
+    if (this.#partitioned) return [this.#prefix];
+    return Array.from({ length: generation - from }, (_, n) => `${this.#prefix}g${from + n}-`);
   }
 
   #parse(name: string) {
@@ -131,6 +170,10 @@ export class S3Sink implements SinkTarget {
   #key(...parts: readonly string[]): string {
     return this.#prefix + parts.join("/");
   }
+}
+
+function nameOf({ folder = "", file }: PublishOperation): string {
+  return `${folder}${file}`;
 }
 
 function incomplete(key: string): MillraceError {

@@ -4,7 +4,9 @@ import type { Duration } from "../../api/duration.ts";
 import { MillraceError } from "../../base/errors.ts";
 import { type Format, formatOptions } from "../formats/format.ts";
 import type { PartNaming } from "./part-name.ts";
-import { checkPartOptions, PartWriter } from "./part-writer.ts";
+import type { FormattedSink } from "./formatted-sink.ts";
+import { checkPartOptions, defaultOpenPartsMax, PartWriter } from "./part-writer.ts";
+import { describePartitionBy, folderOf, type PartitionBy } from "./partition.ts";
 
 export interface FileSinkOptions<T> {
   /** The directory of the files; its own, or shared with sinks of other prefixes. */
@@ -12,6 +14,10 @@ export interface FileSinkOptions<T> {
   readonly format: Format<T>;
   /** What the files' names begin with; default nothing. */
   readonly prefix?: string;
+  /** Files of rows that have something in common lie in a folder that says so; default: none. */
+  readonly partitionBy?: PartitionBy<T>;
+  /** With `partitionBy`: of so many folders files are open side by side, at most; default 32. */
+  readonly openPartitions?: number;
   /** A file is finished before it grows beyond this; default 128 MiB. */
   readonly rollBytes?: number;
   /** A file is finished by the first commit this long after it was begun, in processing time; default 1 minute. */
@@ -31,19 +37,26 @@ const defaultRollAfterMs = 60_000;
  * published beyond the restored checkpoint are moved to `.quarantine/`. Throws `invalid` for a format that cannot be written.
  */
 export function fileSink<T>(options: FileSinkOptions<T>): Sink<T> {
-  const { path, format, prefix = "", rollBytes = defaultRollBytes, rollAfter = defaultRollAfterMs } = options;
-  checkPartOptions({ format, rollBytes }, "a file sink");
+  const { path, format, prefix = "", rollBytes = defaultRollBytes, rollAfter = defaultRollAfterMs, partitionBy } = options;
+  const openPartsMax = options.openPartitions ?? defaultOpenPartsMax;
+  checkPartOptions({ format, rollBytes, openPartsMax }, "a file sink");
+  const folders = folderOf(partitionBy);
   // "g1" in a prefix could be taken for the generation.
   if (!/^[\w-]*$/.test(prefix) || /g\d/.test(prefix)) {
     const message = `a file sink's prefix is of letters, digits, "_" and "-", with no digit after a "g"`;
     throw new MillraceError("invalid", `${message}: ${JSON.stringify(prefix)}`);
   }
   const naming = { prefix, extension: format.extension };
-  return {
+  const partitioned =
+    partitionBy === undefined ? {} : { partitionBy: describePartitionBy(partitionBy), openPartitions: openPartsMax };
+  const sink: FormattedSink<T> = {
     kind: "files",
     name: path,
     guarantee: "exactlyOnce",
-    options: { path, ...naming, rollBytes, rollAfterMs: rollAfter, format: formatOptions(format) },
-    createWriter: (context) => new PartWriter({ format, naming, rollBytes, rollAfterMs: rollAfter }, context),
+    options: { path, ...naming, rollBytes, rollAfterMs: rollAfter, ...partitioned, format: formatOptions(format) },
+    format,
+    createWriter: (context) =>
+      new PartWriter({ format, naming, rollBytes, rollAfterMs: rollAfter, folderOf: folders, openPartsMax }, context),
   };
+  return sink;
 }

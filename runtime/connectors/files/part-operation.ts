@@ -8,6 +8,8 @@ import { MillraceError } from "../../base/errors.ts";
 
 export interface WriteOperation {
   readonly op: "write";
+  /** Of partitioned sinks: the folders that the file lies in (partition.ts). */
+  readonly folder?: string;
   /** The open part's name. */
   readonly part: string;
   /** The finished file's name. */
@@ -18,10 +20,11 @@ export interface WriteOperation {
 
 export interface PublishOperation {
   readonly op: "publish";
+  readonly folder?: string;
   readonly part: string;
   readonly file: string;
   readonly length: number;
-  /** Of the whole file. */
+  /** Of all that was written; of a format that is assembled, not of the file that is made of it. */
   readonly crc32: number;
   /** What no operation before wrote: the file's bytes from `offset` to its end. */
   readonly offset: number;
@@ -29,6 +32,11 @@ export interface PublishOperation {
 }
 
 export type PartOperation = WriteOperation | PublishOperation;
+
+/** What stands in a file that is made of a publication's rows, and in no other. */
+export function stampOf({ length, crc32 }: Pick<PublishOperation, "length" | "crc32">): string {
+  return `millrace-rows:${length}:${crc32}`;
+}
 
 const lineFeed = 0x0a;
 

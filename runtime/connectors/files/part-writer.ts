@@ -6,6 +6,8 @@
  * W2 No file is open at a barrier or at the end of input, so a checkpoint contains whole files only, and a restore takes back
  *    whole files (DESIGN §11).
  * W3 A file holds at most `rollBytes`, unless one row is longer.
+ * W4 Of each folder at most one file is open, and of all folders at most `openPartsMax`: the one that has waited longest for a row is
+ *    finished first.
  */
 import { crc32 } from "node:zlib";
 import type { CommitEnd, SinkWriter, SinkWriterContext } from "../../api/connector.ts";
@@ -13,16 +15,20 @@ import { MillraceError } from "../../base/errors.ts";
 import { encodeLine, type Format } from "../formats/format.ts";
 import { openPartName, partFileName, type PartNaming } from "./part-name.ts";
 import { encodePartOperation } from "./part-operation.ts";
+import type { FolderOf } from "./partition.ts";
 
 export interface PartWriterOptions {
   readonly format: Format<any>;
   readonly naming: PartNaming;
   readonly rollBytes: number;
   readonly rollAfterMs: number;
+  readonly folderOf: FolderOf;
+  readonly openPartsMax: number;
 }
 
-/** The file being written, as of the last commit: all that survives between commits. */
+/** A file being written, as of the last commit: all that survives between commits. */
 interface OpenPart {
+  readonly folder: string;
   readonly file: string;
   /** Epoch ms, processing time. */
   readonly openedAt: number;
@@ -30,13 +36,51 @@ interface OpenPart {
   readonly crc32: number;
 }
 
+/** A file being written, with what is to be added to it. */
+class GrowingPart {
+  readonly folder: string;
+  readonly file: string;
+  readonly openedAt: number;
+  /** Of what earlier commits have written. */
+  length: number;
+  crc32: number;
+  rows: Uint8Array[] = [];
+  rowsBytes = 0;
+
+  constructor({ folder, file, openedAt, length, crc32 }: OpenPart) {
+    this.folder = folder;
+    this.file = file;
+    this.openedAt = openedAt;
+    this.length = length;
+    this.crc32 = crc32;
+  }
+
+  append(row: Uint8Array): void {
+    this.rows.push(row);
+    this.rowsBytes += row.length;
+  }
+
+  /** What is to be added, which then counts as written. */
+  take(): Uint8Array {
+    const bytes = Buffer.concat(this.rows, this.rowsBytes);
+    this.rows = [];
+    this.rowsBytes = 0;
+    this.length += bytes.length;
+    this.crc32 = crc32(bytes, this.crc32);
+    return bytes;
+  }
+
+  state(): OpenPart {
+    const { folder, file, openedAt, length, crc32 } = this;
+    return { folder, file, openedAt, length, crc32 };
+  }
+}
+
 export class PartWriter implements SinkWriter<any> {
   readonly #options: PartWriterOptions;
   readonly #context: SinkWriterContext;
-  #part: OpenPart | undefined;
-  /** What is to be added to the open part. */
-  #rows: Uint8Array[] = [];
-  #rowsBytes = 0;
+  /** By folder; the one that has waited longest for a row comes first. */
+  readonly #parts = new Map<string, GrowingPart>();
   #payloads: Uint8Array[] = [];
   #lastOpened = { seq: -1, n: 0 };
 
@@ -45,85 +89,95 @@ export class PartWriter implements SinkWriter<any> {
     this.#context = context;
   }
 
-  add(value: unknown): void {
-    const row = encodeLine(this.#options.format, value);
-    const { rollBytes } = this.#options;
-    if (this.#part !== undefined && this.#part.length + this.#rowsBytes + row.length > rollBytes) this.#publish(this.#part);
-    if (this.#part === undefined) this.#open();
-    this.#append(row);
+  add(value: unknown, timestamp: number | undefined): void {
+    const { format, folderOf, rollBytes } = this.#options;
+    const folder = folderOf(value, timestamp);
+    const row = encodeLine(format, value);
+    let part = this.#parts.get(folder);
+    if (part !== undefined && part.length + part.rowsBytes + row.length > rollBytes) {
+      this.#publish(part);
+      part = undefined;
+    }
+    part ??= this.#open(folder);
+    if (this.#parts.size > 1) this.#moveLast(part);
+    part.append(row);
   }
 
   flush(end: CommitEnd): readonly Uint8Array[] {
-    if (this.#part !== undefined) {
-      if (end !== "turn" || this.#isOld(this.#part)) this.#publish(this.#part);
-      else this.#part = this.#write(this.#part);
-    }
+    for (const part of [...this.#parts.values()])
+      if (end !== "turn" || this.#isOld(part)) this.#publish(part);
+      else this.#write(part);
     const payloads = this.#payloads;
     this.#payloads = [];
     return payloads;
   }
 
   state(): unknown {
-    return this.#part;
+    return this.#parts.size === 0 ? undefined : [...this.#parts.values()].map((part) => part.state());
   }
 
   restore(state: unknown): void {
-    this.#part = state as OpenPart | undefined;
-    this.#rows = [];
-    this.#rowsBytes = 0;
+    this.#parts.clear();
+    for (const part of (state as readonly OpenPart[] | undefined) ?? []) this.#parts.set(part.folder, new GrowingPart(part));
     this.#payloads = [];
     this.#lastOpened = { seq: -1, n: 0 };
   }
 
-  #open(): void {
-    const { naming, format } = this.#options;
+  #open(folder: string): GrowingPart {
+    const { naming, format, openPartsMax } = this.#options;
+    if (this.#parts.size >= openPartsMax) this.#publish(this.#parts.values().next().value!);
     const { generation, task } = this.#context;
     const seq = this.#context.seq();
     const n = this.#lastOpened.seq === seq ? this.#lastOpened.n + 1 : 0;
     this.#lastOpened = { seq, n };
     const file = partFileName(naming, { generation, task, seq, n });
-    this.#part = { file, openedAt: this.#context.now(), length: 0, crc32: 0 };
-    if (format.fileHeader !== undefined) this.#append(format.fileHeader);
+    const part = new GrowingPart({ folder, file, openedAt: this.#context.now(), length: 0, crc32: 0 });
+    if (format.fileHeader !== undefined) part.append(format.fileHeader);
+    this.#parts.set(folder, part);
+    return part;
   }
 
-  #append(row: Uint8Array): void {
-    this.#rows.push(row);
-    this.#rowsBytes += row.length;
+  #moveLast(part: GrowingPart): void {
+    this.#parts.delete(part.folder);
+    this.#parts.set(part.folder, part);
   }
 
-  #isOld({ openedAt }: OpenPart): boolean {
+  #isOld({ openedAt }: GrowingPart): boolean {
     return this.#context.now() - openedAt >= this.#options.rollAfterMs;
   }
 
-  /** The part with the rows at hand behind it. */
-  #write(part: OpenPart): OpenPart {
-    if (this.#rowsBytes === 0) return part;
-    const { file, length: offset } = part;
-    const { bytes, grown } = this.#take(part);
-    this.#payloads.push(encodePartOperation({ op: "write", part: openPartName(file), file, offset, bytes }));
-    return grown;
+  #write(part: GrowingPart): void {
+    if (part.rowsBytes === 0) return;
+    const { length: offset } = part;
+    this.#payloads.push(encodePartOperation({ op: "write", ...namesOf(part), offset, bytes: part.take() }));
   }
 
   /** What has not been written yet goes with the publication: a file begun and finished in one commit is one operation. */
-  #publish(part: OpenPart): void {
-    const { file, length: offset } = part;
-    const { bytes, grown } = this.#take(part);
-    const { length, crc32: checksum } = grown;
-    const operation = { op: "publish", part: openPartName(file), file, length, crc32: checksum, offset, bytes } as const;
-    this.#payloads.push(encodePartOperation(operation));
-    this.#part = undefined;
+  #publish(part: GrowingPart): void {
+    const { length: offset } = part;
+    const bytes = part.take();
+    const { length, crc32: checksum } = part;
+    this.#payloads.push(encodePartOperation({ op: "publish", ...namesOf(part), length, crc32: checksum, offset, bytes }));
+    this.#parts.delete(part.folder);
   }
+}
 
-  #take(part: OpenPart): { readonly bytes: Uint8Array; readonly grown: OpenPart } {
-    const bytes = Buffer.concat(this.#rows, this.#rowsBytes);
-    this.#rows = [];
-    this.#rowsBytes = 0;
-    return { bytes, grown: { ...part, length: part.length + bytes.length, crc32: crc32(bytes, part.crc32) } };
-  }
+function namesOf({ folder, file }: GrowingPart) {
+  return { ...(folder !== "" && { folder }), part: openPartName(file), file };
 }
 
 /** Throws `invalid` for what such a sink cannot be: `what` is how messages call it. */
-export function checkPartOptions({ format, rollBytes }: Pick<PartWriterOptions, "format" | "rollBytes">, what: string): void {
+export function checkPartOptions(
+  { format, rollBytes, openPartsMax }: Pick<PartWriterOptions, "format" | "rollBytes" | "openPartsMax">,
+  what: string,
+): void {
   if (format.readOnly !== undefined) throw new MillraceError("invalid", `${what} cannot write this format: ${format.readOnly}`);
   if (!(rollBytes >= 1)) throw new MillraceError("invalid", `rollBytes is a positive number: ${rollBytes}`);
+  if (!(Number.isInteger(openPartsMax) && openPartsMax >= 1 && openPartsMax <= openPartsLimit))
+    throw new MillraceError("invalid", `openPartitions is a whole number from 1 to ${openPartsLimit}: ${openPartsMax}`);
 }
+
+/** Every commit names the files that are open. */
+const openPartsLimit = 256;
+/** Of sinks that do not say. */
+export const defaultOpenPartsMax = 32;

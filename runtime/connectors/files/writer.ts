@@ -10,11 +10,12 @@
  */
 import { readdir, rename } from "node:fs/promises";
 import { createReadStream } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { crc32 } from "node:zlib";
 import { MillraceError } from "../../base/errors.ts";
 import type { Restored, SinkEffect } from "../../ports/sink-driver.ts";
 import { isBeyond } from "../restored.ts";
+import type { Format } from "../formats/format.ts";
 import type { SinkTarget } from "../sink-target.ts";
 import {
   exists,
@@ -28,14 +29,25 @@ import {
   writeWhole,
 } from "./durable-file.ts";
 import { errorCode, fileError } from "./file-errors.ts";
-import { fenceName, finishedName, parsePartFileName, type PartNaming, quarantineFolder, taskInNames } from "./part-name.ts";
-import { decodePartOperation, type PublishOperation, type WriteOperation } from "./part-operation.ts";
+import {
+  fenceName,
+  finishedName,
+  openPartName,
+  parsePartFileName,
+  type PartNaming,
+  quarantineFolder,
+  taskInNames,
+} from "./part-name.ts";
+import { decodePartOperation, type PublishOperation, stampOf, type WriteOperation } from "./part-operation.ts";
+import { isPartitionFolder } from "./partition.ts";
 
 const nothing = new Uint8Array(0);
 
 export interface FileWriterOptions {
   readonly directory: string;
   readonly naming: PartNaming;
+  /** Of a format whose files are made of all their rows at once: makes one (`Format.assemble`). */
+  readonly assemble?: Format<any>["assemble"];
   /** Whether writes wait for the disk; without, a power failure (not a crash of the process) can lose rows. Default true. */
   readonly durable?: boolean;
 }
@@ -43,9 +55,11 @@ export interface FileWriterOptions {
 export class FileWriter implements SinkTarget {
   readonly #directory: string;
   readonly #naming: PartNaming;
+  readonly #assemble: Format<any>["assemble"];
   readonly #durable: boolean;
 
-  constructor({ directory, naming, durable = true }: FileWriterOptions) {
+  constructor({ directory, naming, assemble, durable = true }: FileWriterOptions) {
+    this.#assemble = assemble;
     this.#directory = directory;
     this.#naming = naming;
     this.#durable = durable;
@@ -57,7 +71,7 @@ export class FileWriter implements SinkTarget {
       await this.#checkFence(generation);
       await (operation.op === "write" ? this.#write(operation) : this.#publish(operation));
     } catch (error) {
-      throw fileError(error, this.#path(operation.file), "write");
+      throw fileError(error, this.#pathOf(operation, operation.file), "write");
     }
   }
 
@@ -65,49 +79,81 @@ export class FileWriter implements SinkTarget {
     try {
       // First, so that no zombie publishes between the listing and the end.
       await this.#raiseFence(restored.generation);
-      for (const name of await readdir(this.#directory)) await this.#takeBack(name, restored);
-      await syncDirectory(this.#directory);
+      for (const folder of await foldersIn(this.#directory)) {
+        for (const name of await readdir(join(this.#directory, folder))) await this.#takeBack(folder, name, restored);
+        await syncDirectory(join(this.#directory, folder));
+      }
     } catch (error) {
       throw fileError(error, this.#directory, "write");
     }
   }
 
-  async #write({ part, file, offset, bytes }: WriteOperation): Promise<void> {
-    if (await exists(this.#path(file))) return;
-    await makeDirectory(this.#directory);
-    await writeAt(this.#path(part), offset, bytes, { durable: this.#durable });
+  async #write(operation: WriteOperation): Promise<void> {
+    const [file, part] = this.#pathsOf(operation);
+    if (await exists(file)) return;
+    await makeDirectory(dirname(file));
+    await writeAt(part, operation.offset, operation.bytes, { durable: this.#durable });
     // Published meanwhile by another: then this was a new part that nobody needs.
-    if (await exists(this.#path(file))) await remove(this.#path(part));
+    if (await exists(file)) await remove(part);
   }
 
   async #publish(operation: PublishOperation): Promise<void> {
-    const file = this.#path(operation.file);
-    const part = this.#path(operation.part);
-    if (await exists(file)) await checkPublished(file, operation);
+    const [file, part] = this.#pathsOf(operation);
+    if (await exists(file)) await this.#checkPublished(file, operation);
     else {
       if (operation.bytes.length > 0) await this.#write({ ...operation, op: "write" });
       await this.#finish(part, file, operation);
     }
     await remove(part);
-    if (this.#durable) await syncDirectory(this.#directory);
+    if (this.#durable) await syncDirectory(dirname(file));
   }
 
   /** Cuts off what does not belong to the part, and gives it its name when it is whole and on the disk. */
-  async #finish(part: string, file: string, { length, crc32: checksum }: PublishOperation): Promise<void> {
+  async #finish(part: string, file: string, operation: PublishOperation): Promise<void> {
+    const { length, crc32: checksum } = operation;
     const written = await sizeOf(part);
     if (written === undefined && (await exists(file))) return; // Published by another since we looked.
     if (written === undefined || written < length) throw incomplete(`of ${length} bytes there are ${written ?? 0}`, part);
     await writeAt(part, 0, nothing, { length, durable: this.#durable });
-    if ((await checksumOf(part)) === checksum) await giveName(part, file);
+    if ((await checksumOf(part)) === checksum) await this.#giveName(part, file, operation);
     else if (!(await exists(file))) throw incomplete("its checksum is another", part);
   }
 
-  async #takeBack(name: string, restored: Restored): Promise<void> {
+  async #giveName(part: string, file: string, operation: PublishOperation): Promise<void> {
+    if (this.#assemble === undefined) return giveName(part, file);
+    const rows = await readIfThere(part);
+    // Another has published it and taken its part away.
+    if (rows === undefined) return;
+    const whole = join(dirname(file), openPartName(`${basename(file)}.whole`));
+    const bytes = this.#assemble(rows, stampOf(operation));
+    await writeAt(whole, 0, bytes, { length: bytes.length, durable: this.#durable });
+    await giveName(whole, file);
+    await remove(whole);
+  }
+
+  /** A file that was there already must be the same: another would mean that two jobs write to one directory. */
+  async #checkPublished(path: string, operation: PublishOperation): Promise<void> {
+    const isSame =
+      this.#assemble === undefined
+        ? (await sizeOf(path)) === operation.length && (await checksumOf(path)) === operation.crc32
+        : (await readIfThere(path))?.includes(stampOf(operation), 0, "latin1") === true;
+    if (isSame) return;
+    const message =
+      "a file of this name is there with other contents, from another job or an earlier run: move it away, or name another directory";
+    throw new MillraceError("invalid", `${message}: ${path}`);
+  }
+
+  async #takeBack(folder: string, name: string, restored: Restored): Promise<void> {
     const part = finishedName(name);
-    const id = parsePartFileName(this.#naming, part ?? name);
+    const id = parsePartFileName(this.#naming, part?.replace(/\.whole$/, "") ?? name);
     if (id === undefined || id.generation >= restored.generation) return;
-    if (part !== undefined) await remove(this.#path(name));
-    else if (isBeyond(id, restored, taskInNames)) await rename(this.#path(name), this.#path(quarantineFolder, name));
+    const path = join(this.#directory, folder, name);
+    if (part !== undefined) await remove(path);
+    else if (isBeyond(id, restored, taskInNames)) {
+      const quarantine = join(this.#directory, quarantineFolder, folder);
+      await makeDirectory(quarantine);
+      await rename(path, join(quarantine, name));
+    }
   }
 
   async #checkFence(generation: number): Promise<void> {
@@ -130,21 +176,25 @@ export class FileWriter implements SinkTarget {
     return join(this.#directory, quarantineFolder, fenceName(this.#naming));
   }
 
-  #path(...names: readonly string[]): string {
-    return join(this.#directory, ...names.map((name) => basename(name)));
+  #pathsOf(operation: WriteOperation | PublishOperation): readonly [file: string, part: string] {
+    return [this.#pathOf(operation, operation.file), this.#pathOf(operation, operation.part)];
   }
+
+  /** Whatever the operation says, it lies in the directory. */
+  #pathOf({ folder = "" }: WriteOperation | PublishOperation, name: string): string {
+    return join(this.#directory, ...folder.split("/").filter(isPartitionFolder), basename(name));
+  }
+}
+
+/** Below a directory, those of partitions, and itself: "". */
+export async function foldersIn(directory: string, folder = ""): Promise<readonly string[]> {
+  const entries = await readdir(join(directory, folder), { withFileTypes: true });
+  const below = entries.filter((entry) => entry.isDirectory() && isPartitionFolder(entry.name));
+  return [folder, ...(await Promise.all(below.map(({ name }) => foldersIn(directory, join(folder, name))))).flat()];
 }
 
 function incomplete(what: string, part: string): MillraceError {
   return new MillraceError("corrupt", `rows of a committed file are missing or damaged: ${what}: ${part}`);
-}
-
-/** A file that was there already must be the same: another would mean that two jobs write to one directory. */
-async function checkPublished(path: string, { length, crc32: checksum }: PublishOperation): Promise<void> {
-  if ((await sizeOf(path)) === length && (await checksumOf(path)) === checksum) return;
-  const message =
-    "a file of this name is there with other contents, from another job or an earlier run: move it away, or name another directory";
-  throw new MillraceError("invalid", `${message}: ${path}`);
 }
 
 /** Undefined when there is no such file. */

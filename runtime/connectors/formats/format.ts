@@ -8,6 +8,7 @@
  * F2 What does not decode is rejected with a reason; nothing is passed over.
  */
 import type { ConnectorOptions, Decoder, SourceRecord } from "../../api/connector.ts";
+import { MillraceError } from "../../base/errors.ts";
 import type { RecordSchemas } from "../registry/record-schemas.ts";
 
 /** How a file of this format is cut: at every line end, at line ends outside CSV quotes, or into lines that are each a record in base64. */
@@ -36,6 +37,13 @@ export interface Format<T> {
   readonly fileHeader?: Uint8Array | undefined;
   /** Why values cannot be written in this format as it was declared, and what to do. */
   readonly readOnly?: string | undefined;
+  /** Why values cannot be read in this format, and what to do. */
+  readonly writeOnly?: string | undefined;
+  /**
+   * Of formats whose files are made of all their rows at once: `encode` gives rows as they are kept until a file is finished, this the
+   * file. The same rows give the same bytes, and `stamp`, which is ASCII, stands among them.
+   */
+  readonly assemble?: ((rows: Uint8Array, stamp: string) => Uint8Array) | undefined;
 }
 
 /** A format whose records hold several values each, or none. */
@@ -58,8 +66,10 @@ export class Rejection extends Error {
 /** A decoder whose records come with their schemas. */
 export type SchemaDecoder<T> = Decoder<T> & { readonly schemas?: RecordSchemas | undefined };
 
-/** The decoder of a source whose records each hold values of this format. */
+/** The decoder of a source whose records each hold values of this format. Throws `invalid` for one that cannot be read. */
 export function recordDecoder<T>(format: Format<T> | FormatOfMany<T>): SchemaDecoder<T> {
+  const { name, writeOnly } = format;
+  if (writeOnly !== undefined) throw new MillraceError("invalid", `a source cannot read this format: ${writeOnly}: ${name}`);
   const decode: Decoder<T> = (record, target) => {
     if (record.rejected !== undefined) return target.reject(record.rejected);
     let value: T;
@@ -89,6 +99,15 @@ export function encodeLine<T>(format: Format<T>, value: T): Uint8Array {
   const bytes = format.encode(value);
   if (format.framing.kind !== "base64Lines") return bytes;
   return Buffer.from(`${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64")}\n`);
+}
+
+/** Throws `invalid` for a format in which no value stands alone; `what` is how messages call the sink. */
+export function checkWritesRecords({ name, readOnly, header, assemble }: Format<any>, what: string): void {
+  const cannotWrite =
+    readOnly ??
+    (header ? "messages have no header line before them, declare it with header: false" : undefined) ??
+    (assemble !== undefined ? "it makes whole files, of which a row is no part" : undefined);
+  if (cannotWrite !== undefined) throw new MillraceError("invalid", `${what} cannot write this format: ${cannotWrite}: ${name}`);
 }
 
 /** What the plan shows of a format, and all that a file reader needs to know of it: stands as `format` in a source's options. */

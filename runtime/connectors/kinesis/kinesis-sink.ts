@@ -7,7 +7,7 @@
 import type { Sink, SinkWriter, SinkWriterContext } from "../../api/connector.ts";
 import { MillraceError } from "../../base/errors.ts";
 import { decodeValue, encodeValue } from "../../base/message-pack.ts";
-import { encodeRecord, type Format, formatOptions } from "../formats/format.ts";
+import { checkWritesRecords, encodeRecord, type Format, formatOptions } from "../formats/format.ts";
 
 export interface KinesisSinkOptions<T> {
   /** The stream's logical name: a deployment binds it, else it is the stream's own. */
@@ -41,11 +41,7 @@ const bytesPerPayload = 4 << 20;
 export function kinesisSink<T>(options: KinesisSinkOptions<T>): Sink<T> {
   const { stream, format, partitionKey, idField, maxRecordBytes = defaultMaxRecordBytes } = options;
   if (stream === "") throw new MillraceError("invalid", "a Kinesis sink needs the name of a stream");
-  const cannotWrite =
-    format.readOnly ??
-    (format.header ? "records of a stream have no header line before them, declare it with header: false" : undefined);
-  if (cannotWrite !== undefined)
-    throw new MillraceError("invalid", `a Kinesis sink cannot write this format: ${cannotWrite}: ${format.name}`);
+  checkWritesRecords(format, "a Kinesis sink");
   if (typeof partitionKey !== "function") throw new MillraceError("invalid", `a Kinesis sink needs a partitionKey: ${stream}`);
   if (!(maxRecordBytes >= 1 && maxRecordBytes <= maxRecordBytesMax))
     throw new MillraceError("invalid", `maxRecordBytes is a number from 1 to ${maxRecordBytesMax}: ${maxRecordBytes}`);

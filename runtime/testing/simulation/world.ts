@@ -17,7 +17,8 @@ import { MemoryLog } from "../../adapters/memory/memory-log.ts";
 import { MemoryPages } from "../../adapters/memory/memory-pages.ts";
 import { ManualClock } from "../../adapters/memory/manual-clock.ts";
 import { Coordinator } from "../../driver/coordinator.ts";
-import { defaultEnvironment, Environment } from "../../driver/environment.ts";
+import { Environment } from "../../driver/environment.ts";
+import { defaultEnvironment } from "../../driver/environment-options.ts";
 import { loadCommit } from "../../driver/journal-entry.ts";
 import { planJob } from "../../plan/plan-job.ts";
 import type { JobGraph } from "../../plan/job-graph.ts";
@@ -243,6 +244,7 @@ export class World {
       id: process.name,
       deployment: this.deployment,
       payload,
+      messageBytesMax: payload.inlineBytesMax,
       cacheBytesMax,
       journalBytesMax,
       invocationMsMax: Infinity,

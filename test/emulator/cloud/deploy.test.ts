@@ -68,3 +68,47 @@ describe("a deployment over a running cloud", () => {
     assert.equal(read((await cloud.invoke("f", {})) as never), 2, "a deployment that fails changes nothing");
   });
 });
+
+/** Answers as it is told by the resource, or not at all; and prints what it was asked. */
+const checkCode = {
+  entry: {
+    contents: `export const handler = async ({ RequestType, ResponseURL, ResourceProperties, OldResourceProperties }) => {
+      console.log([RequestType, ResourceProperties.answer, OldResourceProperties?.answer].join(" "));
+      if (ResourceProperties.answer === "none") return "silent";
+      const Reason = "so it is";
+      await fetch(ResponseURL, { method: "PUT", body: Buffer.from(JSON.stringify({ Status: ResourceProperties.answer, Reason })) });
+    };`,
+    directory,
+  },
+  timeout: 20,
+};
+
+function withCheck(topology: Topology, answer: string): Topology {
+  const customResources = { Passed: { type: "Custom::Check", functionName: "check", properties: { answer } } };
+  return { ...topology, functions: { ...topology.functions, check: checkCode }, customResources };
+}
+
+describe("a custom resource", () => {
+  let checked: EmulatedCloud | undefined;
+  after(() => checked?.stop());
+
+  test("that is refused ends the start, with its function's reason", async () => {
+    await assert.rejects(startCloud(withCheck(first, "FAILED")), /the deployment fails: Passed: so it is/);
+    await assert.rejects(startCloud(withCheck(first, "none")), /Passed: its function has not answered: "silent"/);
+  });
+
+  test("is asked before a deployment, which changes nothing where it is refused, and not where it is the same", async () => {
+    const asked: string[] = [];
+    const onEvent = (event: CloudEvent) => {
+      if (event.kind === "log" && /^(Create|Update) /.test(event.line.text)) asked.push(event.line.text);
+    };
+    checked = await startCloud(withCheck(first, "SUCCESS"), { onEvent });
+    await assert.rejects(checked.deploy(withCheck(second, "FAILED")), /Passed: so it is/);
+    assert.equal(read((await checked.invoke("f", {})) as never), 1);
+    assert.doesNotThrow(() => checked!.mapping("gone", "a"));
+    await checked.deploy(withCheck(second, "SUCCESS"));
+    assert.equal(read((await checked.invoke("f", {})) as never), 2);
+    await until(() => asked.length >= 2);
+    assert.deepEqual(asked, ["Create SUCCESS ", "Update FAILED SUCCESS"]);
+  });
+});

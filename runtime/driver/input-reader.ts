@@ -1,0 +1,269 @@
+/**
+ * Takes a task's input in: what a doorbell brought, what lies before it, or what a read finds.
+ *
+ * L3 When a batch begins after the position, the log is read from the position up to it first.
+ * L11 Where a batch of a child shard comes first, its parents are read to their end by that.
+ */
+import type { SourceRecord } from "../api/connector.ts";
+import { MillraceError } from "../base/errors.ts";
+import type { Position, ShardId } from "../base/ids.ts";
+import type { JobGraph } from "../plan/job-graph.ts";
+import { mayHaveExpired, type ReadLimit, type ReadResult } from "../ports/log.ts";
+import type { Ports } from "../ports/ports.ts";
+import { inboxName } from "../snapshots/names.ts";
+import { stageOf } from "../streaming/channel.ts";
+import { comparePositions, isBefore } from "../streaming/position.ts";
+import type { SourceInput } from "../task/source-input.ts";
+import type { Task } from "../task/task.ts";
+import { announcedAlignment } from "./align-sources.ts";
+import type { AddressedBell } from "./doorbell.ts";
+import type { EnvironmentOptions } from "./environment-options.ts";
+import type { InboxShards } from "./inbox-shards.ts";
+import type { Fed, OpenedTask } from "./opened-task.ts";
+import type { ShardLifecycle } from "./shard-lifecycle.ts";
+import { ancestorsOf } from "./shard-lineage.ts";
+import type { SourceShards } from "./source-shards.ts";
+import type { TurnSteps } from "./turn-steps.ts";
+
+/** Batch mode reads and sorts more at once: a turn's records become one run. */
+const batchReadFactor = 8;
+
+export class InputReader {
+  private readonly job: JobGraph;
+  private readonly ports: Ports;
+  private readonly options: EnvironmentOptions;
+  private readonly inboxes: InboxShards;
+  private readonly shards: SourceShards;
+  private readonly lifecycle: ShardLifecycle;
+  private readonly steps: TurnSteps;
+  /** Reads so far: shards take turns in being read first. */
+  private turns = 0;
+
+  constructor(
+    job: JobGraph,
+    ports: Ports,
+    options: EnvironmentOptions,
+    known: {
+      readonly inboxes: InboxShards;
+      readonly shards: SourceShards;
+      readonly lifecycle: ShardLifecycle;
+      readonly steps: TurnSteps;
+    },
+  ) {
+    this.job = job;
+    this.ports = ports;
+    this.options = options;
+    this.inboxes = known.inboxes;
+    this.shards = known.shards;
+    this.lifecycle = known.lifecycle;
+    this.steps = known.steps;
+  }
+
+  /** Takes in what a doorbell brought. */
+  async feedBell(opened: OpenedTask, bell: Exclude<AddressedBell, { kind: "poke" }>): Promise<Fed> {
+    if (bell.kind === "frames") return this.feedInbox(opened, bell.records, bell.after);
+    const input = opened.task.sources.get(bell.source);
+    if (input !== undefined && input.watermarkOf(bell.shard) > this.alignmentLimit(opened, input))
+      throw new MillraceError("unavailable", `shard ${bell.shard} of ${bell.source} waits for slower sources of its group`);
+    return this.feedShard(opened, bell.source, bell.shard, bell.records, bell.after);
+  }
+
+  /** A poke reads for itself: each live shard, or the inbox, up to a turn's worth. */
+  async readInputs(opened: OpenedTask): Promise<Fed> {
+    const { task } = opened;
+    const shards: { source: string; shard: ShardId }[] = [];
+    for (const source of task.sources.keys())
+      for (const shard of await this.lifecycle.shardsOf(task, source)) shards.push({ source, shard });
+    const recordsBefore = task.taken;
+    this.turns++;
+    for (let n = 0; n < shards.length; n++) {
+      const left = this.readLimit.records - (task.taken - recordsBefore);
+      if (left <= 0) break;
+      if (opened.budget.isOver) return "late";
+      const { source, shard } = shards[(this.turns + n) % shards.length]!;
+      const share = Math.ceil(left / (shards.length - n));
+      const status = await this.readShard(opened, source, shard, { records: share, bytes: this.readLimit.bytes });
+      if (status !== "done") return status;
+    }
+    // Shards that waited for others which turned out to have nothing.
+    for (const { source, shard } of shards) {
+      const input = task.sources.get(source);
+      if (input?.alignment === undefined || task.taken > recordsBefore || !input.isLive(shard)) continue;
+      const status = await this.readShard(opened, source, shard, this.readLimit);
+      if (status !== "done") return status;
+    }
+    if (task.plan.stage.kind !== "keyed") return "done";
+    const stream = inboxName(task.plan.generation, stageOf(task.plan.task));
+    const shard = await this.inboxes.of(stream, task.plan.range);
+    const { position } = task.channels;
+    const { records } = await this.ports.log.read(stream, shard, position, this.readLimit);
+    return this.feedInbox(opened, records, position);
+  }
+
+  private async feedShard(
+    opened: OpenedTask,
+    source: string,
+    shard: ShardId,
+    records: readonly SourceRecord[],
+    after: Position | "horizon" | undefined,
+    upTo = Infinity,
+  ): Promise<Fed> {
+    const { task } = opened;
+    let known = await this.lifecycle.know(opened, source, shard);
+    if (known === "waiting") {
+      const status = await this.readAncestors(opened, source, shard);
+      if (status !== "done") return status;
+      known = await this.lifecycle.know(opened, source, shard);
+    }
+    if (known === "past") return "done";
+    // What was read of its ancestors is committed all the same.
+    if (known === "waiting") return "late";
+    const input = task.sources.get(source)!;
+    const mayLack = this.mayHaveLost(source, input.readUpTo(shard));
+    // The mapping may have passed what expired before it got there: one record shows it.
+    const limit = mayLack && !this.isYoung(opened) ? { ...this.readLimit, records: 1 } : this.readLimit;
+    const read = (from: Position | "horizon") => this.readSource(task, source, shard, from, limit);
+    const position = () => input.positionOf(shard);
+    const feed = (part: readonly SourceRecord[]) => {
+      const batch = { source, shard, records: part, at: 0, ...(upTo < Infinity && { upTo }) };
+      return this.steps.feed(opened, () => task.feedRecords(batch));
+    };
+    const feedAll = (part: readonly SourceRecord[]) => this.steps.feedParts(opened, `${source} ${shard}`, part, position, feed);
+    return this.withGap(opened, records, after, position, mayLack || this.isYoung(opened) ? read : undefined, feedAll);
+  }
+
+  private async feedInbox(
+    opened: OpenedTask,
+    records: readonly SourceRecord[],
+    after: Position | "horizon" | undefined,
+  ): Promise<Fed> {
+    const { task } = opened;
+    const stream = inboxName(task.plan.generation, stageOf(task.plan.task));
+    const shard = await this.inboxes.of(stream, task.plan.range);
+    const read = (from: Position | "horizon") => this.ports.log.read(stream, shard, from, this.readLimit);
+    const position = () => task.channels.position;
+    const feed = (part: readonly SourceRecord[]) => {
+      const batch = { records: part, at: 0 };
+      return this.steps.feed(opened, () => task.feedFrames(batch));
+    };
+    const feedAll = (part: readonly SourceRecord[]) => this.steps.feedParts(opened, "inbox", part, position, feed);
+    return this.withGap(opened, records, after, position, this.isYoung(opened) ? read : undefined, feedAll);
+  }
+
+  /** L3: what lies between the position and the batch is read and fed first; `read` is undefined where nothing can. */
+  private async withGap(
+    opened: OpenedTask,
+    records: readonly SourceRecord[],
+    after: Position | "horizon" | undefined,
+    position: () => Position | "horizon",
+    read: ((from: Position | "horizon") => Promise<{ readonly records: readonly SourceRecord[] }>) | undefined,
+    feed: (records: readonly SourceRecord[]) => Promise<Fed>,
+  ): Promise<Fed> {
+    const first = records[0];
+    if (first === undefined) return "done";
+    if (read !== undefined && this.options.safeguards.holds("L3")) {
+      while (after !== position() && isBefore(position(), first.position)) {
+        const from = position();
+        const between = (await read(from)).records.filter((record) => comparePositions(record.position, first.position) < 0);
+        if (between.length === 0) break;
+        const status = await feed(between);
+        if (status !== "done") return status;
+        if (position() === from) break;
+      }
+    }
+    if (after === undefined) opened.batch = { position, at: position() };
+    return feed(records);
+  }
+
+  /**
+   * A batch of a child is the first sign that its parents are closed: they are read to their end now, so that the child need not wait for
+   * a poke (L11).
+   */
+  private async readAncestors(opened: OpenedTask, source: string, shard: ShardId): Promise<Fed> {
+    const input = opened.task.sources.get(source)!;
+    for (const ancestor of ancestorsOf(shard, this.shards.listed(source)))
+      while (input.isLive(ancestor)) {
+        if (opened.budget.isOver) return "late";
+        const before = input.positionOf(ancestor);
+        const status = await this.readShard(opened, source, ancestor, this.readLimit);
+        if (status !== "done") return status;
+        if (input.isLive(ancestor) && input.positionOf(ancestor) === before) break;
+      }
+    return "done";
+  }
+
+  private async readShard(opened: OpenedTask, source: string, shard: ShardId, limit: ReadLimit): Promise<Fed> {
+    const { task } = opened;
+    if ((await this.lifecycle.know(opened, source, shard)) !== "known") return "done";
+    const input = task.sources.get(source)!;
+    if (input.isEnded(shard)) return "done";
+    const upTo = this.alignmentLimit(opened, input);
+    if (input.watermarkOf(shard) > upTo) {
+      input.pause(shard, task.now);
+      return "done";
+    }
+    const after = input.positionOf(shard);
+    // One record tells where the shard stands among the others.
+    const few = input.alignment !== undefined && after === "horizon" ? { ...limit, records: 1 } : limit;
+    const result = await this.readSource(task, source, shard, after, few);
+    if (result.records.length > 0) {
+      const status = await this.feedShard(opened, source, shard, result.records, after, upTo);
+      if (status !== "done") return status;
+    }
+    const left = result.records.length > 0 && input.positionOf(shard) !== result.records.at(-1)?.position;
+    if (left) return "done";
+    if (result.next === undefined) await this.lifecycle.end(opened, source, shard);
+    else if (result.records.length === 0 && result.behindMs === 0) {
+      input.noteCaughtUp(shard, task.now);
+      await this.lifecycle.decideIdle(opened, source, shard);
+    }
+    return "done";
+  }
+
+  /**
+   * How far the shards of a source may go, epoch ms: some way ahead of the slowest of their alignment group, as far as it is known.
+   * Infinity: no limit.
+   */
+  private alignmentLimit({ task, messages }: OpenedTask, { alignment }: SourceInput): number {
+    if (alignment === undefined) return Infinity;
+    const { group, maxDriftMs } = alignment;
+    const announced = task.plan.stage.kind === "single" ? undefined : announcedAlignment(messages, group);
+    return maxDriftMs + (announced ?? task.slowestOf(group));
+  }
+
+  /** Reads a shard of a source, and reports what can no longer be read, with the range. */
+  private async readSource(
+    task: Task,
+    source: string,
+    shard: ShardId,
+    after: Position | "horizon",
+    limit: ReadLimit,
+  ): Promise<ReadResult> {
+    const readUpTo = task.sources.get(source)?.readUpTo(shard);
+    const since = readUpTo === undefined ? {} : { readUpTo };
+    const result = await this.ports.source(source).read(this.shards.streamOf(source), shard, after, { ...limit, ...since });
+    if (result.gap) {
+      const message = "records were lost at the source: their retention passed before they were read";
+      const { lost = { after, before: result.records[0]?.position ?? "its end" } } = result;
+      const stream = this.shards.streamOf(source);
+      this.ports.telemetry.log("error", message, { task: task.plan.task, source, stream, shard, ...lost });
+      this.ports.telemetry.add("sourceGap", 1, { source, shard });
+    }
+    return result;
+  }
+
+  private get readLimit(): ReadLimit {
+    const factor = this.job.options.mode === "batch" ? batchReadFactor : 1;
+    return { records: this.options.recordsPerTurn * factor, bytes: this.options.bytesPerTurn * factor };
+  }
+
+  /** So young is the generation that batches of an earlier one may come (L3). */
+  private isYoung({ record }: OpenedTask): boolean {
+    return this.ports.clock.now() - record.since <= this.options.invocationMsMax;
+  }
+
+  /** Something that came since a shard of the source was read may be gone. */
+  private mayHaveLost(source: string, readUpTo: number): boolean {
+    return mayHaveExpired(readUpTo, this.ports.clock.now(), this.ports.source(source).retentionMsMin);
+  }
+}

@@ -1,0 +1,42 @@
+/** What a turn holds of its task. */
+import type { Position } from "../base/ids.ts";
+import { decodeRequest } from "../snapshots/checkpoint-request.ts";
+import type { JobRecord } from "../snapshots/job-record.ts";
+import { checkpointMessage } from "../snapshots/names.ts";
+import type { Base, Commit } from "../state/commit.ts";
+import type { FeedStatus } from "../task/task.ts";
+import type { TaskPlan } from "../task/task-plan.ts";
+import type { AttemptLog } from "./attempt-log.ts";
+import type { Recovered } from "./recover.ts";
+import type { TimeBudget } from "./time-budget.ts";
+
+/** A task in an environment's cache, opened for a turn: what the turn knows of it and of its ring. */
+export interface OpenedTask extends Recovered {
+  /** Of the generation that the turn belongs to. */
+  readonly record: JobRecord;
+  head: Commit | undefined;
+  readonly plan: TaskPlan;
+  /** This environment saw the head's effects finish. */
+  effectsDone: boolean;
+  base: Base | undefined;
+  /** Bytes of entries above the base. */
+  journalBytes: number;
+  /** Commits of this turn. */
+  commits: number;
+  /** The mapping's batch that is being taken in, and where its shard stood at the last commit. */
+  batch: { readonly position: () => Position | "horizon"; at: Position | "horizon" } | undefined;
+  /** Undefined when this environment has committed before, and nobody has died here (L14). */
+  attempts: AttemptLog | undefined;
+  readonly budget: TimeBudget;
+  /** Effects that are still being carried out; always empty but without R3. */
+  readonly unfinished: Promise<void>[];
+}
+
+/** How a feeding ended: as the task says, or because the turn's time is over, or that of the shard has not come. */
+export type Fed = FeedStatus | "late";
+
+/** The job is being stopped, and the task has made its part of the savepoint: what came in now would not be in it. */
+export function isSuspended({ task, messages }: OpenedTask): boolean {
+  const request = messages.find((message) => message.name === checkpointMessage);
+  return request !== undefined && task.hasSeen(request.version) && decodeRequest(request.bytes).stop;
+}

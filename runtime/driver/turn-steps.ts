@@ -1,0 +1,117 @@
+/**
+ * The steps of a turn: what is fed to a task, in parts as its time allows, and finished before the next step.
+ *
+ * L14 What kills environments without an exception is narrowed down: where one has died, each step is announced before, is small, and ends in
+ *     a commit of its own (attempt-log.ts).
+ */
+import type { SourceRecord } from "../api/connector.ts";
+import type { Position } from "../base/ids.ts";
+import type { Ports } from "../ports/ports.ts";
+import { isBefore } from "../streaming/position.ts";
+import type { FeedStatus } from "../task/task.ts";
+import type { Attempt } from "./attempt-log.ts";
+import type { Committer } from "./committer.ts";
+import { loadMissing } from "./load-groups.ts";
+import type { Fed, OpenedTask } from "./opened-task.ts";
+
+export class TurnSteps {
+  private readonly ports: Ports;
+  private readonly committer: Committer;
+
+  constructor(ports: Ports, committer: Committer) {
+    this.ports = ports;
+    this.committer = committer;
+  }
+
+  /** Time moves on in the task; timers that are due fire. */
+  async begin(opened: OpenedTask, guarded: boolean): Promise<void> {
+    const { task } = opened;
+    const now = this.ports.clock.now();
+    const attempt = task.nextWakeUp() <= now ? opened.attempts?.of("time", String(task.head)) : undefined;
+    if (attempt?.careful === true) await attempt.beginStep(String(task.head), 0);
+    else await attempt?.begin();
+    task.begin(now, guarded || attempt?.careful === true);
+    await this.endStep(opened);
+  }
+
+  /** Before a step that takes in no records. `at`: its place, a new one after each commit unless it `stays`. */
+  async announce(opened: OpenedTask, what: string, at: () => string, stays = false): Promise<void> {
+    const attempt = opened.attempts?.of(what, at(), stays);
+    if (attempt?.careful === true) await this.beginCareful(opened, attempt, at, 0);
+    else await attempt?.begin();
+  }
+
+  /** Begins a careful step, at a commit. Returns how many records it takes in. */
+  private async beginCareful(opened: OpenedTask, attempt: Attempt, at: () => string, records: number): Promise<number> {
+    if (opened.task.changed) await this.committer.commit(opened);
+    return attempt.beginStep(at(), records);
+  }
+
+  /** After a step: what waits is finished; a careful one ends in a commit of its own. */
+  async endStep(opened: OpenedTask): Promise<void> {
+    await this.drain(opened);
+    const { attempts, task } = opened;
+    if (attempts?.current?.careful !== true) return;
+    if (task.changed) await this.committer.commit(opened);
+    attempts.stepPassed();
+  }
+
+  /** What this environment attempted has not killed it. */
+  async endAttempts(opened: OpenedTask): Promise<void> {
+    const { attempts } = opened;
+    opened.attempts = undefined;
+    await attempts?.end();
+  }
+
+  /** Feeds a batch in as many parts as the time, or caution, asks for. */
+  async feedParts(
+    opened: OpenedTask,
+    what: string,
+    batch: readonly SourceRecord[],
+    position: () => Position | "horizon",
+    feed: (part: readonly SourceRecord[]) => Promise<Fed>,
+  ): Promise<Fed> {
+    const { budget } = opened;
+    const first = batch.findIndex((record) => isBefore(position(), record.position));
+    if (first < 0) return "done";
+    for (let from = first; from < batch.length;) {
+      const attempt = opened.attempts?.of(what, position());
+      const careful = attempt?.careful === true;
+      if (budget.isOver || (careful && attempt.occupied)) return "late";
+      const left = budget.begin(batch.length - from);
+      const taken = careful ? await this.beginCareful(opened, attempt, position, left) : left;
+      if (!careful) await attempt?.begin();
+      const part = taken === batch.length ? batch : batch.slice(from, from + taken);
+      const status = await feed(part);
+      if (status !== "done") return status;
+      if (careful) await this.endStep(opened);
+      budget.end(taken);
+      // A source that runs ahead of others stops within a batch.
+      if (position() !== part.at(-1)?.position) return "done";
+      from += taken;
+    }
+    return "done";
+  }
+
+  /** Feeds until the input is taken in, committing wherever a commit must end. */
+  async feed(opened: OpenedTask, step: () => FeedStatus): Promise<FeedStatus> {
+    for (;;) {
+      const status = step();
+      await this.drain(opened);
+      if (status === "newer") return status;
+      if (status === "barrier" || status === "full" || opened.task.barrier !== undefined) await this.committer.commit(opened);
+      else if (status === "done") return status;
+    }
+  }
+
+  /** Loads what elements wait for, and lets them go on, until nothing waits. */
+  async drain(opened: OpenedTask): Promise<void> {
+    const { task } = opened;
+    while (task.blocked || task.units.held !== undefined) {
+      if (task.units.held !== undefined) await opened.attempts?.current?.allowMore();
+      if (!task.blocked) return;
+      await loadMissing(task, this.ports.blobs, this.ports.pages);
+      task.resume();
+    }
+  }
+}

@@ -1,0 +1,37 @@
+/** The test of resharding in short; `npm run e2e:resharding` is the long one. */
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import type { Event, Shape } from "./job.ts";
+import { expectedOf, runResharding } from "./run.ts";
+
+suite("a stream that is split twice and merged once under load", () => {
+  for (const shape of ["exchange", "taskPerShard"] as const satisfies readonly Shape[])
+    test(`${shape}: counts are those of the input, no event is lost, doubled or overtaken`, async (t) => {
+      const { failures, standstills, trouble } = await runResharding({
+        shape,
+        seed: 3,
+        eventsPerSecond: 200,
+        inputMs: 8_000,
+        killEvery: [2_000, 4_000],
+        faultChance: 0.002,
+        timeoutMs: 120_000,
+        print: (line) => t.diagnostic(line),
+      });
+      assert.deepEqual(failures, []);
+      assert.equal(standstills.length, 5);
+      assert.ok(trouble.kills > 0);
+      for (const standstill of standstills) {
+        t.diagnostic(JSON.stringify(standstill));
+        assert.ok(standstill.waitedMs !== undefined, JSON.stringify(standstill));
+      }
+    });
+
+  test("what is expected is counted by key and window", () => {
+    const event = (key: string, at: number): Event => ({ key, n: 1, at });
+    assert.deepEqual(expectedOf([event("a", 9_999), event("a", 10_000), event("a", 10_001), event("b", 0)]).counts, [
+      '{"key":"a","n":1,"start":0}',
+      '{"key":"a","n":2,"start":10000}',
+      '{"key":"b","n":1,"start":0}',
+    ]);
+  });
+});
