@@ -1,9 +1,12 @@
 /** What a function carries: libraries of formats and registries only where its job uses them. */
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { suite, test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { entryOf } from "../../functions/contract.ts";
-import { bundleFunction } from "../../packaging/bundle.ts";
+import { bundleFunction, writeBundle } from "../../packaging/bundle.ts";
 
 const root = dirname(dirname(import.meta.dirname));
 /** Sources that a bundle was made of, which its source map names. */
@@ -35,5 +38,20 @@ suite("the bundle of a function", () => {
     assert.deepEqual(await packagesOf("avro"), ["avsc"]);
     assert.deepEqual(await packagesOf("protobuf"), ["protobufjs"]);
     assert.deepEqual(await packagesOf("glue"), ["avsc", "@aws-sdk/client-glue"]);
+  });
+
+  test("runs them, be they packages of CommonJS", async () => {
+    const contents = `
+${formats.avro.replaceAll("format", "avroFormat").replaceAll("/avroFormats/", "/formats/")}
+${formats.protobuf.replaceAll("format", "protobufFormat").replaceAll("/protobufFormats/", "/formats/")}
+export const values = [avroFormat.decode({ bytes: Uint8Array.of(4) }), protobufFormat.decode({ bytes: new Uint8Array(0) })];`;
+    const directory = mkdtempSync(join(tmpdir(), "millrace-bundle-"));
+    try {
+      const place = await writeBundle(await bundleFunction({ entry: { contents, directory: root } }), directory);
+      const { values } = (await import(pathToFileURL(join(place, "index.mjs")).href)) as { values: unknown[] };
+      assert.deepEqual(values, [2, {}]);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 });

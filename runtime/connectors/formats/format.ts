@@ -70,12 +70,13 @@ export type SchemaDecoder<T> = Decoder<T> & { readonly schemas?: RecordSchemas |
 export function recordDecoder<T>(format: Format<T> | FormatOfMany<T>): SchemaDecoder<T> {
   const { name, writeOnly } = format;
   if (writeOnly !== undefined) throw new MillraceError("invalid", `a source cannot read this format: ${writeOnly}: ${name}`);
+  const many = "decodeAll" in format ? format : undefined;
   const decode: Decoder<T> = (record, target) => {
     if (record.rejected !== undefined) return target.reject(record.rejected);
     let value: T;
     try {
-      if ("decodeAll" in format) {
-        for (const each of format.decodeAll(record)) target.accept(each);
+      if (many !== undefined) {
+        for (const each of many.decodeAll(record)) target.accept(each);
         return;
       }
       value = format.decode(record);
