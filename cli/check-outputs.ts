@@ -6,6 +6,9 @@ import type { Bindings } from "../runtime/connectors/bindings.ts";
 import { filePlaceOf } from "../runtime/connectors/files/file-place.ts";
 import { parsePartFileName, type PartNaming } from "../runtime/connectors/files/part-name.ts";
 import { foldersIn } from "../runtime/connectors/files/writer.ts";
+import { isMessageFile } from "../runtime/connectors/messages/message-files.ts";
+import { linesOf } from "../runtime/connectors/messages/message-lines.ts";
+import { messagePlaceOf } from "../runtime/connectors/messages/message-place.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 
 interface Place {
@@ -18,15 +21,25 @@ export async function checkOutputs(job: JobGraph, { output, bindings = new Map()
   for (const { node } of job.operators.values()) {
     const place = node.spec.kind === "sink" ? filePlaceOf(node.uid, node.spec.sink, bindings) : undefined;
     if (place !== undefined) await checkEmpty(resolve(output, place.directory), place);
+    else if (node.spec.kind === "sink" && linesOf(job.name, node.spec.sink) !== undefined)
+      await checkNoMessages(resolve(output, messagePlaceOf(node.uid, node.spec.sink, bindings)), node.uid);
   }
   await checkEmpty(join(resolve(output), "dead-letters"), { prefix: "", extension: "ndjson" });
 }
 
 async function checkEmpty(directory: string, naming: PartNaming): Promise<void> {
   const found = (await filesOf(directory)).find((name) => parsePartFileName(naming, basename(name)) !== undefined);
-  if (found === undefined) return;
+  if (found !== undefined) throw leftOver(join(directory, found));
+}
+
+async function checkNoMessages(directory: string, operator: string): Promise<void> {
+  const found = (await filesOf(directory)).find((name) => isMessageFile(operator, name));
+  if (found !== undefined) throw leftOver(join(directory, found));
+}
+
+function leftOver(path: string): MillraceError {
   const advice = "results of an earlier run whose state is not here: delete them, or name another output directory";
-  throw new MillraceError("invalid", `${advice}: ${join(directory, found)}`);
+  return new MillraceError("invalid", `${advice}: ${path}`);
 }
 
 async function filesOf(directory: string): Promise<readonly string[]> {

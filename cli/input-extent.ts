@@ -2,6 +2,7 @@
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import type { Source } from "../runtime/api/connector.ts";
 import { isGzip } from "../runtime/connectors/files/compression.ts";
+import { isRedriven } from "../runtime/connectors/redriven-source.ts";
 import type { ShardStanding } from "./standing.ts";
 
 export interface InputRead {
@@ -27,6 +28,7 @@ export class InputExtent {
     let total = 0;
     let read = 0;
     for (const { source, shard, position } of shards) {
+      if (isRedriven(shard)) continue;
       const size = this.#sizeOf(source, shard);
       if (size === undefined) return undefined;
       total += size;

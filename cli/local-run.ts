@@ -19,10 +19,13 @@ import { openMemory } from "../runtime/adapters/memory/open-memory.ts";
 import type { Sink } from "../runtime/api/connector.ts";
 import type { Job } from "../runtime/api/job.ts";
 import { MillraceError } from "../runtime/base/errors.ts";
-import { id, type OperatorUid, type TaskId } from "../runtime/base/ids.ts";
+import { type BlobName, id, type OperatorUid, type TaskId } from "../runtime/base/ids.ts";
 import { type Bindings, checkBindings } from "../runtime/connectors/bindings.ts";
+import { partsOf } from "../runtime/connectors/hybrid/hybrid.ts";
+import type { Telemetry } from "../runtime/ports/telemetry.ts";
 import { LocalSinks } from "../runtime/connectors/local-sinks.ts";
 import { openSources, type UidSource } from "../runtime/connectors/open-sources.ts";
+import { RedrivenSource } from "../runtime/connectors/redriven-source.ts";
 import { schemasOf } from "../runtime/connectors/registry/with-schemas.ts";
 import type { SourceReader } from "../runtime/connectors/source-reader.ts";
 import { Coordinator } from "../runtime/driver/coordinator.ts";
@@ -33,7 +36,8 @@ import { JobRunner } from "../runtime/driver/job-runner.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import { planJob } from "../runtime/plan/plan-job.ts";
 import type { Ports } from "../runtime/ports/ports.ts";
-import type { JobRecord } from "../runtime/snapshots/job-record.ts";
+import type { Order } from "../runtime/snapshots/decide-order.ts";
+import { isAtRest, type JobRecord, type Phase } from "../runtime/snapshots/job-record.ts";
 import { addTotals, noTotals, type Totals } from "../runtime/state/commit.ts";
 import { allSafeguards } from "../runtime/task/safeguards.ts";
 import { checkInputs, hasNewInputs } from "./check-inputs.ts";
@@ -61,6 +65,12 @@ export interface LocalRunOptions {
   readonly bindings?: Bindings;
   /** Several processes run the job together, each some of its tasks. Default: another process is refused. */
   readonly share?: boolean;
+  /** Readers, by uid, of sources that are read where they are and not from files. */
+  readonly live?: ReadonlyMap<string, SourceReader>;
+  /** The checkpoint to begin again from, of those that are retained; default: where the job stands. */
+  readonly from?: BlobName | undefined;
+  /** Takes the place of the job's own parallelism from now on, whenever the job is run here. */
+  readonly rescaleTo?: number | undefined;
   /** Takes the place of the job's own option: goes on without the state of what the job no longer has. */
   readonly allowSkippedState?: boolean | undefined;
   /** Reads at most so many records a second; default: as many as there are. */
@@ -84,6 +94,9 @@ export interface RunProgress {
   readonly checkpointAt: number | undefined;
   /** Undefined where the input's extent is unknown. */
   readonly input: InputRead | undefined;
+  readonly phase: Phase;
+  /** Why the job pauses, where nobody ordered it. */
+  readonly reason: string | undefined;
 }
 
 /** What was last seen of a task. */
@@ -133,10 +146,15 @@ export class LocalRun {
    * of other inputs, and for whatever of inputs and outputs must be changed; `fenced` when another process runs the job here.
    */
   static async open(job: Job, options: LocalRunOptions): Promise<LocalRun> {
-    const graph = planJob(job);
-    checkBindings(options.bindings ?? new Map(), connectorsOf(graph));
+    checkBindings(options.bindings ?? new Map(), connectorsOf(planJob(job)));
     const foundation = await openFoundation(job.name, options);
-    const parts = new Parts(graph, foundation, options);
+    let parts: Parts;
+    try {
+      parts = new Parts(planJob(await rescaled(job, foundation, options)), foundation, options);
+    } catch (error) {
+      await foundation.close();
+      throw error;
+    }
     try {
       return await parts.open((standing, finishedBefore) => new LocalRun(parts, standing, finishedBefore));
     } catch (error) {
@@ -168,7 +186,13 @@ export class LocalRun {
     const input = this.#extent.measure([...shards.values()]);
     const checkpoint = { checkpoint: this.#checkpoint, checkpointAt: this.#checkpointAt };
     const atLeast = highestTotals(this.standing.totals, totals);
-    return { totals: atLeast, watermark: this.#seen.size === 0 ? -Infinity : watermark, ...checkpoint, input };
+    const { phase = "running", reason } = record ?? {};
+    return { totals: atLeast, watermark: this.#seen.size === 0 ? -Infinity : watermark, ...checkpoint, input, phase, reason };
+  }
+
+  /** Gives an order to the job that is run here. */
+  async order(order: Order): Promise<void> {
+    await this.#parts.order(order);
   }
 
   /** Gives up leases and closes everything. */
@@ -218,16 +242,20 @@ class Parts {
     this.options = options;
     this.#sources = this.#openSources();
     this.#sinks = new LocalSinks({
+      job: job.name,
       sinks: sinksOf(job),
       bindings: options.bindings ?? new Map(),
       outputDirectory: options.output,
       console: options.console ?? process.stdout,
+      pace: { clock: foundation.ports.clock, random: Math.random },
+      telemetry: this.#telemetry(),
     });
     this.#ports = (options.around ?? ((ports) => ports))(this.#makePorts());
     const environment = new Environment(job, this.#ports, { ...defaultEnvironment, id: this.#holder });
     const createStream = (stream: string, shards: number) => foundation.log.createStream(stream, shards);
-    const { allowSkippedState } = options;
-    const coordinatorOptions = { id: this.#holder, deployment: 1, safeguards: allSafeguards, createStream, allowSkippedState };
+    const { allowSkippedState, rescaleTo } = options;
+    const common = { id: this.#holder, deployment: 1, safeguards: allSafeguards, createStream };
+    const coordinatorOptions = { ...common, allowSkippedState, rescaleTo };
     this.#coordinator = new Coordinator(job, this.#ports, coordinatorOptions);
     this.runner = new JobRunner(environment, this.#coordinator, this.#ports.clock, {
       pollMs,
@@ -251,14 +279,19 @@ class Parts {
     if (before === undefined) await checkOutputs(job, options);
     else if (await this.#hasFinished(before)) {
       // Standing input would be begun by asking for it, and a job that has finished takes in nothing.
-      if (this.#inputsAreBounded) await checkInputs(job, before, this.#ports, options.state);
+      if (this.#inputsAreBounded) await checkInputs(this.#readHere, before, this.#ports, options.state);
       return make(await readStanding(job, before, this.#ports), true);
-    } else await checkInputs(job, before, this.#ports, options.state);
+    } else await checkInputs(this.#readHere, before, this.#ports, options.state);
+    await this.#leaveRest(before);
     await this.runner.start();
     await this.#takeInNewInputs();
     const record = this.runner.record as JobRecord;
     await emptyOldInboxes(record, foundation.log);
     return make(await readStanding(job, record, this.#ports), false);
+  }
+
+  async order(order: Order): Promise<void> {
+    await this.#coordinator.order(order);
   }
 
   async close(): Promise<void> {
@@ -272,6 +305,11 @@ class Parts {
     }
   }
 
+  /** The sources that are read from files and the like: shards of others come and go. */
+  get #readHere(): readonly UidSource[] {
+    return sourcesOf(this.job).filter(({ uid }) => !this.options.live?.has(uid));
+  }
+
   get #inputsAreBounded(): boolean {
     return sourcesOf(this.job).every(({ source }) => source.bounded);
   }
@@ -281,10 +319,17 @@ class Parts {
     return record.phase === "running" && (await this.#coordinator.tick()).finished;
   }
 
+  /** Whoever runs a job that rests wants it to go on; from a checkpoint of his choice, or from where it rests. */
+  async #leaveRest(record: JobRecord | undefined): Promise<void> {
+    const { from } = this.options;
+    if (from !== undefined) await this.#coordinator.restore(from);
+    else if (record !== undefined && isAtRest(record)) await this.#coordinator.order({ kind: "resume", id: this.#holder });
+  }
+
   /** Input that came in since the generation began has no task at parallelism above 1: a new generation gives it one. */
   async #takeInNewInputs(): Promise<void> {
     const record = this.runner.record as JobRecord;
-    if (!(await hasNewInputs(this.job, record, this.#ports))) return;
+    if (!(await hasNewInputs(this.#readHere, record, this.#ports))) return;
     if (record.completed === undefined) {
       const kept = join(this.options.state, "stdin");
       const advice = "at a parallelism above 1, more standard input can be taken in from a checkpoint only, and none is complete";
@@ -302,13 +347,16 @@ class Parts {
   }
 
   #makePorts(): Ports {
-    const { options, foundation } = this;
-    const sinks = this.#sinks;
+    const { foundation } = this;
+    const source = (uid: string) => new RedrivenSource(uid, this.#sources.get(uid) as SourceReader, foundation.ports.blobs);
+    return { ...foundation.ports, telemetry: this.#telemetry(), sinks: this.#sinks, source };
+  }
+
+  #telemetry(): Telemetry {
     const log = (level: string, message: string, fields: object = {}) => {
-      if (level !== "info") options.events?.warning?.(message, fields);
+      if (level !== "info") this.options.events?.warning?.(message, fields);
     };
-    const source = (uid: string) => this.#sources.get(uid) as SourceReader;
-    return { ...foundation.ports, telemetry: { add: () => undefined, gauge: () => undefined, log }, sinks, source };
+    return { add: () => undefined, gauge: () => undefined, log };
   }
 
   #openSources(): ReadonlyMap<string, SourceReader> {
@@ -316,7 +364,9 @@ class Parts {
     const { clock } = foundation.ports;
     const spoolDirectory = options.state === "memory" ? join(options.output, ".stdin") : join(options.state, "stdin");
     const context = { clock, spoolDirectory, stdin: options.stdin };
-    const readers = openSources(sourcesOf(this.job), options.bindings ?? new Map(), context);
+    const live = options.live ?? new Map<string, SourceReader>();
+    const local = sourcesOf(this.job).filter(({ uid }) => !live.has(uid));
+    const readers = new Map([...openSources(local, options.bindings ?? new Map(), context), ...live]);
     if (options.recordsPerSecond === undefined) return readers;
     const pace = new Pace(options.recordsPerSecond, clock);
     return new Map([...readers].map(([uid, reader]) => [uid, new ThrottledReader(reader, pace)]));
@@ -341,6 +391,12 @@ async function openFoundation(job: string, { state, store }: LocalRunOptions): P
   return { ports, log: ports.log, leases: ports.leases, close: () => ports.close() };
 }
 
+/** The job at the parallelism that was asked for, now or at an earlier rescale. */
+async function rescaled(job: Job, { ports }: Foundation, { rescaleTo }: LocalRunOptions): Promise<Job> {
+  const parallelism = rescaleTo ?? (await readJobRecord(ports as unknown as Ports, job.name))?.parallelism;
+  return parallelism === undefined ? job : { ...job, options: { ...job.options, parallelism } };
+}
+
 function sourcesOf(job: JobGraph): readonly UidSource[] {
   return [...job.operators.values()].flatMap(({ node }) =>
     node.spec.kind === "source" ? [{ uid: node.uid, source: node.spec.source }] : [],
@@ -356,11 +412,8 @@ function sinksOf(job: JobGraph): ReadonlyMap<OperatorUid, Sink<any, any>> {
 
 function connectorsOf(job: JobGraph): readonly { readonly uid: string; readonly name: string }[] {
   const sinks = [...sinksOf(job)].map(([uid, { name }]) => ({ uid: uid as string, name }));
-  const sources = sourcesOf(job);
-  const registries = sources.flatMap(({ source }) => schemasOf(source)?.registry.name ?? []);
-  return [
-    ...sources.map(({ uid, source }) => ({ uid, name: source.name })),
-    ...sinks,
-    ...[...new Set(registries)].map((name) => ({ uid: name, name })),
-  ];
+  const parts = sourcesOf(job).flatMap(({ uid, source }) => partsOf(source).map((part) => ({ uid, part })));
+  const sources = parts.map(({ uid, part }) => ({ uid, name: part.name }));
+  const registries = new Set(parts.flatMap(({ part }) => schemasOf(part)?.registry.name ?? []));
+  return [...sources, ...sinks, ...[...registries].map((name) => ({ uid: name, name }))];
 }

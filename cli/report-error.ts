@@ -1,21 +1,37 @@
 /** Tells the user what went wrong, in one line that says what to do. A stack is for our own mistakes, and only when asked for. */
-import { MillraceError, messageOf } from "../runtime/base/errors.ts";
+import { type ErrorKind, MillraceError, messageOf } from "../runtime/base/errors.ts";
 
-/** Exit codes: what a shell sees. */
-export const exitCodes = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
+/** Exit codes: what a shell sees. Told in docs/commands.md. */
+export const exitCodes = {
+  done: 0,
+  /** It could not be done: the message says why. */
+  failed: 1,
+  /** Wrong arguments. */
+  usage: 2,
+  /** Of `check`: the code would refuse the state. */
+  doesNotFit: 3,
+  /** The order stands and what it asks for has not come about yet. */
+  notYet: 4,
+  /** Something outside does not answer: the same again may do. */
+  unavailable: 5,
+  /** Ctrl-C twice. */
+  interrupted: 130,
+} as const;
 
 /** Wrong arguments: the message says which, the usage how it is done. */
 export class UsageError extends Error {}
 
-/** Prints `error: …` and gives the exit code. */
-export function reportError(error: unknown, print: (line: string) => void = (line) => console.error(line)): number {
+/** Prints `error: …`, or with `json` an object of it, and gives the exit code. */
+export function reportError(error: unknown, print: (line: string) => void = (line) => console.error(line), json = false): number {
   const usage = error instanceof UsageError || isArgumentError(error);
-  print(`error: ${messageOf(error)}`);
-  if (usage) print("see --help");
-  else if (!(error instanceof MillraceError) || error.kind === "internal")
-    print("this should not happen; MILLRACE_DEBUG=1 shows where");
+  const kind: ErrorKind | "usage" = usage ? "usage" : error instanceof MillraceError ? error.kind : "internal";
+  if (json) print(JSON.stringify({ error: { kind, message: messageOf(error) } }));
+  else print(`error: ${messageOf(error)}`);
+  if (!json && usage) print("see --help");
+  else if (!json && kind === "internal") print("this should not happen; MILLRACE_DEBUG=1 shows where");
   if (process.env.MILLRACE_DEBUG && error instanceof Error) print(String(error.stack));
-  return usage ? exitCodes.usage : exitCodes.failed;
+  if (usage) return exitCodes.usage;
+  return kind === "unavailable" ? exitCodes.unavailable : exitCodes.failed;
 }
 
 /** Of `parseArgs` in node:util. */

@@ -72,6 +72,7 @@ export class RunDisplay {
     const progress = this.#options.progress();
     const counts = (this.#options.counts?.() ?? []).map(([label, n]) => `${label} ${grouped(n)}`);
     return [
+      ...(progress.phase === "running" ? [] : [restOf(progress)]),
       `${grouped(progress.totals.records)} events`,
       `${grouped(this.#perSecond())}/s`,
       `watermark ${moment(progress.watermark)}`,
@@ -93,6 +94,7 @@ export class RunDisplay {
     return [
       bold(title),
       "",
+      ...(progress.phase === "running" ? [] : [row("phase", restOf(progress))]),
       row("events", `${grouped(totals.records).padEnd(12)} ${`${grouped(this.#perSecond())}/s`.padEnd(14)}${bar}`),
       row("watermark", moment(progress.watermark)),
       row("lag", lagOf(progress)),
@@ -126,6 +128,10 @@ export class RunDisplay {
 export function barOf(share: number, width: number): string {
   const filled = Math.max(0, Math.min(width, Math.round(share * width)));
   return "█".repeat(filled) + "░".repeat(width - filled);
+}
+
+function restOf({ phase, reason }: RunProgress): string {
+  return reason === undefined ? phase : `${phase}: ${reason}`;
 }
 
 function checkpointOf({ checkpoint, checkpointAt }: RunProgress): string {

@@ -181,8 +181,22 @@ export function decodePoke(event: unknown): Poke | undefined {
   return pokeOf(tasks.map((task) => id<TaskId>(task)));
 }
 
-/** To the coordinator: look at the job, as the schedule says, or follow an order. */
-export type CoordinatorCommand = { readonly version: typeof payloadVersion } & ({ readonly kind: "look" } | Order);
+/** To the coordinator: look at the job, as the schedule says, follow an order, or say what the job is called and where it keeps its data. */
+export type CoordinatorCommand = { readonly version: typeof payloadVersion } & (
+  { readonly kind: "look" } | { readonly kind: "describe" } | Order
+);
+export type DescribeCommand = Extract<CoordinatorCommand, { kind: "describe" }>;
+
+/** What `describe` is answered with, whatever state the job is in: all that a tool needs to find it. */
+export interface JobDescription extends Pick<
+  Settings,
+  "stateTable" | "stateBucket" | "deadLetterBucket" | "deployment" | "bindings" | "inboxes" | "taskFunctions"
+> {
+  readonly version: typeof payloadVersion;
+  readonly job: string;
+}
+
+export const describeCommand: DescribeCommand = { version: payloadVersion, kind: "describe" };
 
 /** What the schedule sends. */
 export const lookCommand: CoordinatorCommand = { version: payloadVersion, kind: "look" };
@@ -192,8 +206,9 @@ export function decodeCommand(event: unknown): CoordinatorCommand {
   if (!isRecord(event)) throw refused("command", "it is not an object");
   const { kind, id: name, manifest } = checkVersion(event, "command");
   if (kind === "look") return lookCommand;
-  if (kind !== "savepoint" && kind !== "stop" && kind !== "resume" && kind !== "restore")
-    throw refused("command", `its kind is none of look, savepoint, stop, resume, restore: ${String(kind)}`);
+  if (kind === "describe") return describeCommand;
+  if (kind !== "savepoint" && kind !== "stop" && kind !== "pause" && kind !== "resume" && kind !== "restore")
+    throw refused("command", `its kind is none of look, describe, savepoint, stop, pause, resume, restore: ${String(kind)}`);
   if (!isText(name) || name === "") throw refused("command", `an order needs an id of its own: ${kind}`);
   if (kind !== "restore") return { version: payloadVersion, kind, id: name };
   if (manifest !== undefined && !isText(manifest)) throw refused("command", "its manifest is not a name");

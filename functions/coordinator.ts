@@ -18,11 +18,20 @@ import { together } from "../runtime/driver/together.ts";
 import { readWakeUps, type WakeUp } from "../runtime/driver/wake-ups.ts";
 import { planJob } from "../runtime/plan/plan-job.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
-import type { JobRecord } from "../runtime/snapshots/job-record.ts";
+import { isAtRest, type JobRecord } from "../runtime/snapshots/job-record.ts";
 import { lookLease, restoreLease } from "../runtime/snapshots/names.ts";
 import { stageOf } from "../runtime/streaming/channel.ts";
 import { allSafeguards } from "../runtime/task/safeguards.ts";
-import { type CoordinatorCommand, decodeCommand, pokeOf, readSettings, type Settings } from "./contract.ts";
+import {
+  type CoordinatorCommand,
+  decodeCommand,
+  type DescribeCommand,
+  type JobDescription,
+  payloadVersion,
+  pokeOf,
+  readSettings,
+  type Settings,
+} from "./contract.ts";
 import type { InvocationTelemetry } from "./function-telemetry.ts";
 import { guardedHandler, type Made } from "./guarded-handler.ts";
 import { fieldsOf } from "./handler-error.ts";
@@ -47,7 +56,10 @@ export interface CoordinatorResponse {
   readonly looks: number;
 }
 
-export type CoordinatorHandler = (event: unknown, context: LambdaContext) => Promise<CoordinatorResponse>;
+export interface CoordinatorHandler {
+  (event: DescribeCommand, context: LambdaContext): Promise<JobDescription>;
+  (event: unknown, context: LambdaContext): Promise<CoordinatorResponse>;
+}
 
 /** The schedule rings so often: what is due later is for the next invocation. */
 const scheduleMs = 60_000;
@@ -66,9 +78,24 @@ const collectEvery = 10;
 export function createCoordinatorHandler(job: Job, parts: CoordinatorParts = {}): CoordinatorHandler {
   const graph = planJob(withEnvironment(job, parts.variables ?? process.env));
   const open = (made: Made) => CoordinatorFunction.open(graph, made, parts);
-  return guardedHandler(graph, parts, "coordinator", open, (opened, event, { awsRequestId }) =>
+  const handle = guardedHandler(graph, parts, "coordinator", open, (opened, event, { awsRequestId }) =>
     opened.follow(decodeCommand(event), awsRequestId),
   );
+  // Where a job is can be asked for whatever keeps it from running.
+  const answer = async (event: unknown, context: LambdaContext) =>
+    isDescribe(event) ? describe(graph, parts) : handle(event, context);
+  return answer as CoordinatorHandler;
+}
+
+function isDescribe(event: unknown): event is DescribeCommand {
+  const { kind, version } = (event ?? {}) as Partial<CoordinatorCommand>;
+  return kind === "describe" && version === payloadVersion;
+}
+
+function describe({ name: job }: JobGraph, { variables = process.env }: CoordinatorParts): JobDescription {
+  const { stateTable, stateBucket, deadLetterBucket, deployment, bindings, inboxes, taskFunctions } = readSettings(variables);
+  const places = { stateTable, stateBucket, deadLetterBucket, deployment, bindings, inboxes, taskFunctions };
+  return { version: payloadVersion, job, ...places };
 }
 
 class CoordinatorFunction {
@@ -106,8 +133,9 @@ class CoordinatorFunction {
 
   async follow(command: CoordinatorCommand, requestId: string): Promise<CoordinatorResponse> {
     const coordinator = this.#coordinator(requestId);
-    let record = await coordinator.start();
-    if (command.kind !== "look") record = await coordinator.order(command);
+    // An order may be what lets the job be brought to life: one that waits for older code to stop it cannot be.
+    let record = command.kind === "look" || command.kind === "describe" ? undefined : await coordinator.order(command);
+    record = record === undefined || !isAtRest(record) ? await coordinator.start() : record;
     const lookMs = Math.min(this.#ports.clock.remainingMs(), scheduleMs + reserveMs);
     const lease = await takeLease(this.#ports, lookLease, requestId, lookMs);
     if (lease === undefined) return answer(record, 0);
@@ -125,7 +153,7 @@ class CoordinatorFunction {
       deployment: this.#settings.deployment,
       safeguards: allSafeguards,
       createStream: (stream, shards) => this.#ports.provisionInbox(stream, shards),
-      restoreTurn: () => takeLease(this.#ports, restoreLease, requestId, restoreTurnMs),
+      restoreTurn: () => takeLease(this.#ports, restoreLease, requestId, restoreTurnMs(this.#ports.clock)),
     });
   }
 
@@ -161,7 +189,7 @@ class CoordinatorFunction {
 
   #nextLook(coordinator: Coordinator, record: JobRecord, wakeUps: readonly WakeUp[]): number {
     const now = this.#ports.clock.now();
-    if (record.phase === "stopped") return Infinity;
+    if (isAtRest(record)) return Infinity;
     if (record.phase !== "running" || record.pending !== undefined || record.wanted !== undefined) return now + stepMs;
     const checkpointAt = coordinator.nextCheckpointAt(record);
     const isFrequent = this.#graph.options.checkpointIntervalMs < scheduleMs || checkpointAt - now <= nearMs;
@@ -217,8 +245,9 @@ class CoordinatorFunction {
 
   /** A job that has stopped takes none, and a job in batch mode neither: nothing to alarm about. */
   #report(record: JobRecord): void {
-    if (record.phase === "stopped" || this.#graph.options.mode === "batch") return;
-    const age = this.#ports.clock.now() - (record.completedAt ?? record.since);
+    if (isAtRest(record) || this.#graph.options.mode === "batch") return;
+    // A restore from an old savepoint is no reason to be woken: the generation gets its time for a checkpoint of its own.
+    const age = this.#ports.clock.now() - Math.max(record.completedAt ?? 0, record.since);
     this.#telemetry.gauge("coordinator.checkpointAgeMs", Math.max(0, age));
     this.#telemetry.gauge("coordinator.generation", record.generation);
   }

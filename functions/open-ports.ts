@@ -7,6 +7,7 @@ import { openAws } from "../runtime/adapters/aws/open-aws.ts";
 import type { S3Blobs } from "../runtime/adapters/aws/s3-blobs.ts";
 import { MillraceError } from "../runtime/base/errors.ts";
 import type { Bindings } from "../runtime/connectors/bindings.ts";
+import { RedrivenSource } from "../runtime/connectors/redriven-source.ts";
 import type { SourceReader } from "../runtime/connectors/source-reader.ts";
 import { together } from "../runtime/driver/together.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
@@ -68,6 +69,7 @@ export async function openPorts(options: PortsOptions): Promise<FunctionPorts> {
     telemetry,
     pace: { clock, random: Math.random },
     clients,
+    blobs: aws.blobs,
   });
   const sinks = options.openSinks({ job, settings, clock, telemetry, bindings, clients });
   return {
@@ -75,7 +77,7 @@ export async function openPorts(options: PortsOptions): Promise<FunctionPorts> {
     log,
     sinks,
     sources,
-    source: (uid) => readerOf(sources, uid),
+    source: (uid) => new RedrivenSource(uid, readerOf(sources, uid), aws.blobs),
     check: () => checkAll(job, aws.blobs, sources, sinks),
     provisionInbox: (stream, shards) => log.resize(stream, shards),
   };

@@ -47,7 +47,10 @@ export interface PokeResponse {
 
 export type TaskHandler = (event: unknown, context: LambdaContext) => Promise<BatchResponse | PokeResponse>;
 
-/** So many turns of one task in a row, when each has found something to read: after a restore there is much to catch up on. */
+/**
+ * So many turns of one task in a row, when each has found something to read: after a restore there is much to catch up on. What no mapping
+ * brings is read as long as there is time.
+ */
 const turnsPerPoke = 20;
 /** What a turn keeps of the invocation's time for its commit and effects, at most; and at most this share of all the time there is. */
 const reserveMsMax = 5_000;
@@ -131,8 +134,7 @@ class TaskFunction {
     const bells: Doorbell[] = [];
     for (const { uid, source } of sourcesOf(this.#graph)) {
       if (this.#streamOf(uid, source.name) !== stream) continue;
-      const reader = this.#ports.sources.get(uid);
-      const unpacked = (await reader?.unpack?.(source.name, shard, records)) ?? records;
+      const unpacked = (await this.#ports.sources.get(uid)?.unpack?.(source.name, shard, records)) ?? records;
       bells.push({ kind: "records", source: uid, shard, records: unpacked });
     }
     if (bells.length > 0) return bells;
@@ -163,7 +165,8 @@ class TaskFunction {
         if (outcome.outcome === "fenced") throw fencedBy(outcome.deployment);
         if (outcome.outcome !== "done") return outcome.outcome;
         const hasTime = this.#ports.clock.remainingMs() > 2 * reserveMsMax;
-        if (outcome.records === 0 || outcome.ended || turns === turnsPerPoke || !hasTime) return "done";
+        if (outcome.records === 0 || outcome.ended || !hasTime) return "done";
+        if (turns >= turnsPerPoke && !outcome.polls) return "done";
       }
     } catch (error) {
       if (!isKind(error, "unavailable")) throw error;

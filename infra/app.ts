@@ -8,12 +8,10 @@ import { AttributeType, BillingMode, Table } from "aws-cdk-lib/aws-dynamodb";
 import { Stream, StreamMode } from "aws-cdk-lib/aws-kinesis";
 import { BlockPublicAccess, Bucket, BucketEncryption } from "aws-cdk-lib/aws-s3";
 import type { Construct } from "constructs";
+import { isForLocalstack } from "./localstack.ts";
 import { StreamJob } from "./stream-job.ts";
 
 const examples = join(import.meta.dirname, "..", "examples");
-
-/** Tables of LocalStack's free set know no recovery to a point in time, its functions no arm64 everywhere. */
-const localstack = "millrace:localstack";
 
 export class PageViewsData extends Stack {
   readonly views: Stream;
@@ -38,7 +36,7 @@ export class PageViewsData extends Stack {
       partitionKey: { name: key, type: AttributeType.STRING },
       sortKey: { name: "start", type: AttributeType.NUMBER },
       billingMode: BillingMode.PAY_PER_REQUEST,
-      pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: this.node.tryGetContext(localstack) === undefined },
+      pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: !isForLocalstack(this) },
       removalPolicy: RemovalPolicy.RETAIN,
     });
   }

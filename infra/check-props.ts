@@ -6,7 +6,7 @@ import { executionsOf, refusalOfExecutions } from "../functions/executions.ts";
 import { MillraceError } from "../runtime/base/errors.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import { cellsOf } from "./cells.ts";
-import type { Connector } from "./connectors-of.ts";
+import type { Connector } from "./connector.ts";
 import { refusedProps } from "./refusals.ts";
 import type { StreamJobProps } from "./stream-job-props.ts";
 
@@ -97,9 +97,8 @@ export function checkPlan(job: JobGraph, props: CheckedProps, connectors: readon
     inputs.some(({ partitioning }) => partitioning.kind === "assumeKeyed"),
   );
   for (const connector of connectors) {
-    if (connector.kind !== "streamSource" && connector.kind !== "streamSink") continue;
-    const keyed = connector.kind === "streamSink" || assumesKeys;
-    if (keyed && templateOf(connector.stream)?.recordDistributionStrategy === "AUTO")
+    const keyed = connector.keyedStream ?? (assumesKeys ? connector.rings?.stream : undefined);
+    if (keyed !== undefined && templateOf(keyed)?.recordDistributionStrategy === "AUTO")
       throw new MillraceError(
         "invalid",
         `the stream ignores partition keys (its record distribution strategy is AUTO), which this job counts on; set USER_PARTITION_KEY: ${connector.uid}`,
@@ -112,7 +111,7 @@ export function checkPlan(job: JobGraph, props: CheckedProps, connectors: readon
 function checkConcurrency(job: JobGraph, props: CheckedProps, connectors: readonly Connector[]): void {
   const most = executionsOf(job, {
     sourceShards: (stage) => {
-      const read = connectors.flatMap((one) => (one.kind === "streamSource" && one.stage === stage ? [one.stream] : []));
+      const read = connectors.flatMap((one) => (one.rings && one.stage === stage ? [one.rings.stream] : []));
       // A stream that several sources of a stage read rings once.
       const streams = new Map(read.map((stream) => [stream.streamArn, stream]));
       return [...streams.values()].reduce((sum, stream) => sum + shardsOf(stream), 0);

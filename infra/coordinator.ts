@@ -1,18 +1,21 @@
 /** The coordinator of a job: a function, and the schedule that rings it once a minute. */
 import { Duration } from "aws-cdk-lib";
+import { Rule, RuleTargetInput, Schedule } from "aws-cdk-lib/aws-events";
+import { LambdaFunction } from "aws-cdk-lib/aws-events-targets";
 import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { CfnSchedule } from "aws-cdk-lib/aws-scheduler";
-import { Construct } from "constructs";
+import { Construct, type IConstruct } from "constructs";
 import { lookCommand, type Settings } from "../functions/contract.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import type { JobChannels } from "./channels.ts";
 import type { CheckedProps } from "./check-props.ts";
-import type { Connector } from "./connectors-of.ts";
+import { type Connector, keysOf } from "./connector.ts";
 import { jobCode } from "./job-code.ts";
 import { type FunctionSurroundings, JobFunction } from "./job-function.ts";
+import { isForLocalstack } from "./localstack.ts";
 import * as permissions from "./permissions.ts";
 import type { JobStorage } from "./storage.ts";
-import { keysOf, type TaskFunctions } from "./task-functions.ts";
+import type { TaskFunctions } from "./task-functions.ts";
 
 export interface JobCoordinatorProps {
   readonly job: JobGraph;
@@ -25,15 +28,16 @@ export interface JobCoordinatorProps {
   readonly settings: Settings;
 }
 
-/** EventBridge Scheduler's shortest rate. */
-const rate = "rate(1 minute)";
+/** EventBridge Scheduler's shortest. */
+const interval = Duration.minutes(1);
 /** Long enough for a restore; a look that has nothing to wait for ends within a minute. */
 const timeout = Duration.minutes(15);
 const memorySize = 512;
 
 export class JobCoordinator extends Construct {
   readonly function: JobFunction;
-  readonly schedule: CfnSchedule;
+  /** What rings it. */
+  readonly schedule: IConstruct;
 
   constructor(scope: Construct, id: string, props: JobCoordinatorProps) {
     super(scope, id);
@@ -49,7 +53,16 @@ export class JobCoordinator extends Construct {
       permissions: permissionsOf(props),
       asyncRetries: 0,
     });
-    this.schedule = this.#schedule();
+    this.schedule = isForLocalstack(this) ? this.#rule() : this.#schedule();
+  }
+
+  /** Fires where EventBridge Scheduler does not. */
+  #rule(): Rule {
+    const event = RuleTargetInput.fromObject(lookCommand);
+    return new Rule(this, "Rule", {
+      schedule: Schedule.rate(interval),
+      targets: [new LambdaFunction(this.function.function, { event })],
+    });
   }
 
   #schedule(): CfnSchedule {
@@ -58,7 +71,7 @@ export class JobCoordinator extends Construct {
     role.addToPolicy(permissions.allow(["lambda:InvokeFunction"], [functionArn]));
     const schedule = new CfnSchedule(this, "Schedule", {
       description: "Rings the coordinator",
-      scheduleExpression: rate,
+      scheduleExpression: Schedule.rate(interval).expressionString,
       flexibleTimeWindow: { mode: "OFF" },
       state: "ENABLED",
       target: {
@@ -82,13 +95,8 @@ function permissionsOf({ job, connectors, storage, channels, tasks }: JobCoordin
     permissions.useStateTable(job.name, storage.table),
     ...permissions.useState(job.name, storage.bucket),
     ...permissions.useDeadLetters(job.name, storage.deadLetters),
-    ...permissions.readStreams(connectors.flatMap((connector) => (connector.kind === "streamSource" ? [connector.stream] : []))),
-    ...permissions.listStreams(connectors.flatMap((connector) => (connector.kind === "streamSink" ? [connector.stream] : []))),
+    ...connectors.flatMap((connector) => connector.permissions.coordinator),
     ...permissions.resizeStreams(inboxes),
-    ...connectors.flatMap((connector) => {
-      if (connector.kind === "tableSink") return [permissions.restoreRows(connector.table)];
-      return connector.kind === "bucketSink" ? permissions.useObjects(connector.bucket, connector.prefix) : [];
-    }),
     permissions.allow(["lambda:InvokeFunction"], functions),
     ...keysOf(connectors).map(permissions.useKey),
   ];

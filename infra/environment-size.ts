@@ -7,7 +7,7 @@ import { MillraceError } from "../runtime/base/errors.ts";
 import { writeSettings } from "../functions/contract.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import type { CheckedProps } from "./check-props.ts";
-import { bindingsOf } from "./connectors-of.ts";
+import { bindingsOf } from "./bindings.ts";
 import type { TaskFunctions } from "./task-functions.ts";
 
 const bytesMax = 4096;

@@ -10,6 +10,7 @@ import { LogGroup, type RetentionDays } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import { handlerName, type Settings, writeSettings } from "../functions/contract.ts";
 import type { StreamJobProps } from "./stream-job-props.ts";
+import { isForLocalstack } from "./localstack.ts";
 import { allow, useKey, useNetwork } from "./permissions.ts";
 
 /** What all functions of a job have in common. */
@@ -52,7 +53,7 @@ export class JobFunction extends Construct {
       code,
       handler: handlerName,
       runtime,
-      architecture: Architecture.ARM_64,
+      architecture: isForLocalstack(this) && process.arch === "x64" ? Architecture.X86_64 : Architecture.ARM_64,
       memorySize,
       timeout,
       role: this.role,

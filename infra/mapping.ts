@@ -9,6 +9,7 @@ import type { IStream } from "aws-cdk-lib/aws-kinesis";
 import { CfnEventSourceMapping } from "aws-cdk-lib/aws-lambda";
 import { Construct } from "constructs";
 import type { JobFunction } from "./job-function.ts";
+import { isForLocalstack } from "./localstack.ts";
 import { refusalsOf } from "./refusals.ts";
 
 export interface JobMappingProps {
@@ -45,7 +46,7 @@ export class JobMapping extends Construct {
       parallelizationFactor: 1,
       bisectBatchOnFunctionError: false,
       functionResponseTypes: ["ReportBatchItemFailures"],
-      metricsConfig: { metrics: ["EventCount"] },
+      ...(!isForLocalstack(this) && { metricsConfig: { metrics: ["EventCount"] } }),
     });
     // The mapping is refused while its function may not read the stream.
     this.mapping.node.addDependency(role);

@@ -25,6 +25,7 @@ import { type AlarmSpec, alarmsOf, iteratorAge, runbookSection, throttles } from
 import { type CheckedProps, retentionHoursOf } from "./check-props.ts";
 import type { JobCoordinator } from "./coordinator.ts";
 import { jobTag } from "./job-tag.ts";
+import { isForLocalstack } from "./localstack.ts";
 import type { Cell, TaskFunctions } from "./task-functions.ts";
 
 export interface JobObservabilityProps {
@@ -40,6 +41,10 @@ export class JobObservability extends Construct {
   constructor(scope: Construct, id: string, all: JobObservabilityProps) {
     super(scope, id);
     const { job, props, tasks } = all;
+    if (isForLocalstack(this)) {
+      this.alarms = [];
+      return;
+    }
     this.alarms = [
       ...alarmsOf(job, props).map((spec) => this.#jobAlarm(spec, all)),
       ...tasks.cells.filter(({ mappings }) => mappings.length > 0).map((cell) => this.#iteratorAge(cell, all)),

@@ -10,12 +10,11 @@ import { Construct, type IConstruct } from "constructs";
 import { type Settings, startCheckType, type StartCheckProperties } from "../functions/contract.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import type { CheckedProps } from "./check-props.ts";
-import type { Connector } from "./connectors-of.ts";
+import { type Connector, keysOf } from "./connector.ts";
 import { jobCode } from "./job-code.ts";
 import { type FunctionSurroundings, JobFunction } from "./job-function.ts";
 import * as permissions from "./permissions.ts";
 import type { JobStorage } from "./storage.ts";
-import { keysOf } from "./task-functions.ts";
 
 export interface StartCheckProps {
   readonly job: JobGraph;
@@ -87,12 +86,7 @@ function permissionsOf({ job, connectors, storage }: StartCheckProps): PolicySta
     permissions.useStateTable(job.name, storage.table),
     ...permissions.useState(job.name, storage.bucket),
     ...permissions.useDeadLetters(job.name, storage.deadLetters),
-    ...connectors.flatMap((connector) => {
-      if (connector.kind === "streamSource") return permissions.readStreams([connector.stream]);
-      if (connector.kind === "streamSink") return permissions.listStreams([connector.stream]);
-      if (connector.kind === "tableSink") return [permissions.describeTable(connector.table)];
-      return permissions.useObjects(connector.bucket, connector.prefix);
-    }),
+    ...connectors.flatMap((connector) => connector.permissions.check),
     permissions.lookAtAccount(),
     ...keysOf(connectors).map(permissions.useKey),
   ];

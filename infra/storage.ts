@@ -11,6 +11,7 @@ import { BlockPublicAccess, Bucket, BucketEncryption, ObjectOwnership } from "aw
 import { Construct } from "constructs";
 import { attribute } from "../runtime/adapters/aws/names.ts";
 import type { ExternalBucket } from "./external.ts";
+import { isForLocalstack } from "./localstack.ts";
 
 export interface JobStorageProps {
   readonly removalPolicy: RemovalPolicy;
@@ -40,7 +41,7 @@ function stateTable(scope: Construct, { removalPolicy, encryptionKey }: JobStora
     partitionKey: { name: attribute.partition, type: AttributeType.STRING },
     sortKey: { name: attribute.sort, type: AttributeType.STRING },
     billingMode: BillingMode.PAY_PER_REQUEST,
-    pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
+    pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: !isForLocalstack(scope) },
     deletionProtection: removalPolicy !== RemovalPolicy.DESTROY,
     removalPolicy,
     ...(encryptionKey && { encryption: TableEncryption.CUSTOMER_MANAGED, encryptionKey }),

@@ -8,10 +8,12 @@ import { Annotations, CfnOutput, Stack, Tags } from "aws-cdk-lib";
 import { Construct } from "constructs";
 import type { Settings } from "../functions/contract.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
+import { allowLogs } from "./allow-logs.ts";
 import { JobChannels } from "./channels.ts";
 import { cellsOf } from "./cells.ts";
 import { type CheckedProps, checkPlan, checkProps } from "./check-props.ts";
-import { bindingsOf, connectorsOf } from "./connectors-of.ts";
+import { bindingsOf } from "./bindings.ts";
+import { connectorsOf } from "./connectors-of.ts";
 import { JobCoordinator } from "./coordinator.ts";
 import { deploymentOrdinal } from "./deployment-ordinal.ts";
 import { checkEnvironmentSize } from "./environment-size.ts";
@@ -32,6 +34,9 @@ import { type StartCheck, startCheckOf } from "./start-check.ts";
 import { JobStorage } from "./storage.ts";
 import type { StreamJobProps } from "./stream-job-props.ts";
 import { TaskFunctions } from "./task-functions.ts";
+
+/** CloudFormation has not taken tags of them for long, nor everywhere. */
+const untagged = ["AWS::CloudWatch::Dashboard"];
 
 /** Throws `invalid` for a job that cannot be deployed so; says what to change. */
 export class StreamJob extends Construct {
@@ -69,6 +74,7 @@ export class StreamJob extends Construct {
     const shared = { job, props, connectors, storage: this.storage, channels: this.channels };
     const settings = this.#settings(props);
     const surroundings = surroundingsOf(props);
+    if (props.encryptionKey !== undefined) allowLogs(this, props.encryptionKey);
     this.tasks = new TaskFunctions(this, "Tasks", { ...shared, surroundings, settings });
     this.coordinator = new JobCoordinator(this, "Coordination", { ...shared, tasks: this.tasks, surroundings, settings });
     this.startCheck = startCheckOf(this, "StartCheck", { ...shared, surroundings, settings });
@@ -120,7 +126,7 @@ export class StreamJob extends Construct {
   }
 
   #outputs(record: PlanRecord, tagged: readonly Construct[]): void {
-    for (const construct of tagged) Tags.of(construct).add(jobTag, this.plan.name);
+    for (const construct of tagged) Tags.of(construct).add(jobTag, this.plan.name, { excludeResourceTypes: untagged });
     // What is deployed can be told from the template alone.
     this.coordinator.function.function.node.defaultChild!.node.addMetadata("millrace:plan", record.fingerprint);
     const { templateOptions } = Stack.of(this);

@@ -4,15 +4,13 @@
  *
  * F1 A function reads its own inbox and the sources of its stage, and writes the inboxes and sinks that its stage feeds, and no other.
  */
-import { Stack } from "aws-cdk-lib";
 import type { PolicyStatement } from "aws-cdk-lib/aws-iam";
-import type { IKey } from "aws-cdk-lib/aws-kms";
 import type { IStream } from "aws-cdk-lib/aws-kinesis";
 import { Construct } from "constructs";
 import type { Settings } from "../functions/contract.ts";
 import type { JobGraph, StagePlan } from "../runtime/plan/job-graph.ts";
 import type { JobChannels } from "./channels.ts";
-import type { Connector } from "./connectors-of.ts";
+import { type Connector, keysOf } from "./connector.ts";
 import { jobCode } from "./job-code.ts";
 import { type FunctionSurroundings, JobFunction } from "./job-function.ts";
 import { JobMapping } from "./mapping.ts";
@@ -74,7 +72,7 @@ export class TaskFunctions extends Construct {
       timeout: props.timeout,
       reservedConcurrency: props.reservedConcurrency,
       settings: { ...settings, stage: stage.id, cell },
-      permissions: permissionsOf(Stack.of(this), stage, inbox, all),
+      permissions: permissionsOf(stage, inbox, all),
       // A poke is a doorbell: the coordinator rings again.
       asyncRetries: 0,
     });
@@ -91,53 +89,32 @@ export class TaskFunctions extends Construct {
 function sourcesOf({ id: stage }: StagePlan, connectors: readonly Connector[]) {
   const byStream = new Map<string, { readonly id: string; readonly stream: IStream; readonly startAt: Date | undefined }>();
   for (const connector of connectors) {
-    if (connector.kind !== "streamSource" || connector.stage !== stage) continue;
-    const { uid, stream, startAt } = connector;
+    if (connector.rings === undefined || connector.stage !== stage) continue;
+    const { stream, startAt } = connector.rings;
     const known = byStream.get(stream.streamArn);
     const earliest =
       known === undefined ? startAt : known.startAt && startAt && (known.startAt < startAt ? known.startAt : startAt);
-    byStream.set(stream.streamArn, { id: known?.id ?? `Source-${uid}`, stream, startAt: earliest });
+    byStream.set(stream.streamArn, { id: known?.id ?? `Source-${connector.uid}`, stream, startAt: earliest });
   }
   return [...byStream.values()];
 }
 
 function permissionsOf(
-  stack: Stack,
   stage: StagePlan,
   inbox: IStream | undefined,
   { job, connectors, storage, channels }: TaskFunctionsProps,
 ): PolicyStatement[] {
   const mine = connectors.filter((connector) => connector.stage === stage.id);
-  const streams = mine.flatMap((connector) => (connector.kind === "streamSource" ? [connector.stream] : []));
   const fed = [...new Set(job.exchanges.filter(({ fromStage }) => fromStage === stage.id).map(({ toStage }) => toStage))];
   return [
     permissions.useStateTable(job.name, storage.table),
     ...permissions.useState(job.name, storage.bucket),
     ...permissions.useDeadLetters(job.name, storage.deadLetters),
-    ...permissions.readStreams([...streams, ...(inbox ? [inbox] : [])]),
+    ...permissions.readStreams(inbox ? [inbox] : []),
     // Which shard is whose: of all cells of its own stage.
     ...permissions.listStreams((channels.inboxes.get(stage.id) ?? []).filter((other) => other !== inbox)),
     ...permissions.writeStreams(fed.flatMap((to) => channels.inboxes.get(to) ?? [])),
-    ...mine.flatMap(sinkPermissions),
-    ...(mine.some((connector) => connector.kind === "streamSource" && connector.usesGlue)
-      ? [permissions.readSchemas(stack)]
-      : []),
+    ...mine.flatMap((connector) => connector.permissions.task),
     ...keysOf(mine).map(permissions.useKey),
   ];
-}
-
-function sinkPermissions(connector: Connector): PolicyStatement[] {
-  if (connector.kind === "streamSink") return permissions.writeStreams([connector.stream]);
-  if (connector.kind === "tableSink") return [permissions.writeRows(connector.table)];
-  if (connector.kind === "bucketSink") return permissions.useObjects(connector.bucket, connector.prefix);
-  return [];
-}
-
-/** The keys of what is encrypted with one's own. */
-export function keysOf(connectors: readonly Connector[]): readonly IKey[] {
-  const keyOf = (connector: Connector): IKey | undefined => {
-    if (connector.kind === "tableSink") return connector.table.encryptionKey;
-    return connector.kind === "bucketSink" ? connector.bucket.encryptionKey : connector.stream.encryptionKey;
-  };
-  return [...new Set(connectors.flatMap((connector) => keyOf(connector) ?? []))];
 }

@@ -9,8 +9,9 @@ import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
-import type { BuildOptions, OutputFile } from "esbuild";
+import type { BuildOptions, Metafile, OutputFile } from "esbuild";
 import { MillraceError } from "../runtime/base/errors.ts";
+import { optionalClients, neededClients } from "./optional-clients.ts";
 
 /** Where a bundle begins: a module, or the text of one and the folder that its imports are relative to. */
 export type BundleEntry = string | { readonly contents: string; readonly directory: string };
@@ -40,7 +41,9 @@ const banner = `import{createRequire as $millraceRequire}from"node:module";const
 /** Throws `invalid` when the entry is not there or does not compile; says where. */
 export async function bundleFunction(options: BundleOptions): Promise<Bundle> {
   const { build } = loadBundler();
-  return bundleOf(await build(buildOptions(options)).catch(refuse));
+  const lean = await build(buildOptions(options)).catch(refuse);
+  const withheld = withheldFrom(lean);
+  return bundleOf(withheld === optionalClients ? lean : await build(buildOptions(options, withheld)).catch(refuse));
 }
 
 /** The same, at once: constructs are made without waiting. */
@@ -48,13 +51,16 @@ export function bundleFunctionSync(options: BundleOptions): Bundle {
   const { buildSync } = loadBundler();
   const settings = buildOptions(options);
   try {
-    return bundleOf(buildSync(settings));
+    const lean = buildSync(settings);
+    const withheld = withheldFrom(lean);
+    return bundleOf(withheld === optionalClients ? lean : buildSync(buildOptions(options, withheld)));
   } catch (error) {
     return refuse(error);
   }
 }
 
-function buildOptions({ entry, alias = {}, external = [], sourceRoot }: BundleOptions) {
+/** `withheld`: clients that are left out. */
+function buildOptions({ entry, alias = {}, external = [], sourceRoot }: BundleOptions, withheld = optionalClients) {
   if (typeof entry === "string" && !existsSync(entry)) {
     throw new MillraceError("invalid", `the function's entry is not there: ${entry}`);
   }
@@ -70,7 +76,8 @@ function buildOptions({ entry, alias = {}, external = [], sourceRoot }: BundleOp
     minify: true,
     sourcemap: "linked",
     sourcesContent: false,
-    ...(sourceRoot === undefined ? {} : { sourceRoot }),
+    // What reads a map puts the two together as they are.
+    ...(sourceRoot === undefined ? {} : { sourceRoot: sourceRoot.replace(/\/*$/, "/") }),
     platform: "node",
     target: "node22",
     format: "esm",
@@ -80,8 +87,15 @@ function buildOptions({ entry, alias = {}, external = [], sourceRoot }: BundleOp
     charset: "utf8",
     logLevel: "silent",
     alias: Object.fromEntries(Object.entries(alias).map(([name, path]) => [name, resolve(path)])),
-    external: [...external],
+    external: [...external, ...withheld],
+    metafile: true,
   } satisfies BuildOptions;
+}
+
+/** The optional clients that nothing in a bundle without any of them asks for; the list itself where nothing asks for any. */
+function withheldFrom({ metafile }: { readonly metafile: Metafile }): readonly string[] {
+  const needed = neededClients(metafile);
+  return needed.length === 0 ? optionalClients : optionalClients.filter((client) => !needed.includes(client));
 }
 
 function bundleOf({ outputFiles }: { readonly outputFiles: readonly OutputFile[] }): Bundle {

@@ -99,6 +99,14 @@ export { dynamodb, type DynamodbOptions } from "./connectors/dynamodb/dynamodb.t
 export { kinesisSink, type KinesisSinkOptions } from "./connectors/kinesis/kinesis-sink.ts";
 export type { PartitionBy, PartitionValue, TimePartition } from "./connectors/files/partition.ts";
 export { s3, type S3Options } from "./connectors/s3/s3.ts";
+export { s3Objects, type S3ObjectsOptions } from "./connectors/s3/s3-objects.ts";
+export { hybrid } from "./connectors/hybrid/hybrid.ts";
+export { sqsSink, type SqsSinkOptions } from "./connectors/sqs/sqs-sink.ts";
+export { snsSink, type SnsSinkOptions } from "./connectors/sns/sns-sink.ts";
+export { eventBridgeSink, type EventBridgeSinkOptions } from "./connectors/event-bridge/event-bridge-sink.ts";
+export { firehoseSink, type FirehoseSinkOptions } from "./connectors/firehose/firehose-sink.ts";
+export { lambdaSink, type LambdaSinkOptions } from "./connectors/lambda/lambda-sink.ts";
+export { httpSink, type HttpSinkOptions } from "./connectors/http/http-sink.ts";
 export { consoleSink } from "./connectors/console/console-sink.ts";
 export { customSink } from "./connectors/custom/custom-sink.ts";
 export type { CustomRestore, CustomRow, CustomSinkFunctions } from "./connectors/custom/custom-sink.ts";

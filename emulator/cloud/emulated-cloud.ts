@@ -257,6 +257,7 @@ export class EmulatedCloud {
       region,
       account,
       clock: this.#clock,
+      accountConcurrency: this.topology.accountConcurrency,
       ...this.#options.asyncRetries,
       port: port === 0 ? 0 : port + 3,
       faults: (operation) => this.#faults.lambda?.(operation),

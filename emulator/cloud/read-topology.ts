@@ -37,6 +37,7 @@ export function readTopology(json: unknown, directory: string): CheckedTopology 
   const fields = root.object(
     "region",
     "account",
+    "accountConcurrency",
     "streams",
     "tables",
     "buckets",
@@ -48,6 +49,7 @@ export function readTopology(json: unknown, directory: string): CheckedTopology 
   const topology: CheckedTopology = {
     region: fields.region?.text("a region", /^[a-z]{2}(-[a-z]+)+-\d$/) ?? "us-east-1",
     account: fields.account?.text("twelve digits", /^\d{12}$/) ?? "000000000000",
+    accountConcurrency: fields.accountConcurrency?.whole(1, 1_000_000) ?? lambdaLimits.accountConcurrency,
     streams: byName(fields.streams, names.streams, readStream),
     tables: byName(fields.tables, names.tables, readTable),
     buckets: fields.buckets?.list().map((bucket) => bucket.text("a bucket's name", names.buckets)) ?? [],

@@ -11,6 +11,8 @@ export interface Topology {
   readonly region?: string;
   /** Twelve digits; default "000000000000". */
   readonly account?: string;
+  /** Executions of functions at once that the account has, as Lambda tells them; default 1,000. Only what functions reserve is enforced. */
+  readonly accountConcurrency?: number;
   /** Kinesis streams by name. */
   readonly streams?: Readonly<Record<string, StreamResource>>;
   /** DynamoDB tables by name. */

@@ -34,6 +34,8 @@ export interface SourceRecord {
   readonly schema?: WriterSchema | undefined;
   /** Why the reader could not hand over a whole record (too long, cut off): goes to the dead letters with `bytes`, undecoded. */
   readonly rejected?: string | undefined;
+  /** Of a source that is read in parts, the number of the part it is of; undefined: the last. */
+  readonly part?: number | undefined;
 }
 
 /** Takes what a decoder finds in one record: values, and what must go to the dead letters. */
@@ -54,6 +56,8 @@ export interface Source<out T> {
   readonly name: string;
   readonly bounded: boolean;
   readonly options: ConnectorOptions;
+  /** Of a source that is read in parts, one after the other: these. */
+  readonly parts?: readonly Source<any>[] | undefined;
   readonly decode: Decoder<any>;
   readonly [brand]?: () => T;
 }

@@ -1,7 +1,9 @@
 /**
- * The dead letters of a commit as one object of NDJSON, `g<generation>-<task>-<seq>.ndjson`.
+ * The dead letters of a commit as one object of NDJSON, `g<generation>-<task>-<seq>.ndjson`; those of what a receiver would not take, one
+ * for each effect, `g<generation>-<task>-<seq>.<effect + 1>.ndjson`.
  *
- * The same commit always makes the same object, so writing it again changes nothing.
+ * The same commit always makes the same object, so writing it again changes nothing. An effect that is repeated may find that other
+ * messages are refused: the last object stands for the last time, in which every message was taken or is in it.
  */
 import type { DeadLetter, DeadLetterBatch } from "../ports/sink-driver.ts";
 import { partFileName } from "./files/part-name.ts";
@@ -19,13 +21,16 @@ export interface DeadLetterLine {
   readonly text?: string;
 }
 
+/** How the objects are named. */
+export const deadLetterNaming = { prefix: "", extension: "ndjson" } as const;
+
 export interface NamedBytes {
   readonly name: string;
   readonly bytes: Uint8Array;
 }
 
-export function deadLetterObject({ generation, task, seq, letters }: DeadLetterBatch): NamedBytes {
-  const name = partFileName({ prefix: "", extension: "ndjson" }, { generation, task, seq, n: 0 });
+export function deadLetterObject({ generation, task, seq, effect = -1, letters }: DeadLetterBatch): NamedBytes {
+  const name = partFileName(deadLetterNaming, { generation, task, seq, n: effect + 1 });
   return { name, bytes: Buffer.from(letters.map((letter) => `${JSON.stringify(toLine(letter))}\n`).join("")) };
 }
 

@@ -9,6 +9,8 @@ import { FilesReader } from "./files/reader.ts";
 import { StdinSpool } from "./files/stdin-spool.ts";
 import type { Framing } from "./formats/format.ts";
 import { GeneratorReader } from "./generator/reader.ts";
+import { partsOf } from "./hybrid/hybrid.ts";
+import { HybridReader } from "./hybrid/hybrid-reader.ts";
 import { withSchemas } from "./registry/with-schemas.ts";
 import type { SourceReader } from "./source-reader.ts";
 
@@ -34,22 +36,38 @@ export function openSources(
   bindings: Bindings,
   context: SourceContext,
 ): ReadonlyMap<string, SourceReader> {
-  const onStdin = sources.filter(({ uid, source }) => pathsOf(uid, source, bindings)?.includes("-"));
+  const onStdin = sources.flatMap(({ uid, source }) =>
+    partsOf(source).flatMap((part) => (pathsOf(uid, part, bindings)?.includes("-") ? [{ uid }] : [])),
+  );
   if (onStdin.length > 1) {
     throw new MillraceError("invalid", `only one source can read standard input: ${onStdin.map(({ uid }) => uid).join(", ")}`);
   }
-  const open = (uid: string, source: Source<any>) =>
-    withSchemas(source, openSource(uid, source, bindings, context), bindings, context.clock);
-  return new Map(sources.map(({ uid, source }) => [uid, open(uid, source)]));
+  return new Map(sources.map(({ uid, source }) => [uid, openSource(uid, source, bindings, context)]));
 }
 
 /** The reader of one source; as `openSources`. */
 export function openSource(uid: string, source: Source<any>, bindings: Bindings, context: SourceContext): SourceReader {
+  if (source.parts !== undefined) return openParts(uid, source.parts, bindings, context);
+  return withSchemas(source, openOne(uid, source, bindings, context), bindings, context.clock);
+}
+
+function openOne(uid: string, source: Source<any>, bindings: Bindings, context: SourceContext): SourceReader {
   const paths = pathsOf(uid, source, bindings);
   if (paths !== undefined) return openFiles(source, paths, context);
   if (source.kind === "generator") return openGenerator(source, context);
   const message = `a source of kind ${source.kind} is not read on one machine: bind it to a file with --bind ${uid}=<path>`;
   throw new MillraceError("invalid", message, { context: { operator: uid } });
+}
+
+function openParts(uid: string, parts: readonly Source<any>[], bindings: Bindings, context: SourceContext): SourceReader {
+  if (bindings.has(uid)) {
+    const names = parts.map(({ name }) => name).join(", ");
+    throw new MillraceError("invalid", `each part of a hybrid source is bound by its own name: ${names}, not ${uid}`);
+  }
+  return new HybridReader(
+    uid,
+    parts.map((source) => ({ name: source.name, reader: openSource(source.name, source, bindings, context) })),
+  );
 }
 
 function pathsOf(uid: string, source: Source<any>, bindings: Bindings): readonly string[] | undefined {

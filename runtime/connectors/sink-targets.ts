@@ -7,6 +7,8 @@ import type { SinkTarget } from "./sink-target.ts";
 export interface DeadLetterWriter {
   /** As `SinkDriver.deadLetters`. */
   write(batch: DeadLetterBatch): Promise<void>;
+  /** As `SinkDriver.quarantineLetters`. */
+  quarantine?(restored: Restored): Promise<void>;
   /** As `SinkTarget.check`. */
   check?(): Promise<void>;
 }
@@ -30,6 +32,10 @@ export class SinkTargets implements SinkDriver {
 
   async quarantine(operator: OperatorUid, restored: Restored): Promise<void> {
     await this.#target(operator).quarantine(restored);
+  }
+
+  async quarantineLetters(restored: Restored): Promise<void> {
+    await this.#deadLetters.quarantine?.(restored);
   }
 
   /** Whether all that is written to can be: throws the first `invalid`, after all were asked. For the start of a job. */

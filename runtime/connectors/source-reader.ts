@@ -6,7 +6,9 @@ import type { LogReader } from "../ports/log.ts";
 export interface SourceReader extends LogReader {
   /** Throws `invalid` when what it reads is not there, may not be read, or cannot be read as the job does. */
   check?(use: { readonly assumesKeys: boolean }): Promise<void>;
-  /** Records that came by another way (a mapping's batch), as `read` would have given them. Default: as they are. */
-  unpack?(stream: string, shard: ShardId, records: readonly SourceRecord[]): Promise<readonly SourceRecord[]>;
+  /** What records hold that a mapping brought, as reading would have given it; undefined: themselves. */
+  unpack?(stream: string, shard: ShardId, packed: readonly SourceRecord[]): Promise<readonly SourceRecord[]>;
+  /** Records that came by another way, with the schemas that they name; undefined: they name none. */
+  withSchemas?(records: readonly SourceRecord[]): Promise<readonly SourceRecord[]>;
   close(): Promise<void>;
 }

@@ -15,11 +15,12 @@ import { MillraceError } from "../base/errors.ts";
 import type { BlobName, Checkpoint, Position, ShardId, TaskId } from "../base/ids.ts";
 import { compareSchemas, describeDifference, type SchemaDifference, schemasOf } from "../plan/compatibility.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Shard } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import { encodeRequest } from "../snapshots/checkpoint-request.ts";
-import { type JobRecord, type PendingCheckpoint, tasksRun } from "../snapshots/job-record.ts";
-import { decideOrder, type Order } from "../snapshots/decide-order.ts";
+import { isAtRest, isComingToRest, type JobRecord, type PendingCheckpoint, tasksRun } from "../snapshots/job-record.ts";
+import { decideOrder, type Order, withoutReason } from "../snapshots/decide-order.ts";
 import { decideCut, type Cut } from "../snapshots/decide-cut.ts";
 import { type Acknowledgement, decodeManifest, encodeManifest, isTombstone, type Manifest } from "../snapshots/manifest.ts";
 import { checkpointMessage, inboxName, manifestName } from "../snapshots/names.ts";
@@ -45,14 +46,18 @@ export interface CoordinatorOptions {
   readonly formerMsMin?: number;
   /** Takes the place of the job's own option: for one start. */
   readonly allowSkippedState?: boolean | undefined;
+  /** Takes the place of the job's own parallelism, in this job's plan and in those after it: noted in the record at a restore. */
+  readonly rescaleTo?: number | undefined;
   /** Creates an inbox stream with so many shards, unless it is there. */
   readonly createStream: (stream: string, shards: number) => Promise<unknown>;
   /** Waits for its turn at carrying out a restore for no time: undefined when another is at it. Without: there is no other. */
   readonly restoreTurn?: () => Promise<Lease | undefined>;
 }
 
-/** Longer than a step of a restore takes, normally. */
-export const restoreTurnMs = 30_000;
+/** For so long a turn at restoring is taken: longer than a step of it takes, normally, and no longer than the invocation lives. */
+export function restoreTurnMs(clock: Clock): number {
+  return Math.min(30_000, clock.remainingMs());
+}
 /** So often it is looked whether another has carried out a restore. */
 const restorePollMs = 1_000;
 /** What is left of an invocation when it no longer waits for others. */
@@ -105,7 +110,7 @@ export class Coordinator {
       if (record === undefined) await this.begin(ring);
       else if (record.phase === "restoring") {
         if ((await this.takeRestoreTurn(ring, record)) === "another's") return record;
-      } else if (record.phase === "stopped" || this.isPlanned(record)) return record;
+      } else if (isAtRest(record) || this.isPlanned(record)) return record;
       else await this.replan(ring, record);
     }
   }
@@ -115,7 +120,7 @@ export class Coordinator {
     const { record } = await readJobRing(this.ports, this.job.name);
     if (record === undefined) return;
     this.checkDeployment(record);
-    if (record.phase === "restoring" || record.phase === "stopped" || this.isPlanned(record)) return;
+    if (record.phase === "restoring" || isAtRest(record) || this.isPlanned(record)) return;
     this.checkReplan(record);
   }
 
@@ -194,10 +199,10 @@ export class Coordinator {
 
   /** The checkpoint from which the changed job goes on. */
   private checkReplan(record: JobRecord): BlobName {
-    if (record.phase === "stopping")
+    if (isComingToRest(record))
       throw new MillraceError(
         "invalid",
-        `job ${record.job} is being stopped by the code it ran before: run that until it has stopped, or give the order to resume`,
+        `job ${record.job} is ${record.phase} by the code it ran before: run that until it rests, or give the order to resume`,
       );
     this.checkCompatible(record.operators, record.keyGroups);
     if (record.completed === undefined)
@@ -255,12 +260,13 @@ export class Coordinator {
     this.checkCompatible(manifest.operators, manifest.keyGroups);
     const generation = record.generation + 1;
     const moved: JobRecord = {
-      ...record,
+      ...withoutReason(record),
       fingerprint: this.job.fingerprint,
       operators: schemasOf(this.job.graph),
       generation,
       deployment: this.options.deployment,
       phase: "restoring",
+      ...(this.options.rescaleTo !== undefined && { parallelism: this.options.rescaleTo }),
       savepoint: undefined,
       order,
       wanted: undefined,
@@ -354,7 +360,7 @@ export class Coordinator {
     const lease = await restoreTurn();
     if (lease === undefined) return "another's";
     const mayGoOn = async () =>
-      (await readJobRing(this.ports, this.job.name)).seq === ring.seq && (await lease.prolong(restoreTurnMs));
+      (await readJobRing(this.ports, this.job.name)).seq === ring.seq && (await lease.prolong(restoreTurnMs(this.ports.clock)));
     try {
       await this.finishRestore(ring, record, mayGoOn);
       return "taken";
@@ -373,12 +379,17 @@ export class Coordinator {
     if (this.options.safeguards.holds("L1")) await sealRings(replaces, this.ports, this.options.id);
     const manifest = record.manifest === undefined ? undefined : await this.readManifestOf(ring, record.manifest);
     if (manifest === "moved") return;
-    const lastSeq = new Map(manifest?.tasks.map((ack) => [ack.task, ack.lastSeq]));
+    // Of what another job put out, whose checkpoint this was, nothing is this job's: all that it put out itself is taken back.
+    const own = manifest?.job === this.job.name ? manifest : undefined;
+    const lastSeq = new Map(own?.tasks.map((ack) => [ack.task, ack.lastSeq]));
+    const restored = { generation, from: own?.generation ?? 0, lastSeq };
     for (const { node } of this.job.operators.values()) {
       if (node.spec.kind !== "sink") continue;
       if (!(await mayGoOn())) return;
-      await this.ports.sinks.quarantine(id<OperatorUid>(node.uid), { generation, from: manifest?.generation ?? 0, lastSeq });
+      await this.ports.sinks.quarantine(id<OperatorUid>(node.uid), restored);
     }
+    if (!(await mayGoOn())) return;
+    await this.ports.sinks.quarantineLetters?.(restored);
     for (const { stage, tasks, kind } of record.topology) {
       if (kind !== "keyed") continue;
       if (!(await mayGoOn())) return;
@@ -399,7 +410,10 @@ export class Coordinator {
     for (;;) {
       const ring = await readJobRing(this.ports, this.job.name);
       const { record } = ring;
-      if (record === undefined) throw new MillraceError("invalid", `job ${this.job.name} was never started: ${order.kind}`);
+      if (record === undefined) {
+        await this.start();
+        continue;
+      }
       this.checkDeployment(record);
       if (record.phase === "restoring") {
         await this.awaitRestore(ring, record);
@@ -420,22 +434,32 @@ export class Coordinator {
     const ring = await readJobRing(this.ports, this.job.name);
     const { record } = ring;
     if (record !== undefined) this.checkDeployment(record);
-    if (record === undefined || record.phase === "restoring" || record.phase === "stopped")
+    if (record === undefined || record.phase === "restoring" || isAtRest(record))
       return { ...nothing, record: record as JobRecord, aligned: [] };
     const aligned = this.aligns ? await announceAlignment(ring.messages, record.generation, this.told, this.ports.journal) : [];
     return { ...(await this.look(ring, record)), aligned };
   }
 
   private async look(ring: JobRing, record: JobRecord): Promise<Look> {
+    if (!this.takesCheckpoints && (isComingToRest(record) || record.wanted !== undefined)) return this.goOn(ring, record);
     if (record.savepoint !== undefined) return this.stop(ring, record);
     const cut = decideCut(this.rootTasks(record), await this.readSaid(ring, record), record.pending?.checkpoint);
     if (record.pending !== undefined) return this.attend(ring, record, record.pending, cut);
     if (cut.finished) return { ...nothing, record, finished: true };
-    if (record.phase === "stopping") return this.trigger(ring, record, true);
+    if (isComingToRest(record)) return this.trigger(ring, record, record.phase === "stopping");
     if (record.wanted !== undefined) return this.trigger(ring, record, record.wanted.savepoint);
     this.checkFailures(record);
     if (!this.isDue(record)) return { ...nothing, record };
     return this.trigger(ring, record, false);
+  }
+
+  /** Of a job in batch mode, which an order reached that did not know: it ends with its input. */
+  private async goOn(ring: JobRing, record: JobRecord): Promise<Look> {
+    this.ports.telemetry.log("warn", "a job in batch mode takes no checkpoints, the order is passed over", {
+      order: record.order,
+    });
+    const moved: JobRecord = { ...record, phase: "running", wanted: undefined };
+    return { ...nothing, record: (await moveJobRecord(this.ports, ring, moved, this.options.id)) ? moved : record };
   }
 
   /** The savepoint that the job ends with is complete: after the seals nobody goes beyond it. */
@@ -489,7 +513,7 @@ export class Coordinator {
   private async trigger(ring: JobRing, record: JobRecord, savepoint: boolean): Promise<Look> {
     const since = this.ports.clock.now();
     const checkpoint = record.lastCheckpoint + 1;
-    const stop = record.phase === "stopping";
+    const stop = isComingToRest(record);
     const moved = { ...record, lastCheckpoint: checkpoint, triggeredAt: since, pending: { checkpoint, savepoint, stop, since } };
     if (!(await moveJobRecord(this.ports, ring, moved, this.options.id))) return { ...nothing, record };
     const poke = await this.request(moved, this.rootTasks(record));
@@ -499,7 +523,7 @@ export class Coordinator {
   /** Puts the pending checkpoint's request into the mailboxes of the tasks that read sources. */
   private async request(record: JobRecord, tasks: readonly TaskId[]): Promise<readonly TaskId[]> {
     const { checkpoint, savepoint } = record.pending!;
-    const stop = record.pending!.stop && record.phase === "stopping";
+    const stop = record.pending!.stop && isComingToRest(record);
     const keyed = new Set(
       record.topology.filter((stage) => stage.kind === "keyed").flatMap((stage) => stage.tasks.map(({ task }) => task)),
     );
@@ -552,7 +576,8 @@ export class Coordinator {
       completedAt: manifest.takenAt,
       retained,
       failures: 0,
-      savepoint: pending.stop && record.phase === "stopping" ? name : undefined,
+      ...(pending.stop && record.phase === "pausing" && { phase: "paused" }),
+      savepoint: pending.stop && savepoint && record.phase === "stopping" ? name : undefined,
       wanted: isGranted(record, pending) ? undefined : record.wanted,
     };
     const won = await moveJobRecord(this.ports, ring, moved, this.options.id);

@@ -42,6 +42,8 @@ export type TurnOutcome =
       readonly successors: readonly Successor[];
       /** Processing time at which it has something to do without input; Infinity: never. */
       readonly wakeAt: number;
+      /** It reads what nobody brings, and has not come to its end. */
+      readonly polls: boolean;
       /**
        * Time was over before this record, of those that the doorbell brought, or its shard's parents have not ended: what comes before it has
        * succeeded, it and the rest come again.

@@ -43,6 +43,9 @@ import { TurnSteps } from "./turn-steps.ts";
 
 const attemptsMax = 50;
 
+/** Who reads what nobody brings is rung again when it has committed nothing for so long. */
+const pollAgainMs = 5_000;
+
 /** Batch mode: after so many commits over sorted input a turn ends, so that others get theirs and a stop is heard. */
 const sortedCommitsPerTurn = 16;
 
@@ -177,7 +180,7 @@ export class Environment {
 
   /**
    * A batch of a child is the first sign that its parents are closed: their tasks are rung until they have ended, so that the child need
-   * not wait for a poke (L11). Whether all of them have.
+   * not wait for a poke (L11). Whether all of them have. Who reads what nobody brings is rung for that, and comes to its end in its time.
    */
   private async endParents(source: string, shard: ShardId): Promise<boolean> {
     const { record } = this;
@@ -188,6 +191,7 @@ export class Environment {
   }
 
   private async readToEnd(record: JobRecord, source: string, shard: ShardId): Promise<boolean> {
+    if (await this.shards.isPolled(source, shard)) return false;
     const task = taskOfShard(this.job, record.generation, source, shard);
     while (this.ports.clock.remainingMs() > this.options.reserveMs) {
       const outcome = await this.turnOnce({ kind: "poke", task });
@@ -206,8 +210,10 @@ export class Environment {
     const { task } = opened;
     const before = { ...task.summary };
     let unprocessed: Position | undefined;
+    let polls = false;
     if (!task.ended) {
       await this.steps.begin(opened, guarded);
+      await this.askToPoll(task);
       const takenBefore = task.taken;
       const status = bell.kind === "poke" ? await this.reader.readInputs(opened) : await this.reader.feedBell(opened, bell);
       if (status === "newer") return this.again();
@@ -216,6 +222,7 @@ export class Environment {
         if (bell.kind === "poke" && task.taken === takenBefore) await this.decideIdleOperators(opened);
         await this.answerRequests(opened);
       }
+      polls = await this.askToPoll(task);
       await this.settle(opened);
       await this.steps.endAttempts(opened);
       await together(opened.unfinished);
@@ -230,8 +237,16 @@ export class Environment {
       records: task.summary.records - before.records,
       ended: task.ended,
       wakeAt: task.sorts ? this.ports.clock.now() : task.nextWakeUp(),
+      polls,
       unprocessed,
     };
+  }
+
+  /** Sees to it that a task is rung again that reads what nobody brings. Whether it does. */
+  private async askToPoll(task: Task): Promise<boolean> {
+    const polls = await this.shards.polls(task.sources);
+    task.pollBy = polls ? this.ports.clock.now() + pollAgainMs : Infinity;
+    return polls;
   }
 
   private report({ task, commits, base }: OpenedTask, before: Task["summary"]): void {

@@ -182,7 +182,7 @@ export class InputReader {
   private async readAncestors(opened: OpenedTask, source: string, shard: ShardId): Promise<Fed> {
     const input = opened.task.sources.get(source)!;
     for (const ancestor of ancestorsOf(shard, this.shards.listed(source)))
-      while (input.isLive(ancestor)) {
+      while (input.isLive(ancestor) && !(await this.shards.isPolled(source, ancestor))) {
         if (opened.budget.isOver) return "late";
         const before = input.positionOf(ancestor);
         const status = await this.readShard(opened, source, ancestor, this.readLimit);

@@ -8,7 +8,7 @@ import { isKind, MillraceError } from "../base/errors.ts";
 import type { Checkpoint, TaskId } from "../base/ids.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { JobRecord } from "../snapshots/job-record.ts";
+import { isAtRest, type JobRecord } from "../snapshots/job-record.ts";
 import type { Coordinator } from "./coordinator.ts";
 import type { Environment } from "./environment.ts";
 import { rootTasks } from "./topology.ts";
@@ -120,7 +120,7 @@ export class JobRunner {
     if (this.completions % this.options.collectEvery === 0) await this.coordinator.collectGarbage();
   }
 
-  /** Runs until the job has finished or `stop` is aborted; then takes a last checkpoint. */
+  /** Runs until the job has finished, has stopped by an order, or `stop` is aborted; then takes a last checkpoint, unless the job rests. */
   async run(stop: AbortSignal): Promise<"finished" | "stopped"> {
     let failures = 0;
     while (!stop.aborted) {
@@ -128,6 +128,7 @@ export class JobRunner {
         const { worked, finished, wakeAt } = await this.step();
         failures = 0;
         if (finished) return "finished";
+        if (this.record?.phase === "stopped") return "stopped";
         if (!worked) await this.clock.sleep(Math.max(1, Math.min(this.options.pollMs, wakeAt - this.clock.now())), stop);
       } catch (error) {
         if (!isKind(error, "unavailable") || ++failures > retriesMax) throw error;
@@ -136,7 +137,7 @@ export class JobRunner {
         await this.clock.sleep(delayMs, stop);
       }
     }
-    await this.checkpoint();
+    if (this.record === undefined || !isAtRest(this.record)) await this.checkpoint();
     return "stopped";
   }
 

@@ -4,6 +4,7 @@ import type { ShardId } from "../base/ids.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
 import type { Shard } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
+import type { SourceInput } from "../task/source-input.ts";
 
 export class SourceShards {
   private readonly job: JobGraph;
@@ -36,6 +37,20 @@ export class SourceShards {
     const shards = await this.ports.source(source).shards(this.streamOf(source));
     this.known.set(source, shards);
     return shards;
+  }
+
+  /** Whether nobody brings the shard's records: its task must be rung again and again. */
+  async isPolled(source: string, shard: ShardId): Promise<boolean> {
+    return (await this.ports.source(source).polled?.(shard)) ?? false;
+  }
+
+  /** Whether one of the task's inputs must be read so, and has not come to its end. */
+  async polls(sources: ReadonlyMap<string, Pick<SourceInput, "unended" | "isLive">>): Promise<boolean> {
+    for (const [source, input] of sources) {
+      if (this.ports.source(source).polled === undefined) continue;
+      for (const shard of input.unended) if (input.isLive(shard) && (await this.isPolled(source, shard))) return true;
+    }
+    return false;
   }
 
   streamOf(source: string): string {

@@ -44,6 +44,8 @@ export interface ReadResult {
 export interface LogReader {
   /** Ms that a record is kept at least; undefined: for ever. */
   readonly retentionMsMin?: number | undefined;
+  /** Whether nobody brings the shard's records: then its task must be rung again and again. Undefined: of none. */
+  polled?(shard: ShardId): Promise<boolean>;
   /** All shards, closed ones too, parents before their children; throws `invalid` for a stream that does not exist. */
   shards(stream: string): Promise<readonly Shard[]>;
   /** Records after `after`, at most `limit` but always one if there is one; throws `invalid` for a stream or shard that does not exist. */

@@ -26,6 +26,8 @@ export interface DeadLetterBatch {
   readonly task: TaskId;
   readonly generation: Generation;
   readonly seq: Seq;
+  /** Of letters that an effect of the commit led to, its place there; undefined: those that the commit lists. */
+  readonly effect?: number;
   readonly letters: readonly DeadLetter[];
 }
 /** The commits a new generation starts from. */
@@ -43,4 +45,6 @@ export interface SinkDriver {
   deadLetters(batch: DeadLetterBatch): Promise<void>;
   /** Before a new generation writes: takes back what older generations published after the restored commits (DESIGN §11). */
   quarantine(operator: OperatorUid, restored: Restored): Promise<void>;
+  /** The same of dead letters: what was put aside after the restored commits is read again, and must not be given back beside. */
+  quarantineLetters?(restored: Restored): Promise<void>;
 }

@@ -10,7 +10,9 @@ export type Order = { readonly id: string } & (
   | { readonly kind: "savepoint" }
   /** Stop with a savepoint, as Flink's `stop`. */
   | { readonly kind: "stop" }
-  /** Gives a stop up, or goes on from where the job has stopped. */
+  /** Takes nothing more in behind a checkpoint, and goes on from there, in the same generation, when told to resume. */
+  | { readonly kind: "pause" }
+  /** Gives a stop or a pause up, or goes on from where the job has stopped or paused. */
   | { readonly kind: "resume" }
   /** Goes back to a checkpoint that is retained; undefined: to the latest. */
   | { readonly kind: "restore"; readonly manifest: BlobName | undefined }
@@ -31,9 +33,23 @@ export function decideOrder(record: JobRecord, order: Order, takesCheckpoints: b
   if (!takesCheckpoints) return refuse("a job in batch mode takes no checkpoints, it ends with its input");
   if (order.kind === "resume") return decideResume(record, order.id);
   if (record.phase === "stopped") return refuse("the job has stopped, give the order to resume it first");
+  if (order.kind === "stop")
+    return { outcome: "moved", record: { ...record, order: order.id, phase: "stopping", wanted: undefined } };
+  if (order.kind === "pause") return decidePause(record, order.id);
+  if (record.phase === "paused") return refuse("the job is paused, give the order to resume it or to stop it with a savepoint");
   const wanted = { savepoint: true, after: record.lastCheckpoint };
-  if (order.kind === "savepoint") return { outcome: "moved", record: { ...record, order: order.id, wanted } };
-  return { outcome: "moved", record: { ...record, order: order.id, phase: "stopping", wanted: undefined } };
+  return { outcome: "moved", record: { ...record, order: order.id, wanted } };
+}
+
+function decidePause(record: JobRecord, order: string): OrderDecision {
+  if (record.phase === "stopping") return refuse("the job is being stopped");
+  if (record.phase === "paused") return { outcome: "moved", record: { ...record, order } };
+  return { outcome: "moved", record: pause({ ...record, order }) };
+}
+
+/** The record of a job that runs, as it begins to pause. */
+export function pause(record: JobRecord, reason?: string): JobRecord {
+  return { ...withoutReason(record), phase: "pausing", wanted: undefined, ...(reason !== undefined && { reason }) };
 }
 
 function decideRestore(manifest: BlobName | undefined): OrderDecision {
@@ -47,7 +63,15 @@ function decideResume(record: JobRecord, order: string): OrderDecision {
   if (record.savepoint !== undefined) return refuse("the rings are being sealed, resume the job when it has stopped");
   // Tasks that wait behind the barrier of the savepoint go on when a later checkpoint is asked for.
   const wanted = { savepoint: false, after: record.lastCheckpoint };
-  return { outcome: "moved", record: { ...record, order, phase: "running", wanted } };
+  // A checkpoint under way is one like others from now on: some tasks may hear of it as such.
+  const pending = record.pending && { ...record.pending, stop: false };
+  return { outcome: "moved", record: { ...withoutReason(record), order, phase: "running", wanted, pending } };
+}
+
+/** Of a job that goes on, or rests for another one. */
+export function withoutReason(record: JobRecord): JobRecord {
+  const { reason: _reason, ...rest } = record;
+  return rest;
 }
 
 function refuse(reason: string): OrderDecision {

@@ -3,8 +3,9 @@
  * of a ring of its own, so each change is one journal entry.
  *
  * Phases: restoring (old rings are being sealed, outputs taken back) → running → stopping (a savepoint is taken, after which the tasks
- * that read sources take nothing in; then the rings are sealed) → stopped. `restoring` of a new generation is written over any other
- * phase of the old one; `running` over `stopping` as long as there is no savepoint yet.
+ * that read sources take nothing in; then the rings are sealed) → stopped. Or running → pausing (a checkpoint is taken in the same way)
+ * → paused (nothing is sealed) → running, in the same generation. `restoring` of a new generation is written over any other phase of the
+ * old one; `running` over `stopping` as long as there is no savepoint yet.
  */
 import { crc32 } from "node:zlib";
 import { ByteReader, corrupt } from "../base/byte-reader.ts";
@@ -36,11 +37,13 @@ export interface FormerGeneration {
 export interface PendingCheckpoint {
   readonly checkpoint: Checkpoint;
   readonly savepoint: boolean;
-  /** A stop waits for it. */
+  /** A stop, or a pause, waits for it: tasks that read sources take nothing in behind it. */
   readonly stop: boolean;
   /** When it was asked for, epoch ms. */
   readonly since: number;
 }
+
+export type Phase = "restoring" | "running" | "pausing" | "paused" | "stopping" | "stopped";
 
 export interface JobRecord {
   readonly version: 1;
@@ -50,7 +53,9 @@ export interface JobRecord {
   readonly operators: Manifest["operators"];
   readonly generation: Generation;
   readonly deployment: number;
-  readonly phase: "restoring" | "running" | "stopping" | "stopped";
+  readonly phase: Phase;
+  /** Why the job pauses, where nobody ordered it; not there otherwise. */
+  readonly reason?: string;
   /** Of a job that is stopping or stopped: the savepoint that it stopped with, once it is complete. */
   readonly savepoint: BlobName | undefined;
   /** The name of the order that was followed last: one that comes twice is followed once. */
@@ -60,6 +65,8 @@ export interface JobRecord {
   /** What the generation began from; undefined: from nothing. */
   readonly manifest: BlobName | undefined;
   readonly keyGroups: number;
+  /** What a rescale asked for, in place of the job's own where the job is run by the record; not there otherwise. */
+  readonly parallelism?: number;
   readonly topology: readonly StageTopology[];
   /** The checkpoint that is being taken. */
   readonly pending: PendingCheckpoint | undefined;
@@ -87,9 +94,19 @@ export interface JobRecord {
   readonly former: readonly FormerGeneration[];
 }
 
-/** Whether tasks of the generation may run: until their rings are sealed, or are about to be. */
+/** Whether tasks of the generation may run: until they rest, or their rings are sealed, or are about to be. */
 export function tasksRun({ phase, savepoint }: JobRecord): boolean {
-  return phase === "running" || (phase === "stopping" && savepoint === undefined);
+  return phase === "running" || phase === "pausing" || (phase === "stopping" && savepoint === undefined);
+}
+
+/** Whether the tasks that read sources are to rest behind the pending checkpoint. */
+export function isComingToRest({ phase }: JobRecord): boolean {
+  return phase === "pausing" || phase === "stopping";
+}
+
+/** Whether nothing runs until an order says so. */
+export function isAtRest({ phase }: JobRecord): boolean {
+  return phase === "paused" || phase === "stopped";
 }
 
 /** Where the record begins, behind its checksum. */

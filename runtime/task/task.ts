@@ -105,6 +105,8 @@ export class Task implements TaskShared, UnitKeeper {
   private reading: SourceInput | undefined;
   private moved = false;
   private announced: boolean;
+  /** Processing time by which the task must be rung, since nobody brings what it reads; Infinity: somebody does. */
+  pollBy = Infinity;
   private wokenAt = Infinity;
   private readonly standing: AlignmentStanding;
   private readonly rowWriter = new RowWriter(new ByteWriter(1 << 16));
@@ -628,7 +630,7 @@ export class Task implements TaskShared, UnitKeeper {
   private earliest(idleCheckOf: (source: SourceInput) => number | undefined): number {
     let at = Infinity;
     for (const store of this.chain.stores) at = Math.min(at, store.earliestTimer("processingTime"));
-    at = Math.min(at, this.writers.wakeUpAt, this.standing.dueAt());
+    at = Math.min(at, this.writers.wakeUpAt, this.standing.dueAt(), this.pollBy);
     for (const source of this.sources.values()) at = Math.min(at, idleCheckOf(source) ?? Infinity, source.nextAlignmentCheck());
     return Math.min(at, this.nextIdleCheckOfOperators());
   }

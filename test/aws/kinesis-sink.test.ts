@@ -166,7 +166,7 @@ describe("aws: a stream that cannot be written", () => {
     const sink = open();
     const cases = [
       ["AccessDeniedException", "invalid", /no permission/],
-      ["ResourceNotFoundException", "invalid", /no such table or stream/],
+      ["ResourceNotFoundException", "invalid", /no such table, stream/],
     ] as const;
     for (const [type, kind, message] of cases) {
       faults.decide = () => ({ kind: "refuse", type: type as never });

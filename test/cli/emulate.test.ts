@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { KinesisClient, PutRecordCommand } from "@aws-sdk/client-kinesis";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
+import { exitCodes } from "../../cli/report-error.ts";
 import { until } from "../emulator/lambda/environments.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "millrace-emulate-"));
@@ -93,6 +94,6 @@ test("says so when a port is taken", async () => {
   child.stderr.on("data", (text: Buffer) => (said += text.toString()));
   const [code] = (await once(child, "exit")) as [number];
   server.close();
-  assert.equal(code, 1);
+  assert.equal(code, exitCodes.unavailable);
   assert.match(said, new RegExp(`error: .*choose other ports: ${port}\n$`));
 });

@@ -130,7 +130,7 @@ suite("a run goes on where the one before ended", () => {
       withDirectory(async (directory) => {
         const places = placesIn(directory);
         const job = counting(made(5_000), { parallelism, mode: "batch" });
-        const paced = { ...places, recordsPerSecond: 20_000 };
+        const paced = { ...places, recordsPerSecond: 5_000 };
         const stopped = await runUntil(job, paced, (run) => run.progress().totals.records >= 1_000);
         assert.ok(stopped.progress().totals.records < 5_000);
         assert.deepEqual(await countsIn(directory), [], "nothing comes out before the input has ended");

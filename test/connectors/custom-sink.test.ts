@@ -20,7 +20,7 @@ import { MillraceError } from "../../runtime/base/errors.ts";
 import { type OperatorUid, type TaskId, id } from "../../runtime/base/ids.ts";
 import type { CustomSink } from "../../runtime/connectors/custom/custom-sink.ts";
 import { LocalSinks } from "../../runtime/connectors/local-sinks.ts";
-import { withDirectory } from "./support.ts";
+import { sinkParts, withDirectory } from "./support.ts";
 
 interface Counted {
   readonly key: string;
@@ -137,6 +137,7 @@ suite("a sink of the author's own", () => {
     const sink = customSink<number>({ name: "seen", guarantee: "atLeastOnce", write: (rows) => void seen.push(...rows) });
     const uid = id<OperatorUid>("seen");
     const sinks = new LocalSinks({
+      ...sinkParts(),
       sinks: new Map([[uid, sink]]),
       bindings: new Map(),
       outputDirectory: "none",
@@ -182,6 +183,7 @@ suite("a sink of the author's own", () => {
     };
     const uid = id<OperatorUid>("table");
     const sinks = new LocalSinks({
+      ...sinkParts(),
       sinks: new Map([[uid, customSink(functions)]]),
       bindings: new Map(),
       outputDirectory: "none",

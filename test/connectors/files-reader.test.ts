@@ -156,7 +156,7 @@ suite("positions", () => {
         }
       }
     }));
-  test("random data, limits, rewinds and restarts: the records are always the same (D1)", () =>
+  test("random data, limits, rewinds and restarts: the records are always the same (F1)", () =>
     withDirectory(async (directory) => {
       const piece = fc.constantFrom("a", "é", "€", "\n", "\r\n", "\r", '"', ",", "x".repeat(40));
       let n = 0;
@@ -171,7 +171,7 @@ suite("positions", () => {
         { numRuns: 150 },
       );
     }));
-  test("reads of one shard at once do not disturb each other (D3)", () =>
+  test("reads of one shard at once do not disturb each other (D1)", () =>
     withDirectory(async (directory) => {
       const data = Buffer.from(Array.from({ length: 50_000 }, (_, i) => `${i}\n`).join(""));
       const path = await written(directory, "f.gz", gzipSync(data));

@@ -12,7 +12,7 @@ import { fileSink } from "../../runtime/connectors/files/file-sink.ts";
 import { s3 } from "../../runtime/connectors/s3/s3.ts";
 import { ndjson } from "../../runtime/connectors/formats/json.ts";
 import { LocalSinks, type LocalSinksOptions } from "../../runtime/connectors/local-sinks.ts";
-import { withDirectory } from "./support.ts";
+import { sinkParts, withDirectory } from "./support.ts";
 
 const uid = (name: string) => id<OperatorUid>(name);
 const task = id<TaskId>("t");
@@ -31,6 +31,7 @@ class Terminal extends Writable {
 function localSinks(sinks: Record<string, Sink<any, any>>, options: Partial<LocalSinksOptions> = {}): LocalSinks {
   const entries = Object.entries(sinks).map(([name, sink]) => [uid(name), sink] as const);
   return new LocalSinks({
+    ...sinkParts(),
     sinks: new Map(entries),
     bindings: new Map(),
     outputDirectory: "none",
@@ -117,7 +118,7 @@ suite("local sinks", () => {
     const prefixed = fileSink<any>({ path: "./rows/", format: ndjson(), prefix: "late-" });
     assert.throws(() => localSinks({ a: sink, b: sink }), invalid(/prefix.*a, b/));
     localSinks({ a: sink, b: prefixed });
-    assert.throws(() => localSinks({ a: { ...sink, kind: "dynamodb" } }), invalid(/dynamodb/));
+    assert.throws(() => localSinks({ a: { ...sink, kind: "elsewhere" } }), invalid(/elsewhere/));
     assert.throws(() => localSinks({ a: sink }, { bindings: new Map([["a", ["x", "y"]]]) }), invalid(/one directory: x, y/));
   });
   test("an effect of an operator that is gone is refused, not dropped", async () => {

@@ -9,6 +9,7 @@ import { after, suite, test } from "node:test";
 import { GetSchemaVersionCommand, type GlueClient } from "@aws-sdk/client-glue";
 import { LocalRun } from "../../cli/local-run.ts";
 import { glueRegistry } from "../../runtime/adapters/aws/glue.ts";
+import { MemoryBlobs } from "../../runtime/adapters/memory/memory-blobs.ts";
 import { ManualClock } from "../../runtime/adapters/memory/manual-clock.ts";
 import type { SourceRecord, WriterSchema } from "../../runtime/api/connector.ts";
 import { type ErrorKind, isKind, MillraceError } from "../../runtime/base/errors.ts";
@@ -18,6 +19,8 @@ import { avro, confluentRegistry } from "../../runtime/connectors/formats/avro.t
 import { schemaIdOf } from "../../runtime/connectors/formats/schema-frame.ts";
 import { ConfluentSchemas } from "../../runtime/connectors/registry/confluent-schemas.ts";
 import { SchemaSource } from "../../runtime/connectors/registry/schema-source.ts";
+import { HybridReader } from "../../runtime/connectors/hybrid/hybrid-reader.ts";
+import { encodeRedrive, parseRedrive, RedrivenSource, redriveName } from "../../runtime/connectors/redriven-source.ts";
 import type { SourceReader } from "../../runtime/connectors/source-reader.ts";
 import { customSink, type CustomRow, debezium, defineJob, kinesis } from "../../runtime/index.ts";
 import { withDirectory } from "./support.ts";
@@ -169,6 +172,45 @@ suite("a source with a registry", () => {
       ],
     );
   });
+  test("does the same with dead letters that are given back, and with the parts of a hybrid source", async () => {
+    const { source } = start([recordOf(1)], schemaOf);
+    const blobs = new MemoryBlobs();
+    const bytes = Buffer.from(recordOf(7).bytes).toString("base64");
+    await blobs.put(redriveName("uid", 1), encodeRedrive([{ id: "letter", at: 3, bytes }]));
+    const other: SourceReader = {
+      shards: async () => [{ id: id<ShardId>("live"), range: { from: 0n, to: 1n }, parents: [], closed: false }],
+      read: async () => ({ records: [], next: "horizon", behindMs: 0, gap: false }),
+      close: async () => {},
+    };
+    const first = {
+      name: "first",
+      reader: { ...asReader(source), shards: async () => [{ ...(await other.shards(""))[0]!, id: shard }] },
+    };
+    for (const [inner, given] of [
+      [source, "7"],
+      [new HybridReader("uid", [first, { name: "last", reader: other }]), undefined],
+      [
+        new HybridReader("uid", [
+          { name: "last", reader: other },
+          { ...first, reader: first.reader },
+        ]),
+        "7",
+      ],
+    ] as const) {
+      const redriven = new RedrivenSource("uid", inner, blobs);
+      const { records } = await redriven.read("s", parseRedrive(redriveName("uid", 1))!.shard, "horizon", limit);
+      assert.deepEqual(
+        records.map(({ schema, arrivalTime }) => [schema?.id, arrivalTime]),
+        [[given, 3]],
+      );
+    }
+    const parts = new HybridReader("uid", [first, { name: "last", reader: other }]);
+    const { records } = await parts.read("s", shard, "horizon", limit);
+    assert.deepEqual(
+      records.map(({ schema, part }) => [schema?.id, part]),
+      [["1", 0]],
+    );
+  });
   test("G1: rejects a record whose schema is not there, and asks again after a minute", async () => {
     const { source, asked, clock } = start([recordOf(1)], () => undefined);
     const read = async () => (await source.read("s", shard, "horizon", limit)).records[0]!;
@@ -197,6 +239,16 @@ suite("a source with a registry", () => {
     assert.equal((await source.read("s", shard, "horizon", limit)).records.length, 1);
   });
 });
+
+/** Its methods as an object's own. */
+function asReader(source: SchemaSource): SourceReader {
+  return {
+    shards: (stream) => source.shards(stream),
+    read: (...of) => source.read(...of),
+    withSchemas: (records) => source.withSchemas(records),
+    close: () => source.close(),
+  };
+}
 
 suite("a job with a registry, on one machine", () => {
   const row = {

@@ -2,9 +2,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { SystemClock } from "../../runtime/adapters/local/system-clock.ts";
+import { MemoryTelemetry } from "../../runtime/adapters/memory/memory-telemetry.ts";
 import type { DecodeTarget, Source, SourceRecord } from "../../runtime/api/connector.ts";
 import { type Position, type ShardId, id } from "../../runtime/base/ids.ts";
 import { openSource, type SourceContext } from "../../runtime/connectors/open-sources.ts";
+import type { Pace } from "../../runtime/connectors/pace.ts";
 import type { SourceReader } from "../../runtime/connectors/source-reader.ts";
 import type { LogReader, ReadLimit } from "../../runtime/ports/log.ts";
 
@@ -16,6 +19,11 @@ export interface PlainRecord {
   readonly text: string | undefined;
   readonly bytes: string;
   readonly rejected?: string | undefined;
+}
+
+/** What sinks on one machine are given, where a test does not care. */
+export function sinkParts(): { readonly job: string; readonly pace: Pace; readonly telemetry: MemoryTelemetry } {
+  return { job: "job", pace: { clock: new SystemClock(), random: () => 0.5 }, telemetry: new MemoryTelemetry() };
 }
 
 export async function withDirectory(use: (directory: string) => Promise<void>): Promise<void> {

@@ -8,6 +8,7 @@ import { keyedProcess, type, value } from "../../runtime/index.ts";
 import { isKind } from "../../runtime/base/errors.ts";
 import { Coordinator } from "../../runtime/driver/coordinator.ts";
 import { readJobRecord } from "../../runtime/driver/job-ring.ts";
+import { rootTasks } from "../../runtime/driver/topology.ts";
 import type { BlobName } from "../../runtime/base/ids.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
 import type { Order } from "../../runtime/snapshots/decide-order.ts";
@@ -303,5 +304,70 @@ describe("an order", () => {
     await coordinator.tick();
     assert.deepEqual(await recordOf(run), before);
     assert.deepEqual(await coordinator.livingTasks(), []);
+  });
+});
+
+describe("a pause", () => {
+  const pause: Order = { kind: "pause", id: "pause-1" };
+  const isPaused = ({ phase }: JobRecord) => phase === "paused";
+  const goesOn = ({ phase, wanted, pending }: JobRecord) => phase === "running" && wanted === undefined && pending === undefined;
+
+  /** Pauses a job and lets it go on; returns which of the two coordinators died. */
+  async function pauseAndResume(parallelism: number, deaths: { readonly pause?: Death; readonly resume?: Death }) {
+    const run = await jobAt(parallelism);
+    enqueue(run, 8);
+    await run.settle();
+    // It knows the job as running, and reads the record no more.
+    const unknowing = run.environment(`unknowing-${++lives}`);
+    for (const task of await coordinatorOn(run, run.ports).livingTasks()) await unknowing.turn({ kind: "poke", task });
+    const pauseDied = await follow(run, pause, deaths.pause, isPaused);
+    const { completed, generation } = await recordOf(run);
+    const { totals } = await manifestOf(run, completed);
+    assert.equal(run.output("out").length, totals.records, "nothing is written beyond the checkpoint");
+    enqueue(run, 4);
+    const readers = (await recordOf(run)).topology.filter(({ kind }) => kind !== "keyed").flatMap(rootTasks);
+    for (const environment of [unknowing, run.environment(`paused-${++lives}`)])
+      for (const { task } of readers) assert.equal((await environment.turn({ kind: "poke", task })).outcome, "waiting");
+    const resumeDied = await follow(run, resume, deaths.resume, goesOn);
+    assert.equal((await recordOf(run)).generation, generation, "no other generation begins");
+    const read = run.environment(`after-${++lives}`);
+    for (let round = 0; round < 4; round++)
+      for (const task of await coordinatorOn(run, run.ports).livingTasks()) await read.turn({ kind: "poke", task });
+    return { run, pauseDied, resumeDied };
+  }
+
+  for (const parallelism of [1, 2])
+    for (const when of ["before", "after"] as const)
+      test(`takes in every record once, wherever the coordinator dies ${when} a call, at parallelism ${parallelism}`, async () => {
+        let deaths = 0;
+        for (let at = 1; ; at++) {
+          const { run, pauseDied, resumeDied } = await pauseAndResume(parallelism, { pause: { at, when }, resume: { at, when } });
+          assert.deepEqual(counted(run), upTo(run.output("out").length / 4), `at call ${at}`);
+          if (!pauseDied && !resumeDied) break;
+          deaths += Number(pauseDied) + Number(resumeDied);
+        }
+        assert.ok(deaths > 10, `it died ${deaths} times`);
+      });
+
+  test("is no savepoint, and takes orders to stop and to go back", async () => {
+    const run = await jobAt(1);
+    await follow(run, pause, undefined, isPaused);
+    const coordinator = coordinatorOn(run, run.ports);
+    await assert.rejects(coordinator.order({ kind: "savepoint", id: "2" }), (error) => isKind(error, "invalid"));
+    await follow(run, stop, undefined, isStopped);
+    assert.notEqual((await recordOf(run)).savepoint, undefined);
+  });
+
+  test("given after a stop was given up takes a checkpoint of its own", async () => {
+    const run = await jobAt(1);
+    const coordinator = coordinatorOn(run, run.ports);
+    await coordinator.order(stop);
+    await coordinator.tick();
+    await coordinator.order(resume);
+    await coordinator.order(pause);
+    assert.equal((await recordOf(run)).pending?.stop, false);
+    await follow(run, pause, undefined, isPaused);
+    assert.equal((await recordOf(run)).savepoint, undefined);
+    assert.ok((await recordOf(run)).lastCheckpoint > 1);
   });
 });

@@ -63,7 +63,7 @@ function coordinators(run: RunningHarness, holdUp: (by: string) => Promise<void>
         steps.push({ by, what: "makes the inbox" });
         await (run.ports.log as any).createStream(stream, shards);
       },
-      ...(takesTurns && { restoreTurn: () => takeLease(ports, restoreLease, by, restoreTurnMs) }),
+      ...(takesTurns && { restoreTurn: () => takeLease(ports, restoreLease, by, restoreTurnMs(ports.clock)) }),
     });
   };
   return { of, steps, atOnce };
@@ -109,7 +109,7 @@ describe("a restore (C2)", () => {
     const { of, steps, atOnce } = coordinators(run, (by) => (by === "first" ? away : Promise.resolve()));
     const first = of("first").start();
     while (atOnce.now === 0) await new Promise(setImmediate);
-    run.clock.advance(restoreTurnMs);
+    run.clock.advance(restoreTurnMs(run.clock));
     const { phase, generation } = await of("second").start();
     assert.equal(phase, "running");
     comeBack();
@@ -122,7 +122,7 @@ describe("a restore (C2)", () => {
 
   test("is not waited for beyond the time of the invocation", async () => {
     const run = await ordered();
-    await takeLease(run.ports, restoreLease, "who is at it", restoreTurnMs);
+    await takeLease(run.ports, restoreLease, "who is at it", restoreTurnMs(run.clock));
     const { of, steps } = coordinators(run, () => Promise.resolve());
     const hurried = Object.create(run.ports.clock, { remainingMs: { value: () => 1_000 } });
     const coordinator = of("orderer") as any;

@@ -108,6 +108,19 @@ export class JobInCloud {
     });
   }
 
+  /** Gives an order that must be refused as `invalid`, until an answer arrives: the coordinator may be killed before. Returns what it says. */
+  async refused(kind: Order, manifest?: string): Promise<string> {
+    const id = `${kind}-${++this.#orders}`;
+    const command = { version: payloadVersion, kind, id, ...(manifest === undefined ? {} : { manifest }) };
+    return this.until(`the order to ${kind} ${manifest ?? ""} is refused`, async () => {
+      const result = await this.cloud.invoke(this.coordinator, command);
+      if (result.outcome === "returned") throw new Error(`an order was taken that is to be refused: ${kind} ${manifest}`);
+      if (result.outcome !== "failed") return undefined;
+      const { errorType, errorMessage } = JSON.parse(Buffer.from(result.payload).toString()) as Record<string, string>;
+      return errorType === "Millrace.invalid" ? errorMessage : undefined;
+    });
+  }
+
   /** Puts records at an even pace, in their order. */
   async put(records: readonly PutRecord[], lengthMs: number): Promise<void> {
     const { streams = {} } = this.#scenario.outside;

@@ -203,19 +203,30 @@ class ScenarioRun {
     // Those that are still to be restored are kept meanwhile.
     await job.deploy({ ...this.#jobAt(this.#scenario.parallelisms.length - 1), retained: retainedForever });
     this.#beginPhase("restores");
-    // The newest first: a restore takes back what lies beyond its checkpoint, which is what a newer one of before has in its past.
-    for (const { manifest, savepoint } of chosen.toReversed()) {
-      const { generation } = (await job.record())!;
-      const isRunning = (record: JobRecord) => record.phase === "running" && record.generation > generation;
-      const { manifest: from } = await job.order("restore", isRunning, manifest);
-      if (from !== manifest) throw new Error(`restored from another checkpoint: ${from}, not ${manifest}`);
-      await this.#drain(`from ${manifest}`, all, repeatedByRestores);
-      await this.#nextCheckpoint();
-      this.#check(`from ${manifest}`, compareResults(await job.results(), all, repeatedByRestores));
-      const name = `${savepoint ? "savepoint" : "checkpoint"} ${manifest}`;
-      this.#restored.push(name);
-      this.#say(`from ${name} to the same end`);
+    // The newest first: a restore gives up those beyond.
+    for (const { manifest, savepoint } of chosen.toReversed())
+      await this.#restore(`${savepoint ? "savepoint" : "checkpoint"} ${manifest}`, manifest, all);
+    // Whoever goes back to an older one may go on to a newer one afterwards, if that has the older one in its past, and to no other.
+    const newest = chosen.at(-1)!.manifest;
+    if (newest !== chosen[0]!.manifest) {
+      await job.refused("restore", newest);
+      this.#check(`${newest}, refused`, compareResults(await job.results(), all, repeatedByRestores));
     }
+    const { completed } = (await job.record())!;
+    await this.#restore(`checkpoint ${completed}, taken since`, completed!, all);
+  }
+
+  async #restore(name: string, manifest: string, all: Results): Promise<void> {
+    const job = this.#job!;
+    const { generation } = (await job.record())!;
+    const isRunning = (record: JobRecord) => record.phase === "running" && record.generation > generation;
+    const { manifest: from } = await job.order("restore", isRunning, manifest);
+    if (from !== manifest) throw new Error(`restored from another checkpoint: ${from}, not ${manifest}`);
+    await this.#drain(`from ${manifest}`, all, repeatedByRestores);
+    await this.#nextCheckpoint();
+    this.#check(`from ${manifest}`, compareResults(await job.results(), all, repeatedByRestores));
+    this.#restored.push(name);
+    this.#say(`from ${name} to the same end`);
   }
 
   async #drain(what: string, expected: Results, repeatable?: ReadonlySet<string>): Promise<void> {

@@ -368,7 +368,7 @@ describe("what is not there, or not the job's:", () => {
     const name = newJob();
     const cloud = await start(jobOf(name), { table: `of-${name}` });
     await put(cloud, all);
-    await refuses(cloud, "invalid", new RegExp(`no such table or stream in this account and region.*of-${name}`));
+    await refuses(cloud, "invalid", new RegExp(`no such table, stream, bus or function in this account and region.*of-${name}`));
     await waits(cloud, /Millrace.invalid: there is no such table/);
     await createStateTable(cloud.clients.dynamodb, `of-${name}`, cloud.clock);
     await untilExact(cloud, all);
@@ -386,7 +386,7 @@ describe("what is not there, or not the job's:", () => {
 
   test("the stream of a source", async () => {
     const cloud = await start(jobOf(newJob()), { streams: {} });
-    await refuses(cloud, "invalid", /no such table or stream in this account and region.*numbers/);
+    await refuses(cloud, "invalid", /no such table, stream, bus or function in this account and region.*numbers/);
     await cloud.log.createStream(stream, 1);
     await put(cloud, all);
     cloud.mapStream(stream);
@@ -397,7 +397,11 @@ describe("what is not there, or not the job's:", () => {
     const name = newJob();
     const cloud = await start(jobOf(name, { parallelism: 2 }), { inboxes: "later" });
     await put(cloud, all);
-    await refuses(cloud, "invalid", new RegExp(`no such table or stream in this account and region.*${name}-inbox-counts`));
+    await refuses(
+      cloud,
+      "invalid",
+      new RegExp(`no such table, stream, bus or function in this account and region.*${name}-inbox-counts`),
+    );
     await waits(cloud);
     await cloud.log.createStream(`${name}-inbox-counts`, 2);
     await untilExact(cloud, all);
@@ -407,7 +411,11 @@ describe("what is not there, or not the job's:", () => {
     const name = newJob();
     const cloud = await start(tableJob(name, `rows-${name}`), { parts: { openSinks } });
     await put(cloud, all);
-    await refuses(cloud, "invalid", new RegExp(`no such table or stream in this account and region.*rows-${name}`));
+    await refuses(
+      cloud,
+      "invalid",
+      new RegExp(`no such table, stream, bus or function in this account and region.*rows-${name}`),
+    );
     await createTable(cloud, `rows-${name}`, "other");
     await refuses(cloud, "invalid", new RegExp(`keys are not those of the sink.*rows-${name} has other, the sink key`));
     await waits(cloud);

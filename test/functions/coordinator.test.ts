@@ -180,6 +180,22 @@ describe("the coordinator", () => {
     await assert.rejects(cloud.command(restore), (error) => isKind((error as Error).cause, "invalid"));
   });
 
+  test("counts the age of its checkpoint from a restore on, however old what it goes back to", async () => {
+    const cloud = await start(jobOf(newJob(), 0));
+    await cloud.command({ version: 1, kind: "savepoint", id: "kept" });
+    await cloud.deliver();
+    assert.notEqual((await cloud.command()).completed, undefined);
+    const age = () => cloud.telemetry.gauges.get("coordinator.checkpointAgeMs")!;
+    cloud.clock.advance(hour / 2);
+    await cloud.command();
+    assert.ok(age() >= hour / 2);
+    await cloud.command({ version: 1, kind: "restore", id: "back" } as never);
+    assert.ok(age() < hour / 10, String(age()));
+    cloud.clock.advance(hour / 2);
+    await cloud.command();
+    assert.ok(age() >= hour / 2, "and rings when none is completed since");
+  });
+
   test("takes turns with another that is rung at the same time, where a restore is to be carried out", async () => {
     const atWork = { now: 0, most: 0, times: 0 };
     const rows = new Rows();

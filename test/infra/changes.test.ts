@@ -64,6 +64,11 @@ describe("a deployment refuses", () => {
     ["subnets without a network", { vpcSubnets: {} }, /go with vpc/],
     ["a stream that is not bound", { streams: {} }, /streams must say what page-views of views is here/],
     [
+      "a table among the streams",
+      { streams: { "page-views": { streamName: "x" }, sessions: { streamName: "y" } }, tables: { "views-per-minute": {} } },
+      /tables must say what sessions of \S+ is here, where streams has it: it is a table: tables: { "sessions": … }/,
+    ],
+    [
       "a table under a name that the job has not",
       { tables: { wrong: { tableName: "x" } } },
       /nothing in the job is called so.*: wrong/,
@@ -116,7 +121,7 @@ describe("a deployment refuses", () => {
     const local = moduleWith(`${text(`files({ paths: ["x"], format: ndjson() })`)});`);
     assert.throws(
       () => deploy(local, () => ({})),
-      refused(/a source of kind files does not run on AWS, use kinesis\(\) there: in/),
+      refused(/a source of kind files does not run on AWS, use one of kinesis, generator there: in/),
     );
   });
 });

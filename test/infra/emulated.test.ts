@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { after, afterEach, before, describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { type AttributeValue, ScanCommand } from "@aws-sdk/client-dynamodb";
 import { ListShardsCommand, PutRecordsCommand } from "@aws-sdk/client-kinesis";
@@ -19,18 +19,22 @@ import { notEmulated } from "../../emulator/cloud/not-emulated.ts";
 import { addExamples } from "../../infra/app.ts";
 
 const outdir = mkdtempSync(join(tmpdir(), "millrace-assembly-"));
-let assembly: AssemblyTopology;
+const stacks = ["PageViewsJob", "PageViewsWideJob"] as const;
+type StackName = (typeof stacks)[number];
+let assemblies: Readonly<Record<StackName, AssemblyTopology>>;
 let cloud: EmulatedCloud | undefined;
 
 before(async () => {
-  const app = new App({ outdir, context: { "aws:cdk:bundling-stacks": ["PageViewsJob"] } });
+  const app = new App({ outdir, context: { "aws:cdk:bundling-stacks": stacks } });
   addExamples(app);
   app.synth();
-  assembly = await readAssembly(outdir, { stacks: ["PageViewsJob"] });
+  const read = await Promise.all(stacks.map(async (name) => [name, await readAssembly(outdir, { stacks: [name] })] as const));
+  assemblies = Object.fromEntries(read) as typeof assemblies;
 });
-after(async () => {
+after(() => rmSync(outdir, { recursive: true }));
+afterEach(async () => {
   await cloud?.stop();
-  rmSync(outdir, { recursive: true });
+  cloud = undefined;
 });
 
 interface View {
@@ -82,11 +86,40 @@ async function put(stream: string): Promise<void> {
   }
 }
 
+/** Starts what would be deployed, feeds it, and waits for as many results as there must be. */
+async function comesToItsResult({ topology }: AssemblyTopology): Promise<void> {
+  const errors: string[] = [];
+  const onEvent = (event: CloudEvent) => {
+    if (event.kind === "log" && /"level":"ERROR"/.test(event.line.text)) errors.push(event.line.text);
+  };
+  cloud = await startCloud(topology, { onEvent });
+  const { streams, tables, schedules } = cloud.topology;
+  cloud.fire(Object.keys(schedules)[0]!);
+  await put(nameWith(Object.keys(streams), "Data-Views"));
+  const perMinute = nameWith(Object.keys(tables), "ViewsPerMinute");
+  const expected = countBy(({ page, at }) => `${page} ${Math.floor(at / minuteMs) * minuteMs}`);
+  const found = () => rowsOf(perMinute, ({ page, start, views }) => `${page!.S} ${start!.N} ${views!.N}`);
+  const sessionsOf = nameWith(Object.keys(tables), "Sessions");
+  const sessions = () => rowsOf(sessionsOf, ({ user, views }) => `${user!.S} ${views!.N}`);
+  const expectedSessions = countBy(({ user }) => user);
+  const deadline = Date.now() + 200_000;
+  while (
+    Date.now() < deadline &&
+    ((await found()).length < expected.length || (await sessions()).length < expectedSessions.length)
+  )
+    await wait(500);
+  assert.deepEqual(await found(), expected, errors.slice(-3).join("\n"));
+  assert.deepEqual(await sessions(), expectedSessions);
+}
+
 describe("the assembly of an example", () => {
   test("says of every property whether the emulated cloud acts on it", () => {
-    assert.deepEqual(assembly.unexpected, []);
-    const seen = new Set(assembly.notActedOn.map((path) => path.split(".")[0]));
-    // What others may use is in the list too: each type, though, is one of this example's.
+    const seen = new Set<string>();
+    for (const name of stacks) {
+      assert.deepEqual(assemblies[name].unexpected, [], name);
+      for (const path of assemblies[name].notActedOn) seen.add(path.split(".")[0]!);
+    }
+    // What others may use is in the list too: each type, though, is one of these examples'.
     assert.deepEqual(
       Object.keys(notEmulated).filter((type) => !seen.has(type)),
       ["AWS::CDK::Metadata"],
@@ -94,46 +127,31 @@ describe("the assembly of an example", () => {
   });
 
   test("is a topology of named resources, those of the other example apart", () => {
-    const {
-      streams = {},
-      tables = {},
-      buckets = [],
-      functions = {},
-      eventSourceMappings = [],
-      schedules = {},
-    } = assembly.topology;
-    const counts = [streams, tables, buckets, functions, eventSourceMappings, schedules].map(
-      (named) => Object.keys(named).length,
-    );
-    assert.deepEqual(counts, [1, 3, 3, 3, 1, 1]);
+    const countsOf = ({ topology }: AssemblyTopology) => {
+      const { streams = {}, tables = {}, buckets = [], functions = {}, eventSourceMappings = [], ...more } = topology;
+      const { schedules = {}, customResources = {} } = more;
+      const all = { streams, tables, buckets, functions, eventSourceMappings, schedules, customResources };
+      return Object.fromEntries(Object.entries(all).map(([kind, named]) => [kind, Object.keys(named).length]));
+    };
+    const same = { tables: 3, buckets: 3, schedules: 1, customResources: 1 };
+    assert.deepEqual(countsOf(assemblies.PageViewsJob), { ...same, streams: 1, functions: 3, eventSourceMappings: 1 });
+    // Four stages behind exchanges beside the one that reads the source.
+    assert.deepEqual(countsOf(assemblies.PageViewsWideJob), { ...same, streams: 5, functions: 7, eventSourceMappings: 5 });
     assert.deepEqual(
-      Object.values(schedules).map(({ input }) => input),
+      Object.values(assemblies.PageViewsJob.topology.schedules!).map(({ input }) => input),
       [{ version: 1, kind: "look" }],
     );
   });
 
-  test("comes to the exact result", { timeout: 240_000 }, async () => {
-    const errors: string[] = [];
-    const onEvent = (event: CloudEvent) => {
-      if (event.kind === "log" && /"level":"ERROR"/.test(event.line.text)) errors.push(event.line.text);
-    };
-    cloud = await startCloud(assembly.topology, { onEvent });
-    const { streams, tables, schedules } = cloud.topology;
-    cloud.fire(Object.keys(schedules)[0]!);
-    await put(Object.keys(streams)[0]!);
-    const perMinute = nameWith(Object.keys(tables), "ViewsPerMinute");
-    const expected = countBy(({ page, at }) => `${page} ${Math.floor(at / minuteMs) * minuteMs}`);
-    const found = () => rowsOf(perMinute, ({ page, start, views }) => `${page!.S} ${start!.N} ${views!.N}`);
-    const sessionsOf = nameWith(Object.keys(tables), "Sessions");
-    const sessions = () => rowsOf(sessionsOf, ({ user, views }) => `${user!.S} ${views!.N}`);
-    const expectedSessions = countBy(({ user }) => user);
-    const deadline = Date.now() + 200_000;
-    while (
-      Date.now() < deadline &&
-      ((await found()).length < expected.length || (await sessions()).length < expectedSessions.length)
-    )
-      await wait(500);
-    assert.deepEqual(await found(), expected, errors.slice(-3).join("\n"));
-    assert.deepEqual(await sessions(), expectedSessions);
+  for (const name of stacks)
+    test(`comes to the exact result: ${name}`, { timeout: 300_000 }, () => comesToItsResult(assemblies[name]));
+
+  test("is not started where the check that is deployed with it refuses it, and says why", async () => {
+    const { topology } = assemblies.PageViewsJob;
+    const more = { ...topology, accountConcurrency: 4 };
+    await assert.rejects(
+      startCloud(more),
+      /the deployment fails: .*job pageviews is not started: the job may need 5 executions .* allows 4/,
+    );
   });
 });

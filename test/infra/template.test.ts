@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
-import { Aspects, RemovalPolicy } from "aws-cdk-lib";
-import { Match } from "aws-cdk-lib/assertions";
+import { App, Aspects, RemovalPolicy, Stack } from "aws-cdk-lib";
+import { Annotations, Match, Template } from "aws-cdk-lib/assertions";
 import { Key } from "aws-cdk-lib/aws-kms";
 import { CfnEventSourceMapping } from "aws-cdk-lib/aws-lambda";
 import { Topic } from "aws-cdk-lib/aws-sns";
@@ -12,10 +12,22 @@ import { Vpc } from "aws-cdk-lib/aws-ec2";
 import { AwsSolutionsChecks, NagSuppressions } from "cdk-nag";
 import { decodeCommand, readSettings, startCheckType } from "../../functions/contract.ts";
 import { metrics } from "../../functions/metrics.ts";
-import { justifiedSuppressions } from "../../infra/index.ts";
+import { justifiedSuppressions, StreamJob, type StreamJobProps } from "../../infra/index.ts";
+import { localstackContext } from "../../infra/localstack.ts";
 import { startCheckContext } from "../../infra/start-check.ts";
 import { unrestrictable } from "../../infra/permissions.ts";
-import { bindManyTasks, bindPageviews, deploy, type Deployed, jobFile, pageviewsFile, root, wideFile } from "./deploy.ts";
+import {
+  bindManyTasks,
+  bindPageviews,
+  deploy,
+  type Deployed,
+  jobFile,
+  pageviewsFile,
+  type Resource,
+  root,
+  Surroundings,
+  wideFile,
+} from "./deploy.ts";
 import { defectsOf, statementsOf, type TemplateJson, textOf } from "./template-rules.ts";
 
 let single: Deployed;
@@ -214,6 +226,21 @@ describe("functions", () => {
     assert.deepEqual([...new Set(everywhere)].sort(), [...unrestrictable].sort());
   });
 
+  test("encrypt their logs with a key whose policy allows it, or say that it must", () => {
+    const own = deploy(pageviewsFile, (stack) => ({ ...bindPageviews(stack), encryptionKey: new Key(stack, "Key") }));
+    const [{ Properties: key }] = Object.values(own.resources("AWS::KMS::Key")) as [Resource];
+    const [statement] = key.KeyPolicy.Statement.filter(({ Sid }: { Sid?: string }) => Sid === "MillraceLogs");
+    assert.deepEqual(statement.Principal, { Service: { "Fn::Join": ["", ["logs.", { Ref: "AWS::Region" }, ".amazonaws.com"]] } });
+    assert.match(JSON.stringify(statement.Condition), /EncryptionContext:aws:logs:arn/);
+    const arn = "arn:aws:kms:us-east-1:000000000000:key/0a1b";
+    const other = deploy(pageviewsFile, (stack) => ({
+      ...bindPageviews(stack),
+      encryptionKey: Key.fromKeyArn(stack, "Key", arn),
+    }));
+    Annotations.fromStack(other.stack).hasWarning("/Jobs/Job", Match.stringLikeRegexp("must let CloudWatch Logs"));
+    assert.equal(Annotations.fromStack(own.stack).findWarning("*", Match.stringLikeRegexp("CloudWatch Logs")).length, 0);
+  });
+
   test("are rung once a minute: the coordinator", () => {
     const [schedule] = ownOf(wide, "AWS::Scheduler::Schedule").map(([, { Properties: own }]) => own);
     assert.equal(schedule!.ScheduleExpression, "rate(1 minute)");
@@ -399,6 +426,45 @@ describe("alarms", () => {
   });
 });
 
+/** https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html, and of IAM: policies inline in a role. */
+function staysWithinLimits(template: TemplateJson & { readonly Outputs?: object; readonly Parameters?: object }): void {
+  const { Resources, Outputs = {}, Parameters = {} } = template;
+  const counts = [Object.keys(Resources).length, Object.keys(Outputs).length, Object.keys(Parameters).length];
+  assert.ok(counts[0]! <= 500 && counts[1]! <= 200 && counts[2]! <= 200, `resources, outputs, parameters: ${counts.join(", ")}`);
+  assert.ok(JSON.stringify(template).length <= 1_000_000);
+  for (const [id, { Type, Properties: own }] of Object.entries(Resources)) {
+    // With the names that CloudFormation gives in the place of references.
+    if (Type === "AWS::IAM::Policy") assert.ok(JSON.stringify(own.PolicyDocument).length <= 10_240, id);
+    if (Type === "AWS::CloudWatch::Alarm") assert.ok((own.Metrics ?? []).length <= 11, id);
+  }
+}
+
+describe("on LocalStack", () => {
+  test("what its free set has not is left out, or done in another way; all else is the same", () => {
+    const local = deploy(wideFile, bindPageviews, { [localstackContext]: "true" });
+    for (const type of ["AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Scheduler::Schedule"])
+      assert.deepEqual(local.resources(type), {}, type);
+    const [rule] = ownOf(local, "AWS::Events::Rule").map(([, { Properties: own }]) => own);
+    assert.equal(rule!.ScheduleExpression, "rate(1 minute)");
+    assert.equal(decodeCommand(JSON.parse(rule!.Targets[0].Input)).kind, "look");
+    for (const [, { Properties: own }] of ownOf(local, "AWS::Lambda::Function"))
+      assert.deepEqual(own.Architectures, [process.arch === "x64" ? "x86_64" : "arm64"]);
+    for (const [, { Properties: own }] of ownOf(local, "AWS::DynamoDB::Table"))
+      assert.equal(own.PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled, false);
+    for (const type of ["AWS::Kinesis::Stream", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function"])
+      assert.deepEqual(
+        ownOf(local, type).map(([id]) => id),
+        ownOf(wide, type).map(([id]) => id),
+      );
+  });
+
+  test("the script names the CDK of this repository", () => {
+    const { scripts, devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+    assert.ok(scripts["deploy:localstack"].includes(`aws-cdk@${devDependencies["aws-cdk"]} `));
+    assert.ok(scripts["deploy:localstack"].includes(`-c ${localstackContext}=true`));
+  });
+});
+
 describe("templates", () => {
   test("have none of the defects that validators miss", () => {
     for (const deployed of [single, wide, many]) assert.deepEqual(defectsOf(jsonOf(deployed)), []);
@@ -423,12 +489,18 @@ describe("templates", () => {
   });
 
   test("stay within CloudFormation's limits at 64 tasks a stage", () => {
-    const template = jsonOf(many);
-    assert.ok(Object.keys(template.Resources).length < 500, `${Object.keys(template.Resources).length} resources`);
-    assert.ok(JSON.stringify(template).length < 1_000_000);
-    const policies = Object.values(template.Resources).filter(({ Type }) => Type === "AWS::IAM::Policy");
-    // Inline policies of a role may have 10,240 characters, with the names that CloudFormation gives in the place of references.
-    for (const { Properties: own } of policies) assert.ok(JSON.stringify(own.PolicyDocument).length < 10_240);
+    staysWithinLimits(jsonOf(many));
+    const sixteen = deploy(jobFile("pageviews-64"), (stack) => ({ ...bindPageviews(stack), tasksPerCell: 16 }));
+    assert.equal(ownOf(sixteen, "AWS::Kinesis::Stream").length, 4 * 4);
+    staysWithinLimits(jsonOf(sixteen));
+  });
+
+  test("stay within them in two stacks, whose outputs and imports are counted too", () => {
+    const app = new App({ context: { "aws:cdk:bundling-stacks": [] } });
+    const [data, functions] = [new Surroundings(app, "Data"), new Stack(app, "Functions")];
+    const entry = jobFile("pageviews-64");
+    new StreamJob(functions, "Job", { entry, ...bindPageviews(data), tasksPerCell: 16, statefulScope: data } as StreamJobProps);
+    for (const stack of [data, functions]) staysWithinLimits(Template.fromStack(stack).toJSON() as TemplateJson);
   });
 
   test("pass cdk-nag's AwsSolutions, but for what is said here", () => {

@@ -75,8 +75,14 @@ export const layers: readonly Layer[] = [
   impure("emulator/lambda", [base, "emulator"]),
   impure("emulator/event-source-mapping", [base, "emulator", "emulator/lambda"], ["@aws-sdk/"]),
 
-  impure("functions", [...engine, aws, connectors], ["@aws-lambda-powertools/"]),
-  impure("cli", [...engine, ...adapters, connectors, surface, "emulator/cloud"]),
+  impure("functions", [...engine, aws, connectors, "functions/contract.ts"], ["@aws-lambda-powertools/"]),
+  impure(
+    "cli",
+    [...engine, ...adapters, aws, connectors, surface, "functions/contract.ts", "emulator/cloud"],
+    ["commander", "hyparquet-writer"],
+  ),
+  // Names and payloads: what tools need of the functions.
+  impure("functions/contract.ts", ["runtime/base", "runtime/snapshots"]),
   impure("console", ["functions"]),
   impure("emulator/kinesis", [base, api, streaming, ports, ...adapters]),
   impure(
@@ -92,7 +98,7 @@ export const layers: readonly Layer[] = [
   ),
   impure(
     "infra",
-    [base, api, plan, connectors, surface, "functions", "packaging", aws],
+    [base, api, plan, connectors, surface, "functions", "functions/contract.ts", "packaging", aws],
     ["aws-cdk-lib", "constructs", "cdk-nag"],
   ),
   // Apart from the repository: what an author has is the package.
@@ -111,6 +117,7 @@ export const layers: readonly Layer[] = [
       "packaging",
       "emulator/kinesis",
       "functions",
+      "functions/contract.ts",
       aws,
       "emulator/dynamodb",
       "emulator/s3",

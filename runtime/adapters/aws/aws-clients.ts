@@ -30,20 +30,22 @@ export function awsClients(options: ClientOptions = {}): AwsClients {
   return {
     dynamodb: new DynamoDBClient(shared()),
     // Stand-ins are reached by an address, which has no name of a bucket before it.
-    s3: new S3Client({ ...shared(), forcePathStyle: hasOwnEndpoint(options) }),
+    s3: new S3Client({ ...shared(), forcePathStyle: hasOwnEndpoint(options, "S3") }),
     kinesis: new KinesisClient(shared()),
   };
 }
 
-/** How requests are sent: by all clients alike. */
-export function requestHandler(): GatedHandler {
+/** How requests are sent: by all clients alike. `answerMs`: 0 waits for an answer as long as it takes. */
+export function requestHandler(answerMs = answerMsMax): GatedHandler {
   return new GatedHandler(requestsMax, {
     connectionTimeout: connectMsMax,
-    requestTimeout: answerMsMax,
+    requestTimeout: answerMs,
     throwOnRequestTimeout: true,
   });
 }
 
-function hasOwnEndpoint({ endpoint }: ClientOptions): boolean {
-  return [endpoint, process.env.AWS_ENDPOINT_URL, process.env.AWS_ENDPOINT_URL_S3].some((set) => set !== undefined && set !== "");
+/** Whether a service is reached somewhere else than at AWS. */
+export function hasOwnEndpoint({ endpoint }: ClientOptions, service: "S3" | "SQS"): boolean {
+  const { env } = process;
+  return [endpoint, env["AWS_ENDPOINT_URL"], env[`AWS_ENDPOINT_URL_${service}`]].some((set) => set !== undefined && set !== "");
 }

@@ -14,6 +14,11 @@ const skewed: Meaning = ["unavailable", "this machine's clock differs from AWS's
 const forbidden: Meaning = ["invalid", "no permission, add it to the role that the job runs as"];
 const elsewhere: Meaning = ["invalid", "it lies in another region, set AWS_REGION to that one"];
 const otherKeys: Meaning = ["invalid", "the table has other keys than the job needs: name another, or create it as the job says"];
+const noKey: Meaning = [
+  "invalid",
+  "the key that it is encrypted with cannot be used: look at the job's role and the key's state",
+];
+const noQueue: Meaning = ["invalid", "there is no such queue in this account and region: create it, or set AWS_REGION"];
 const noCredentials: Meaning = ["invalid", "no credentials are found: set a profile, a role or AWS_ACCESS_KEY_ID"];
 
 /** By the name of the SDK's error. */
@@ -24,10 +29,19 @@ const meanings: Readonly<Record<string, Meaning>> = {
   RequestLimitExceeded: throttled,
   LimitExceededException: throttled,
   KMSThrottlingException: throttled,
+  KmsThrottled: throttled,
+  KMSThrottling: throttled,
+  RequestThrottled: throttled,
+  Throttled: throttled,
+  ThrottledException: throttled,
+  LimitExceeded: throttled,
   SlowDown: throttled,
   TooManyRequestsException: throttled,
   InternalServerError: unanswered,
   InternalFailure: unanswered,
+  InternalException: unanswered,
+  ServiceException: unanswered,
+  ServiceUnavailableException: unanswered,
   InternalError: unanswered,
   ServiceUnavailable: unanswered,
   TimeoutError: unanswered,
@@ -42,13 +56,24 @@ const meanings: Readonly<Record<string, Meaning>> = {
   RequestExpired: skewed,
   ResourceNotFoundException: [
     "invalid",
-    "there is no such table or stream in this account and region: create it, or set AWS_REGION",
+    "there is no such table, stream, bus or function in this account and region: create it, or set AWS_REGION",
   ],
+  QueueDoesNotExist: noQueue,
+  "AWS.SimpleQueueService.NonExistentQueue": noQueue,
+  NotFoundException: ["invalid", "there is no such topic in this account and region: create it, or set AWS_REGION"],
   NoSuchBucket: ["invalid", "there is no such bucket: create it"],
   AccessDenied: forbidden,
   AccessDeniedException: forbidden,
   Forbidden: forbidden,
   NotAuthorized: forbidden,
+  AuthorizationErrorException: forbidden,
+  AuthorizationError: forbidden,
+  KMSAccessDenied: noKey,
+  KmsAccessDenied: noKey,
+  KmsDisabled: noKey,
+  KmsNotFound: noKey,
+  KmsInvalidState: noKey,
+  KmsInvalidKeyUsage: noKey,
   KMSAccessDeniedException: ["invalid", "no permission to use the key that it is encrypted with, add it to the job's role"],
   KMSDisabledException: ["invalid", "the key that it is encrypted with is disabled: enable it"],
   KMSInvalidStateException: ["invalid", "the key that it is encrypted with cannot be used: look at its state"],
@@ -87,6 +112,12 @@ export function isNamed(error: unknown, ...names: readonly string[]): boolean {
 /** True when AWS asks to slow down. */
 export function isThrottled(error: unknown): boolean {
   return meaningOf(error) === throttled;
+}
+
+/** What an entry's error code in the answer to a batch means; undefined: nothing that is known. */
+export function codeError(code: string, message: string, what: string): MillraceError | undefined {
+  if (!Object.hasOwn(meanings, code)) return undefined;
+  return awsError(Object.assign(new Error(message), { name: code }), what);
 }
 
 function meaningOf(error: unknown): Meaning {

@@ -9,21 +9,35 @@ import type { CustomSink } from "../../connectors/custom/custom-sink.ts";
 import { CustomWriter } from "../../connectors/custom/writer.ts";
 import type { DynamodbSettings } from "../../connectors/dynamodb/dynamodb.ts";
 import type { FormattedSink } from "../../connectors/files/formatted-sink.ts";
+import type { EventBridgeSettings } from "../../connectors/event-bridge/event-bridge-settings.ts";
+import { HttpChannel } from "../../connectors/http/http-channel.ts";
+import type { HttpSettings } from "../../connectors/http/http-settings.ts";
+import type { HttpSink } from "../../connectors/http/http-sink.ts";
+import type { LambdaSettings } from "../../connectors/lambda/lambda-settings.ts";
+import { type MessageChannel, MessageTarget } from "../../connectors/messages/message-target.ts";
 import type { S3Settings } from "../../connectors/s3/s3.ts";
 import type { SinkTarget } from "../../connectors/sink-target.ts";
-import { claimNames, SinkTargets } from "../../connectors/sink-targets.ts";
+import { claimNames, type DeadLetterWriter, SinkTargets } from "../../connectors/sink-targets.ts";
+import type { SnsSettings } from "../../connectors/sns/sns-settings.ts";
+import type { SqsSettings } from "../../connectors/sqs/sqs-settings.ts";
 import type { Restored } from "../../ports/sink-driver.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
 import { oneName } from "./aws-sources.ts";
 import { type AwsClients, awsClients } from "./aws-clients.ts";
 import type { Pace } from "./back-off.ts";
 import { type ChangedRow, DynamoSink } from "./dynamo-sink.ts";
+import { EventBridgeChannel } from "./event-bridge-channel.ts";
+import { FirehoseChannel } from "./firehose-channel.ts";
 import { KinesisLog } from "./kinesis-log.ts";
 import { KinesisSink } from "./kinesis-sink.ts";
+import { LambdaChannel } from "./lambda-channel.ts";
+import { type LazyClients, lazyClients } from "./lazy-clients.ts";
 import { RowTable } from "./row-table.ts";
 import { S3Bucket } from "./s3-bucket.ts";
 import { S3DeadLetters } from "./s3-dead-letters.ts";
 import { S3Sink } from "./s3-sink.ts";
+import { SnsChannel } from "./sns-channel.ts";
+import { SqsChannel } from "./sqs-channel.ts";
 
 export interface AwsSinksOptions {
   readonly job: string;
@@ -37,6 +51,8 @@ export interface AwsSinksOptions {
   readonly pace: Pace;
   /** Default: made by the SDK's own settings. */
   readonly clients?: AwsClients;
+  /** The same, of services that few jobs use. */
+  readonly lazyClients?: LazyClients;
   /** Where console sinks write; default: standard output, which Lambda takes for the log. */
   readonly console?: Writable;
 }
@@ -53,15 +69,24 @@ export class AwsSinks extends SinkTargets {
     const clients = options.clients ?? awsClients();
     const { bucket, prefix } = options.deadLetters;
     const letters = new S3Bucket(clients.s3, bucket, options.telemetry, options.pace);
-    super(createTargets(options, clients, letters), new S3DeadLetters(letters, prefix));
+    const deadLetters = new S3DeadLetters(letters, prefix);
+    super(createTargets(options, clients, letters, deadLetters), deadLetters);
   }
 }
 
-function createTargets(options: AwsSinksOptions, clients: AwsClients, letters: S3Bucket): ReadonlyMap<OperatorUid, SinkTarget> {
+function createTargets(
+  options: AwsSinksOptions,
+  clients: AwsClients,
+  letters: S3Bucket,
+  deadLetters: DeadLetterWriter,
+): ReadonlyMap<OperatorUid, SinkTarget> {
+  const { job, pace, telemetry } = options;
+  const lazy = options.lazyClients ?? lazyClients();
   const takenBy = new Map<string, OperatorUid>();
   let console: ConsoleWriter | undefined;
   const targetOf = (operator: OperatorUid, sink: Sink<any, any>): SinkTarget => {
-    const name = oneName(operator, bindingOf(options.bindings, operator, sink.name)) ?? sink.name;
+    const bound = oneName(operator, bindingOf(options.bindings, operator, sink.name));
+    const name = bound ?? sink.name;
     switch (sink.kind) {
       case "kinesis":
         return createKinesisSink(name, sink, options, clients);
@@ -78,11 +103,38 @@ function createTargets(options: AwsSinksOptions, clients: AwsClients, letters: S
         return new CustomWriter(operator, (sink as CustomSink<any, any>).functions);
       case "console":
         return (console ??= new ConsoleWriter(options.console ?? process.stdout));
-      default:
-        throw notOnAws(operator, sink);
+      default: {
+        const channel = createChannel(bound, sink, lazy);
+        if (channel === undefined) throw notOnAws(operator, sink);
+        return new MessageTarget({ job, operator, channel, pace, telemetry, deadLetters });
+      }
     }
   };
   return new Map([...options.sinks].map(([operator, sink]) => [operator, targetOf(operator, sink)]));
+}
+
+/** The way to what a push sink writes to; undefined for a sink of another kind. */
+function createChannel(bound: string | undefined, sink: Sink<any, any>, lazy: LazyClients): MessageChannel | undefined {
+  const name = bound ?? sink.name;
+  const settings: unknown = sink.options;
+  switch (sink.kind) {
+    case "sqs":
+      return new SqsChannel(name, settings as SqsSettings, lazy.sqs);
+    case "sns":
+      return new SnsChannel(name, settings as SnsSettings, lazy.sns);
+    case "eventBridge":
+      return new EventBridgeChannel(name, settings as EventBridgeSettings, lazy.eventBridge);
+    case "firehose":
+      return new FirehoseChannel(name, lazy.firehose);
+    case "lambda":
+      return new LambdaChannel(name, settings as LambdaSettings, lazy.lambda);
+    case "http": {
+      const http = settings as HttpSettings;
+      return new HttpChannel(bound ?? http.url, http, (sink as HttpSink<any>).functions);
+    }
+    default:
+      return undefined;
+  }
 }
 
 function createKinesisSink(
@@ -119,6 +171,6 @@ function createDynamoSink(
 }
 
 function notOnAws(operator: OperatorUid, { kind }: Sink<any, any>): MillraceError {
-  const message = `a sink of kind ${kind} is not written on AWS: use s3(), dynamodb(), kinesisSink() or customSink() there: ${operator}`;
+  const message = `a sink of kind ${kind} is not written on AWS: use s3() or another there: ${operator}`;
   return new MillraceError("invalid", message, { context: { operator } });
 }

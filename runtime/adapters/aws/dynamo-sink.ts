@@ -25,7 +25,7 @@ import { commitOfVersion, rowVersion } from "../../connectors/row-version.ts";
 import type { SinkTarget } from "../../connectors/sink-target.ts";
 import type { Restored, SinkEffect } from "../../ports/sink-driver.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
-import { eachOf } from "./each-of.ts";
+import { eachOf } from "../../connectors/each-of.ts";
 import type { Item } from "./item-size.ts";
 import type { Expression, RowTable } from "./row-table.ts";
 

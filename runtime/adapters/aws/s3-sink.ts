@@ -27,7 +27,7 @@ import type { Format } from "../../connectors/formats/format.ts";
 import { isBeyond } from "../../connectors/restored.ts";
 import type { SinkTarget } from "../../connectors/sink-target.ts";
 import type { Restored, SinkEffect } from "../../ports/sink-driver.ts";
-import { eachOf } from "./each-of.ts";
+import { eachOf } from "../../connectors/each-of.ts";
 import type { Metadata, ObjectInfo, S3Bucket } from "./s3-bucket.ts";
 
 const checksumName = "millrace-crc32";

@@ -24,12 +24,15 @@ import { type Durability, Store } from "./store.ts";
 import { storeError } from "./store-error.ts";
 import { SystemClock } from "./system-clock.ts";
 
+/** In the directory. */
+export const storeFile = "store.sqlite";
+
 /** Where a job keeps its data unless told otherwise. */
 export const defaultDirectory = ".millrace";
 
 export interface LocalOptions {
-  /** The job's name: a directory belongs to one job. */
-  readonly job: string;
+  /** The job's name: a directory belongs to one job. Without it, the directory must be there, and whose it is stands in `LocalPorts.job`. */
+  readonly job?: string;
   /**
    * What an acknowledged write survives. Default "process": the death of the process at any moment; a power loss may take back the
    * last writes, all together, to a consistent earlier moment. "power": a power loss too, at the price of a disk flush per write.
@@ -47,6 +50,7 @@ export interface LocalOptions {
 }
 
 export interface LocalPorts {
+  readonly job: string;
   readonly directory: string;
   readonly log: EmbeddedLog;
   readonly journal: Journal;
@@ -62,17 +66,21 @@ export interface LocalPorts {
  * Opens the directory, creating it if there is none. Throws `invalid` for a directory of another job, of a newer version, a path
  * that is a file or no permission; `corrupt` for a damaged store; `unavailable` for a full disk or a lock that is not given up.
  */
-export async function openLocal(directory: string, options: LocalOptions): Promise<LocalPorts> {
+export async function openLocal(directory: string, options: LocalOptions = {}): Promise<LocalPorts> {
   const clock = options.clock ?? new SystemClock();
+  const path = join(directory, storeFile);
+  if (options.job === undefined && !existsSync(path))
+    throw new MillraceError("invalid", `no job has kept its state in this directory: ${directory}`);
   await createDirectory(directory);
   const store = await Store.open(
-    join(directory, "store.sqlite"),
-    { job: options.job, ringSize: options.ringSize ?? defaultRingSize },
+    path,
+    { job: options.job ?? "", ringSize: options.ringSize ?? defaultRingSize },
     { durability: options.durability ?? "process", busyTimeoutMs: options.busyTimeoutMs ?? 10_000, maxBytes: options.maxBytes },
   );
   try {
-    const ringSize = await checkIdentity(store, directory, options);
+    const { job, ringSize } = await checkIdentity(store, directory, options);
     return {
+      job,
       directory,
       log: new LocalLog(store, clock, options.maxRecordBytes ?? defaultMaxRecordBytes),
       journal: new LocalJournal(store, ringSize),
@@ -107,9 +115,9 @@ async function makeDirectories(directory: string): Promise<void> {
   }
 }
 
-async function checkIdentity(store: Store, directory: string, options: LocalOptions): Promise<number> {
+async function checkIdentity(store: Store, directory: string, options: LocalOptions) {
   const { job, ringSize } = await store.identity();
-  if (job !== options.job) {
+  if (options.job !== undefined && job !== options.job) {
     const advice = "the directory belongs to another job, choose another or delete it to begin afresh";
     throw new MillraceError("invalid", `${advice}: ${directory}, of ${job}, opened for ${options.job}`);
   }
@@ -117,5 +125,5 @@ async function checkIdentity(store: Store, directory: string, options: LocalOpti
     const advice = "the ring size is fixed when the directory is created";
     throw new MillraceError("invalid", `${advice}: ${directory}, ${ringSize}, asked for ${options.ringSize}`);
   }
-  return ringSize;
+  return { job, ringSize };
 }

@@ -7,9 +7,9 @@
  * - after damage the file is decompressed once more, in smaller and smaller pieces where it failed: what lies before the damage
  *   is not lost, and does not depend on how reads fell.
  */
-import { type FileHandle, open } from "node:fs/promises";
 import { createGunzip, type Gunzip } from "node:zlib";
-import { errorCode, fileError } from "./file-errors.ts";
+import type { ByteFile } from "./byte-file.ts";
+import { errorCode } from "./file-errors.ts";
 import type { ByteSource, BytesRead } from "./byte-source.ts";
 import { tooShort } from "./plain-bytes.ts";
 import type { Break } from "./record-cutter.ts";
@@ -20,8 +20,7 @@ const refinement = 1 << 8;
 const outputBytes = 1 << 18;
 
 export class GunzipBytes implements ByteSource {
-  readonly #path: string;
-  readonly #handle: FileHandle;
+  readonly #file: ByteFile;
   readonly #arrivalTime: number;
   readonly #from: number;
   readonly #ready: Buffer[] = [];
@@ -39,21 +38,13 @@ export class GunzipBytes implements ByteSource {
   #gunzip: Gunzip;
   #broken: Break | undefined;
 
-  private constructor(path: string, handle: FileHandle, arrivalTime: number, from: number) {
-    this.#path = path;
-    this.#handle = handle;
+  /** From an offset of the decompressed data on. */
+  constructor(file: ByteFile, arrivalTime: number, from: number) {
+    this.#file = file;
     this.#arrivalTime = arrivalTime;
     this.#from = from;
     this.#toSkip = from;
     this.#gunzip = this.#start();
-  }
-
-  static async open(path: string, arrivalTime: number, from: number): Promise<GunzipBytes> {
-    try {
-      return new GunzipBytes(path, await open(path), arrivalTime, from);
-    } catch (error) {
-      throw fileError(error, path, "read");
-    }
   }
 
   /** Throws `invalid` when the data is shorter than the offset it was opened at. */
@@ -72,7 +63,7 @@ export class GunzipBytes implements ByteSource {
 
   async close(): Promise<void> {
     this.#gunzip.destroy();
-    await this.#handle.close();
+    await this.#file.close();
   }
 
   #skip(bytes: Buffer | undefined): Buffer | undefined {
@@ -86,7 +77,7 @@ export class GunzipBytes implements ByteSource {
     if (this.#toSkip === 0) return { kind: "end", broken: this.#broken };
     // The record that tells of a break has the position behind the last byte.
     if (this.#toSkip === 1 && this.#broken !== undefined) return { kind: "end", broken: undefined };
-    throw tooShort(this.#path, this.#from);
+    throw tooShort(this.#file.name, this.#from);
   }
 
   #start(): Gunzip {
@@ -104,7 +95,7 @@ export class GunzipBytes implements ByteSource {
     const from = this.#offset;
     const fine = from >= this.#fineFrom;
     const input = Buffer.allocUnsafe(fine ? this.#fineBytes : Math.min(inputBytes, this.#fineFrom - from));
-    const length = await this.#readInto(input);
+    const length = await this.#file.readInto(input, 0, from);
     this.#offset += length;
     await (length > 0 ? this.#put(input.subarray(0, length)) : this.#finish());
     if (this.#failure !== undefined) this.#onFailure(this.#failure, from, length <= 1);
@@ -124,15 +115,6 @@ export class GunzipBytes implements ByteSource {
     this.#ready.length = 0;
     this.#produced = 0;
     this.#gunzip = this.#start();
-  }
-
-  async #readInto(input: Buffer): Promise<number> {
-    try {
-      const { bytesRead } = await this.#handle.read(input, 0, input.length, this.#offset);
-      return bytesRead;
-    } catch (error) {
-      throw fileError(error, this.#path, "read");
-    }
   }
 
   #put(input: Buffer): Promise<void> {

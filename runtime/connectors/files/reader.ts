@@ -2,39 +2,32 @@
  * Reads files as a partitioned log: a shard is a file, a position the offset in its decompressed data just after a record's
  * line.
  *
- * Owns: open files, and for each where it stands. Does not own: cutting (record-cutter.ts), the bytes (byte-source.ts).
+ * Owns: which files there are. Does not own: the records of each (file-records.ts), the bytes (byte-source.ts).
  *
- * D1 What is read after a position depends on the file alone: not on earlier reads, limits, or whether the file was kept open.
- * D2 Reading on from where the last read stopped costs what it reads; from an older position it opens the file again (and
- *    decompresses it again from its beginning), unless that position is still in memory.
- * D3 Reads of one shard are carried out one after the other.
- * D4 A shard read to its end is closed. An open one holds a file and up to one chunk in memory.
+ * D1 Reads of one shard are carried out one after the other.
+ * D2 A shard read to its end is closed.
  */
 import { open, stat } from "node:fs/promises";
 import { type Position, type ShardId, id } from "../../base/ids.ts";
 import { MillraceError } from "../../base/errors.ts";
 import type { SourceRecord } from "../../api/connector.ts";
 import type { ReadLimit, ReadResult, Shard } from "../../ports/log.ts";
-import type { Framing } from "../formats/format.ts";
 import type { SourceReader } from "../source-reader.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { isGzip } from "./compression.ts";
+import { openByteFile } from "./byte-file.ts";
 import { fileError } from "./file-errors.ts";
+import { type Cutting, FileRecords } from "./file-records.ts";
 import { GunzipBytes } from "./gunzip-bytes.ts";
 import { type Extent, PlainBytes } from "./plain-bytes.ts";
-import { RecordCutter } from "./record-cutter.ts";
 import type { StdinSpool } from "./stdin-spool.ts";
 
-export interface FilesReaderOptions {
+export interface FilesReaderOptions extends Cutting {
   /** The source's logical name. */
   readonly name: string;
   /** "-" stands for all shards of `stdin`. */
   readonly paths: readonly string[];
-  readonly framing: Framing;
-  /** Each file begins with a line that names the fields. */
-  readonly header: boolean;
   readonly compression: "auto" | "none";
-  readonly maxRecordBytes: number;
   readonly stdin: StdinSpool | undefined;
 }
 
@@ -46,25 +39,12 @@ interface ShardFile {
   readonly extent: () => Extent;
 }
 
-interface Cursor {
-  readonly bytes: ByteSource;
-  readonly cutter: RecordCutter;
-  /** Where the records begin, after the header. */
-  readonly start: number;
-}
-
-/** The header line of a file, and where its records begin. */
-interface Header {
-  readonly text: string | undefined;
-  readonly end: number;
-}
-
 const wholeRange = { from: 0n, to: (1n << 128n) - 1n };
 
 export class FilesReader implements SourceReader {
   readonly #options: FilesReaderOptions;
   #files: Promise<ReadonlyMap<ShardId, ShardFile>> | undefined;
-  readonly #cursors = new Map<ShardId, Cursor>();
+  readonly #records = new Map<ShardId, FileRecords>();
   readonly #lastReads = new Map<ShardId, Promise<unknown>>();
 
   constructor(options: FilesReaderOptions) {
@@ -89,57 +69,23 @@ export class FilesReader implements SourceReader {
   /** Closes all files, and standard input. */
   async close(): Promise<void> {
     await Promise.allSettled(this.#lastReads.values());
-    for (const shard of [...this.#cursors.keys()]) await this.#closeCursor(shard);
+    for (const records of this.#records.values()) await records.close();
     await this.#options.stdin?.close();
   }
 
   async #read(file: ShardFile, after: Position | "horizon", limit: ReadLimit): Promise<ReadResult> {
-    const cursor = await this.#cursorAt(file, after === "horizon" ? 0 : Number(after));
-    if (cursor === undefined) return { records: [], next: after, behindMs: 0, gap: false };
     const records: SourceRecord[] = [];
-    const state = await fill(cursor, records, limit);
+    const state = await this.#recordsOf(file).take(after === "horizon" ? 0 : Number(after), records, limit);
     const next = records.length === 0 ? after : id<Position>(records.at(-1)!.position);
-    if (state === "end") await this.#closeCursor(file.id);
     return { records, next: state === "end" ? undefined : next, behindMs: state === "full" ? 1 : 0, gap: false };
   }
 
-  /** Undefined: the header has not come in yet. */
-  async #cursorAt(file: ShardFile, after: number): Promise<Cursor | undefined> {
-    const kept = this.#cursors.get(file.id);
-    if (kept?.cutter.rewind(Math.max(after, kept.start))) return kept;
-    await this.#closeCursor(file.id);
-    const header = await this.#readHeader(file);
-    if (header === undefined) return undefined;
-    const from = Math.max(after, header.end);
-    const cursor = { bytes: await openBytes(file, from), cutter: this.#cutter(header.text, from), start: header.end };
-    this.#cursors.set(file.id, cursor);
-    return cursor;
-  }
-
-  async #readHeader(file: ShardFile): Promise<Header | undefined> {
-    if (!this.#options.header) return { text: undefined, end: 0 };
-    const cursor = { bytes: await openBytes(file, 0), cutter: this.#cutter(undefined, 0), start: 0 };
-    const records: SourceRecord[] = [];
-    try {
-      const state = await fill(cursor, records, { records: 1, bytes: Infinity });
-      const [record] = records;
-      if (record === undefined && state === "later") return undefined;
-      // A header that is too long or cut off stays a record, so that it goes to the dead letters.
-      const broken = record === undefined || record.rejected !== undefined;
-      return broken ? { text: undefined, end: 0 } : { text: copyOf(record), end: Number(record.position) };
-    } finally {
-      await cursor.bytes.close();
-    }
-  }
-
-  #cutter(header: string | undefined, from: number): RecordCutter {
-    return new RecordCutter(this.#options.framing, this.#options.maxRecordBytes, header, from);
-  }
-
-  async #closeCursor(shard: ShardId): Promise<void> {
-    const cursor = this.#cursors.get(shard);
-    this.#cursors.delete(shard);
-    await cursor?.bytes.close();
+  #recordsOf(file: ShardFile): FileRecords {
+    const known = this.#records.get(file.id);
+    if (known !== undefined) return known;
+    const records = new FileRecords(this.#options, (from) => openBytes(file, from));
+    this.#records.set(file.id, records);
+    return records;
   }
 
   async #openedFiles(stream: string): Promise<ReadonlyMap<ShardId, ShardFile>> {
@@ -170,22 +116,9 @@ export class FilesReader implements SourceReader {
   }
 }
 
-/** Takes records until there is no more room or nothing more is there. */
-async function fill(cursor: Cursor, into: SourceRecord[], limit: ReadLimit): Promise<"full" | "later" | "end"> {
-  const { bytes, cutter } = cursor;
-  const room = { ...limit };
-  while (!cutter.take(into, room)) {
-    if (cutter.ended) return "end";
-    const read = await bytes.read(cutter.rest);
-    if (read.kind === "later") return "later";
-    if (read.kind === "end") cutter.end(read.broken);
-    else cutter.put(read.bytes, read.arrivalTime);
-  }
-  return "full";
-}
-
-async function openBytes(file: ShardFile, from: number): Promise<ByteSource> {
-  return file.gzip ? GunzipBytes.open(file.path, file.extent().arrivalTime, from) : PlainBytes.open(file.path, file.extent, from);
+async function openBytes({ path, gzip, extent }: ShardFile, from: number): Promise<ByteSource> {
+  const open = () => openByteFile(path);
+  return gzip ? new GunzipBytes(await open(), extent().arrivalTime, from) : PlainBytes.open(path, open, extent, from);
 }
 
 async function measure(path: string): Promise<Extent> {
@@ -211,9 +144,4 @@ async function startsAsGzip(path: string): Promise<boolean> {
   } catch (error) {
     throw fileError(error, path, "read");
   }
-}
-
-// A slice would keep the chunk alive for as long as the file is read.
-function copyOf(record: SourceRecord): string {
-  return Buffer.from(record.bytes).toString("utf8");
 }

@@ -175,7 +175,7 @@ export class RecordCutter {
     return begins;
   }
 
-  /** Goes on behind the bytes that are kept: the next line end, be it in quotes or not, ends the line, however reads fell (D1). */
+  /** Goes on behind the bytes that are kept: the next line end, be it in quotes or not, ends the line, however reads fell (file-records.ts F1). */
   #beginLongLine(start: number): void {
     const kept = start + this.#maxRecordBytes;
     this.#longLine = { head: Buffer.from(this.#chunk.bytes.subarray(start, kept)), start: this.#chunk.base + start };

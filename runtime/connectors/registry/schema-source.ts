@@ -47,17 +47,21 @@ export class SchemaSource implements SourceReader {
     return this.#inner.retentionMsMin;
   }
 
+  async polled(shard: ShardId): Promise<boolean> {
+    return (await this.#inner.polled?.(shard)) ?? false;
+  }
+
   shards(stream: string): Promise<readonly Shard[]> {
     return this.#inner.shards(stream);
   }
 
   async read(stream: string, shard: ShardId, after: Position | "horizon", limit: ReadLimit): Promise<ReadResult> {
     const result = await this.#inner.read(stream, shard, after, limit);
-    return { ...result, records: await this.#withSchemas(result.records) };
+    return { ...result, records: await this.withSchemas(result.records) };
   }
 
   async unpack(stream: string, shard: ShardId, records: readonly SourceRecord[]): Promise<readonly SourceRecord[]> {
-    return this.#withSchemas((await this.#inner.unpack?.(stream, shard, records)) ?? records);
+    return this.withSchemas((await this.#inner.unpack?.(stream, shard, records)) ?? records);
   }
 
   async check(use: { readonly assumesKeys: boolean }): Promise<void> {
@@ -68,7 +72,7 @@ export class SchemaSource implements SourceReader {
     await this.#inner.close();
   }
 
-  async #withSchemas(records: readonly SourceRecord[]): Promise<readonly SourceRecord[]> {
+  async withSchemas(records: readonly SourceRecord[]): Promise<readonly SourceRecord[]> {
     const { schemas } = this.#options;
     const ids = records.map(({ bytes, rejected }) => (rejected === undefined ? schemas.idOf(bytes) : undefined));
     const known = await this.#fetch(new Set(ids));

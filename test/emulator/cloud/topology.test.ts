@@ -33,7 +33,7 @@ describe("a topology", () => {
 
   const refused: readonly (readonly [unknown, string])[] = [
     [[], "topology must be an object: \\[\\]"],
-    [{ stream: {} }, "topology has no field of this name, but region, account, streams, .*: stream"],
+    [{ stream: {} }, "topology has no field of this name, but region, account, .*streams, .*: stream"],
     [{ region: "Frankfurt" }, 'topology.region must be a region: "Frankfurt"'],
     [{ account: "12" }, 'topology.account must be twelve digits: "12"'],
     [{ streams: { s: {} } }, "topology.streams.s.shardCount must be a whole number from 1 to 10000: absent"],
@@ -66,6 +66,8 @@ describe("a topology", () => {
     [{ streams: { s: stream }, functions: { f: code }, eventSourceMappings: [mapping, mapping] }, "two mappings .*: f and s"],
     [{ schedules: { x: { scheduleExpression: "cron(* *)", functionName: "f" } } }, "schedules.x: a schedule is written rate"],
     [{ schedules: { x: { scheduleExpression: "rate(1 day)", functionName: "f" } } }, "schedules.x.functionName names a function"],
+    [{ customResources: { c: { type: "AWS::X", functionName: "f" } } }, 'customResources.c.type must be Custom::…: "AWS::X"'],
+    [{ customResources: { c: { type: "Custom::X", functionName: "f" } } }, "customResources.c.functionName names a function"],
   ];
   for (const [topology, message] of refused) {
     test(`is refused: ${message}`, () => {

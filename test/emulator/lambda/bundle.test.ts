@@ -55,6 +55,19 @@ describe("a bundle", () => {
     assert.equal(read(await invoke({})), "views");
   });
 
+  test("has a source map whose sources are files of this machine, where it is told which folder they are in", async () => {
+    const directory = project("six");
+    const entry = { contents: `import job from "./job.ts"; export const handler = async () => job.name;`, directory };
+    for (const sourceRoot of [directory, `${directory}/`]) {
+      const bundle = await bundleFunction({ entry, sourceRoot });
+      const map = JSON.parse(Buffer.from(bundle.files.get("index.mjs.map")!).toString()) as {
+        sourceRoot: string;
+        sources: string[];
+      };
+      assert.ok(map.sources.map((source) => map.sourceRoot + source).includes(join(directory, "job.ts")));
+    }
+  });
+
   test("is refused with the place of what does not compile or is not there", async () => {
     const directory = project("five");
     const refused = (entry: string, message: RegExp) =>

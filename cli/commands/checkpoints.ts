@@ -1,0 +1,95 @@
+/** `millrace checkpoints`: what a job can begin again from; and which of them a text names. */
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { MillraceError } from "../../runtime/base/errors.ts";
+import type { BlobName } from "../../runtime/base/ids.ts";
+import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
+import { decodeManifest, isTombstone, type Manifest } from "../../runtime/snapshots/manifest.ts";
+import { manifestName } from "../../runtime/snapshots/names.ts";
+import type { Answer } from "../answer.ts";
+import { numberOf, readManifest, recordOf } from "../job-status.ts";
+import { table } from "../layout.ts";
+import type { Target } from "../target/target.ts";
+import { grouped, moment } from "../words.ts";
+
+/** One that is kept. */
+export interface CheckpointStatus {
+  readonly number: number;
+  readonly name: string;
+  readonly kind: "checkpoint" | "savepoint";
+  readonly generation: number;
+  readonly deployment: number;
+  /** Epoch ms. */
+  readonly takenAt: number;
+  /** Taken in since the job began. */
+  readonly records: number;
+  readonly tasks: number;
+  /** What a restore without further words begins from. */
+  readonly latest: boolean;
+  /** The job went back behind it: only another job can begin from it. */
+  readonly superseded: boolean;
+}
+
+export async function checkpoints(target: Target): Promise<Answer> {
+  const record = await recordOf(target);
+  const found = await listCheckpoints(record, target);
+  if (found.length === 0) return { json: [], lines: ["no checkpoint is complete yet"] };
+  const rows = found.map(({ number, kind, takenAt, generation, deployment, records, tasks, latest, superseded }) => [
+    String(number),
+    kind,
+    moment(takenAt),
+    String(generation),
+    String(deployment),
+    grouped(records),
+    String(tasks),
+    superseded ? "the job went back behind it" : latest ? "latest" : "",
+  ]);
+  const lines = table(["number", "kind", "taken", "generation", "deployment", "events", "tasks", ""], rows, [0, 3, 4, 5, 6]);
+  const local = target.kind === "local" ? "JOB " : "";
+  return { json: found, lines: [...lines, "", `go back to one:  millrace rollback ${local}${target.words} --to NUMBER`] };
+}
+
+export async function listCheckpoints(record: JobRecord, { ports }: Target): Promise<readonly CheckpointStatus[]> {
+  const { retained, superseded, completed } = record;
+  const names = new Set([...superseded, ...retained.map(({ manifest }) => manifest), ...(completed ? [completed] : [])]);
+  const found: CheckpointStatus[] = [];
+  for (const name of [...names].sort()) {
+    const manifest = await readManifest(name, ports).catch(ifGone);
+    if (manifest === undefined) continue;
+    const { kind, generation, deployment, takenAt, totals, tasks } = manifest;
+    const standing = { latest: name === completed, superseded: superseded.includes(name) };
+    const counts = { records: totals.records, tasks: tasks.length };
+    found.push({ number: numberOf(name), name, kind, generation, deployment, takenAt, ...counts, ...standing });
+  }
+  return found;
+}
+
+/** It was kept a moment ago, and is not any longer. */
+function ifGone(error: unknown): undefined {
+  if (error instanceof MillraceError && error.kind === "invalid") return undefined;
+  throw error;
+}
+
+/** The name of the one that a text means: its number, its name, or "latest". Throws `invalid` for one that is not kept. */
+export async function checkpointOf(target: Target, text: string): Promise<BlobName> {
+  const { completed, retained, superseded, manifest } = await recordOf(target);
+  const names = [...retained.map((kept) => kept.manifest), ...superseded, completed, manifest];
+  const wanted = text === "latest" ? completed : /^\d+$/.test(text) ? manifestName(Number(text)) : text;
+  if (wanted !== undefined && names.includes(wanted as BlobName)) return wanted as BlobName;
+  throw new MillraceError("invalid", `no such checkpoint is kept; see millrace checkpoints ${target.words}: ${text}`);
+}
+
+/** The manifest that a text means: a file, or a checkpoint of the target. */
+export async function manifestOf(text: string, open: () => Promise<Target>): Promise<Manifest> {
+  if (!existsSync(text)) {
+    const target = await open();
+    try {
+      return await readManifest(await checkpointOf(target, text), target.ports);
+    } finally {
+      await target.close();
+    }
+  }
+  const manifest = decodeManifest(await readFile(text));
+  if (isTombstone(manifest)) throw new MillraceError("invalid", `this checkpoint was given up: ${manifest.abandoned}`);
+  return manifest;
+}

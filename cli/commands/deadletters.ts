@@ -1,0 +1,92 @@
+/** `millrace deadletters list` and `show`: what was put aside, and why. */
+import type { Answer } from "../answer.ts";
+import { MillraceError } from "../../runtime/base/errors.ts";
+import { type Letter, type LetterFilter, readLetters } from "../dead-letters.ts";
+import { fields, table } from "../layout.ts";
+import type { Target } from "../target/target.ts";
+import { grouped, plural } from "../words.ts";
+
+export interface ListOptions extends LetterFilter {
+  /** So many of the newest are shown one by one. */
+  readonly limit: number;
+}
+
+interface Group {
+  readonly operator: string;
+  readonly reason: string;
+  letters: number;
+}
+
+const reasonCharactersMax = 70;
+
+export async function list(target: Target, { limit, ...filter }: ListOptions): Promise<Answer> {
+  const groups = new Map<string, Group>();
+  const latest: Letter[] = [];
+  let count = 0;
+  for await (const letter of readLetters(target.letters, filter)) {
+    const { operator, reason } = letter;
+    const id = `${operator} ${reason}`;
+    const group = groups.get(id) ?? { operator, reason, letters: 0 };
+    group.letters++;
+    groups.set(id, group);
+    count++;
+    latest.push(letter);
+    if (latest.length > limit) latest.shift();
+  }
+  const found = [...groups.values()].sort((a, b) => b.letters - a.letters);
+  const json = { place: target.letters.place, letters: count, groups: found, latest: latest.map(withoutBytes) };
+  if (count === 0) return { json, lines: [`no dead letters in ${target.letters.place}`] };
+  return { json, lines: describeList(target, count, found, latest) };
+}
+
+function describeList(target: Target, count: number, groups: readonly Group[], latest: readonly Letter[]): readonly string[] {
+  return [
+    `${plural(count, "dead letter")} in ${target.letters.place}`,
+    "",
+    ...table(
+      ["letters", "operator", "reason"],
+      groups.map(({ letters, operator, reason }) => [grouped(letters), operator, cut(reason)]),
+      [0],
+    ),
+    "",
+    ...table(
+      ["latest", "shard", "position", "reason"],
+      latest.map(({ id, shard, position, reason }) => [id, shard, position, cut(reason)]),
+    ),
+    "",
+    `look at one:           millrace deadletters show ${latest.at(-1)!.id} ${target.words}`,
+    `give them back, fixed: millrace deadletters redrive ${target.kind === "local" ? "JOB " : ""}${target.words}`,
+  ];
+}
+
+export async function show(target: Target, ids: readonly string[]): Promise<Answer> {
+  const wanted = new Set(ids);
+  const found: Letter[] = [];
+  for await (const letter of readLetters(target.letters)) if (wanted.has(letter.id)) found.push(letter);
+  const missing = ids.find((id) => !found.some((letter) => letter.id === id));
+  if (missing !== undefined) throw new MillraceError("invalid", `there is no dead letter of this name: ${missing}`);
+  return { json: found, lines: found.flatMap((letter, n) => [...(n === 0 ? [] : [""]), ...describe(letter)]) };
+}
+
+function describe({ id, reason, operator, shard, position, task, seq, bytes, text }: Letter): readonly string[] {
+  return [
+    ...fields([
+      ["letter", id],
+      ["reason", reason],
+      ["operator", operator],
+      ["from", `${shard} at ${position}`],
+      ["put aside by", `${task}, commit ${seq}`],
+    ]),
+    "",
+    ...(text === undefined ? [`${plural(Buffer.from(bytes, "base64").length, "byte")}, base64:`, bytes] : [text]),
+  ];
+}
+
+function withoutBytes({ bytes: _bytes, ...letter }: Letter): object {
+  return letter;
+}
+
+function cut(text: string): string {
+  const line = text.replaceAll(/\s+/g, " ");
+  return line.length <= reasonCharactersMax ? line : `${line.slice(0, reasonCharactersMax - 1)}…`;
+}

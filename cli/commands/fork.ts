@@ -1,0 +1,244 @@
+/**
+ * `millrace fork`: another job that begins from a savepoint of this one: under another name where it is deployed, or on this machine.
+ *
+ * One job's objects are deleted by its own garbage collection, so the fork has copies of all that it refers to.
+ *
+ * F1 The fork's record is written last: a fork that is interrupted is there whole or not at all, and made again it changes nothing.
+ */
+import { openLocal } from "../../runtime/adapters/local/open-local.ts";
+import { MillraceError } from "../../runtime/base/errors.ts";
+import type { BlobName } from "../../runtime/base/ids.ts";
+import { redrivesPrefix } from "../../runtime/connectors/redriven-source.ts";
+import { moveJobRecord, readJobRing } from "../../runtime/driver/job-ring.ts";
+import { together } from "../../runtime/driver/together.ts";
+import type { Ports } from "../../runtime/ports/ports.ts";
+import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
+import { encodeManifest, type Manifest } from "../../runtime/snapshots/manifest.ts";
+import { manifestName } from "../../runtime/snapshots/names.ts";
+import { readReferences } from "../../runtime/snapshots/segment.ts";
+import type { Answer } from "../answer.ts";
+import { numberOf, readManifest, recordOf } from "../job-status.ts";
+import type { JobPorts, Target } from "../target/target.ts";
+import { plural } from "../words.ts";
+import { checkpointOf } from "./checkpoints.ts";
+import { follow, newOrder, savepoint, stop, type WaitOptions } from "./orders.ts";
+
+export interface ForkOptions extends WaitOptions {
+  /** "local", or the coordinator of the job that is to begin from it. */
+  readonly to: string;
+  /** Of a fork on this machine: where it keeps its state, and what it is called. */
+  readonly directory: string | undefined;
+  readonly name: string | undefined;
+  /** The checkpoint, as text; undefined: a savepoint that is taken now, or where the job rests. */
+  readonly from: string | undefined;
+  /** Sources begin anew: their positions, and event time in them, stay behind. */
+  readonly freshInput: boolean;
+  /** The job that is to begin from it has run: what it is and put out so far is given up. */
+  readonly replace: boolean;
+}
+
+export async function fork(source: Target, options: ForkOptions): Promise<Answer> {
+  const from = await beginningOf(source, options);
+  const manifest = await readManifest(from, source.ports);
+  const forked = options.freshInput ? withoutInput(manifest) : manifest;
+  return options.to === "local" ? forkHere(source, forked, options) : forkAway(source, forked, options);
+}
+
+/** What it begins from: a savepoint, since a checkpoint may be collected while it is copied. */
+async function beginningOf(source: Target, { from, timeoutMs }: ForkOptions): Promise<BlobName> {
+  if (from !== undefined) return checkpointOf(source, from);
+  const { phase } = await recordOf(source);
+  if (phase !== "running" || (await source.runner()) === undefined) return checkpointOf(source, "latest");
+  const { json, code } = await savepoint(source, { timeoutMs });
+  const { manifest } = json as { readonly manifest: BlobName | undefined };
+  if (code !== undefined || manifest === undefined)
+    throw new MillraceError(
+      "unavailable",
+      "the savepoint has not come about yet, give the command again with --from once it has",
+    );
+  return manifest;
+}
+
+function withoutInput(manifest: Manifest): Manifest {
+  return { ...manifest, tasks: manifest.tasks.map((task) => ({ ...task, sources: new Map() })) };
+}
+
+// ---- on this machine ----
+
+async function forkHere(source: Target, manifest: Manifest, { directory, name = source.job }: ForkOptions): Promise<Answer> {
+  if (directory === undefined)
+    throw new MillraceError("invalid", "a fork on this machine needs a directory of its own: --into DIR");
+  const ports = await openLocal(directory, { job: name });
+  try {
+    const objects = await begin({ ...ports } as unknown as Ports, name, source, manifest);
+    const bindings = await bindingsOf(source);
+    const json = { job: name, from: source.job, checkpoint: manifest.checkpoint, objects, directory };
+    const lines = [
+      `job ${name} in ${directory} begins from ${manifest.kind} ${manifest.checkpoint} of ${source.place}`,
+      `${plural(objects, "object")} copied`,
+      `run it:  millrace start JOB --state ${directory}${bindings}`,
+    ];
+    return { json, lines };
+  } finally {
+    await ports.close();
+  }
+}
+
+/** How its sources are read from here where they are. */
+async function bindingsOf(source: Target): Promise<string> {
+  if (source.kind === "local") return "";
+  const { description } = source as Target & { description?: { bindings: Readonly<Record<string, string>> } };
+  const { topology } = await recordOf(source);
+  const uids = topology.flatMap(({ roots }) => [...roots.keys()]);
+  return uids.map((uid) => ` --bind ${uid}=kinesis:${description?.bindings[uid] ?? "STREAM"}`).join("");
+}
+
+/** Writes the fork: objects, manifest, record. Returns how many objects it has. Throws `invalid` where another job's state is. */
+async function begin(into: Ports, job: string, source: Target, manifest: Manifest): Promise<number> {
+  const order = orderOf(source, manifest);
+  const ring = await readJobRing(into, job);
+  if (ring.record !== undefined && ring.record.order !== order)
+    throw new MillraceError("invalid", `job ${job} has run there already, choose another place: ${ring.record.phase}`);
+  const objects = await copyObjects(source.ports, into, manifest);
+  await into.blobs.put(manifestName(manifest.checkpoint), encodeManifest(manifest));
+  if (ring.record === undefined && !(await moveJobRecord(into, ring, recordFor(job, manifest, order, into.clock.now()), order)))
+    throw new MillraceError("unavailable", "the job was begun meanwhile by somebody else: look at it");
+  return objects;
+}
+
+/** The same fork made twice is one. */
+function orderOf({ job }: Target, { checkpoint, takenAt }: Manifest): string {
+  return `fork-${job}-${checkpoint}-${takenAt}`;
+}
+
+/** Of a job that has stopped with the savepoint. */
+function recordFor(job: string, manifest: Manifest, order: string, now: number): JobRecord {
+  const { checkpoint, fingerprint, operators, generation, keyGroups, takenAt, totals } = manifest;
+  const name = manifestName(checkpoint);
+  return {
+    version: 1,
+    job,
+    fingerprint,
+    operators,
+    generation,
+    deployment: 0,
+    phase: "stopped",
+    savepoint: name,
+    order,
+    wanted: undefined,
+    manifest: undefined,
+    keyGroups,
+    topology: [],
+    pending: undefined,
+    lastCheckpoint: checkpoint,
+    triggeredAt: undefined,
+    completed: name,
+    completedAt: takenAt,
+    retained: [{ manifest: name, savepoint: true }],
+    superseded: [],
+    since: now,
+    failures: 0,
+    replaces: [],
+    former: [],
+    totals,
+  };
+}
+
+/** Copies all objects that the manifest refers to. Throws `unavailable` when one has been collected meanwhile. */
+async function copyObjects(from: JobPorts, into: Pick<Ports, "blobs">, manifest: Manifest): Promise<number> {
+  const names = new Set<BlobName>();
+  for (const { index } of manifest.tasks) {
+    if (index === undefined) continue;
+    names.add(index.blob);
+    const bytes = await from.blobs.get(index.blob, index);
+    if (bytes === undefined) throw gone(index.blob);
+    for (const name of readReferences(bytes)) names.add(name);
+  }
+  const copy = async (name: BlobName) => {
+    const bytes = await from.blobs.get(name);
+    if (bytes === undefined) throw gone(name);
+    await into.blobs.put(name, bytes);
+  };
+  // Dead letters that were given back are input that the positions refer to.
+  const { blobs: redriven } = await from.blobs.list(redrivesPrefix);
+  const all = [...names, ...redriven.map(({ name }) => name)];
+  for (let at = 0; at < all.length; at += 8) await together(all.slice(at, at + 8).map(copy));
+  return all.length;
+}
+
+function gone(name: BlobName): MillraceError {
+  return new MillraceError("unavailable", `the checkpoint was collected meanwhile, fork from a savepoint: ${name}`);
+}
+
+// ---- to a job that is deployed ----
+
+async function forkAway(source: Target, manifest: Manifest, options: ForkOptions): Promise<Answer> {
+  const { openAwsTarget } = await import("../target/aws-target.ts");
+  const target = await openAwsTarget(options.to);
+  try {
+    if (target.job === source.job && target.place === source.place)
+      throw new MillraceError("invalid", `a job cannot be forked onto itself, go back by millrace rollback: ${target.job}`);
+    const record = await adopt(source, manifest, target, options);
+    const json = { job: target.job, from: source.job, checkpoint: manifest.checkpoint, generation: record.generation };
+    const lines = [
+      `job ${target.job} runs: generation ${record.generation}, from ${manifest.kind} ${manifest.checkpoint} of ${source.job}`,
+      `look at it:  millrace status ${target.words}`,
+    ];
+    return { json, lines };
+  } finally {
+    await target.close();
+  }
+}
+
+/** The job that is there stops, takes the savepoint for its own, and goes on from it: what it put out before is taken back. */
+async function adopt(source: Target, manifest: Manifest, target: Target, options: ForkOptions): Promise<JobRecord> {
+  const order = orderOf(source, manifest);
+  const ports = target.ports as unknown as Ports;
+  const known = (await readJobRing(ports, target.job)).record;
+  if (known === undefined) await begin(ports, target.job, source, manifest);
+  else if (known.order !== order) {
+    if (!options.replace)
+      throw new MillraceError(
+        "invalid",
+        `job ${target.job} runs already: --replace gives up what it has and has put out: ${known.phase}`,
+      );
+    const { code } = await stop(target, options);
+    if (code !== undefined) throw new MillraceError("unavailable", "the job has not stopped in time, give the command again");
+    await replace(source, manifest, target, order);
+  }
+  const resumed = newOrder("resume");
+  const isRunning = ({ phase }: JobRecord) => phase === "running";
+  const record = await recordOf(target);
+  return isRunning(record) ? record : follow(target, resumed, isRunning, options);
+}
+
+/** Nothing is collected while the job is stopped, so what is copied stays until the record refers to it. */
+async function replace(source: Target, manifest: Manifest, target: Target, order: string): Promise<void> {
+  const ports = target.ports as unknown as Ports;
+  const ring = await readJobRing(ports, target.job);
+  const { record } = ring;
+  if (record === undefined || record.phase !== "stopped")
+    throw new MillraceError("unavailable", `the job goes on meanwhile by another order: ${target.job}`);
+  const checkpoint = Math.max(record.lastCheckpoint, manifest.checkpoint) + 1;
+  const name = manifestName(checkpoint);
+  await copyObjects(source.ports, ports, manifest);
+  await ports.blobs.put(name, encodeManifest({ ...manifest, checkpoint }));
+  const { fingerprint, operators, keyGroups, takenAt } = manifest;
+  const given = record.retained.filter((kept) => kept.savepoint).map((kept) => kept.manifest);
+  const moved: JobRecord = {
+    ...record,
+    order,
+    fingerprint,
+    operators,
+    keyGroups,
+    generation: Math.max(record.generation, manifest.generation),
+    savepoint: name,
+    completed: name,
+    completedAt: takenAt,
+    lastCheckpoint: checkpoint,
+    retained: [{ manifest: name, savepoint: true }],
+    superseded: [...record.superseded, ...given],
+  };
+  if (!(await moveJobRecord(ports, ring, moved, order)))
+    throw new MillraceError("unavailable", `the job was moved meanwhile, give the command again: ${numberOf(name)}`);
+}

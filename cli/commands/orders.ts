@@ -1,0 +1,146 @@
+/**
+ * `millrace savepoint`, `stop`, `pause`, `resume`, and going back: an order is given, then its coming about is waited for.
+ *
+ * O1 A command that is killed has given its order or has not. Given again it finds what has come about already, or goes on waiting.
+ */
+import { randomUUID } from "node:crypto";
+import { MillraceError } from "../../runtime/base/errors.ts";
+import type { Order } from "../../runtime/snapshots/decide-order.ts";
+import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
+import type { Answer } from "../answer.ts";
+import { numberOf, recordOf } from "../job-status.ts";
+import { exitCodes } from "../report-error.ts";
+import type { Target } from "../target/target.ts";
+
+export interface WaitOptions {
+  /** How long what was ordered is waited for, ms. */
+  readonly timeoutMs: number;
+}
+
+/** What was ordered, and how it came about. */
+export interface Outcome {
+  readonly job: string;
+  readonly order: Order["kind"];
+  /** False: it stands in the job record and has not come about yet. */
+  readonly done: boolean;
+  readonly phase: JobRecord["phase"];
+  readonly generation: number;
+  /** The number of the checkpoint or savepoint that it is about; undefined: there is none. */
+  readonly checkpoint: number | undefined;
+  readonly manifest: string | undefined;
+}
+
+const lookEveryMs = { local: 100, aws: 1_000 } as const;
+
+export function newOrder(kind: Exclude<Order["kind"], "restore">): Order {
+  return { kind, id: `${kind}-${randomUUID()}` };
+}
+
+export async function savepoint(target: Target, options: WaitOptions): Promise<Answer> {
+  const { lastCheckpoint: before } = await recordOf(target);
+  const taken = ({ retained }: JobRecord) =>
+    retained.find((kept) => kept.savepoint && numberOf(kept.manifest) > before)?.manifest;
+  const order = newOrder("savepoint");
+  const record = await follow(target, order, (now) => taken(now) !== undefined, options);
+  return answerTo(target, order, record, taken(record), (number) => [
+    `savepoint ${number} is complete: it stays until it is given up, and the job goes on`,
+    `begin again from it:  millrace start ${hint(target)} --from ${number}`,
+  ]);
+}
+
+export async function stop(target: Target, options: WaitOptions): Promise<Answer> {
+  const order = newOrder("stop");
+  const record = await unlessAlready(target, order, "stopped", options);
+  return answerTo(target, order, record, record.phase === "stopped" ? record.savepoint : undefined, (number) => [
+    `stopped with savepoint ${number}: nothing has been taken in or put out beyond it`,
+    `go on:  millrace start ${hint(target)}`,
+  ]);
+}
+
+export async function pause(target: Target, options: WaitOptions): Promise<Answer> {
+  const order = newOrder("pause");
+  const record = await unlessAlready(target, order, "paused", options);
+  return answerTo(target, order, record, record.phase === "paused" ? record.completed : undefined, (number) => [
+    `paused behind checkpoint ${number}: the source keeps what comes in, for as long as it keeps it`,
+    `go on:  millrace resume ${target.words}`,
+  ]);
+}
+
+export async function resume(target: Target, options: WaitOptions): Promise<Answer> {
+  const order = newOrder("resume");
+  const record = await unlessAlready(target, order, "running", options);
+  return answerTo(target, order, record, record.phase === "running" ? (record.completed ?? "") : undefined, () => [
+    `running: generation ${record.generation}`,
+  ]);
+}
+
+/** Back to a checkpoint that is kept, in a new generation: on AWS, where the coordinator has the code. */
+export async function restore(target: Target, manifest: JobRecord["completed"], options: WaitOptions): Promise<Answer> {
+  const before = await recordOf(target);
+  const order: Order = { kind: "restore", id: `restore-${randomUUID()}`, manifest };
+  const isDone = ({ generation, phase }: JobRecord) => generation > before.generation && phase === "running";
+  const record = await follow(target, order, isDone, options);
+  const from = isDone(record) ? record.manifest : undefined;
+  return answerTo(target, order, record, from, (number) => [
+    `running: generation ${record.generation}, from checkpoint ${number}`,
+    `look at it:  millrace status ${target.words}`,
+  ]);
+}
+
+/** The record once it is so, or as it is when the time is over. Throws `invalid` when another order has taken this one's place. */
+export async function follow(
+  target: Target,
+  order: Order,
+  isDone: (record: JobRecord) => boolean,
+  { timeoutMs }: WaitOptions,
+): Promise<JobRecord> {
+  const { clock } = target.ports;
+  const until = clock.now() + timeoutMs;
+  let record = await target.order(order);
+  while (!isDone(record)) {
+    if (record.order !== order.id)
+      throw new MillraceError("invalid", `another order was given meanwhile, this one has not come about: ${record.order ?? ""}`);
+    if (order.kind !== "resume" && order.kind !== "restore" && isPassedOver(order, record))
+      throw new MillraceError("invalid", `the order was passed over, as of a job in batch mode: ${order.kind}`);
+    // What nobody follows is not waited for.
+    if (clock.now() >= until || (await target.runner()) === undefined) return record;
+    await clock.sleep(lookEveryMs[target.kind]);
+    record = await recordOf(target);
+  }
+  return record;
+}
+
+function isPassedOver({ kind }: Order, { phase, wanted, pending }: JobRecord): boolean {
+  if (phase !== "running") return false;
+  return kind === "savepoint" ? wanted === undefined && pending === undefined : true;
+}
+
+async function unlessAlready(target: Target, order: Order, phase: JobRecord["phase"], options: WaitOptions): Promise<JobRecord> {
+  const record = await recordOf(target);
+  return record.phase === phase ? record : follow(target, order, (now) => now.phase === phase, options);
+}
+
+/** `manifest`: what came about; undefined: nothing has yet. */
+async function answerTo(
+  target: Target,
+  { kind }: Order,
+  { phase, generation }: JobRecord,
+  manifest: string | undefined,
+  describe: (number: number) => readonly string[],
+): Promise<Answer> {
+  const done = manifest !== undefined;
+  const number = manifest === undefined || manifest === "" ? undefined : numberOf(manifest);
+  const outcome: Outcome = { job: target.job, order: kind, done, phase, generation, checkpoint: number, manifest };
+  if (done) return { json: outcome, lines: describe(number ?? 0) };
+  const runner = await target.runner();
+  const waits =
+    runner === undefined
+      ? [`the order stands, and nobody runs the job: who runs it next follows it`, `run it:  millrace run JOB ${target.words}`]
+      : [`the order stands and has not come about yet: ${phase}`, `look at it:  millrace status ${target.words}`];
+  return { json: outcome, lines: waits, code: exitCodes.notYet };
+}
+
+/** How the job is named behind `start`: on this machine its code is needed. */
+function hint(target: Target): string {
+  return target.kind === "local" ? `JOB ${target.words}` : target.words;
+}

@@ -1,0 +1,104 @@
+/**
+ * A job on AWS, in an emulated cloud or on LocalStack: found by its coordinator's function, which says where everything is. Endpoints,
+ * region and credentials are the SDK's own settings.
+ */
+import { randomUUID } from "node:crypto";
+import { type AwsClients, awsClients } from "../../runtime/adapters/aws/aws-clients.ts";
+import { LambdaCaller } from "../../runtime/adapters/aws/lambda-caller.ts";
+import { openAws } from "../../runtime/adapters/aws/open-aws.ts";
+import { S3Bucket } from "../../runtime/adapters/aws/s3-bucket.ts";
+import { SystemClock } from "../../runtime/adapters/local/system-clock.ts";
+import { MillraceError } from "../../runtime/base/errors.ts";
+import { readJobRecord } from "../../runtime/driver/job-ring.ts";
+import type { Ports } from "../../runtime/ports/ports.ts";
+import type { Telemetry } from "../../runtime/ports/telemetry.ts";
+import type { Order } from "../../runtime/snapshots/decide-order.ts";
+import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
+import { deadLetterPrefix, describeCommand, type JobDescription, payloadVersion } from "../../functions/contract.ts";
+import type { JobPorts, LetterStore, Target } from "./target.ts";
+
+export interface AwsTarget extends Target {
+  readonly kind: "aws";
+  readonly description: JobDescription;
+  readonly clients: AwsClients;
+}
+
+const silent: Telemetry = { add: () => undefined, gauge: () => undefined, log: () => undefined };
+/** How often the job record is looked at for an order. */
+const lookMs = 500;
+
+/** `coordinator`: the function's name, the output `CoordinatorFunction` of the stack. Throws `invalid` when it is not there or not one. */
+export async function openAwsTarget(coordinator: string, clients = awsClients()): Promise<AwsTarget> {
+  const caller = new LambdaCaller();
+  const description = await describe(caller, coordinator);
+  const { job, stateTable, stateBucket } = description;
+  const clock = new SystemClock();
+  const ports = await openAws({ job, table: stateTable, bucket: stateBucket, clock, telemetry: silent, clients });
+  return {
+    kind: "aws",
+    job,
+    place: `coordinator ${coordinator}, table ${stateTable}, bucket ${stateBucket}`,
+    words: `--coordinator ${coordinator}`,
+    description,
+    clients,
+    ports,
+    runner: async () => `function ${coordinator}`,
+    order: (order) => giveOrder(caller, coordinator, job, ports, order),
+    letters: letterObjects(clients, description, clock),
+    close: async () => {
+      caller.close();
+      for (const client of Object.values(clients)) (client as { destroy(): void }).destroy();
+    },
+  };
+}
+
+async function describe(caller: LambdaCaller, coordinator: string): Promise<JobDescription> {
+  const answer = (await caller.call(coordinator, describeCommand)) as Partial<JobDescription> | null;
+  if (answer?.version !== payloadVersion || answer.job === undefined)
+    throw new MillraceError("invalid", `the function is no coordinator of a job, or of another version: ${coordinator}`);
+  return answer as JobDescription;
+}
+
+/** The coordinator answers when it has looked on for a while: what matters is that the record has the order. */
+async function giveOrder(
+  caller: LambdaCaller,
+  coordinator: string,
+  job: string,
+  ports: JobPorts,
+  order: Order,
+): Promise<JobRecord> {
+  const taken = new AbortController();
+  const command = { ...order, id: order.id === "" ? randomUUID() : order.id, version: payloadVersion };
+  const called = caller.call(coordinator, command, taken.signal).then(() => readTaken());
+  const readTaken = async (): Promise<JobRecord> => {
+    const record = await readJobRecord(ports as unknown as Ports, job);
+    if (record?.order === command.id) return record;
+    throw new MillraceError("unavailable", `the coordinator has not taken the order, give it again: ${order.kind}`);
+  };
+  try {
+    return await Promise.race([called, seen(ports, job, command.id, taken.signal)]);
+  } finally {
+    taken.abort();
+    called.catch(() => undefined);
+  }
+}
+
+/** The record once it has the order. */
+async function seen({ clock, ...ports }: JobPorts, job: string, order: string, ended: AbortSignal): Promise<JobRecord> {
+  for (;;) {
+    await clock.sleep(lookMs, ended);
+    const record = await readJobRecord(ports as unknown as Ports, job).catch(() => undefined);
+    if (record?.order === order) return record;
+    if (ended.aborted) return new Promise(() => undefined);
+  }
+}
+
+function letterObjects({ s3 }: AwsClients, { job, deadLetterBucket }: JobDescription, clock: SystemClock): LetterStore {
+  const bucket = new S3Bucket(s3, deadLetterBucket, silent, { clock, random: Math.random });
+  const prefix = deadLetterPrefix(job);
+  return {
+    place: `s3://${deadLetterBucket}/${prefix}`,
+    list: async () => (await bucket.listAll(prefix)).map(({ key }) => key.slice(prefix.length)),
+    read: async (name) => Buffer.from((await bucket.get(prefix + name)) ?? []).toString(),
+  };
+}

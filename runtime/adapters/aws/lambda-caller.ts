@@ -1,0 +1,51 @@
+/** Calls functions and waits for their answers. */
+import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
+import { type ErrorKind, MillraceError } from "../../base/errors.ts";
+import type { ClientOptions } from "./aws-clients.ts";
+import { awsError } from "./aws-error.ts";
+import { GatedHandler } from "./gated-handler.ts";
+
+/** A function may run for so long. */
+const answerMsMax = 15 * 60_000 + 5_000;
+const kinds: readonly string[] = ["unavailable", "fenced", "invalid", "corrupt", "user"] satisfies ErrorKind[];
+
+export class LambdaCaller {
+  readonly #client: LambdaClient;
+
+  constructor(options: ClientOptions = {}) {
+    const requestHandler = new GatedHandler(4, { connectionTimeout: 5_000, requestTimeout: answerMsMax });
+    this.#client = new LambdaClient({ requestHandler, ...options });
+  }
+
+  /**
+   * The function's answer. Throws what the function threw, as an error of its kind, and `invalid` for a function that is not there or may
+   * not be called. `signal`: the answer is of no interest any more.
+   */
+  async call(functionName: string, event: object, signal?: AbortSignal): Promise<unknown> {
+    const command = new InvokeCommand({ FunctionName: functionName, Payload: Buffer.from(JSON.stringify(event)) });
+    const { FunctionError, Payload } = await this.#send(command, functionName, signal);
+    const answer: unknown = JSON.parse(Buffer.from(Payload ?? []).toString() || "null");
+    if (FunctionError === undefined) return answer;
+    throw errorOf(functionName, answer as { readonly errorType?: string; readonly errorMessage?: string } | null);
+  }
+
+  close(): void {
+    this.#client.destroy();
+  }
+
+  async #send(command: InvokeCommand, functionName: string, abortSignal: AbortSignal | undefined) {
+    try {
+      return await this.#client.send(command, { ...(abortSignal && { abortSignal }) });
+    } catch (error) {
+      throw awsError(error, `invoking function ${functionName}`);
+    }
+  }
+}
+
+/** Of a handler's error, whose type says its kind; of anything else, which may be over soon: a time-out, a process that ended. */
+function errorOf(functionName: string, thrown: { readonly errorType?: string; readonly errorMessage?: string } | null) {
+  const kind = thrown?.errorType?.replace(/^Millrace\./, "") ?? "";
+  const message = thrown?.errorMessage ?? "it says nothing";
+  if (kinds.includes(kind)) return new MillraceError(kind as ErrorKind, message);
+  return new MillraceError("unavailable", `function ${functionName} failed: ${message}`);
+}
