@@ -206,7 +206,8 @@ export class LocalRun {
       const shards = [...found.sources].flatMap(([uid, input]) =>
         [...input.progress().shards].map(([shard, progress]) => shardStanding(uid, shard, progress)),
       );
-      this.#seen.set(task, { totals: { ...found.summary, records: found.taken }, watermark: found.watermark, shards });
+      const watermark = found.ended ? Infinity : found.watermark;
+      this.#seen.set(task, { totals: { ...found.summary, records: found.taken }, watermark, shards });
     }
     return this.#seen.get(task);
   }

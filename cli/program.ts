@@ -46,6 +46,15 @@ function runCommands(add: Add, finish: Finish): void {
   run.option("--from <checkpoint>", "begin again from a checkpoint that is kept: its number, or latest");
   run.action(async (path: string, given: Given) => finish(await runJobHere(path, given)));
 
+  const dev = runOptions(add("dev", "run a job here, and again from its checkpoint whenever its code changes")).addArgument(
+    jobArgument(),
+  );
+  dev.action(async (path: string, _given: Given) => {
+    const { dev: watchAndRun } = await import("./commands/dev.ts");
+    const args = process.argv.slice(process.argv.indexOf("dev") + 1);
+    finish(await watchAndRun(path, { args, print: (line) => process.stderr.write(`${line}\n`) }));
+  });
+
   explainCommand(add, finish);
   emulateCommand(add, finish);
 }

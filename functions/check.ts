@@ -72,6 +72,7 @@ async function check(
   { properties }: CustomResourceRequest,
   id: string,
 ): Promise<CustomResourceOutcome> {
+  // Without an answer CloudFormation would wait, and tell no reason.
   const until = clock.now() + Math.min(patienceMs, clock.remainingMs() - reserveMs);
   for (;;) {
     const reasons = await reasonsAgainst(graph, parts, { clock, telemetry }, properties as unknown as StartCheckProperties, id);

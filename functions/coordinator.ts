@@ -123,8 +123,16 @@ class CoordinatorFunction {
 
   static async open(graph: JobGraph, { clock, telemetry }: Made, parts: CoordinatorParts): Promise<CoordinatorFunction> {
     const settings = readSettings(parts.variables ?? process.env);
-    const { clients } = parts;
-    const ports = await openPorts({ job: graph, settings, clock, telemetry, clients, openSinks: parts.openSinks ?? openSinks });
+    const { clients, lazyClients } = parts;
+    const ports = await openPorts({
+      job: graph,
+      settings,
+      clock,
+      telemetry,
+      clients,
+      lazyClients,
+      openSinks: parts.openSinks ?? openSinks,
+    });
     await ports.check();
     const invoker = parts.invoke === undefined ? new LambdaInvoker(telemetry) : undefined;
     const invoke = parts.invoke ?? ((name, event) => invoker!.invoke(name, event));
@@ -175,6 +183,8 @@ class CoordinatorFunction {
     const { clock } = this.#ports;
     await coordinator.start();
     const { record, poke, aligned, finished, completed } = await coordinator.tick();
+    // Before what may fail: an age that is missing says that nobody looks.
+    this.#report(record);
     const living = await coordinator.livingTasks();
     const wakeUps = await readWakeUps(living, this.#ports.journal);
     const now = clock.now();
@@ -183,7 +193,6 @@ class CoordinatorFunction {
     const all = first && now - record.since < scheduleMs * 2 ? living : [];
     await this.#ring(record, [...poke, ...aligned, ...all], due);
     if (completed !== undefined && completed % collectEvery === 0) await this.#collect(coordinator);
-    this.#report(record);
     return { record, finished, nextAt: this.#nextLook(coordinator, record, wakeUps) };
   }
 

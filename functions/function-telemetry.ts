@@ -2,7 +2,7 @@
  * Telemetry of a function: counts of one invocation become one line of CloudWatch's embedded metric format, logs become lines of JSON.
  *
  * T1 Nothing of a record's contents is given to it: fields are names, positions, counts and kinds of error.
- * T2 What is counted and is no metric (the ports' units) stands in the same line as its properties: it costs no metric.
+ * T2 What is counted, or a level, and is no metric (the ports' units) stands in the same line as its properties: it costs no metric.
  */
 import { Logger } from "@aws-lambda-powertools/logger";
 import { Metrics, MetricUnit } from "@aws-lambda-powertools/metrics";
@@ -67,7 +67,8 @@ export class FunctionTelemetry implements InvocationTelemetry {
     const isEmpty = this.#counts.size === 0 && this.#levels.size === 0;
     if (isEmpty) return;
     for (const spec of metrics) this.#measure(spec);
-    for (const [unit, count] of this.#counts) if (!specs.has(unit)) this.#metrics.addMetadata(unit, textOf(count));
+    for (const [name, value] of [...this.#counts, ...this.#levels])
+      if (!specs.has(name)) this.#metrics.addMetadata(name, textOf(value));
     const { stage, cell } = this.#origin;
     this.#metrics.addMetadata("stage", stage).addMetadata("cell", String(cell));
     this.#metrics.publishStoredMetrics();

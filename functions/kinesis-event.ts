@@ -26,6 +26,11 @@ export function failedFrom(sequenceNumber: string): BatchResponse {
   return { batchItemFailures: [{ itemIdentifier: sequenceNumber }] };
 }
 
+/** The mapping brings all of these again. */
+export function failedAll(identifiers: readonly string[]): BatchResponse {
+  return { batchItemFailures: identifiers.map((itemIdentifier) => ({ itemIdentifier })) };
+}
+
 /** Undefined: the event is no batch of records. Throws `invalid` for one that is not whole, or of something else than one shard of Kinesis. */
 export function decodeBatch(event: unknown): KinesisBatch | undefined {
   const { Records: entries } = (event ?? {}) as { readonly Records?: unknown };

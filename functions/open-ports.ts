@@ -4,6 +4,7 @@ import { awsClients } from "../runtime/adapters/aws/aws-clients.ts";
 import { openAwsSources } from "../runtime/adapters/aws/aws-sources.ts";
 import { CelledLog } from "../runtime/adapters/aws/celled-log.ts";
 import { openAws } from "../runtime/adapters/aws/open-aws.ts";
+import type { LazyClients } from "../runtime/adapters/aws/lazy-clients.ts";
 import type { S3Blobs } from "../runtime/adapters/aws/s3-blobs.ts";
 import { MillraceError } from "../runtime/base/errors.ts";
 import type { Bindings } from "../runtime/connectors/bindings.ts";
@@ -25,6 +26,7 @@ export interface PortsOptions {
   readonly telemetry: Telemetry;
   /** Default: made by the SDK's own settings. */
   readonly clients?: AwsClients | undefined;
+  readonly lazyClients?: Pick<LazyClients, "dynamodbStreams"> | undefined;
   readonly openSinks: OpenSinks;
 }
 
@@ -35,7 +37,10 @@ export interface CheckedSinks extends SinkDriver {
 
 /** Makes the runtime half of the job's sinks. */
 export type OpenSinks = (
-  options: Omit<PortsOptions, "openSinks" | "clients"> & { readonly bindings: Bindings; readonly clients: AwsClients },
+  options: Omit<PortsOptions, "openSinks" | "clients" | "lazyClients"> & {
+    readonly bindings: Bindings;
+    readonly clients: AwsClients;
+  },
 ) => CheckedSinks;
 
 export interface FunctionPorts extends Ports {
@@ -70,6 +75,7 @@ export async function openPorts(options: PortsOptions): Promise<FunctionPorts> {
     pace: { clock, random: Math.random },
     clients,
     blobs: aws.blobs,
+    ...(options.lazyClients && { lazyClients: options.lazyClients }),
   });
   const sinks = options.openSinks({ job, settings, clock, telemetry, bindings, clients });
   return {

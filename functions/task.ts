@@ -8,24 +8,29 @@
  */
 import { randomUUID } from "node:crypto";
 import type { AwsClients } from "../runtime/adapters/aws/aws-clients.ts";
+import type { LazyClients } from "../runtime/adapters/aws/lazy-clients.ts";
 import { awsPayload } from "../runtime/adapters/aws/open-aws.ts";
 import { shardIn } from "../runtime/adapters/aws/celled-log.ts";
+import type { SourceRecord } from "../runtime/api/connector.ts";
 import { withEnvironment } from "../runtime/api/environment-parameters.ts";
 import type { Job } from "../runtime/api/job.ts";
 import { isKind, MillraceError } from "../runtime/base/errors.ts";
-import type { TaskId } from "../runtime/base/ids.ts";
+import { id, type ShardId, type TaskId } from "../runtime/base/ids.ts";
+import { partsOf } from "../runtime/connectors/hybrid/hybrid.ts";
 import { placeOf } from "../runtime/connectors/kinesis/unpack.ts";
+import { queueShard } from "../runtime/connectors/sqs/sqs.ts";
 import type { Doorbell, TurnOutcome } from "../runtime/driver/doorbell.ts";
 import { Environment } from "../runtime/driver/environment.ts";
 import { defaultEnvironment, type EnvironmentOptions } from "../runtime/driver/environment-options.ts";
 import { planJob } from "../runtime/plan/plan-job.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
+import { decodeBrought, type QueueEvent, type TableEvent, type TopicsEvent } from "./brought-events.ts";
 import { decodePoke, readSettings, type Settings } from "./contract.ts";
 import type { InvocationTelemetry } from "./function-telemetry.ts";
 import { guardedHandler, type Made } from "./guarded-handler.ts";
 import { fieldsOf } from "./handler-error.ts";
 import type { InvocationClock } from "./invocation-clock.ts";
-import { allDone, type BatchResponse, decodeBatch, failedFrom, type KinesisBatch } from "./kinesis-event.ts";
+import { allDone, type BatchResponse, decodeBatch, failedAll, failedFrom, type KinesisBatch } from "./kinesis-event.ts";
 import type { LambdaContext } from "./lambda-context.ts";
 import { type FunctionPorts, inboxesOf, openPorts, type OpenSinks, sourcesOf } from "./open-ports.ts";
 import { openSinks } from "./open-sinks.ts";
@@ -34,6 +39,7 @@ import { openSinks } from "./open-sinks.ts";
 export interface FunctionParts {
   readonly variables?: Readonly<Record<string, string | undefined>>;
   readonly clients?: AwsClients;
+  readonly lazyClients?: Pick<LazyClients, "dynamodbStreams">;
   readonly telemetry?: InvocationTelemetry;
   readonly openSinks?: OpenSinks;
   readonly environment?: Partial<EnvironmentOptions>;
@@ -52,6 +58,8 @@ export type TaskHandler = (event: unknown, context: LambdaContext) => Promise<Ba
  * brings is read as long as there is time.
  */
 const turnsPerPoke = 20;
+/** Sources that queues bring. */
+const queueKinds = ["sqs", "eventBridge"];
 /** What a turn keeps of the invocation's time for its commit and effects, at most; and at most this share of all the time there is. */
 const reserveMsMax = 5_000;
 const reserveShare = 0.25;
@@ -91,6 +99,7 @@ class TaskFunction {
       clock,
       telemetry,
       clients: parts.clients,
+      lazyClients: parts.lazyClients,
       openSinks: parts.openSinks ?? openSinks,
     });
     const environment = new Environment(graph, ports, {
@@ -107,6 +116,8 @@ class TaskFunction {
   async answer(event: unknown): Promise<BatchResponse | PokeResponse> {
     const poke = decodePoke(event);
     if (poke !== undefined) return { outcomes: await this.#poke(poke.tasks) };
+    const brought = decodeBrought(event);
+    if (brought !== undefined) return this.#takeBrought(brought);
     const batch = decodeBatch(event);
     if (batch === undefined) throw new MillraceError("invalid", "the event is neither a batch of a stream nor a poke");
     return this.#takeBatch(batch);
@@ -126,22 +137,80 @@ class TaskFunction {
 
   /** Whose batch it is: an inbox's stage, or each source that reads the stream. */
   async #bellsOf({ stream, shard, records }: KinesisBatch): Promise<readonly Doorbell[]> {
-    for (const { id, kind } of this.#graph.stages) {
-      const cells = kind === "keyed" ? inboxesOf(this.#graph.name, this.#settings, id) : [];
+    for (const { id: stage, kind } of this.#graph.stages) {
+      const cells = kind === "keyed" ? inboxesOf(this.#graph.name, this.#settings, stage) : [];
       const cell = cells.indexOf(stream);
-      if (cell >= 0) return [{ kind: "inbox", stage: id, shard: cells.length === 1 ? shard : shardIn(cell, shard), records }];
+      if (cell >= 0) return [{ kind: "inbox", stage, shard: cells.length === 1 ? shard : shardIn(cell, shard), records }];
     }
     const bells: Doorbell[] = [];
     for (const { uid, source } of sourcesOf(this.#graph)) {
-      if (this.#streamOf(uid, source.name) !== stream) continue;
-      const unpacked = (await this.#ports.sources.get(uid)?.unpack?.(source.name, shard, records)) ?? records;
-      bells.push({ kind: "records", source: uid, shard, records: unpacked });
+      if (partsOf(source).at(-1)!.kind !== "kinesis" || this.#streamOf(uid, source.name) !== stream) continue;
+      bells.push({ kind: "records", source: uid, shard, records: await this.#unpack(uid, source.name, shard, records) });
     }
     if (bells.length > 0) return bells;
     throw new MillraceError(
       "invalid",
       `no stage or source of job ${this.#graph.name} reads this stream, remove its mapping: ${stream}`,
     );
+  }
+
+  /** As the source's own reader would have given them. */
+  async #unpack(uid: string, name: string, shard: ShardId, records: readonly SourceRecord[]): Promise<readonly SourceRecord[]> {
+    return (await this.#ports.sources.get(uid)?.unpack?.(name, shard, records)) ?? records;
+  }
+
+  // ---- what mappings of other sources bring ----
+
+  async #takeBrought(brought: TableEvent | QueueEvent | TopicsEvent): Promise<BatchResponse> {
+    switch (brought.kind) {
+      case "table":
+        return (await this.#ring(brought.table)) ? allDone : failedFrom(brought.first);
+      case "queue": {
+        const done = await this.#takeAll(queueKinds, brought.queue, id<ShardId>(queueShard), brought.messages);
+        return done ? allDone : failedAll(brought.messages.map(({ partitionKey }) => partitionKey));
+      }
+      case "topics": {
+        // A mapping of Kafka asks for no more than success: what is done by then is passed over when it comes again.
+        for (const { topic, shard, records } of brought.partitions)
+          if (!(await this.#takeAll(["kafka"], topic, shard, records)))
+            throw new MillraceError("unavailable", `not all was taken in, the rest is to be brought again: ${topic}, ${shard}`);
+        return allDone;
+      }
+    }
+  }
+
+  async #ring(table: string): Promise<boolean> {
+    let done = true;
+    for (const { uid } of this.#sourcesOf(["dynamodbStream"], table)) {
+      const rung = await this.#environment.ring(uid);
+      if (rung.outcome === "fenced") throw fencedBy(rung.deployment);
+      done &&= rung.outcome === "done";
+    }
+    return done;
+  }
+
+  /** False: something of it is to be brought again. Throws `fenced`. */
+  async #takeAll(kinds: readonly string[], name: string, shard: ShardId, records: readonly SourceRecord[]): Promise<boolean> {
+    let done = true;
+    for (const { uid } of this.#sourcesOf(kinds, name)) {
+      const outcome = await this.#environment.turn({
+        kind: "records",
+        source: uid,
+        shard,
+        records: await this.#unpack(uid, name, shard, records),
+      });
+      if (outcome.outcome === "fenced") throw fencedBy(outcome.deployment);
+      done &&= outcome.outcome === "done" && outcome.unprocessed === undefined;
+    }
+    return done;
+  }
+
+  #sourcesOf(kinds: readonly string[], name: string) {
+    const found = sourcesOf(this.#graph).filter(
+      ({ uid, source }) => kinds.includes(partsOf(source).at(-1)!.kind) && nameOf(this.#streamOf(uid, source.name)) === name,
+    );
+    if (found.length > 0) return found;
+    throw new MillraceError("invalid", `no source of job ${this.#graph.name} reads this, remove its mapping: ${name}`);
   }
 
   #streamOf(uid: string, name: string): string {
@@ -192,6 +261,11 @@ function failureOf(outcome: TurnOutcome, { records }: KinesisBatch, bell: Doorbe
       return bell.kind === "records" ? placeOf(unprocessed).sequenceNumber : unprocessed;
     }
   }
+}
+
+/** What is bound to an ARN or a URL, as queues are, by its last part. */
+function nameOf(bound: string): string {
+  return /[^/:]*$/.exec(bound)![0];
 }
 
 function isEarlier(a: string, b: string, { records }: KinesisBatch): boolean {

@@ -34,10 +34,11 @@ export function boundTo<P extends BindingProp>(bound: Bound, prop: P, { uid, nam
   const found = at(prop);
   if (found !== undefined) return found as Thing<P>;
   const other = props.find((from) => at(from) !== undefined);
-  const hint = other === undefined ? "" : `, where ${other} has it: it is ${bindable[prop].one}`;
+  const { one } = bindable[prop];
+  const hint = other === undefined ? "" : ` (${other} has this name, but ${one} is meant)`;
   throw new MillraceError(
     "invalid",
-    `${prop} must say what ${name} of ${uid} is here${hint}: ${prop}: { ${JSON.stringify(name)}: … }`,
+    `operator ${uid} needs ${one} that is not bound${hint}, add ${prop}: { ${JSON.stringify(name)}: … }`,
     { context: { operator: uid } },
   );
 }

@@ -21,11 +21,11 @@ export interface StreamJobProps {
    */
   readonly parameters?: Readonly<Record<string, string | number | boolean>>;
 
-  /** The streams of the job's sources and sinks, by their logical names or uids. Each must be bound, but for those of other connectors. */
+  /** What the job calls its streams, and which they are here: by the names that its sources and sinks give them, or by the uids of these. */
   readonly streams?: Readonly<Record<string, IStream>>;
-  /** The tables of its sinks, by their logical names or uids. */
+  /** Its tables, likewise. */
   readonly tables?: Readonly<Record<string, ExternalTable>>;
-  /** The buckets of its sinks, by their logical names or uids. */
+  /** Its buckets, likewise. */
   readonly buckets?: Readonly<Record<string, ExternalBucket>>;
 
   /**

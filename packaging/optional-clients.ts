@@ -9,6 +9,7 @@ import type { Metafile } from "esbuild";
 
 /** By package: modules, as they end without their extension. */
 const declaredBy: Readonly<Record<string, readonly string[]>> = {
+  "@aws-sdk/client-dynamodb-streams": ["connectors/dynamodb/dynamodb-stream"],
   "@aws-sdk/client-eventbridge": ["connectors/event-bridge/event-bridge-sink"],
   "@aws-sdk/client-firehose": ["connectors/firehose/firehose-sink"],
   "@aws-sdk/client-lambda": ["connectors/lambda/lambda-sink"],

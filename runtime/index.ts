@@ -41,6 +41,7 @@ export type { Evictor, EvictorOptions } from "./api/evictors.ts";
 
 // Functions
 export { keyedProcess, outputTag, type } from "./api/functions.ts";
+export { firstOfKey, type FirstOfKeyOptions } from "./api/first-of-key.ts";
 export type {
   Aggregator,
   Context,
@@ -96,10 +97,14 @@ export { fileSink, type FileSinkOptions } from "./connectors/files/file-sink.ts"
 export { kinesis, type KinesisOptions } from "./connectors/kinesis/kinesis.ts";
 export { generator, type GeneratorOptions } from "./connectors/generator/generator.ts";
 export { dynamodb, type DynamodbOptions } from "./connectors/dynamodb/dynamodb.ts";
+export { dynamodbStream, type DynamodbStreamOptions } from "./connectors/dynamodb/dynamodb-stream.ts";
 export { kinesisSink, type KinesisSinkOptions } from "./connectors/kinesis/kinesis-sink.ts";
 export type { PartitionBy, PartitionValue, TimePartition } from "./connectors/files/partition.ts";
 export { s3, type S3Options } from "./connectors/s3/s3.ts";
 export { s3Objects, type S3ObjectsOptions } from "./connectors/s3/s3-objects.ts";
+export { kafka, type KafkaOptions } from "./connectors/kafka/kafka.ts";
+export { sqs, type SqsMessage, type SqsOptions } from "./connectors/sqs/sqs.ts";
+export { eventBridge, type BusEvent, type EventBridgeOptions } from "./connectors/event-bridge/event-bridge.ts";
 export { hybrid } from "./connectors/hybrid/hybrid.ts";
 export { sqsSink, type SqsSinkOptions } from "./connectors/sqs/sqs-sink.ts";
 export { snsSink, type SnsSinkOptions } from "./connectors/sns/sns-sink.ts";

@@ -10,6 +10,7 @@ import {
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { messageOf, MillraceError } from "../../runtime/base/errors.ts";
+import type { Messaging } from "../messaging/start-messaging.ts";
 import type { CheckedTopology } from "./read-topology.ts";
 import type { StreamResource, TableResource } from "./topology.ts";
 
@@ -43,6 +44,19 @@ export async function createResources(topology: CheckedTopology, clients: Servic
     ...Object.entries(topology.tables).map(([name, table]) => createTable(clients.dynamodb, name, table)),
     ...topology.buckets.map((bucket) => createBucket(clients.s3, bucket)),
   ]);
+}
+
+/** The queues and topics, which are in this process. */
+export function createMessaging({ queues, topics }: CheckedTopology, messaging: Messaging): void {
+  for (const [name, { maximumMessageSize, contentBasedDeduplication }] of Object.entries(queues))
+    messaging.createQueue(name, {
+      ...(maximumMessageSize !== undefined && { MaximumMessageSize: String(maximumMessageSize) }),
+      ...(contentBasedDeduplication === true && { ContentBasedDeduplication: "true" }),
+    });
+  for (const [name, topic] of Object.entries(topics)) {
+    messaging.createTopic(name);
+    for (const queue of topic.queues ?? []) messaging.subscribe(name, queue);
+  }
 }
 
 /** An object, in a bucket of the topology. */

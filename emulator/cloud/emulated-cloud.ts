@@ -28,10 +28,18 @@ import {
   type ProcessEnvironment,
   processEnvironments,
 } from "../lambda/process-environment.ts";
+import type { QueuedMessage } from "../messaging/start-messaging.ts";
 import type { RuntimeClient } from "../lambda/runtime-client.ts";
 import { CheckpointFile } from "./checkpoint-file.ts";
 import { makeCustomResource } from "./custom-resource.ts";
-import { createResources, fakeCredentials, putObject, type ServiceClients, serviceClients } from "./create-resources.ts";
+import {
+  createMessaging,
+  createResources,
+  fakeCredentials,
+  putObject,
+  type ServiceClients,
+  serviceClients,
+} from "./create-resources.ts";
 import { type CheckedTopology, readTopology } from "./read-topology.ts";
 import { intervalOf, runSchedule } from "./schedule.ts";
 import { type CloudFaults, type Services, startServices } from "./services.ts";
@@ -142,24 +150,38 @@ export class EmulatedCloud {
   }
 
   /** By service, http:// URLs. */
-  get endpoints(): { readonly kinesis: string; readonly dynamodb: string; readonly s3: string; readonly lambda: string } {
-    const { kinesis, dynamodb, s3 } = this.#services!;
-    return { kinesis: kinesis.endpoint, dynamodb: dynamodb.endpoint, s3: s3.endpoint, lambda: this.#invokeApi!.endpoint };
+  get endpoints(): Readonly<Record<"kinesis" | "dynamodb" | "s3" | "lambda" | "sqs" | "sns", string>> {
+    const { kinesis, dynamodb, s3, messaging } = this.#services!;
+    return {
+      kinesis: kinesis.endpoint,
+      dynamodb: dynamodb.endpoint,
+      s3: s3.endpoint,
+      lambda: this.#invokeApi!.endpoint,
+      sqs: messaging.endpoint,
+      sns: messaging.endpoint,
+    };
   }
 
   /** The environment variables by which AWS's SDKs and the AWS CLI find it. */
   get variables(): Record<string, string> {
-    const { kinesis, dynamodb, s3, lambda } = this.endpoints;
+    const { kinesis, dynamodb, s3, lambda, sqs, sns } = this.endpoints;
     return {
       AWS_ENDPOINT_URL_KINESIS: kinesis,
       AWS_ENDPOINT_URL_DYNAMODB: dynamodb,
       AWS_ENDPOINT_URL_S3: s3,
       AWS_ENDPOINT_URL_LAMBDA: lambda,
+      AWS_ENDPOINT_URL_SQS: sqs,
+      AWS_ENDPOINT_URL_SNS: sns,
       AWS_REGION: this.topology.region,
       AWS_DEFAULT_REGION: this.topology.region,
       AWS_ACCESS_KEY_ID: fakeCredentials.accessKeyId,
       AWS_SECRET_ACCESS_KEY: fakeCredentials.secretAccessKey,
     };
+  }
+
+  /** Its queues: what can be received from one, in its order. Undefined: there is no such queue. */
+  messagesIn(queue: string): readonly QueuedMessage[] | undefined {
+    return this.#services!.messaging.messagesIn(queue);
   }
 
   /** Clients of its services. */
@@ -221,6 +243,7 @@ export class EmulatedCloud {
   async deploy(topology: unknown): Promise<void> {
     const checked = readTopology(topology, resolve(this.#options.base ?? "."));
     await createResources(checked, this.clients);
+    createMessaging(checked, this.#services!.messaging);
     const directories = await this.#bundle(checked);
     await this.#makeCustomResources(checked, directories, this.topology.customResources);
     const former = [...this.#functions.values()];
@@ -265,6 +288,7 @@ export class EmulatedCloud {
     });
     this.#clients = serviceClients(this.endpoints, region);
     await createResources(this.topology, this.#clients);
+    createMessaging(this.topology, this.#services.messaging);
     this.#scratch = root === undefined ? await mkdtemp(join(tmpdir(), "millrace-cloud-")) : undefined;
     this.#code = join(root ?? this.#scratch!, "code");
     const directories = await this.#bundle(this.topology);

@@ -269,15 +269,23 @@ class Translation {
   }
 
   #mapping(type: string, own: Properties): void {
-    const { FunctionName, EventSourceArn, Enabled, DestinationConfig, ...settings } = own;
+    const { FunctionName, EventSourceArn, Enabled, DestinationConfig, FilterCriteria, ...settings } = own;
     const taken = Object.keys(settings).filter((name) => mappingSettings.has(name));
-    this.#rest(type, own, "FunctionName", "EventSourceArn", "Enabled", "DestinationConfig", ...taken);
-    const onFailure = /^arn:aws:s3:::(.+)$/.exec(DestinationConfig?.OnFailure?.Destination ?? "")?.[1];
+    const destination = DestinationConfig?.OnFailure?.Destination;
+    const onFailure = /^arn:aws:s3:::(.+)$/.exec(destination ?? "")?.[1];
+    // What is discarded goes to buckets alone.
+    const told = destination === undefined || onFailure !== undefined ? ["DestinationConfig"] : [];
+    this.#rest(type, own, "FunctionName", "EventSourceArn", "Enabled", "FilterCriteria", ...told, ...taken);
+    const filters = FilterCriteria?.Filters?.map(({ Pattern }: Properties) => ({ pattern: Pattern as string }));
     this.#mappings.push({
       ...(Object.fromEntries(taken.map((name) => [camelCase(name), settings[name]])) as unknown as MappingResource),
       functionName: lastOf(FunctionName, ":"),
       streamName: lastOf(EventSourceArn, "/"),
-      ...present({ enabled: Enabled, onFailure: onFailure === undefined ? undefined : { bucket: onFailure } }),
+      ...present({
+        enabled: Enabled,
+        onFailure: onFailure === undefined ? undefined : { bucket: onFailure },
+        filterCriteria: filters === undefined ? undefined : { filters },
+      }),
     });
   }
 

@@ -12,9 +12,11 @@ import type {
   FunctionResource,
   KeyAttribute,
   MappingResource,
+  QueueResource,
   ScheduleResource,
   StreamResource,
   TableResource,
+  TopicResource,
   Topology,
 } from "./topology.ts";
 
@@ -26,6 +28,8 @@ const names = {
   streams: /^[\w.-]{1,128}$/,
   tables: /^[\w.-]{3,255}$/,
   buckets: /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
+  queues: /^(?=.{1,80}$)[\w-]+(\.fifo)?$/,
+  topics: /^(?=.{1,256}$)[\w-]+(\.fifo)?$/,
   functions: /^[\w-]{1,64}$/,
   schedules: /^[\w.-]{1,64}$/,
   customResources: /^[\w-]{1,255}$/,
@@ -41,6 +45,8 @@ export function readTopology(json: unknown, directory: string): CheckedTopology 
     "streams",
     "tables",
     "buckets",
+    "queues",
+    "topics",
     "functions",
     "eventSourceMappings",
     "schedules",
@@ -53,6 +59,8 @@ export function readTopology(json: unknown, directory: string): CheckedTopology 
     streams: byName(fields.streams, names.streams, readStream),
     tables: byName(fields.tables, names.tables, readTable),
     buckets: fields.buckets?.list().map((bucket) => bucket.text("a bucket's name", names.buckets)) ?? [],
+    queues: byName(fields.queues, names.queues, readQueue),
+    topics: byName(fields.topics, names.topics, readTopic),
     functions: byName(fields.functions, names.functions, (field) => readFunction(field, directory)),
     eventSourceMappings: fields.eventSourceMappings?.list().map(readMapping) ?? [],
     schedules: byName(fields.schedules, names.schedules, readSchedule),
@@ -91,6 +99,19 @@ function readTable(field: Field): TableResource {
 function readKey(field: Field): KeyAttribute {
   const fields = field.object("name", "type");
   return { name: field.required(fields, "name").text(), type: field.required(fields, "type").oneOf("S", "N", "B") };
+}
+
+function readQueue(field: Field): QueueResource {
+  const fields = field.object("maximumMessageSize", "contentBasedDeduplication");
+  return present({
+    maximumMessageSize: fields.maximumMessageSize?.whole(1024, 1_048_576),
+    contentBasedDeduplication: fields.contentBasedDeduplication?.flag(),
+  });
+}
+
+function readTopic(field: Field): TopicResource {
+  const fields = field.object("queues");
+  return present({ queues: fields.queues?.list().map((queue) => queue.text()) });
 }
 
 function readFunction(field: Field, directory: string): FunctionResource {
@@ -204,12 +225,14 @@ function at(field: Field, check: () => void): void {
 }
 
 function checkReferences(topology: CheckedTopology): void {
-  const { streams, buckets, functions, eventSourceMappings, schedules, customResources } = topology;
+  const { streams, buckets, queues, topics, functions, eventSourceMappings, schedules, customResources } = topology;
   const check = (path: string, kind: string, name: string, known: readonly string[]) => {
     if (known.includes(name)) return;
     const there = known.length === 0 ? "there is none" : `there are ${known.join(", ")}`;
     throw new MillraceError("invalid", `${path} names a ${kind} that the topology does not have, ${there}: ${name}`);
   };
+  for (const [name, topic] of Object.entries(topics))
+    for (const queue of topic.queues ?? []) check(`topology.topics.${name}.queues`, "queue", queue, Object.keys(queues));
   eventSourceMappings.forEach(({ functionName, streamName, onFailure }, index) => {
     const path = `topology.eventSourceMappings[${index}]`;
     check(`${path}.functionName`, "function", functionName, Object.keys(functions));

@@ -8,6 +8,7 @@ import { MemoryLog } from "../../runtime/adapters/memory/memory-log.ts";
 import { startDynamoDb } from "../dynamodb/start-dynamo-db.ts";
 import type { HttpFault, HttpFaults } from "../http-faults.ts";
 import { type Fault, type FaultyCall, type KinesisOptions, startKinesis } from "../kinesis/index.ts";
+import { type Messaging, startMessaging } from "../messaging/start-messaging.ts";
 import { startS3 } from "../s3/start-s3.ts";
 import type { StandIn } from "../stand-in.ts";
 
@@ -17,6 +18,8 @@ export interface CloudFaults {
   readonly dynamodb?: HttpFaults;
   /** By method: GET, PUT, … */
   readonly s3?: HttpFaults;
+  /** Of SQS and SNS. */
+  readonly messaging?: HttpFaults;
   readonly lambda?: HttpFaults;
 }
 
@@ -36,6 +39,7 @@ export interface Services {
   readonly kinesis: StandIn;
   readonly dynamodb: StandIn;
   readonly s3: StandIn;
+  readonly messaging: Messaging;
   stop(): Promise<void>;
 }
 
@@ -48,7 +52,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
   const stop = async () => {
     for (const each of stops.splice(0).reverse()) await each();
   };
-  const started = async (standIn: Promise<StandIn>) => {
+  const started = async <S extends StandIn>(standIn: Promise<S>) => {
     const ready = await standIn;
     stops.push(() => ready.stop());
     return ready;
@@ -60,7 +64,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
   };
   const portOf = (index: number) => (options.port === 0 ? 0 : options.port + index);
   const by =
-    (service: "dynamodb" | "s3") =>
+    (service: "dynamodb" | "s3" | "messaging") =>
     (operation: string): HttpFault | undefined =>
       faults()[service]?.(operation);
   try {
@@ -79,7 +83,9 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     );
     const dynamodb = await started(startDynamoDb({ port: portOf(1), ...(await kept("dynamodb")), faults: by("dynamodb") }));
     const s3 = await started(startS3({ port: portOf(2), ...(await kept("s3")), faults: by("s3") }));
-    return { kinesis, dynamodb, s3, stop };
+    // After the port of Lambda.
+    const messaging = await started(startMessaging({ port: portOf(4), region, faults: by("messaging") }));
+    return { kinesis, dynamodb, s3, messaging, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -19,6 +19,10 @@ export interface Topology {
   readonly tables?: Readonly<Record<string, TableResource>>;
   /** S3 buckets by name. */
   readonly buckets?: readonly string[];
+  /** SQS' queues by name; FIFO where that ends with ".fifo". In memory. */
+  readonly queues?: Readonly<Record<string, QueueResource>>;
+  /** SNS' topics by name; FIFO where that ends with ".fifo". In memory. */
+  readonly topics?: Readonly<Record<string, TopicResource>>;
   /** Lambda functions by name. */
   readonly functions?: Readonly<Record<string, FunctionResource>>;
   readonly eventSourceMappings?: readonly MappingResource[];
@@ -53,6 +57,18 @@ export interface KeyAttribute {
   readonly name: string;
   /** Text, number or bytes. */
   readonly type: "S" | "N" | "B";
+}
+
+export interface QueueResource {
+  /** Bytes, 1024 to 1048576, which is the default. */
+  readonly maximumMessageSize?: number;
+  /** Of FIFO queues. Default false. */
+  readonly contentBasedDeduplication?: boolean;
+}
+
+export interface TopicResource {
+  /** Queues of the topology that get what is published, as it was published. */
+  readonly queues?: readonly string[];
 }
 
 export interface FunctionResource {

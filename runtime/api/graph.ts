@@ -177,6 +177,11 @@ export interface CheckpointOptions {
   tolerableFailures?: number;
 }
 
+export interface DeadLetterOptions {
+  /** Of one task, within a minute of its clock: above it the job pauses behind a checkpoint, and says why. */
+  perMinuteMax?: number;
+}
+
 export interface JobOptions {
   /** Tasks per keyed stage; default 1: the whole job is one task and has no exchange. */
   parallelism?: number;
@@ -185,6 +190,8 @@ export interface JobOptions {
   checkpoints?: CheckpointOptions;
   /** What happens when a handler throws; default "deadLetter". */
   onUserError?: "fail" | "deadLetter";
+  /** When too many records are put aside, the job pauses rather than drain its input into the dead letters. Default: it never does. */
+  deadLetters?: DeadLetterOptions;
   /** Event-time grid on which watermarks advance, the same at every parallelism; default 1 s. */
   watermarkStep?: Duration;
   /** Between tasks, watermarks without records beside them are sent at most so often; default 200 ms (Flink's autoWatermarkInterval). */

@@ -37,6 +37,10 @@ export function statesOf(spec: OperatorSpec): ReadonlyMap<string, StateDeclarati
   }
 }
 
+function keepsOfWindows({ windowState }: { readonly windowState?: object }): boolean {
+  return Object.keys(windowState ?? {}).length > 0;
+}
+
 /** The declared states of an operator that belong to its tasks, not to keys; in a fixed order as well. */
 export function operatorStatesOf(spec: OperatorSpec): ReadonlyMap<string, StateDeclaration> {
   if (spec.kind === "broadcastProcess" || spec.kind === "keyedBroadcastProcess")
@@ -74,6 +78,18 @@ export function contentsName(spec: WindowSpec): string {
   return sharesSlices(spec) ? windowStates.slices : windowStates.contents;
 }
 
+/**
+ * How long an operator's windows stay after they have fired without a timer that says so (Cell C2): where nothing is to be done when one
+ * is over but to forget it. Infinity: it has timers for that, or nothing to wait for. Their contents are its first state.
+ */
+export function retentionOf(spec: OperatorSpec): number {
+  if (spec.kind !== "window" || spec.allowedLateness === 0 || sharesSlices(spec)) return Infinity;
+  const { assigner, trigger, result } = spec;
+  if (assigner.time !== "event" || assigner.kind === "session" || trigger.kind !== "eventTime") return Infinity;
+  const tells = result.kind === "process" && (result.fn.onClear !== undefined || keepsOfWindows(result.fn));
+  return tells ? Infinity : spec.allowedLateness;
+}
+
 /** What a trigger keeps of each window, by name. Of one inside a time-out the names have a prefix. */
 export const triggerState = { count: "count", next: "next", last: "last", timeOut: "timeOut", innerPrefix: "inner." } as const;
 
@@ -107,7 +123,7 @@ function contentsState(spec: WindowSpec): StateDeclaration {
   if (contents.kind === "list" || evictor !== undefined) return { kind: "list", version: 0 };
   if (contents.kind === "reduce") return { kind: "value", version: 0 };
   const { version, migrate } = contents.aggregator;
-  return { kind: sharesSlices(spec) ? "map" : "value", version: version ?? 0, migrate: migrate?.bind(contents.aggregator) };
+  return { kind: sharesSlices(spec) ? "slices" : "value", version: version ?? 0, migrate: migrate?.bind(contents.aggregator) };
 }
 
 /** True when the operator keeps state or timers by key. */

@@ -33,7 +33,8 @@ export interface StateOptions<T> {
   migrate?: (old: unknown, from: number) => T;
 }
 
-export type StateKind = "value" | "list" | "map" | "reducing" | "aggregating" | Redistribution;
+/** "slices": of windows that share them; no author declares it. */
+export type StateKind = "value" | "list" | "map" | "reducing" | "aggregating" | "slices" | Redistribution;
 
 /** How values become one: what reducing and aggregating state keep is the accumulator. */
 export interface Fold {
@@ -62,7 +63,7 @@ export interface StateDeclaration {
 }
 
 export interface StateDescriptor<out H> extends StateDeclaration {
-  readonly kind: Exclude<StateKind, Redistribution>;
+  readonly kind: Exclude<StateKind, Redistribution | "slices">;
   readonly [brand]?: () => H;
 }
 export type StateSpec = Readonly<Record<string, StateDescriptor<unknown>>>;

@@ -39,3 +39,10 @@ export function isKind(error: unknown, kind: ErrorKind): error is MillraceError 
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** A value that is at fault, in a message: text is quoted, so that "5" is not taken for 5. */
+export function shownValue(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (Array.isArray(value)) return value.map(shownValue).join(" and ");
+  return typeof value === "object" && value !== null ? "an object" : String(value);
+}

@@ -76,6 +76,14 @@ export class RedrivenSource implements LogReader {
     return this.#inner.retentionMsMin;
   }
 
+  get unnumbered(): boolean {
+    return this.#inner.unnumbered ?? false;
+  }
+
+  lostBetween(shard: ShardId, after: Position, first: Position): ReadResult["lost"] {
+    return this.#inner.lostBetween?.(shard, after, first);
+  }
+
   async polled(shard: ShardId): Promise<boolean> {
     return isRedriven(shard) || ((await this.#inner.polled?.(shard)) ?? false);
   }

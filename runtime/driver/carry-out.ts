@@ -75,7 +75,7 @@ async function sendToStage(stream: string, outgoing: readonly Outgoing[], ports:
   for (let round = 0; round < rounds; round++) {
     let waiting = outgoing.filter(({ frames }) => round < frames.length);
     for (let attempt = 0; waiting.length > 0; attempt++) {
-      if (attempt > 0) await backOff(attempt, ports);
+      if (attempt > 0) await backOff(attempt, stream, ports);
       const results = await ports.log.append(
         stream,
         waiting.map(({ range, frames }) => ({ hashKey: range.from, bytes: frames[round] as Uint8Array })),
@@ -89,8 +89,8 @@ async function sendToStage(stream: string, outgoing: readonly Outgoing[], ports:
   }
 }
 
-async function backOff(attempt: number, ports: Ports): Promise<void> {
-  if (attempt > 8) throw new MillraceError("unavailable", "the inbox stream throttles: try again later");
+async function backOff(attempt: number, stream: string, ports: Ports): Promise<void> {
+  if (attempt > 8) throw new MillraceError("unavailable", `the inbox stream throttles, it is tried again: ${stream}`);
   await ports.clock.sleep(Math.min(2_000, 25 * 2 ** attempt));
 }
 

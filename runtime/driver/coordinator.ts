@@ -12,6 +12,8 @@
  *     came very late would change streams and outputs for a generation that is over. Two that do the same steps at once undo nothing.
  */
 import { MillraceError } from "../base/errors.ts";
+import { decodeValue } from "../base/message-pack.ts";
+import { generationOf } from "../streaming/channel.ts";
 import type { BlobName, Checkpoint, Position, ShardId, TaskId } from "../base/ids.ts";
 import { compareSchemas, describeDifference, type SchemaDifference, schemasOf } from "../plan/compatibility.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
@@ -20,10 +22,10 @@ import type { Shard } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import { encodeRequest } from "../snapshots/checkpoint-request.ts";
 import { isAtRest, isComingToRest, type JobRecord, type PendingCheckpoint, tasksRun } from "../snapshots/job-record.ts";
-import { decideOrder, type Order, withoutReason } from "../snapshots/decide-order.ts";
+import { decideOrder, type Order, pause, withoutReason } from "../snapshots/decide-order.ts";
 import { decideCut, type Cut } from "../snapshots/decide-cut.ts";
 import { type Acknowledgement, decodeManifest, encodeManifest, isTombstone, type Manifest } from "../snapshots/manifest.ts";
-import { checkpointMessage, inboxName, manifestName } from "../snapshots/names.ts";
+import { checkpointMessage, floodPrefix, inboxName, jobRing, manifestName } from "../snapshots/names.ts";
 import { id, type OperatorUid } from "../base/ids.ts";
 import type { Safeguards } from "../task/safeguards.ts";
 import { readSaid } from "./acknowledgements.ts";
@@ -443,6 +445,8 @@ export class Coordinator {
   private async look(ring: JobRing, record: JobRecord): Promise<Look> {
     if (!this.takesCheckpoints && (isComingToRest(record) || record.wanted !== undefined)) return this.goOn(ring, record);
     if (record.savepoint !== undefined) return this.stop(ring, record);
+    const flood = await this.readFloods(ring, record);
+    if (flood !== undefined) return this.pauseFor(ring, record, flood);
     const cut = decideCut(this.rootTasks(record), await this.readSaid(ring, record), record.pending?.checkpoint);
     if (record.pending !== undefined) return this.attend(ring, record, record.pending, cut);
     if (cut.finished) return { ...nothing, record, finished: true };
@@ -459,6 +463,29 @@ export class Coordinator {
       order: record.order,
     });
     const moved: JobRecord = { ...record, phase: "running", wanted: undefined };
+    return { ...nothing, record: (await moveJobRecord(this.ports, ring, moved, this.options.id)) ? moved : record };
+  }
+
+  /** Why the job must pause, where it does not yet. What was said before is withdrawn: it has been followed. */
+  private async readFloods(ring: JobRing, record: JobRecord): Promise<string | undefined> {
+    const floods = ring.messages.filter(({ name }) => name.startsWith(floodPrefix));
+    if (floods.length === 0) return undefined;
+    const [flood] = floods.filter(({ name }) => generationOf(id<TaskId>(name.slice(floodPrefix.length))) === record.generation);
+    if (flood !== undefined && record.phase === "running" && this.takesCheckpoints) {
+      const { deadLettersPerMinuteMax } = this.job.options;
+      const counted = `${String(decodeValue(flood.bytes))} within a minute, the job allows ${deadLettersPerMinuteMax}`;
+      return `too many dead letters, of task ${flood.name.slice(floodPrefix.length)}: ${counted}`;
+    }
+    await this.ports.journal.withdraw(
+      jobRing,
+      floods.map(({ name }) => name),
+    );
+    return undefined;
+  }
+
+  private async pauseFor(ring: JobRing, record: JobRecord, reason: string): Promise<Look> {
+    this.ports.telemetry.log("error", "the job pauses", { reason });
+    const moved = pause(record, reason);
     return { ...nothing, record: (await moveJobRecord(this.ports, ring, moved, this.options.id)) ? moved : record };
   }
 

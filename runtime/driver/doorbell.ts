@@ -56,3 +56,10 @@ export type TurnOutcome =
   | { readonly outcome: "waiting" }
   /** Newer code has taken over the task: this environment must stop. */
   | { readonly outcome: "fenced"; readonly deployment: number };
+
+/** What came of ringing the tasks of a source. Only `done` may be answered as success. */
+export type RingOutcome =
+  | { readonly outcome: "done" | "waiting" }
+  /** Time was over before all was read. */
+  | { readonly outcome: "late" }
+  | Extract<TurnOutcome, { readonly outcome: "fenced" }>;

@@ -12,19 +12,20 @@
  * (L8, L11, L13), deaths in turn-steps.ts (L14), committing in committer.ts (R3).
  */
 import { MillraceError } from "../base/errors.ts";
+import { encodeValue } from "../base/message-pack.ts";
 import { id, type Position, type ShardId, type TaskId } from "../base/ids.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
 import type { Ports } from "../ports/ports.ts";
 import { decodeRequest } from "../snapshots/checkpoint-request.ts";
 import { type JobRecord, tasksRun } from "../snapshots/job-record.ts";
-import { checkpointMessage, inboxName } from "../snapshots/names.ts";
+import { checkpointMessage, floodMessage, inboxName, jobRing } from "../snapshots/names.ts";
 import { generationOf } from "../streaming/channel.ts";
 import type { Barrier } from "../streaming/element.ts";
 import { isBefore } from "../streaming/position.ts";
 import { isPoison } from "../task/blame.ts";
 import type { Task } from "../task/task.ts";
 import { Committer } from "./committer.ts";
-import type { AddressedBell, Doorbell, TurnOutcome } from "./doorbell.ts";
+import type { AddressedBell, Doorbell, RingOutcome, TurnOutcome } from "./doorbell.ts";
 import type { EnvironmentOptions } from "./environment-options.ts";
 import { evictCold } from "./evict.ts";
 import { InboxShards } from "./inbox-shards.ts";
@@ -33,7 +34,7 @@ import { readJobRecord } from "./job-ring.ts";
 import { loadMissing } from "./load-groups.ts";
 import { loadRuns } from "./load-runs.ts";
 import { LostRace } from "./lost-race.ts";
-import { isSuspended, type OpenedTask } from "./opened-task.ts";
+import { isSuspended, mustRest, type OpenedTask } from "./opened-task.ts";
 import { ShardLifecycle } from "./shard-lifecycle.ts";
 import { SourceShards } from "./source-shards.ts";
 import { TaskOpener } from "./task-opener.ts";
@@ -54,6 +55,8 @@ export class Environment {
   private readonly ports: Ports;
   private readonly options: EnvironmentOptions;
   private record: JobRecord | undefined;
+  /** Tasks that have ended, or will never begin. */
+  private readonly over = new Set<TaskId>();
   private recordReadAt = -Infinity;
   private readonly inboxes: InboxShards;
   private readonly shards: SourceShards;
@@ -100,6 +103,40 @@ export class Environment {
       }
     }
     throw new MillraceError("unavailable", `turn of ${JSON.stringify(bell.kind)} lost ${attemptsMax} races: ring again`);
+  }
+
+  /**
+   * Something has come at a source whose batches do not say where it stands: its tasks read until they find nothing more. "late": time was
+   * over before that. As `turn` otherwise.
+   */
+  async ring(source: string): Promise<RingOutcome> {
+    const record = await this.jobRecord();
+    if (record === undefined) return { outcome: "waiting" };
+    let outcome: RingOutcome = { outcome: "done" };
+    for (const task of await this.tasksReading(source, record)) {
+      const rung = await this.readOut(task);
+      if (rung.outcome === "fenced" || rung.outcome === "late") return rung;
+      if (rung.outcome !== "done") outcome = rung;
+    }
+    return outcome;
+  }
+
+  /** Parents first, without those that are known to be over. */
+  private async tasksReading(source: string, { generation }: JobRecord): Promise<readonly TaskId[]> {
+    const isSingle = stageWith(this.job, source).kind === "single";
+    const shards = isSingle ? [id<ShardId>("")] : (await this.shards.list(source)).map((shard) => shard.id);
+    return shards.map((shard) => taskOfShard(this.job, generation, source, shard)).filter((task) => !this.over.has(task));
+  }
+
+  private async readOut(task: TaskId): Promise<RingOutcome> {
+    while (this.ports.clock.remainingMs() > this.options.reserveMs) {
+      const outcome = await this.turnOnce({ kind: "poke", task });
+      if (outcome.outcome === "stale" || (outcome.outcome === "done" && outcome.ended)) this.over.add(task);
+      if (outcome.outcome === "stale") return { outcome: "done" };
+      if (outcome.outcome !== "done") return outcome;
+      if (outcome.ended || outcome.records === 0) return { outcome: "done" };
+    }
+    return { outcome: "late" };
   }
 
   /** Reads the job record anew at the next turn. */
@@ -217,13 +254,16 @@ export class Environment {
       const takenBefore = task.taken;
       const status = bell.kind === "poke" ? await this.reader.readInputs(opened) : await this.reader.feedBell(opened, bell);
       if (status === "newer") return this.again();
-      if (status === "late") unprocessed = firstLeft(task, bell);
-      else {
+      if (status === "late") {
+        unprocessed = this.isUnnumbered(bell) ? firstOf(bell) : firstLeft(task, bell);
+        if (mustRest(task)) await this.answerRequests(opened);
+      } else {
         if (bell.kind === "poke" && task.taken === takenBefore) await this.decideIdleOperators(opened);
         await this.answerRequests(opened);
       }
       polls = await this.askToPoll(task);
       await this.settle(opened);
+      if (task.isFlooded) await this.reportFlood(task);
       await this.steps.endAttempts(opened);
       await together(opened.unfinished);
     }
@@ -242,11 +282,21 @@ export class Environment {
     };
   }
 
+  private isUnnumbered(bell: AddressedBell): boolean {
+    return bell.kind === "records" && this.ports.source(bell.source).unnumbered === true;
+  }
+
   /** Sees to it that a task is rung again that reads what nobody brings. Whether it does. */
   private async askToPoll(task: Task): Promise<boolean> {
     const polls = await this.shards.polls(task.sources);
     task.pollBy = polls ? this.ports.clock.now() + pollAgainMs : Infinity;
     return polls;
+  }
+
+  /** The coordinator lets the job pause; who reads a source rests already. */
+  private async reportFlood(task: Task): Promise<void> {
+    const bytes = encodeValue(task.lettersThisMinute);
+    await this.ports.journal.post(jobRing, { name: floodMessage(task.plan.task), version: task.head, bytes });
   }
 
   private report({ task, commits, base }: OpenedTask, before: Task["summary"]): void {
@@ -316,6 +366,11 @@ export class Environment {
       commits++;
     }
   }
+}
+
+/** Without positions all comes again, and is told by its author. */
+function firstOf(bell: AddressedBell): Position | undefined {
+  return bell.kind === "poke" ? undefined : id<Position>(bell.records[0]?.position ?? "0");
 }
 
 /** The position of the first record that the doorbell brought and the task did not get to: the rest is to be brought again. */

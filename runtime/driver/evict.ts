@@ -6,7 +6,7 @@ import { id, type OperatorUid } from "../base/ids.ts";
 import type { Pages } from "../ports/pages.ts";
 import type { KeyedStore } from "../state/keyed-store.ts";
 import type { KeyGroupState } from "../state/key-group.ts";
-import { noteDue } from "../task/base-builder.ts";
+import { noteDue, watermarkOf } from "../task/base-builder.ts";
 import type { IndexEntry } from "../state/state-index.ts";
 import type { Task } from "../task/task.ts";
 import { encodePage } from "./page-codec.ts";
@@ -47,7 +47,7 @@ async function evictGroup(task: Task, store: KeyedStore, group: KeyGroupState, p
 
 /** Writes the group as a page; false when it may not be one, or a newer one is there: this task is behind. */
 async function writePage(task: Task, store: KeyedStore, group: KeyGroupState, pages: Pages): Promise<boolean> {
-  store.dropExpired(group, task.now);
+  store.dropExpired(group, task.now, watermarkOf(task, store));
   // A group whose rows are all gone has no page: the next base says that it is empty.
   if (task.plan.job.options.statePlacement === "segments" || group.isEmpty) return false;
   const bytes = encodePage(store.schema, group);

@@ -6,7 +6,7 @@
  */
 import type { SourceRecord } from "../api/connector.ts";
 import { MillraceError } from "../base/errors.ts";
-import type { Position, ShardId } from "../base/ids.ts";
+import { id, type Position, type ShardId } from "../base/ids.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
 import { mayHaveExpired, type ReadLimit, type ReadResult } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
@@ -19,7 +19,7 @@ import { announcedAlignment } from "./align-sources.ts";
 import type { AddressedBell } from "./doorbell.ts";
 import type { EnvironmentOptions } from "./environment-options.ts";
 import type { InboxShards } from "./inbox-shards.ts";
-import type { Fed, OpenedTask } from "./opened-task.ts";
+import { type Fed, mustRest, type OpenedTask } from "./opened-task.ts";
 import type { ShardLifecycle } from "./shard-lifecycle.ts";
 import { ancestorsOf } from "./shard-lineage.ts";
 import type { SourceShards } from "./source-shards.ts";
@@ -79,7 +79,7 @@ export class InputReader {
     for (let n = 0; n < shards.length; n++) {
       const left = this.readLimit.records - (task.taken - recordsBefore);
       if (left <= 0) break;
-      if (opened.budget.isOver) return "late";
+      if (opened.budget.isOver || mustRest(task)) return "late";
       const { source, shard } = shards[(this.turns + n) % shards.length]!;
       const share = Math.ceil(left / (shards.length - n));
       const status = await this.readShard(opened, source, shard, { records: share, bytes: this.readLimit.bytes });
@@ -129,7 +129,10 @@ export class InputReader {
       return this.steps.feed(opened, () => task.feedRecords(batch));
     };
     const feedAll = (part: readonly SourceRecord[]) => this.steps.feedParts(opened, `${source} ${shard}`, part, position, feed);
-    return this.withGap(opened, records, after, position, mayLack || this.isYoung(opened) ? read : undefined, feedAll);
+    const isBrought = after === undefined;
+    const placed = isBrought && this.ports.source(source).unnumbered === true ? numbered(records, position()) : records;
+    if (isBrought) this.checkFollows(task, source, shard, placed, position());
+    return this.withGap(opened, placed, after, position, mayLack || this.isYoung(opened) ? read : undefined, feedAll);
   }
 
   private async feedInbox(
@@ -242,14 +245,31 @@ export class InputReader {
     const readUpTo = task.sources.get(source)?.readUpTo(shard);
     const since = readUpTo === undefined ? {} : { readUpTo };
     const result = await this.ports.source(source).read(this.shards.streamOf(source), shard, after, { ...limit, ...since });
-    if (result.gap) {
-      const message = "records were lost at the source: their retention passed before they were read";
-      const { lost = { after, before: result.records[0]?.position ?? "its end" } } = result;
-      const stream = this.shards.streamOf(source);
-      this.ports.telemetry.log("error", message, { task: task.plan.task, source, stream, shard, ...lost });
-      this.ports.telemetry.add("sourceGap", 1, { source, shard });
-    }
+    if (result.gap)
+      this.reportLost(task, source, shard, result.lost ?? { after, before: result.records[0]?.position ?? "its end" });
     return result;
+  }
+
+  /** What is brought and cannot be read back must follow what came before. */
+  private checkFollows(
+    task: Task,
+    source: string,
+    shard: ShardId,
+    records: readonly SourceRecord[],
+    position: Position | "horizon",
+  ): void {
+    const reader = this.ports.source(source);
+    if (reader.lostBetween === undefined || position === "horizon") return;
+    const first = records.find((record) => isBefore(position, record.position));
+    const lost = first && reader.lostBetween(shard, position, id<Position>(first.position));
+    if (lost !== undefined) this.reportLost(task, source, shard, lost);
+  }
+
+  private reportLost(task: Task, source: string, shard: ShardId, lost: NonNullable<ReadResult["lost"]>): void {
+    const message = "records were lost at the source: their retention passed before they were read";
+    const stream = this.shards.streamOf(source);
+    this.ports.telemetry.log("error", message, { task: task.plan.task, source, stream, shard, ...lost });
+    this.ports.telemetry.add("sourceGap", 1, { source, shard });
   }
 
   private get readLimit(): ReadLimit {
@@ -266,4 +286,10 @@ export class InputReader {
   private mayHaveLost(source: string, readUpTo: number): boolean {
     return mayHaveExpired(readUpTo, this.ports.clock.now(), this.ports.source(source).retentionMsMin);
   }
+}
+
+/** Each in its turn after what was taken in before. */
+function numbered(records: readonly SourceRecord[], position: Position | "horizon"): readonly SourceRecord[] {
+  const first = position === "horizon" ? 1 : Number(position) + 1;
+  return records.map((record, n) => ({ ...record, position: String(first + n) }));
 }

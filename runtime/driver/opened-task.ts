@@ -35,6 +35,11 @@ export interface OpenedTask extends Recovered {
 /** How a feeding ended: as the task says, or because the turn's time is over, or that of the shard has not come. */
 export type Fed = FeedStatus | "late";
 
+/** Too much was put aside: a task that reads sources takes nothing more in until the job has paused and goes on. */
+export function mustRest({ isFlooded, plan }: OpenedTask["task"]): boolean {
+  return isFlooded && plan.stage.kind !== "keyed";
+}
+
 /** The job is being stopped, and the task has made its part of the savepoint: what came in now would not be in it. */
 export function isSuspended({ task, messages }: OpenedTask): boolean {
   const request = messages.find((message) => message.name === checkpointMessage);

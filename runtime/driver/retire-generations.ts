@@ -11,7 +11,7 @@ import { isKind } from "../base/errors.ts";
 import type { TaskId } from "../base/ids.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { FormerGeneration } from "../snapshots/job-record.ts";
-import { ackMessage, endMessage, jobRing, standingMessage } from "../snapshots/names.ts";
+import { ackMessage, endMessage, floodMessage, jobRing, standingMessage } from "../snapshots/names.ts";
 import { loadCommit } from "./journal-entry.ts";
 import { rootTasks } from "./topology.ts";
 
@@ -47,6 +47,6 @@ async function retireTask(task: TaskId, { pages, journal }: Ports): Promise<void
     if (ids.length === 0) break;
     await pages.delete(ids);
   }
-  await journal.withdraw(jobRing, [ackMessage(task), endMessage(task), standingMessage(task)]);
+  await journal.withdraw(jobRing, [ackMessage(task), endMessage(task), standingMessage(task), floodMessage(task)]);
   await journal.forget(task);
 }

@@ -12,7 +12,7 @@ import type { FeedStatus } from "../task/task.ts";
 import type { Attempt } from "./attempt-log.ts";
 import type { Committer } from "./committer.ts";
 import { loadMissing } from "./load-groups.ts";
-import type { Fed, OpenedTask } from "./opened-task.ts";
+import { type Fed, mustRest, type OpenedTask } from "./opened-task.ts";
 
 export class TurnSteps {
   private readonly ports: Ports;
@@ -77,7 +77,7 @@ export class TurnSteps {
     for (let from = first; from < batch.length;) {
       const attempt = opened.attempts?.of(what, position());
       const careful = attempt?.careful === true;
-      if (budget.isOver || (careful && attempt.occupied)) return "late";
+      if (budget.isOver || mustRest(opened.task) || (careful && attempt.occupied)) return "late";
       const left = budget.begin(batch.length - from);
       const taken = careful ? await this.beginCareful(opened, attempt, position, left) : left;
       if (!careful) await attempt?.begin();
@@ -94,13 +94,14 @@ export class TurnSteps {
   }
 
   /** Feeds until the input is taken in, committing wherever a commit must end. */
-  async feed(opened: OpenedTask, step: () => FeedStatus): Promise<FeedStatus> {
+  async feed(opened: OpenedTask, step: () => FeedStatus): Promise<Fed> {
     for (;;) {
       const status = step();
       await this.drain(opened);
       if (status === "newer") return status;
       if (status === "barrier" || status === "full" || opened.task.barrier !== undefined) await this.committer.commit(opened);
       else if (status === "done") return status;
+      if (status === "full" && mustRest(opened.task)) return "late";
     }
   }
 

@@ -1,5 +1,5 @@
 import type { Key } from "../api/key.ts";
-import { MillraceError } from "../base/errors.ts";
+import { MillraceError, shownValue } from "../base/errors.ts";
 import { showKey } from "../state/key.ts";
 import { largestTime } from "../time/windows.ts";
 
@@ -13,6 +13,6 @@ export function checkedTime(at: number, key?: Key): number {
   const of = key === undefined ? "" : `, key ${showKey(key)}`;
   throw new MillraceError(
     "user",
-    `a timer's time must be whole epoch milliseconds within ±(2^53 - 1): ${String(at)}${hint}${of}`,
+    `a timer's time must be whole epoch milliseconds within ±(2^53 - 1): ${shownValue(at)}${hint}${of}`,
   );
 }

@@ -31,6 +31,8 @@ export interface ResolvedJobOptions {
   readonly checkpointsRetained: number;
   readonly tolerableCheckpointFailures: number;
   readonly onUserError: "fail" | "deadLetter";
+  /** Of one task. */
+  readonly deadLettersPerMinuteMax: number;
   readonly watermarkStepMs: number;
   readonly watermarkIntervalMs: number;
   readonly mode: "streaming" | "batch";

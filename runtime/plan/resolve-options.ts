@@ -18,6 +18,7 @@ export function resolveOptions(options: JobOptions): ResolvedJobOptions {
     checkpointsRetained: checkpoints.retained ?? 3,
     tolerableCheckpointFailures: checkpoints.tolerableFailures ?? Number.MAX_SAFE_INTEGER,
     onUserError: options.onUserError ?? "deadLetter",
+    deadLettersPerMinuteMax: options.deadLetters?.perMinuteMax ?? Number.MAX_SAFE_INTEGER,
     watermarkStepMs: options.watermarkStep ?? seconds(1),
     watermarkIntervalMs: options.watermarkInterval ?? millis(200),
     mode: options.mode ?? "streaming",
@@ -42,7 +43,7 @@ function checkOptions(options: ResolvedJobOptions): void {
   if (options.mode !== "streaming" && options.mode !== "batch")
     throw invalid('a job\'s mode is "streaming" or "batch"', { mode: options.mode });
   atLeast(1, options, ["checkpointIntervalMs", "checkpointTimeoutMs", "checkpointsRetained", "watermarkStepMs"]);
-  atLeast(0, options, ["checkpointMinPauseMs", "watermarkIntervalMs", "tolerableCheckpointFailures"]);
+  atLeast(0, options, ["checkpointMinPauseMs", "watermarkIntervalMs", "tolerableCheckpointFailures", "deadLettersPerMinuteMax"]);
 }
 
 type Count = { [P in keyof ResolvedJobOptions]: ResolvedJobOptions[P] extends number ? P : never }[keyof ResolvedJobOptions];

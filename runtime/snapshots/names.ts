@@ -75,6 +75,12 @@ export function ackMessage(task: TaskId): string {
 }
 export const ackPrefix = "ack/";
 
+/** In the job ring: a task puts aside more than the job allows. */
+export function floodMessage(task: TaskId): string {
+  return `${floodPrefix}${task}`;
+}
+export const floodPrefix = "flood/";
+
 /** In the job ring: how a task ended, and who goes on with its range. Beside its last acknowledgement, which stays as it is. */
 export function endMessage(task: TaskId): string {
   return `${endPrefix}${task}`;

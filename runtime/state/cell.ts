@@ -3,11 +3,16 @@
  *
  * C1 The event-time timer at a window's last millisecond is a flag of a cell of that window, where the row has one: nearly every
  *    window has that timer and no other, and a session's moves with each record. See `Row.setTimer`.
+ * C2 A store may keep the contents of windows (its state number 0) for some time after they have fired: those without the timer of C1.
+ *    When they are over follows from their windows, so no timer says it. See `Row.dropOver`.
  */
-import { type Namespace, voidNamespace } from "./namespace.ts";
+import { type Namespace, sameNamespace, voidNamespace } from "./namespace.ts";
 
-/** How contents are kept: one value, elements in their order, or entries. Folded state keeps one value. */
-export type CellKind = "value" | "list" | "map";
+/** Its cells without a timer are over some time after their windows' ends, where the store says so. */
+const retainedState = 0;
+
+/** How contents are kept: one value, elements in their order, entries, or slices of time. Folded state keeps one value. */
+export type CellKind = "value" | "list" | "map" | "slices";
 
 /** Its place, its kind and its yes-or-no's in one number: as fields of their own they would make a row half as large again. */
 const bit = {
@@ -22,7 +27,8 @@ const bit = {
   handedOut: 1 << 15,
 } as const;
 
-const kindBits = { value: 0, list: bit.list, map: bit.map } as const;
+const kindBits = { value: 0, list: bit.list, map: bit.map, slices: bit.list | bit.map } as const;
+const kindMask = kindBits.slices;
 /** What stays of a cell while its contents come and go. */
 const nature = bit.state | bit.list | bit.map;
 /** All that is a cell's. Higher bits are a row's, which is a cell too. */
@@ -31,7 +37,7 @@ const cellBits = 0xffff;
 export class Cell {
   protected bits: number;
   namespace: Namespace;
-  /** The value, a T[], or a Map: as `kind` says. */
+  /** The value, a T[], a Map, or a SliceTable: as `kind` says. */
   value: any;
   /** The namespace under which the durable state has the cell, where it has another since. */
   storedNamespace: Namespace | undefined = undefined;
@@ -50,8 +56,9 @@ export class Cell {
   }
 
   get kind(): CellKind {
-    const { bits } = this;
-    return (bits & bit.list) !== 0 ? "list" : (bits & bit.map) !== 0 ? "map" : "value";
+    const kind = this.bits & kindMask;
+    if (kind === 0) return "value";
+    return kind === kindBits.list ? "list" : kind === kindBits.map ? "map" : "slices";
   }
 
   /** Lists: how many elements are stored; fewer than `value.length` when some were added since. */
@@ -102,6 +109,30 @@ export class Cell {
     this.set(bit.endTimer, on);
   }
 
+  /** C1 of the durable state: it has the timer. */
+  get endTimerStored(): boolean {
+    return (this.bits & bit.endTimerStored) !== 0;
+  }
+
+  /**
+   * When something is due in the cell's window: its end, as long as the timer there is set; of contents that stay for `retentionMs`
+   * after it (C2), when they are over. Infinity: never.
+   */
+  dueAt(retentionMs: number): number {
+    const { bits, namespace } = this;
+    if ((bits & bit.endTimer) !== 0) return namespace.end - 1;
+    if ((bits & bit.state) !== retainedState) return Infinity;
+    const over = namespace.end - 1 + retentionMs;
+    return over < Number.MAX_SAFE_INTEGER ? over : Infinity;
+  }
+
+  /** C2: the contents have stayed until `at`, and no longer. */
+  isOverAt(at: number, retentionMs: number): boolean {
+    if ((this.bits & bit.endTimer) !== 0) return false;
+    const over = this.dueAt(retentionMs);
+    return over <= at && over < Infinity;
+  }
+
   /** Lists: the stored elements were replaced, so all are written anew. */
   get replaced(): boolean {
     return (this.bits & bit.replaced) !== 0;
@@ -122,7 +153,10 @@ export class Cell {
 
   /** Moves the cell to another window. */
   rename(namespace: Namespace): void {
-    if (this.stored && this.storedNamespace === undefined) this.storedNamespace = this.namespace;
+    if (this.stored) {
+      const stored = this.storedNamespace ?? this.namespace;
+      this.storedNamespace = sameNamespace(stored, namespace) ? undefined : stored;
+    }
     this.namespace = namespace;
     this.dirty = true;
   }
@@ -133,14 +167,17 @@ export class Cell {
     const kept = bits & (~cellBits | nature | bit.endTimer | bit.handedOut);
     this.bits = kept | bit.stored | ((bits & bit.endTimer) !== 0 ? bit.endTimerStored : 0);
     this.storedNamespace = undefined;
-    if ((bits & bit.list) !== 0) this.known = this.value.length;
-    else if ((bits & bit.map) !== 0) this.known = undefined;
+    const kind = bits & kindMask;
+    if (kind === 0) return;
+    if (kind === kindBits.list) this.known = this.value.length;
+    else if (kind === kindBits.map) this.known = undefined;
+    else this.value.settle();
   }
 
   copy(): Cell {
     const copy = new Cell();
     copy.become(this);
-    copy.value = structuredClone(this.value);
+    copy.value = this.kind === "slices" ? this.value.copy() : structuredClone(this.value);
     if (this.changed !== undefined) copy.changed = new Set(this.changed);
     return copy;
   }

@@ -79,7 +79,16 @@ export interface Progress {
   readonly successors: readonly Successor[];
   /** The parents' highest seq: added to the task's own in versions of outside rows, so that a child's are above its parents' (R8, L5). */
   readonly versionOffset: Seq;
+  /** Records put aside in the minute that began at `since`, processing time; not there when there are none. */
+  readonly letters?: LetterCount;
   readonly totals: Totals;
+}
+
+/** What the ceiling of dead letters is held against. */
+export interface LetterCount {
+  /** Processing time, epoch ms. */
+  readonly since: number;
+  readonly count: number;
 }
 
 /** Counted since the task began. */

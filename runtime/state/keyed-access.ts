@@ -12,6 +12,9 @@ import { type Namespace, sameNamespace, voidNamespace } from "./namespace.ts";
 import type { Row } from "./row.ts";
 import type { TimerDomain } from "./timer.ts";
 
+/** By so much a window's edges may move for a commit to be able to say so, ms. */
+const renamedMost = 2 ** 50;
+
 /** The row, and the window, that the handles of one operator refer to now. */
 export class KeyedAccess {
   readonly store: KeyedStore;
@@ -48,6 +51,21 @@ export class KeyedAccess {
     store.markDirty(row);
     if (domain === "eventTime") store.eventTimers.schedule(row, at);
     else store.processingTimers.schedule(row.processing, at);
+  }
+
+  /** A cell of the current key goes over to another window, whose end is then its timer. It may then be another object. */
+  moveCell(cell: Cell, to: Namespace): void {
+    const { row, store } = this;
+    const { state, namespace, kind, value } = cell;
+    if (Math.abs(to.start - namespace.start) > renamedMost) {
+      row.forget(cell);
+      cell = row.make(state, to, kind, value);
+      cell.dirty = true;
+    } else row.renameCell(cell, to);
+    row.noteChange(cell);
+    cell.endTimer = true;
+    store.markDirty(row);
+    store.eventTimers.schedule(row, to.end - 1);
   }
 
   /** All state of one window of the current key, and the timer at its end, become another window's, which ends no earlier. */

@@ -46,6 +46,8 @@ export interface StoreOptions {
   readonly processingTimers: TimerSchedule<ProcessingRow>;
   /** Counts rows handed out. */
   readonly activity: Activity;
+  /** C2: how long windows' contents stay after they have fired, in event time; default Infinity: until they are taken away. */
+  readonly retentionMs?: number;
   /** When the job's generation began, epoch ms: what was stored without a time counts as written then. */
   readonly since?: number;
   /**
@@ -113,6 +115,7 @@ export class KeyedStore {
   readonly schema: string;
   readonly eventTimers: TimerSchedule<Row>;
   readonly processingTimers: TimerSchedule<ProcessingRow>;
+  readonly retentionMs: number;
   /** Its first `dirtyCount` are; the list is used again and again. */
   private readonly dirtyRows: (Row | undefined)[] = [];
   private dirtyCount = 0;
@@ -164,6 +167,7 @@ export class KeyedStore {
     if (ttls.some((ttl) => ttl !== undefined)) this.ttls = ttls;
     this.shift = 32 - Math.log2(options.keyGroups);
     this.index = index;
+    this.retentionMs = options.retentionMs ?? Infinity;
     this.eventTimers = options.eventTimers;
     this.processingTimers = options.processingTimers;
   }
@@ -383,7 +387,7 @@ export class KeyedStore {
 
   /** Puts the row at its earliest timers. */
   schedule(row: Row): void {
-    const event = row.earliest();
+    const event = row.earliest(this.retentionMs);
     if (event !== Infinity) this.eventTimers.schedule(row, event);
     if (row.timers.length === 0) return;
     const processing = row.earliestOf("processingTime");
@@ -416,10 +420,10 @@ export class KeyedStore {
       if (i % rowsAhead === 0) this.touched += touchRows(dirtyRows, i, Math.min(i + rowsAhead, this.dirtyCount));
       const row = dirtyRows[i] as Row;
       dirtyRows[i] = undefined;
-      if (writer.writeChange(row)) {
-        written++;
-        row.changedAt = seq;
-      }
+      const { thinned } = row;
+      const wrote = writer.writeChange(row);
+      if (wrote) written++;
+      if (wrote || thinned) row.changedAt = seq;
       if (row.empty && !row.idle) this.noteIdle(row);
     }
     this.dirtyCount = 0;
@@ -437,12 +441,17 @@ export class KeyedStore {
     for (const row of this.idleBefore) {
       if (!row.idle) continue;
       row.idle = false;
-      if (!row.empty) continue;
-      row.group.droppedAt = Math.max(row.group.droppedAt, row.changedAt);
-      this.drop(row);
+      if (row.empty) this.dropEmpty(row);
     }
     this.idleBefore = this.idleRows;
     this.idleRows = [];
+  }
+
+  /** What is stored of it may be more: its group goes on to say when it has changed. */
+  private dropEmpty(row: Row): void {
+    const { group, changedAt } = row;
+    group.droppedAt = Math.max(group.droppedAt, changedAt);
+    this.drop(row);
   }
 
   /** Lays the rows of a commit written elsewhere over this state (catch-up). */
@@ -458,7 +467,7 @@ export class KeyedStore {
     const timers = { eventTime: Infinity, processingTime: Infinity };
     const key = rows.skip((domain, at) => {
       timers[domain] = Math.min(timers[domain], at);
-    });
+    }, this.retentionMs);
     const id = this.groupOf(hashOf(key, this.hashing));
     const group = this.groups.get(id) ?? (this.index.has(id) || this.pending.has(id) ? undefined : this.loadedGroup(id));
     if (group === undefined)
@@ -510,12 +519,28 @@ export class KeyedStore {
     return ids;
   }
 
-  /** Drops from the group what has expired, before it is written to where it stays (E2). The state must stand at a commit. */
-  dropExpired(group: KeyGroupState, now: number): void {
-    if (this.ttls === undefined) return;
-    for (const row of group.rows) {
-      dropExpired(row, this.ttls, now);
-      if (row.empty) this.drop(row);
+  /** Drops what is over at `at` (C2); the next commit says nothing of it. */
+  dropOver(row: Row, at: number): void {
+    if (row.dropOver(at, this.retentionMs)) this.markDirty(row);
+  }
+
+  /** Whether the group holds what is over at `at` without having it in memory, where it would go by itself. */
+  liesWithOver({ keyGroup, earliestEventTimer }: IndexEntry, at: number): boolean {
+    return this.retentionMs < Infinity && earliestEventTimer <= at && !this.groups.has(keyGroup);
+  }
+
+  /**
+   * Drops from the group what has expired (E2), or is over at the watermark `at` (C2), before it is written to where it stays. The state
+   * must stand at a commit.
+   */
+  dropExpired(group: KeyGroupState, now: number, at: number): void {
+    if (this.ttls === undefined && this.retentionMs === Infinity) return;
+    for (let row = group.first; row !== undefined;) {
+      const { next } = row;
+      if (this.ttls !== undefined) dropExpired(row, this.ttls, now);
+      if (row.dropOver(at, this.retentionMs)) row.settleRow();
+      if (row.empty) this.dropEmpty(row);
+      row = next;
     }
   }
 

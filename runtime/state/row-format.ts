@@ -23,6 +23,10 @@ export const op = {
   putMap: 11,
   /** Nothing but what the flags say. */
   keep: 12,
+  /** All slices of a state. */
+  putSlices: 13,
+  /** Those of its slices that have changed; others may have gone. */
+  changeSlices: 14,
 } as const;
 
 export const opMask = 0x0f;
@@ -43,6 +47,12 @@ export const flag = {
  * window for all time.
  */
 export const namespaceForm = { none: 0, near: 1, infinite: 2, global: 3 } as const;
+
+/**
+ * How a state's slices are written: a number for each begins with what stands here, how many there are, and, where some have gone, the
+ * time before which they began. Times are told by their distance to the one before, the first to the window's start; or as they are.
+ */
+export const sliceForm = { near: 0, gone: 1, far: 2 } as const;
 
 /** The forms of a timer's time: just before its window ends (most are); a whole number; any other. */
 export const timeForm = { windowEnd: 0, whole: 1, any: 2 } as const;

@@ -5,9 +5,10 @@ import { readValue } from "../base/message-pack.ts";
 import type { Cell } from "./cell.ts";
 import { keyProblem } from "./key.ts";
 import { globalNamespace, type Namespace, voidNamespace } from "./namespace.ts";
-import { flag, namespaceForm, op, opMask, timeForm } from "./row-format.ts";
+import { flag, namespaceForm, op, opMask, sliceForm, timeForm } from "./row-format.ts";
 import type { Row } from "./row.ts";
 import type { SchemaMapping } from "./schema.ts";
+import { SliceTable } from "./slice-table.ts";
 import { Timer, type TimerDomain } from "./timer.ts";
 
 /** What a row must answer while operations are laid over it. */
@@ -74,12 +75,12 @@ export class RowReader {
     }
   }
 
-  /** Passes over one row's operations; calls `onTimer` with each time that is set. */
-  skip(onTimer: (domain: TimerDomain, at: number) => void): Key {
+  /** Passes over one row's operations; calls `onTimer` with each time that is set, or at which contents that stay are over (C2). */
+  skip(onTimer: (domain: TimerDomain, at: number) => void, retentionMs: number): Key {
     const key = this.readKey();
     for (;;) {
       const code = this.reader.u8();
-      this.skipOp(code, onTimer);
+      this.skipOp(code, onTimer, retentionMs);
       if ((code & flag.last) !== 0) return key;
     }
   }
@@ -134,7 +135,9 @@ export class RowReader {
     }
     if (from !== namespace && known !== undefined) renameRead(row, known, namespace);
     const cell = this.applyToCell(row, code, { state, namespace, known, migrate });
-    if (cell !== undefined) cell.endTimer = (flagged & flag.endTimer) !== 0;
+    if (cell === undefined) return;
+    cell.endTimer = (flagged & flag.endTimer) !== 0;
+    row.noteChange(cell);
   }
 
   /** Returns the cell as it is afterwards; undefined when it has gone. */
@@ -164,6 +167,12 @@ export class RowReader {
         if (!(known?.value instanceof Map)) throw corrupt("map entry deleted from a map that is not there");
         known.value.delete(readValue(reader));
         return known;
+      case op.putSlices:
+        return setCell(row, read, "slices", this.readSlices(new SliceTable(), read.namespace, migrate));
+      case op.changeSlices:
+        if (!(known?.value instanceof SliceTable)) throw corrupt("slices changed of a state that has none");
+        this.readSlices(known.value, read.namespace, migrate);
+        return known;
       case op.keep:
         if (known === undefined) throw corrupt("a state is kept that is not there");
         return known;
@@ -178,6 +187,21 @@ export class RowReader {
     return into;
   }
 
+  private readSlices(into: SliceTable, { start }: Namespace, migrate: ((value: any) => any) | undefined): SliceTable {
+    const { reader } = this;
+    const form = reader.u8();
+    if (form > (sliceForm.gone | sliceForm.far)) throw corrupt(`unknown form of slices ${form}`);
+    const far = (form & sliceForm.far) !== 0;
+    let count = reader.count();
+    let last = start;
+    if ((form & sliceForm.gone) !== 0) into.dropBefore((last = far ? reader.f64() : last + reader.int()));
+    for (; count > 0; count--) {
+      last = far ? reader.f64() : last + reader.int();
+      into.put(last, migrated(readValue(reader), migrate));
+    }
+    return into;
+  }
+
   private readEntries(migrate: ((value: any) => any) | undefined): Map<unknown, unknown> {
     const { reader } = this;
     const entries = new Map<unknown, unknown>();
@@ -186,7 +210,7 @@ export class RowReader {
     return entries;
   }
 
-  private skipOp(flagged: number, onTimer: (domain: TimerDomain, at: number) => void): void {
+  private skipOp(flagged: number, onTimer: (domain: TimerDomain, at: number) => void, retentionMs: number): void {
     const code = flagged & opMask;
     if (isTimerOp(code)) {
       const { at } = this.readTimer(flagged);
@@ -197,7 +221,7 @@ export class RowReader {
     this.reader.u8();
     const namespace = this.readNamespace(flagged);
     this.readStoredName(flagged, namespace);
-    if ((flagged & flag.endTimer) !== 0) onTimer("eventTime", namespace.end - 1);
+    onTimer("eventTime", namespace.end - 1 + ((flagged & flag.endTimer) !== 0 ? 0 : retentionMs));
     this.skipPayload(code);
   }
 
@@ -218,6 +242,10 @@ export class RowReader {
         return;
       case op.putMap:
         this.readEntries(undefined);
+        return;
+      case op.putSlices:
+      case op.changeSlices:
+        this.readSlices(new SliceTable(), voidNamespace, undefined);
         return;
       case op.delete:
       case op.keep:

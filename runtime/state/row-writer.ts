@@ -3,8 +3,9 @@ import { type ByteWriter, fitsInt } from "../base/byte-writer.ts";
 import { writeValue } from "../base/message-pack.ts";
 import type { Cell } from "./cell.ts";
 import { globalNamespace, type Namespace, sameNamespace, voidNamespace } from "./namespace.ts";
-import { flag, namespaceForm, op, timeForm } from "./row-format.ts";
+import { flag, namespaceForm, op, sliceForm, timeForm } from "./row-format.ts";
 import type { DeletedCell, Row } from "./row.ts";
+import type { SliceTable } from "./slice-table.ts";
 import type { Timer } from "./timer.ts";
 
 /** More than any operation takes before its payload. */
@@ -46,12 +47,15 @@ export class RowWriter {
   }
 
   private writeChanges(row: Row): void {
-    const { deleted, others, touchedTimers } = row;
+    const { deleted, touchedTimers } = row;
     for (let i = 0; i < deleted.length; i++) this.writeDelete(deleted[i] as DeletedCell);
     this.writeOwnChange(row);
     // Each cell looked at costs a cache miss, and windows that wait for late records are many.
-    const length = row.othersChanged ? others.length : 0;
-    for (let i = 0; i < length; i++) if ((others[i] as Cell).unsettled) this.writeCellChange(others[i] as Cell);
+    const length = row.othersChanged ? row.otherCount : 0;
+    for (let i = 0; i < length; i++) {
+      const cell = row.otherAt(i);
+      if (cell.unsettled) this.writeCellChange(cell);
+    }
     for (let i = 0; i < touchedTimers.length; i++) this.writeTimerChange(touchedTimers[i] as Timer);
   }
 
@@ -59,9 +63,9 @@ export class RowWriter {
   writeRow(row: Row): boolean {
     const from = this.out.length;
     this.startRow(row);
-    const { others, timers } = row;
+    const { timers, otherCount } = row;
     if (row.present) this.writeCell(row);
-    for (let i = 0; i < others.length; i++) this.writeCell(others[i] as Cell);
+    for (let i = 0; i < otherCount; i++) this.writeCell(row.otherAt(i));
     for (let i = 0; i < timers.length; i++) this.writeTimer(timers[i] as Timer, true);
     return this.endRow(from);
   }
@@ -139,6 +143,7 @@ export class RowWriter {
       this.writeCellHead(op.put, cell);
       return writeValue(this.out, cell.value);
     }
+    if (cell.kind === "slices") return this.writeSlices(cell, cell.stored);
     if (cell.changed !== undefined) return this.writeMapChange(cell, cell.changed);
     if (cell.storedLength > 0 && !cell.replaced) {
       this.writeCellHead(op.append, cell);
@@ -163,10 +168,44 @@ export class RowWriter {
     }
   }
 
+  /** A state's slices; with `changes`, only what of them has changed. */
+  private writeSlices(cell: Cell, changes: boolean): void {
+    const table: SliceTable = cell.value;
+    const { namespace } = cell;
+    const from = changes ? table.firstChange : table.first;
+    const count = changes ? table.changeCount : table.end - from;
+    const gone = changes ? table.droppedBefore : NaN;
+    this.writeCellHead(changes ? op.changeSlices : op.putSlices, cell);
+    const { out } = this;
+    const near =
+      isNear(namespace, gone) && (count === 0 || (isNear(namespace, table.startAt(from)) && isNear(namespace, table.latest)));
+    out.u8((Number.isNaN(gone) ? 0 : sliceForm.gone) | (near ? 0 : sliceForm.far));
+    out.uint(count);
+    let last = namespace.start;
+    if (!Number.isNaN(gone)) last = this.writeTime(gone, last, near);
+    for (let place = from, left = count; left > 0; place++) {
+      if (changes && !table.hasChangedAt(place)) continue;
+      left--;
+      last = this.writeTime(table.startAt(place), last, near);
+      writeValue(out, table.valueAt(place));
+    }
+  }
+
+  /** Returns the time. */
+  private writeTime(time: number, last: number, near: boolean): number {
+    if (near) this.out.int(time - last);
+    else {
+      this.out.reserve(8);
+      this.out.f64(time);
+    }
+    return time;
+  }
+
   /** The whole contents of a cell. */
   private writeCell(cell: Cell): void {
     const { value } = cell;
-    if (cell.kind === "map") {
+    if (cell.kind === "slices") this.writeSlices(cell, false);
+    else if (cell.kind === "map") {
       this.writeCellHead(op.putMap, cell);
       this.out.uint(value.size);
       for (const [key, item] of value) {
@@ -201,4 +240,12 @@ export class RowWriter {
     }
     this.writeNamespace(namespace);
   }
+}
+
+/** So far from its window's start a time is told by its distance; those of two such times fit as well. */
+const nearMost = 2 ** 50;
+
+/** True of NaN, which is no time. */
+function isNear({ start }: Namespace, time: number): boolean {
+  return !(Math.abs(time - start) > nearMost);
 }

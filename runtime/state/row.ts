@@ -9,6 +9,8 @@
  * W1 A row is in its store's dirty list exactly when `listed`.
  * W2 What was set and cleared before it was stored leaves no trace in a commit.
  * W3 A row without its own cell has no others.
+ * W5 What is over (C2) goes without a word in a commit, where the durable state knows that its window has fired: whoever has it finds by
+ *    itself that it is over. The row then counts as changed all the same (`thinned`), so that the next base leaves it out.
  * W4 Whoever changes a cell says so by `noteChange`: a commit does not look at cells beyond the row's own where none has changed.
  */
 import type { Key } from "../api/key.ts";
@@ -30,8 +32,13 @@ export type DeletedCell = Pick<Cell, "state" | "namespace">;
 /** Of all that have none; never written to. */
 const nothing: never[] = [];
 
-/** What few rows have. Its lists are made when there is something to put into them. */
-class RowExtras {
+/**
+ * What few rows have. Its lists are made when there is something to put into them. It is a cell of the row itself where there is a
+ * second one and they are in no order: with windows that stay for late records, nearly every row has one.
+ */
+class RowExtras extends Cell {
+  isCell = false;
+  /** Further cells. */
   others: Cell[] = nothing;
   /** Those that are no flags of cells (C1). */
   timers: Timer[] = nothing;
@@ -43,10 +50,21 @@ class RowExtras {
   ordered = false;
   /** One of `others` may have changed since the last commit (W4). */
   othersChanged = false;
+  /** When something is due in one of `others`; NaN: it must be looked for. Each of them that is looked at costs a cache miss. */
+  othersDue = NaN;
 
   /** The row may as well have none, once it is settled. */
   get empty(): boolean {
-    return this.others.length === 0 && this.timers.length === 0 && this.processing === undefined;
+    return !this.hasCells && this.timers.length === 0 && this.processing === undefined;
+  }
+
+  get hasCells(): boolean {
+    return this.isCell || this.others.length > 0;
+  }
+
+  leave(): void {
+    this.isCell = false;
+    this.become(blank);
   }
 }
 
@@ -61,7 +79,7 @@ function withItem<T>(list: T[], item: T): T[] {
 const noExtras = new RowExtras();
 
 /** Beside those of the row's own cell. */
-const mark = { present: 1 << 16, listed: 1 << 17, idle: 1 << 18 } as const;
+const mark = { present: 1 << 16, listed: 1 << 17, idle: 1 << 18, thinned: 1 << 19 } as const;
 
 /** Rows stand in the queue of event-time timers themselves, since nearly all of them do. */
 export class Row extends Cell {
@@ -115,6 +133,14 @@ export class Row extends Cell {
     this.set(mark.idle, on);
   }
 
+  /** W5: it has lost contents since the last commit of which that will say nothing. */
+  get thinned(): boolean {
+    return (this.bits & mark.thinned) !== 0;
+  }
+  set thinned(on: boolean) {
+    this.set(mark.thinned, on);
+  }
+
   get empty(): boolean {
     return !this.present && this.extras.timers.length === 0;
   }
@@ -126,7 +152,20 @@ export class Row extends Cell {
 
   /** The row's cells beyond its own. */
   get others(): readonly Cell[] {
-    return this.extras.others;
+    const { extras } = this;
+    return extras.isCell ? [extras, ...extras.others] : extras.others;
+  }
+
+  get otherCount(): number {
+    const { isCell, others } = this.extras;
+    return isCell ? others.length + 1 : others.length;
+  }
+
+  /** One of the cells beyond its own. */
+  otherAt(place: number): Cell {
+    const { extras } = this;
+    if (!extras.isCell) return extras.others[place] as Cell;
+    return place === 0 ? extras : (extras.others[place - 1] as Cell);
   }
 
   /** Whether the next commit may have something to say of them. */
@@ -136,7 +175,9 @@ export class Row extends Cell {
 
   /** The cell, which is one of the row's, changes. */
   noteChange(cell: Cell): void {
-    if (cell !== this) this.extras.othersChanged = true;
+    if (cell === this) return;
+    this.extras.othersChanged = true;
+    this.extras.othersDue = NaN;
   }
 
   /** Timers that are no flags of cells. */
@@ -175,7 +216,7 @@ export class Row extends Cell {
 
   /** The only cell, when there is one and no other. */
   get only(): Cell | undefined {
-    return this.present && this.extras.others.length === 0 ? this : undefined;
+    return this.present && !this.extras.hasCells ? this : undefined;
   }
 
   find(state: number, namespace: Namespace): Cell | undefined {
@@ -183,8 +224,16 @@ export class Row extends Cell {
     return this.extras === noExtras ? undefined : this.findOther(state, namespace);
   }
 
+  /** The cell of a state that has only one. */
+  cellOf(state: number): Cell | undefined {
+    if (this.present && this.state === state) return this;
+    return this.extras === noExtras ? undefined : this.others.find((cell) => cell.state === state);
+  }
+
   private findOther(state: number, namespace: Namespace): Cell | undefined {
-    const { ordered, others } = this.extras;
+    const { extras } = this;
+    const { ordered, others } = extras;
+    if (extras.isCell && extras.state === state && sameNamespace(extras.namespace, namespace)) return extras;
     for (let i = ordered ? placeOf(namespace.end, others) : 0; i < others.length; i++) {
       const cell = others[i] as Cell;
       if (cell.state === state && sameNamespace(cell.namespace, namespace)) return cell;
@@ -195,7 +244,9 @@ export class Row extends Cell {
 
   /** A further cell of the namespace; with `timed`, one whose flag is the timer at its end. */
   private otherIn(namespace: Namespace, timed: boolean): Cell | undefined {
-    const { ordered, others } = this.extras;
+    const { extras } = this;
+    const { ordered, others } = extras;
+    if (extras.isCell && sameNamespace(extras.namespace, namespace) && (extras.endTimer || !timed)) return extras;
     for (let i = ordered ? placeOf(namespace.end, others) : 0; i < others.length; i++) {
       const cell = others[i] as Cell;
       if (sameNamespace(cell.namespace, namespace) && (cell.endTimer || !timed)) return cell;
@@ -207,7 +258,9 @@ export class Row extends Cell {
   /** All cells of the namespace. */
   cellsIn(namespace: Namespace): readonly Cell[] {
     const found: Cell[] = this.present && sameNamespace(this.namespace, namespace) ? [this] : [];
-    const { ordered, others } = this.extras;
+    const { extras } = this;
+    const { ordered, others } = extras;
+    if (extras.isCell && sameNamespace(extras.namespace, namespace)) found.push(extras);
     for (let i = ordered ? placeOf(namespace.end, others) : 0; i < others.length; i++) {
       const cell = others[i] as Cell;
       if (sameNamespace(cell.namespace, namespace)) found.push(cell);
@@ -227,6 +280,7 @@ export class Row extends Cell {
     };
     if (this.present) take(this);
     const { ordered, others } = this.extras;
+    if (this.extras.isCell) take(this.extras);
     for (let i = ordered ? placeOf(start, others) : 0; i < others.length; i++) if (!take(others[i] as Cell) && ordered) break;
     return found.sort((a, b) => a.namespace.start - b.namespace.start);
   }
@@ -237,21 +291,29 @@ export class Row extends Cell {
       return this.makeOther(new Cell(state, namespace, kind, value));
     if (this.present) {
       // The latest window is the one that records go to: it is where nothing else need be looked at.
-      const former = new Cell();
-      former.become(this);
-      this.makeOther(former);
+      this.makeOther(this);
     } else if (this.stored) this.rememberDeleted(this);
     this.present = true;
     this.begin(state, namespace, kind, value);
     return this;
   }
 
-  private makeOther(cell: Cell): Cell {
+  /** A further cell that is what the given one is. */
+  private makeOther(like: Cell): Cell {
     const extras = this.ownExtras();
+    const { ordered } = extras;
     extras.othersChanged = true;
-    if (extras.ordered) insertInOrder(extras.others, cell);
+    extras.othersDue = NaN;
+    if (!ordered && !extras.isCell) {
+      extras.isCell = true;
+      extras.become(like);
+      return extras;
+    }
+    const cell = new Cell();
+    cell.become(like);
+    if (ordered) insertInOrder(extras.others, cell);
     else extras.others = withItem(extras.others, cell);
-    if (!extras.ordered && extras.others.length > linearCells) this.putInOrder();
+    if (!ordered && extras.others.length > linearCells) this.putInOrder();
     return cell;
   }
 
@@ -264,10 +326,16 @@ export class Row extends Cell {
 
   /** Takes the cell away together with its timer. */
   forget(cell: Cell): void {
-    const { others, ordered } = this.extras;
-    if (others.length === 0) return this.leaveOwn();
+    const { extras } = this;
+    if (!extras.hasCells) return this.leaveOwn();
+    const { others, ordered } = extras;
+    extras.othersDue = NaN;
     if (cell.stored) this.rememberDeleted(cell);
-    if (cell === this) this.become(others.pop() as Cell);
+    if (cell === this && others.length > 0) this.become(others.pop() as Cell);
+    else if (cell === this) {
+      this.become(extras);
+      extras.leave();
+    } else if (cell === extras) extras.leave();
     else if (ordered) takeFromOrder(others, cell);
     else takeOut(others, cell);
   }
@@ -302,8 +370,15 @@ export class Row extends Cell {
   }
 
   private putInOrder(): void {
-    this.extras.others.sort(byEnd);
-    this.extras.ordered = true;
+    const { extras } = this;
+    if (extras.isCell) {
+      const cell = new Cell();
+      cell.become(extras);
+      extras.others.push(cell);
+      extras.leave();
+    }
+    extras.others.sort(byEnd);
+    extras.ordered = true;
   }
 
   // ---- timers ----
@@ -397,25 +472,61 @@ export class Row extends Cell {
     takeOut(this.extras.touchedTimers, timer);
   }
 
-  /** The time of the earliest event-time timer, or Infinity. */
-  earliest(): number {
-    return this.earliestOf("eventTime");
+  /** When something is due in event time: a timer, or contents that are over (C2). Infinity: never. */
+  earliest(retentionMs = Infinity): number {
+    let earliest = this.present ? this.dueAt(retentionMs) : Infinity;
+    if (this.extras === noExtras) return earliest;
+    const { timers } = this.extras;
+    const others = this.othersDue(retentionMs);
+    if (others < earliest) earliest = others;
+    return timers.length === 0 ? earliest : Math.min(earliest, this.earliestTimer("eventTime"));
+  }
+
+  private othersDue(retentionMs: number): number {
+    const { extras } = this;
+    if (!Number.isNaN(extras.othersDue)) return extras.othersDue;
+    const due = earliestDue(extras.others, extras.ordered, retentionMs);
+    return (extras.othersDue = extras.isCell ? Math.min(due, extras.dueAt(retentionMs)) : due);
   }
 
   /** The time of the earliest timer of a domain, or Infinity. */
   earliestOf(domain: TimerDomain): number {
-    let earliest = domain === "eventTime" && this.present && this.endTimer ? this.namespace.end - 1 : Infinity;
-    if (this.extras === noExtras) return earliest;
-    const { others, timers, ordered } = this.extras;
-    if (domain === "eventTime") earliest = Math.min(earliest, earliestEnd(others, ordered));
-    for (const timer of timers) if (timer.domain === domain && timer.at < earliest) earliest = timer.at;
+    return domain === "eventTime" ? this.earliest() : this.earliestTimer(domain);
+  }
+
+  /** Of those that are no flags of cells. */
+  private earliestTimer(domain: TimerDomain): number {
+    let earliest = Infinity;
+    for (const timer of this.timers) if (timer.domain === domain && timer.at < earliest) earliest = timer.at;
     return earliest;
   }
 
-  /** The window of the row's only cell, where its end is the row's only timer, and due at `at`. */
-  onlyWindowEndingAt(at: number): Namespace | undefined {
-    if (this.extras !== noExtras || !this.present || !this.endTimer) return undefined;
-    return this.namespace.end - 1 === at ? this.namespace : undefined;
+  /** The window of the row's own cell, where its end is the row's only timer at `at` or before. */
+  onlyWindowEndingAt(at: number, retentionMs: number): Namespace | undefined {
+    const { extras } = this;
+    if (!this.present || !this.endTimer || this.namespace.end - 1 !== at) return undefined;
+    if (extras !== noExtras && (extras.timers.length > 0 || this.othersDue(retentionMs) <= at)) return undefined;
+    return this.namespace;
+  }
+
+  /** Drops the contents that are over at `at` (C2, W5); true when there were any. */
+  dropOver(at: number, retentionMs: number): boolean {
+    if (!this.present) return false;
+    const { extras } = this;
+    let dropped = false;
+    // Backwards, the row's own cell last: what takes the place of a cell that goes was looked at already.
+    if (extras !== noExtras && this.othersDue(retentionMs) <= at)
+      for (let i = this.otherCount - 1; i >= 0; i--) dropped = this.dropIfOver(this.otherAt(i), at, retentionMs) || dropped;
+    return this.dropIfOver(this, at, retentionMs) || dropped;
+  }
+
+  private dropIfOver(cell: Cell, at: number, retentionMs: number): boolean {
+    if (!cell.isOverAt(at, retentionMs)) return false;
+    // W5: the durable state would have the window fire again.
+    if (!cell.endTimerStored) cell.stored = false;
+    this.forget(cell);
+    this.thinned = true;
+    return true;
   }
 
   /** The timers of a domain at exactly `at`, in the order of their windows. */
@@ -424,7 +535,10 @@ export class Row extends Cell {
     if (domain === "eventTime" && this.present && this.endTimer && this.namespace.end - 1 === at)
       due.push(new Timer(domain, at, this.namespace));
     if (this.extras === noExtras) return due;
-    const { others, timers, ordered } = this.extras;
+    const { extras } = this;
+    const { others, timers, ordered } = extras;
+    if (domain === "eventTime" && extras.isCell && extras.endTimer && extras.namespace.end - 1 === at)
+      due.push(new Timer(domain, at, extras.namespace));
     const from = domain === "processingTime" ? others.length : ordered ? placeOf(at + 1, others) : 0;
     for (let i = from; i < others.length; i++) {
       const { endTimer, namespace } = others[i] as Cell;
@@ -439,7 +553,7 @@ export class Row extends Cell {
 
   /** Forgets what has gone or come: it has been written into a commit. Cells that are there settle by themselves. */
   settleRow(): void {
-    this.listed = false;
+    this.listed = this.thinned = false;
     if (!this.present && this.stored) this.clearOwn();
     if (this.extras === noExtras) return;
     for (const timer of this.extras.touchedTimers) {
@@ -469,23 +583,25 @@ export class Row extends Cell {
     this.present = copy.present;
     this.become(copy.own);
     const extras = this.ownExtras();
+    extras.leave();
     extras.others = copy.others;
     extras.ordered = copy.ordered;
     extras.othersChanged = true;
+    extras.othersDue = NaN;
     extras.deleted = copy.deleted;
     extras.timers = copy.timers;
     extras.touchedTimers = [...copy.timers.filter((timer) => timer.touched), ...copy.cancelled];
   }
 }
 
-/** The earliest end that is a timer, less one; Infinity when there is none. */
-function earliestEnd(cells: readonly Cell[], ordered: boolean): number {
+/** When something is due in the earliest of these cells; Infinity: never. */
+function earliestDue(cells: readonly Cell[], ordered: boolean, retentionMs: number): number {
   let earliest = Infinity;
   for (let i = 0; i < cells.length; i++) {
-    const { endTimer, namespace } = cells[i] as Cell;
-    if (!endTimer || namespace.end > earliest) continue;
-    earliest = namespace.end - 1;
-    if (ordered) break;
+    const cell = cells[i] as Cell;
+    if (ordered && cell.namespace.end > earliest) break;
+    const due = cell.dueAt(retentionMs);
+    if (due < earliest) earliest = due;
   }
   return earliest;
 }

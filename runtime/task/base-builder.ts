@@ -5,6 +5,7 @@
  *
  * I2 A checkpoint's index refers to segments only, so for it pages of the state table are copied.
  * E3 Groups in which much has expired are written anew, what has expired left out; whatever has the time.
+ * I4 What is over at the operator's watermark (Cell C2) is in no base, so that none who goes on from it at an earlier one finds it.
  * I3 A segment whose live share has fallen below a quarter is emptied: its live pages are copied forward.
  */
 import type { BlobName, KeyGroup, Seq } from "../base/ids.ts";
@@ -12,6 +13,7 @@ import { type SegmentRanges, SegmentWriter } from "../snapshots/segment.ts";
 import type { KeyGroupState } from "../state/key-group.ts";
 import type { KeyedStore } from "../state/keyed-store.ts";
 import type { DueTimes, IndexEntry, OperatorIndex, SegmentPart } from "../state/state-index.ts";
+import { minWatermark } from "../time/watermark.ts";
 import type { Task } from "./task.ts";
 
 const liveShareMin = 0.25;
@@ -28,6 +30,8 @@ export function wantForBase(task: Task, forCheckpoint: boolean): BaseGroups {
   let budget = copiedBytesMax;
   for (const store of task.chain.stores) {
     const ids = store.scattered(forCheckpoint);
+    const over = watermarkOf(task, store);
+    for (const entry of store.index.values()) if (store.liesWithOver(entry, over)) ids.add(entry.keyGroup);
     for (const entry of store.index.values()) {
       if (budget <= 0) break;
       if (ids.has(entry.keyGroup) || !(store.mustClean(entry, task.now) || liesIn(entry, dying))) continue;
@@ -38,6 +42,11 @@ export function wantForBase(task: Task, forCheckpoint: boolean): BaseGroups {
     groups.set(store, ids);
   }
   return groups;
+}
+
+/** Where the operator stands that the store is of. */
+export function watermarkOf(task: Task, store: KeyedStore): number {
+  return task.chain.nodes.find(({ state }) => state?.store === store)?.current ?? minWatermark;
 }
 
 function liesIn(entry: IndexEntry, segments: ReadonlySet<BlobName>): boolean {
@@ -81,7 +90,8 @@ export function buildBase(
   seq: Seq,
 ): { readonly bytes: Uint8Array; readonly ranges: SegmentRanges } {
   const segment = new SegmentWriter(name);
-  for (const [store, ids] of copied) writeGroups(segment, store, ids, { seq, now: task.now });
+  for (const [store, ids] of copied)
+    writeGroups(segment, store, ids, { seq, now: task.now, watermark: watermarkOf(task, store) });
   const operators = new Map<string, OperatorIndex>();
   for (const store of task.chain.stores) operators.set(store.operator, store.index);
   task.segments.set(name, segment.pageBytes);
@@ -89,15 +99,19 @@ export function buildBase(
   return segment.finish({ operators, segments: task.segments }, { held: task.channels.held.all }, task.plan.job.fingerprint);
 }
 
+/** Where the task stands for which groups are written. */
+interface Standing {
+  readonly seq: Seq;
+  /** Processing time. */
+  readonly now: number;
+  /** Of the groups' operator. */
+  readonly watermark: number;
+}
+
 /** So many groups are looked at before they are written: their rows lie scattered in memory, and are then fetched side by side. */
 const groupsAhead = 16;
 
-function writeGroups(
-  segment: SegmentWriter,
-  store: KeyedStore,
-  copied: ReadonlySet<KeyGroup>,
-  at: { readonly seq: Seq; readonly now: number },
-): void {
+function writeGroups(segment: SegmentWriter, store: KeyedStore, copied: ReadonlySet<KeyGroup>, at: Standing): void {
   const groups = store.groupsInOrder();
   for (let i = 0; i < groups.length; i++) {
     if (i % groupsAhead === 0) lookAtGroups(groups, i);
@@ -119,13 +133,8 @@ function lookAtGroups(groups: readonly KeyGroupState[], from: number): number {
   return seen;
 }
 
-function writeGroup(
-  segment: SegmentWriter,
-  store: KeyedStore,
-  group: KeyGroupState,
-  { seq, now }: { readonly seq: Seq; readonly now: number },
-): void {
-  store.dropExpired(group, now);
+function writeGroup(segment: SegmentWriter, store: KeyedStore, group: KeyGroupState, { seq, now, watermark }: Standing): void {
+  store.dropExpired(group, now, watermark);
   const { rows: writer } = segment;
   const offset = writer.out.length;
   writer.startRun();
@@ -177,7 +186,7 @@ export function noteDue(store: KeyedStore, group: KeyGroupState, into: DueTimes)
   let event = Infinity;
   let processing = Infinity;
   for (let row = group.first; row !== undefined; row = row.next) {
-    event = Math.min(event, row.earliest());
+    event = Math.min(event, row.earliest(store.retentionMs));
     if (row.timers.length > 0) processing = Math.min(processing, row.earliestOf("processingTime"));
   }
   into.earliestEventTimer = event;

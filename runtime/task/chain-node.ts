@@ -256,9 +256,13 @@ export class ChainNode implements KeyedOperatorHost {
   }
 
   private fireRow(domain: TimerDomain, row: Row, at: number): boolean {
-    const window = domain === "eventTime" ? row.onlyWindowEndingAt(at) : undefined;
+    const { store } = this.state as NodeState;
+    const retains = domain === "eventTime" && store.retentionMs < Infinity;
+    if (retains) store.dropOver(row, this.current);
+    const window = domain === "eventTime" ? row.onlyWindowEndingAt(at, store.retentionMs) : undefined;
     if (window === undefined ? !this.fireAll(domain, row, at) : !this.fireOnly(row, at, window)) return false;
-    (this.state as NodeState).store.schedule(row);
+    if (retains && at + store.retentionMs <= this.current) store.dropOver(row, this.current);
+    store.schedule(row);
     return true;
   }
 

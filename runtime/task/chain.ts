@@ -1,5 +1,5 @@
 /** Builds the chain of a task: its nodes, their states, and the edges between them and into channels. */
-import { isKeyed, operatorStatesOf, statesOf } from "../api/operator-states.ts";
+import { isKeyed, operatorStatesOf, retentionOf, statesOf } from "../api/operator-states.ts";
 import type { OperatorSpec, Partitioning, Side } from "../api/graph.ts";
 import type { Key } from "../api/key.ts";
 import { MillraceError } from "../base/errors.ts";
@@ -162,7 +162,8 @@ class ChainBuilder {
     const { plan, index, shared } = this.parts;
     const known = this.parts.earlier?.byUid.get(uid)?.state;
     if (known !== undefined) return known;
-    const eventTimers = new TimerQueue<Row>(compareRows, hashOfRow);
+    const retentionMs = this.batch ? Infinity : retentionOf(spec);
+    const eventTimers = new TimerQueue<Row>(compareRows, hashOfRow, retentionMs);
     const processingTimers = new TimerQueue<ProcessingRow>(compareRows, hashOfRow);
     const store = new KeyedStore(
       {
@@ -171,6 +172,7 @@ class ChainBuilder {
         keyGroups: plan.job.options.keyGroups,
         hashing: operator.hash ?? "murmur3",
         range: plan.range,
+        retentionMs,
         since: plan.since,
         eventTimers,
         processingTimers,

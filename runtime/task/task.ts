@@ -56,6 +56,9 @@ export type FeedStatus =
   /** A frame of a newer generation stands next. */
   | "newer";
 
+/** So long are dead letters counted together. */
+const letterMinuteMs = 60_000;
+
 interface Counters {
   records: number;
   deadLetters: number;
@@ -85,6 +88,7 @@ export class Task implements TaskShared, UnitKeeper {
   successors: readonly Successor[];
   private readonly deadLetters = new DeadLetterOutbox();
   private readonly totals: Counters;
+  private letters: { since: number; count: number };
   private outputMark:
     | {
         writers: WritersMark;
@@ -123,6 +127,7 @@ export class Task implements TaskShared, UnitKeeper {
     this.successors = start.progress.successors;
     this.writers = new ChannelWriters(plan, start.progress);
     this.totals = { ...start.progress.totals };
+    this.letters = { since: 0, count: 0, ...start.progress.letters };
     this.units = new Units(this.activity, this, plan.job.options.onUserError === "fail");
     this.chain = buildChain({
       plan,
@@ -213,6 +218,7 @@ export class Task implements TaskShared, UnitKeeper {
     for (const store of this.chain.stores) store.turn++;
     if (!this.announced) this.announceTime();
     if (this.now >= this.writers.wakeUpAt) this.moved = true;
+    if (this.now - this.letters.since >= letterMinuteMs) this.letters = { since: this.now, count: 0 };
     for (const node of this.chain.nodes) {
       if (node.state !== undefined && node.state.store.earliestTimer("processingTime") <= this.now) {
         this.moved = true;
@@ -241,7 +247,7 @@ export class Task implements TaskShared, UnitKeeper {
       }
       source.feedOne(input);
       if (input.upTo !== undefined && !source.isWithinRecord && source.watermarkOf(input.shard) > input.upTo) break;
-      if ((input.at & 255) === 0 && this.isFull) {
+      if ((input.at & 255) === 0 && (this.isFull || this.isFlooded)) {
         status = "full";
         break;
       }
@@ -579,6 +585,8 @@ export class Task implements TaskShared, UnitKeeper {
     const { alignment } = this.channels;
     alignment.abandon(barrier.checkpoint);
     this.barrierDue = undefined;
+    // Whoever lets the job go on asks for a checkpoint first: what was put aside before is no reason to rest again.
+    this.letters = { since: this.now, count: 0 };
   }
 
   private takeRows(seq: Seq): RowChanges[] {
@@ -663,6 +671,7 @@ export class Task implements TaskShared, UnitKeeper {
       ended: this.ended,
       successors: this.successors,
       versionOffset: this.start.versionOffset,
+      ...(this.letters.count > 0 && { letters: { ...this.letters } }),
       totals: { ...this.totals },
     };
   }
@@ -736,13 +745,25 @@ export class Task implements TaskShared, UnitKeeper {
     this.addDeadLetter(origin, String(error.context.operator), error.message);
   }
 
+  /** More records were put aside within a minute than the job allows. */
+  get isFlooded(): boolean {
+    return this.letters.count > this.plan.job.options.deadLettersPerMinuteMax;
+  }
+
+  /** How many were. */
+  get lettersThisMinute(): number {
+    return this.letters.count;
+  }
+
   private addDeadLetter(origin: UnitOrigin, operator: string, reason: string): void {
     this.totals.deadLetters++;
+    this.letters.count++;
     this.deadLetters.add(origin, operator, reason);
   }
 
   private addRefusedRow(operator: string, value: unknown, error: unknown): void {
     this.totals.deadLetters++;
+    this.letters.count++;
     this.deadLetters.addRow(value, operator, messageOf(error));
   }
 

@@ -3,6 +3,8 @@
  * slice serves all its windows. (Flink's SliceAssigners; where the size is no multiple of the slide, two slices for each slide, as in
  * the paired windows of Krishnamurthy et al.)
  *
+ * S2 Slices stand in blocks, fixed in time, of which a window lies in one or two: what begins before the boundary between them, or in a
+ *    window that begins with its block, before its start, ends at it.
  * S1 A slice's windows are those of its first up to its last, each the next of the one before.
  */
 import type { WindowAssignerSpec } from "../api/windows.ts";
@@ -22,6 +24,10 @@ export interface Slices {
   sliceAt(time: number): Slice;
   /** The window that ends next and may share slices with this one; undefined: there is none. */
   next(window: TimeWindow): TimeWindow | undefined;
+  /** Where the window goes over from one block to the next (S2); its own start, where it is the first of its block. */
+  boundaryOf(window: TimeWindow): number;
+  /** What begins before is in no window of which the last millisecond is after `time`. */
+  keptFrom(time: number): number;
   /** A slice's windows in the order in which Flink's assigner names them. */
   windowsOf(slice: Slice): readonly TimeWindow[];
 }
@@ -34,6 +40,7 @@ class SlidingSlices implements Slices {
   private readonly sizeMs: number;
   private readonly slideMs: number;
   private readonly offsetMs: number;
+  private readonly blockMs: number;
   /** So long after a slide's start some windows end. */
   private readonly restMs: number;
 
@@ -42,6 +49,7 @@ class SlidingSlices implements Slices {
     this.slideMs = slideMs;
     this.offsetMs = offsetMs;
     this.restMs = sizeMs % slideMs;
+    this.blockMs = Math.ceil(sizeMs / slideMs) * slideMs;
   }
 
   sliceAt(time: number): Slice {
@@ -57,6 +65,15 @@ class SlidingSlices implements Slices {
 
   next({ start, end }: TimeWindow): TimeWindow {
     return timeWindow(start + this.slideMs, end + this.slideMs);
+  }
+
+  boundaryOf({ start }: TimeWindow): number {
+    const block = tumblingStart(start, this.offsetMs, this.blockMs);
+    return block === start ? start : block + this.blockMs;
+  }
+
+  keptFrom(time: number): number {
+    return tumblingStart(time - this.sizeMs + 1, this.offsetMs, this.slideMs) + this.slideMs;
   }
 
   windowsOf({ first, last }: Slice): readonly TimeWindow[] {
@@ -87,6 +104,14 @@ class CumulatingSlices implements Slices {
 
   next({ start, end }: TimeWindow): TimeWindow | undefined {
     return end - start === this.sizeMs ? undefined : timeWindow(start, end + this.stepMs);
+  }
+
+  boundaryOf({ start }: TimeWindow): number {
+    return start;
+  }
+
+  keptFrom(time: number): number {
+    return tumblingStart(time - this.sizeMs + 1, this.offsetMs, this.sizeMs) + this.sizeMs;
   }
 
   windowsOf({ first, last }: Slice): readonly TimeWindow[] {

@@ -18,8 +18,8 @@ import { NumberHeap } from "./number-heap.ts";
 export interface Scheduled {
   /** Where the row stands in the queue; undefined when it does not. Begins so, then the queue's alone. */
   queuedIn: Bucket<any> | undefined;
-  /** The row's earliest timer now, whole ms; Infinity when it has none. */
-  earliest(): number;
+  /** The row's earliest timer now, whole ms; Infinity when it has none. `retentionMs` is the queue's. */
+  earliest(retentionMs: number): number;
 }
 
 /** The rows due at one timestamp, in canonical order. */
@@ -46,16 +46,17 @@ const spanMs = 1024;
 /** So many rows are looked at before they are used: they lie scattered in memory, and are then fetched side by side. */
 const rowsAhead = 16;
 
-function lookAtRows(rows: readonly Scheduled[], from: number): number {
+function lookAtRows(rows: readonly Scheduled[], from: number, retentionMs: number): number {
   const to = Math.min(rows.length, from + rowsAhead);
   let seen = 0;
-  for (let i = from; i < to; i++) if (rows[i]!.queuedIn !== undefined) seen += rows[i]!.earliest();
+  for (let i = from; i < to; i++) if (rows[i]!.queuedIn !== undefined) seen += rows[i]!.earliest(retentionMs);
   return seen;
 }
 
 export class TimerQueue<R extends Scheduled> {
   readonly #compare: (a: R, b: R) => number;
   readonly #hashOf: ((row: R) => number) | undefined;
+  readonly #retentionMs: number;
   /** At exact times, before the horizon. */
   readonly #near = new Line<R>();
   /** At the beginnings of spans, from the horizon on. */
@@ -67,11 +68,13 @@ export class TimerQueue<R extends Scheduled> {
 
   /**
    * `compare` orders rows of one timestamp: by hash, then by key; it must not find two rows equal. With `hashOf`, that same
-   * 32-bit hash, many rows are sorted some times faster, in the same order.
+   * 32-bit hash, many rows are sorted some times faster, in the same order. `retentionMs`: how long rows keep what stays after its
+   * window, of which the end is then due as a timer is (see `Row.earliest`).
    */
-  constructor(compare: (a: R, b: R) => number, hashOf?: (row: R) => number) {
+  constructor(compare: (a: R, b: R) => number, hashOf?: (row: R) => number, retentionMs = Infinity) {
     this.#compare = compare;
     this.#hashOf = hashOf;
+    this.#retentionMs = retentionMs;
   }
 
   /** How many rows are queued. */
@@ -140,11 +143,11 @@ export class TimerQueue<R extends Scheduled> {
     this.#size -= bucket.valid;
     const { rows } = bucket;
     for (let i = 0; i < rows.length; i++) {
-      if (i % rowsAhead === 0) this.#seen = lookAtRows(rows, i);
+      if (i % rowsAhead === 0) this.#seen = lookAtRows(rows, i, this.#retentionMs);
       const row = rows[i]!;
       if (row.queuedIn !== bucket) continue;
       row.queuedIn = undefined;
-      this.schedule(row, row.earliest());
+      this.schedule(row, row.earliest(this.#retentionMs));
     }
   }
 
@@ -155,11 +158,11 @@ export class TimerQueue<R extends Scheduled> {
     this.#size -= bucket.valid;
     let due = 0;
     for (let i = 0; i < rows.length; i++) {
-      if (i % rowsAhead === 0) this.#seen = lookAtRows(rows, i);
+      if (i % rowsAhead === 0) this.#seen = lookAtRows(rows, i, this.#retentionMs);
       const row = rows[i]!;
       if (row.queuedIn !== bucket) continue;
       row.queuedIn = undefined;
-      const earliest = row.earliest();
+      const earliest = row.earliest(this.#retentionMs);
       if (earliest > at) this.schedule(row, earliest);
       else rows[due++] = row;
     }

@@ -8,7 +8,7 @@
  * The grid, idleness and the rule that watermarks never go back are the caller's (source-watermarks.ts).
  */
 import type { WatermarkGenerator, WatermarkSpec } from "../api/watermarks.ts";
-import { MillraceError } from "../base/errors.ts";
+import { MillraceError, shownValue } from "../base/errors.ts";
 import { loadWatermark, maxWatermark, minWatermark, storeWatermark, type StoredWatermark } from "./watermark.ts";
 
 /** Time that only ends: of a stream in batch mode. */
@@ -72,7 +72,7 @@ class CustomGenerator implements ShardGenerator {
     const watermark: unknown = this.#generator.onRecord(this.#state, value, timestamp);
     if (watermark === undefined) return minWatermark;
     if (typeof watermark === "number" && watermark < maxWatermark) return watermark;
-    throw new MillraceError("user", `a watermark generator answers epoch milliseconds or undefined: ${String(watermark)}`);
+    throw new MillraceError("user", `a watermark generator answers epoch milliseconds or undefined: ${shownValue(watermark)}`);
   }
 
   snapshot(): unknown {

@@ -1,15 +1,19 @@
 /**
  * A whole job on DynamoDB, S3 and Kinesis: a four-shard stream, a keyed exchange over an inbox stream, windows, checkpoints, a restore, rows
- * in a table and in objects. Answers of AWS are lost and refused at random, and the process is replaced by a cold one again and again; the
- * table and the objects hold what a recount of the input says, each window once, after the restore too.
+ * in a table and in objects, in folders of Parquet, in a FIFO queue and at an endpoint of HTTP. Answers of AWS are lost and refused at random,
+ * and the process is replaced by a cold one again and again; the table and the objects hold what a recount of the input says, each window
+ * once, after the restore too; the queue until then, and the endpoint for whom leaves out the keys it has had.
  */
 import assert from "node:assert/strict";
-import { suite, test } from "node:test";
+import { after, suite, test } from "node:test";
 import { CreateTableCommand, type CreateTableCommandInput, ScanCommand } from "@aws-sdk/client-dynamodb";
 import { CreateBucketCommand } from "@aws-sdk/client-s3";
+import { parquetReadObjects } from "hyparquet";
+import { startMessaging } from "../../emulator/messaging/start-messaging.ts";
 import { awsClients } from "../../runtime/adapters/aws/aws-clients.ts";
 import { AwsSinks } from "../../runtime/adapters/aws/aws-sinks.ts";
 import { openAwsSources } from "../../runtime/adapters/aws/aws-sources.ts";
+import { lazyClients } from "../../runtime/adapters/aws/lazy-clients.ts";
 import { awsPayload, openAws } from "../../runtime/adapters/aws/open-aws.ts";
 import { MemoryTelemetry } from "../../runtime/adapters/memory/memory-telemetry.ts";
 import { isKind } from "../../runtime/base/errors.ts";
@@ -24,13 +28,16 @@ import {
   count,
   defineJob,
   dynamodb,
+  httpSink,
   type JobGraph,
   json,
   kinesis,
   ndjson,
+  parquet,
   planJob,
   s3,
   seconds,
+  sqsSink,
   tumbling,
 } from "../../runtime/index.ts";
 import type { Clock } from "../../runtime/ports/clock.ts";
@@ -39,6 +46,8 @@ import { SeededRandom } from "../../runtime/base/seeded-random.ts";
 import { allSafeguards } from "../../runtime/task/safeguards.ts";
 import { bytesOf, textOf } from "../ports/adapter-maker.ts";
 import { FaultyHandler, lose, pass, refusal } from "./faulty-handler.ts";
+import { faultyClient } from "./faulty-client.ts";
+import { allWell, startReceiver } from "./service-fakes.ts";
 import { bucketName, newJob, tableName, withDynamoDb, withKinesis, withS3 } from "./stand-ins.ts";
 
 interface View {
@@ -76,6 +85,14 @@ function jobAt(name: string, parallelism: number) {
         .aggregate("counts", count(), (page, { start }, n) => ({ page, start, n }));
       counts.sinkTo("table", dynamodb({ table: "counts", key: ["page", "start"] }));
       counts.sinkTo("objects", s3({ bucket: "results", prefix: "counts/", format: ndjson() }));
+      const columns = { page: "string", start: "timestamp", n: "int32" } as const;
+      counts.sinkTo("lake", s3({ bucket: "results", prefix: "lake/", format: parquet({ columns }), partitionBy: "minute" }));
+      counts.sinkTo(
+        "queue",
+        sqsSink({ queue: "counts.fifo", format: json(), messageGroup: ({ page }) => page.replace(" ", "-") }),
+      );
+      const idempotencyKey = ({ page, start }: Row) => `${page.replace(" ", "-")}/${start}`;
+      counts.sinkTo("hook", httpSink({ endpoint: "hook", format: json(), idempotencyKey }));
     },
     { parallelism, checkpoints: { interval: seconds(2) } },
   );
@@ -133,6 +150,32 @@ async function objectRows(bucket: string): Promise<readonly string[]> {
   return rows.map(({ page, start, n }) => JSON.stringify([page, start, n])).sort();
 }
 
+/** The same from the folders of Parquet, each of which says when its rows' windows end. */
+async function lakeRows(name: string): Promise<readonly string[]> {
+  const bucket = await objects.bucket({ bucket: name });
+  const keys = (await bucket.listAll("lake/")).map(({ key }) => key).filter((key) => !key.startsWith("lake/."));
+  const files = await Promise.all(keys.map(async (key) => [key, await bucket.get(key)] as const));
+  const rows = files.map(async ([key, bytes]) => {
+    const found = (await parquetReadObjects({ file: new Uint8Array(bytes!).buffer })) as {
+      page: string;
+      start: Date;
+      n: number;
+    }[];
+    for (const { start } of found) {
+      const [, minute] = new Date(start.getTime() + windowMs - 1).toISOString().split(/[:T]/).slice(-3);
+      assert.ok(key.includes(`/minute=${minute}/`), `${key} ${start.toISOString()}`);
+    }
+    return found.filter(isCounted).map(({ page, start, n }) => JSON.stringify([page, start.getTime(), n]));
+  });
+  return (await Promise.all(rows)).flat().sort();
+}
+
+const rowTexts = (values: readonly Row[]) =>
+  values
+    .filter(isCounted)
+    .map(({ page, start, n }) => JSON.stringify([page, start, n]))
+    .sort();
+
 /** Time passes with every wait, and none is waited. */
 class PassingClock implements Clock {
   #now = 1_000_000;
@@ -150,6 +193,9 @@ class PassingClock implements Clock {
 const dynamo = withDynamoDb();
 const objects = withS3();
 const streams = withKinesis();
+const messaging = await startMessaging();
+const receiver = await startReceiver();
+after(() => Promise.all([messaging.stop(), receiver.stop()]));
 
 /** What a run needs of the outside, shared by the processes that take turns. */
 async function newCloud(options: { readonly seed: number; readonly faults: number }) {
@@ -184,7 +230,32 @@ async function newCloud(options: { readonly seed: number; readonly faults: numbe
     s3: clientsAt(endpoints.s3).s3,
     kinesis: clientsAt(endpoints.kinesis).kinesis,
   });
-  return { clock, clients, random };
+  const fates = {
+    ...allWell(),
+    request: () => {
+      const drawn = random.next();
+      if (drawn < options.faults / 2) return "lose" as const;
+      return drawn > options.faults ? "pass" : "throttle";
+    },
+  };
+  receiver.fates = fates;
+  receiver.taken.length = 0;
+  const lazy = lazyClients({ ...settings, endpoint: messaging.endpoint });
+  const rare = {
+    ...lazy,
+    sqs: async () => {
+      const { sdk, client } = await lazy.sqs();
+      return {
+        sdk,
+        client: faultyClient(
+          client,
+          () => fates,
+          () => undefined,
+        ),
+      };
+    },
+  };
+  return { clock, clients, rare, random };
 }
 
 const slowDown = "<Error><Code>SlowDown</Code><Message>slow down</Message></Error>";
@@ -204,12 +275,14 @@ interface Run {
 async function run({ seed, parallelism, faults, replaced }: Run) {
   const name = newJob();
   const job = jobAt(name, parallelism);
-  const { clock, clients, random } = await newCloud({ seed, faults });
+  const { clock, clients, rare, random } = await newCloud({ seed, faults });
+  const queue = `${name}.fifo`;
+  messaging.createQueue(queue);
   const telemetry = new MemoryTelemetry();
   const [table, bucket] = [`counts-${name}`, `results-${name}`];
   await (await dynamo.client()).send(new CreateTableCommand({ TableName: table, ...countsTable }));
   await (await objects.client()).send(new CreateBucketCommand({ Bucket: bucket }));
-  const counts = { processes: 0, checkpoints: 0, failures: 0 };
+  const counts = { processes: 0, checkpoints: 0, failures: 0, restores: 0 };
   const take = async () => {
     const process = `process-${++counts.processes}`;
     const made = clients();
@@ -218,12 +291,14 @@ async function run({ seed, parallelism, faults, replaced }: Run) {
     const bindings = new Map([
       ["counts", [table]],
       ["results", [bucket]],
+      ["counts.fifo", [queue]],
+      ["hook", [receiver.endpoint]],
     ]);
     const shared = { bindings, telemetry, pace, clients: made };
     const deadLetters = { bucket, prefix: "dead-letters/" };
     const { sources: declared, sinks: written } = connectorsOf(job);
     const sources = openAwsSources(declared, shared);
-    const sinks = new AwsSinks({ ...shared, job: name, sinks: written, deadLetters });
+    const sinks = new AwsSinks({ ...shared, job: name, sinks: written, deadLetters, lazyClients: rare });
     const ports: Ports = { ...parts, sinks, source: (uid) => sources.get(uid)! };
     // Turns of different length: two processes would commit different things, if both could.
     const recordsPerTurn = 8 + (counts.processes % 3) * 3;
@@ -253,8 +328,15 @@ async function run({ seed, parallelism, faults, replaced }: Run) {
   /** The one that was replaced last goes on beside: what it does comes too late, or first. */
   let runners = [await persist(take)];
   const expected = expectedRows();
+  const queued = () => rowTexts(messaging.messagesIn(queue)!.map(({ body }) => JSON.parse(body) as Row));
+  /** As one that leaves out the keys it has had. */
+  const hooked = () => rowTexts([...new Map(receiver.taken.map(({ id, value }) => [id, value as Row])).values()]);
   const isWhole = async () =>
-    (await tableRows(table)).length >= expected.length && (await objectRows(bucket)).length >= expected.length;
+    (await tableRows(table)).length >= expected.length &&
+    (await objectRows(bucket)).length >= expected.length &&
+    (await lakeRows(bucket)).length >= expected.length &&
+    new Set(queued()).size >= expected.length &&
+    hooked().length >= expected.length;
   /** Until all rows are there, and so many checkpoints complete. */
   const goOn = async (checkpoints: number) => {
     for (let step = 0; counts.checkpoints < checkpoints || step % stepsPerLook > 0 || !(await isWhole()); step++) {
@@ -265,11 +347,17 @@ async function run({ seed, parallelism, faults, replaced }: Run) {
     }
     assert.deepEqual(await tableRows(table), expected, "the table");
     assert.deepEqual(await objectRows(bucket), expected, "the objects");
+    assert.deepEqual(await lakeRows(bucket), expected, "the folders of Parquet");
+    assert.deepEqual(hooked(), expected, "the endpoint");
+    assert.deepEqual(counts.restores === 0 ? queued() : [...new Set(queued())], expected, "the queue");
   };
   const restore = async () => {
+    // What the one before retains may have been given up by the other since it looked.
+    runners = [await persist(take)];
     const [oldest] = runners[0]!.record!.retained;
     assert.ok(oldest !== undefined);
     await persist(() => runners[0]!.coordinator.restore(oldest.manifest));
+    counts.restores++;
     runners = [await persist(take)];
   };
   const letters = async () => (await linesIn(bucket, "dead-letters/")).map((line) => JSON.parse(line) as DeadLetterLine);

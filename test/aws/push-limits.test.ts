@@ -1,7 +1,7 @@
 /** What push sinks on AWS are bound to, the sizes of their requests, and what their receivers say of themselves. */
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
-import { startFauxqs } from "fauxqs";
+import { startMessaging } from "../../emulator/messaging/start-messaging.ts";
 import { AwsSinks } from "../../runtime/adapters/aws/aws-sinks.ts";
 import { lazyClients } from "../../runtime/adapters/aws/lazy-clients.ts";
 import { MemoryTelemetry } from "../../runtime/adapters/memory/memory-telemetry.ts";
@@ -14,20 +14,20 @@ import { effectsOf, failsAs } from "./sinks.ts";
 import { bucketName, HastyClock, newJob, withS3 } from "./stand-ins.ts";
 
 const objects = withS3();
-const fauxqs = await startFauxqs({ port: 0, logger: false });
+const messaging = await startMessaging();
 const [bus, delivery, lambda, receiver] = await Promise.all([
   startEventBridge(),
   startFirehose(),
   startLambda(),
   startReceiver(),
 ]);
-after(() => Promise.all([fauxqs, bus, delivery, lambda, receiver].map((each) => each.stop())));
+after(() => Promise.all([messaging, bus, delivery, lambda, receiver].map((each) => each.stop())));
 
 const credentials = { accessKeyId: "x", secretAccessKey: "y" };
 const at = (endpoint: string) => lazyClients({ endpoint, region: "us-east-1", credentials, maxAttempts: 1 });
 const lazy = {
-  sqs: at(fauxqs.address).sqs,
-  sns: at(fauxqs.address).sns,
+  sqs: at(messaging.endpoint).sqs,
+  sns: at(messaging.endpoint).sns,
   eventBridge: at(bus.endpoint).eventBridge,
   firehose: at(delivery.endpoint).firehose,
   lambda: at(lambda.endpoint).lambda,
@@ -65,16 +65,16 @@ async function place(sinks: Readonly<Record<string, Sink<any, any>>>, bindings: 
   return { all, write, letters, job };
 }
 
-const messagesOf = (queue: string) => fauxqs.inspectQueue(queue)!.messages.ready;
+const messagesOf = (queue: string) => messaging.messagesIn(queue)!;
 const text = (length: number) => "x".repeat(length);
 
 describe("aws: push sinks of a job", () => {
   it("write each to what its name, or its uid, is bound to, by name, ARN or URL", async () => {
-    const { queueUrl, queueArn } = fauxqs.createQueue("physical");
-    fauxqs.createQueue("plain");
-    const { topicArn } = fauxqs.createTopic("topic");
-    fauxqs.createQueue("of-topic");
-    fauxqs.subscribe({ topic: "topic", queue: "of-topic", attributes: { RawMessageDelivery: "true" } });
+    const physical = messaging.createQueue("physical");
+    messaging.createQueue("plain");
+    const topic = messaging.createTopic("topic");
+    messaging.createQueue("of-topic");
+    messaging.subscribe("topic", "of-topic");
     const queueSink = () => sqsSink<any>({ queue: "alerts", format: json(), attributes: () => ({ kind: "alert" }) });
     const topicSink = () => snsSink<any>({ topic: "topic", format: json(), subject: () => "hello" });
     const { all, write } = await place(
@@ -94,18 +94,25 @@ describe("aws: push sinks of a job", () => {
         call: lambdaSink<any>({ function: "arn" }),
         http: httpSink<any>({ endpoint: "hook", url: "https://never.example.com", format: json() }),
       },
-      { byUrl: queueUrl, byArn: queueArn, topicByArn: topicArn, events: "bus", call: "function", hook: receiver.endpoint },
+      {
+        byUrl: physical.url,
+        byArn: physical.arn,
+        topicByArn: topic.arn,
+        events: "bus",
+        call: "function",
+        hook: receiver.endpoint,
+      },
     );
     await all.check();
     const uids = ["byUrl", "byArn", "byName", "topicByArn", "topicByName", "bus", "delivery", "call", "http"];
     for (const uid of uids) await write(uid, [{ from: uid }]);
-    const found = messagesOf("physical").map(({ body, messageAttributes }) => [body, messageAttributes["kind"]?.StringValue]);
+    const found = messagesOf("physical").map(({ body, attributes }) => [body, attributes["kind"]]);
     assert.deepEqual(
       found,
       ["byUrl", "byArn"].map((uid) => [`{"from":"${uid}"}`, "alert"]),
     );
     assert.deepEqual(
-      messagesOf("plain").map(({ body, messageAttributes }) => [body, messageAttributes]),
+      messagesOf("plain").map(({ body, attributes }) => [body, attributes]),
       [['{"from":"byName"}', {}]],
     );
     assert.deepEqual(
@@ -151,10 +158,10 @@ describe("aws: push sinks of a job", () => {
 
 describe("aws: requests of push sinks", () => {
   it("stay within what a receiver takes at once", async () => {
-    fauxqs.createQueue("large");
-    fauxqs.createTopic("large");
-    fauxqs.createQueue("of-large");
-    fauxqs.subscribe({ topic: "large", queue: "of-large", attributes: { RawMessageDelivery: "true" } });
+    messaging.createQueue("large");
+    messaging.createTopic("large");
+    messaging.createQueue("of-large");
+    messaging.subscribe("large", "of-large");
     const { write } = await place({
       queue: sqsSink<any>({ queue: "large", format: json() }),
       topic: snsSink<any>({ topic: "large", format: json() }),
@@ -182,7 +189,7 @@ describe("aws: requests of push sinks", () => {
   });
 
   it("leave a row that the receiver's own limit refuses to the dead letters, and its neighbours go", async () => {
-    fauxqs.createQueue("small", { attributes: { MaximumMessageSize: "1024" } });
+    messaging.createQueue("small", { MaximumMessageSize: "1024" });
     const { write, letters } = await place({ out: sqsSink<any>({ queue: "small", format: json() }) });
     await write("out", [{ a: 1 }, { a: text(2_000) }, { a: 2 }]);
     assert.deepEqual(
@@ -220,7 +227,7 @@ describe("aws: requests of push sinks", () => {
   });
 
   it("are not made again where the key may not be used, and no row is blamed for it", async () => {
-    fauxqs.createQueue("locked");
+    messaging.createQueue("locked");
     const locked = {
       ...lazy,
       sqs: async () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import fc from "fast-check";
-import { startFauxqs } from "fauxqs";
+import { startMessaging } from "../../emulator/messaging/start-messaging.ts";
 import { EventBridgeChannel } from "../../runtime/adapters/aws/event-bridge-channel.ts";
 import { FirehoseChannel } from "../../runtime/adapters/aws/firehose-channel.ts";
 import { LambdaChannel } from "../../runtime/adapters/aws/lambda-channel.ts";
@@ -57,21 +57,21 @@ interface Kind {
 }
 
 const credentials = { accessKeyId: "x", secretAccessKey: "y" };
-const fauxqs = await startFauxqs({ port: 0, logger: false });
-const started: { stop(): Promise<void> }[] = [fauxqs];
+const messaging = await startMessaging();
+const started: { stop(): Promise<void> }[] = [messaging];
 after(() => Promise.all(started.map((each) => each.stop())));
 
 const clientsAt = (endpoint: string) => lazyClients({ endpoint, region: "us-east-1", credentials, maxAttempts: 1 });
-const messaging = clientsAt(fauxqs.address);
+const clients = clientsAt(messaging.endpoint);
 let names = 0;
 
 async function sqsPlace(sink: Sink<Row>, fifo: boolean): Promise<Place> {
   const name = `queue-${++names}${fifo ? ".fifo" : ""}`;
-  fauxqs.createQueue(name, fifo ? { attributes: { FifoQueue: "true" } } : {});
+  messaging.createQueue(name);
   let requests = 0;
   const place: Place = {
     channel: new SqsChannel(name, sink.options as any, async () => {
-      const { sdk, client } = await messaging.sqs();
+      const { sdk, client } = await clients.sqs();
       return {
         sdk,
         client: faultyClient(
@@ -90,14 +90,13 @@ async function sqsPlace(sink: Sink<Row>, fifo: boolean): Promise<Place> {
 
 async function snsPlace(sink: Sink<Row>, fifo: boolean): Promise<Place> {
   const name = `topic-${++names}${fifo ? ".fifo" : ""}`;
-  const attributes = fifo ? { attributes: { FifoQueue: "true" } } : {};
-  const topic = fauxqs.createTopic(name, fifo ? { attributes: { FifoTopic: "true" } } : {});
-  fauxqs.createQueue(name, attributes);
-  fauxqs.subscribe({ topic: name, queue: name, attributes: { RawMessageDelivery: "true" } });
+  const { arn } = messaging.createTopic(name);
+  messaging.createQueue(name);
+  messaging.subscribe(name, name);
   let requests = 0;
   const place: Place = {
-    channel: new SnsChannel(topic.topicArn, sink.options as any, async () => {
-      const { sdk, client } = await messaging.sns();
+    channel: new SnsChannel(arn, sink.options as any, async () => {
+      const { sdk, client } = await clients.sns();
       return {
         sdk,
         client: faultyClient(
@@ -115,10 +114,10 @@ async function snsPlace(sink: Sink<Row>, fifo: boolean): Promise<Place> {
 }
 
 function received(queue: string): readonly Taken[] {
-  return fauxqs.inspectQueue(queue)!.messages.ready.map((message: any) => ({
+  return messaging.messagesIn(queue)!.map((message) => ({
     value: JSON.parse(message.body),
-    id: message.messageAttributes["millrace-id"]?.StringValue,
-    group: message.messageGroupId,
+    id: message.attributes["millrace-id"],
+    group: message.group,
     with: message,
   }));
 }

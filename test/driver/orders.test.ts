@@ -18,6 +18,7 @@ import { manifestName } from "../../runtime/snapshots/names.ts";
 import { allSafeguards } from "../../runtime/task/safeguards.ts";
 import { harness, type RunningHarness } from "../../runtime/testing/harness.ts";
 import { type Event, event, pipeline } from "../operators/pipeline.ts";
+import { type Death, Died, mortal } from "./mortal-ports.ts";
 
 const counting = keyedProcess({
   key: type<string>(),
@@ -40,37 +41,6 @@ function enqueue(run: RunningHarness, count: number): void {
   for (let n = 0; n < count; n++) run.enqueue("in", { value: event(`k${n % 4}`, 0), shard: n % 2 });
 }
 
-class Died extends Error {}
-
-/** The ports of a process that dies at its `at`-th call; afterwards no call has an effect. */
-function mortal(ports: Ports, at: number, when: "before" | "after"): Ports {
-  let calls = 0;
-  const around = (port: object): any =>
-    new Proxy(port, {
-      get: (target, name) => {
-        const member = (target as any)[name];
-        if (typeof member !== "function") return member;
-        return async (...args: unknown[]) => {
-          calls++;
-          if (calls > at || (calls === at && when === "before")) throw new Died();
-          const result = await member.apply(target, args);
-          if (calls === at) throw new Died();
-          return result;
-        };
-      },
-    });
-  const { log, journal, pages, blobs, sinks } = ports;
-  return {
-    ...ports,
-    log: around(log),
-    journal: around(journal),
-    pages: around(pages),
-    blobs: around(blobs),
-    sinks: around(sinks),
-    source: (uid) => around(ports.source(uid)),
-  };
-}
-
 let lives = 0;
 function coordinatorOn(run: RunningHarness, ports: Ports): Coordinator {
   const id = `life-${++lives}`;
@@ -80,11 +50,6 @@ function coordinatorOn(run: RunningHarness, ports: Ports): Coordinator {
 
 async function recordOf(run: RunningHarness): Promise<JobRecord> {
   return (await readJobRecord(run.ports, run.graph.name))!;
-}
-
-interface Death {
-  readonly at: number;
-  readonly when: "before" | "after";
 }
 
 /** Gives the order again and again and looks on, until `reached`. Returns whether the first coordinator died. */

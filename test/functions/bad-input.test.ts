@@ -171,6 +171,8 @@ interface Cause {
   readonly says: RegExp;
   /** So long it goes on after it was seen. */
   readonly lastsMs?: number;
+  /** The job has a stage with an inbox. */
+  readonly exchange?: boolean;
   /** Returns what ends it. */
   readonly begin: (cloud: Cloud) => () => void;
 }
@@ -267,18 +269,49 @@ const causes: readonly Cause[] = [
     lastsMs: 2 * minute,
     begin: (cloud) => refuse(cloud, "ProvisionedThroughputExceededException", ["GetRecords"]),
   },
+  {
+    title: "no permission to write to an inbox stream",
+    kind: "invalid",
+    exchange: true,
+    says: new RegExp(`${noPermission.source}writing to stream .*-inbox-`),
+    begin: (cloud) => refuse(cloud, "AccessDeniedException", ["PutRecords"]),
+  },
+  {
+    title: "an inbox stream that throttles its writers for minutes",
+    kind: "unavailable",
+    exchange: true,
+    says: /the inbox stream throttles, it is tried again: inbox-/,
+    lastsMs: 2 * minute,
+    begin: (cloud) => refuse(cloud, "ProvisionedThroughputExceededException", ["PutRecords"]),
+  },
+  {
+    title: "an inbox stream that refuses each record for its shard's limit, for minutes",
+    kind: "unavailable",
+    exchange: true,
+    says: /the inbox stream throttles, it is tried again: inbox-/,
+    lastsMs: 2 * minute,
+    begin: (cloud) =>
+      interfere(cloud, "kinesis", (operation, body) => {
+        if (operation !== "PutRecords") return pass;
+        const record = { ErrorCode: "ProvisionedThroughputExceededException", ErrorMessage: "Rate exceeded for shard" };
+        const Records = (body as { Records: unknown[] } | undefined)?.Records.map(() => record) ?? [record];
+        return { kind: "refuse", status: 200, body: { FailedRecordCount: Records.length, Records } };
+      }),
+  },
 ];
 
 describe("what comes, and goes again:", () => {
-  for (const { title, kind, says, begin, lastsMs = 0 } of causes)
+  for (const { title, kind, says, begin, lastsMs = 0, exchange = false } of causes)
     test(title, async () => {
-      const cloud = await start(jobOf(newJob()));
+      const cloud = await start(jobOf(newJob(), exchange ? { parallelism: 2 } : {}));
       const all = numbers(0, 40);
       await put(cloud, all.slice(0, 20));
       await untilExact(cloud, all.slice(0, 20));
       const before = cloud.telemetry.total(metricOf(kind));
       const logged = cloud.telemetry.lines.length;
       const end = begin(cloud);
+      // Who waits for a stream that throttles would be waited for by those that are rung meanwhile.
+      if (exchange) cloud.clock.meanwhile = async () => undefined;
       await put(cloud, all.slice(20));
       // Another environment goes on: nothing is in its memory.
       cloud.replaceTasks();
@@ -295,6 +328,7 @@ describe("what comes, and goes again:", () => {
         "nothing else fails",
       );
       end();
+      cloud.clock.meanwhile = cloud.deliver;
       await untilExact(cloud, all);
       await untilCheckpoint(cloud);
     });

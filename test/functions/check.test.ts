@@ -9,8 +9,10 @@ import {
   UpdateStreamModeCommand,
   UpdateStreamRecordDistributionStrategyCommand,
 } from "@aws-sdk/client-kinesis";
+import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import type { AccountLimits } from "../../runtime/adapters/aws/account-limits.ts";
 import { defineJob, type Job, json, keyedProcess, kinesis, minutes, s3, ndjson, type, value } from "../../runtime/index.ts";
+import { type BlobName, id } from "../../runtime/base/ids.ts";
 import { createCheckHandler } from "../../functions/check.ts";
 import { type StartCheckProperties, writeSettings } from "../../functions/contract.ts";
 import { openSinks } from "../../functions/open-sinks.ts";
@@ -73,6 +75,9 @@ interface CheckOptions {
   readonly deployment?: number;
   readonly bucket?: string;
   readonly kinesis?: KinesisClient;
+  readonly dynamodb?: DynamoDBClient;
+  /** What the invocation has; default 3 minutes. */
+  readonly ms?: number;
 }
 
 /** As a deployment has it checked. The answer that CloudFormation gets, too. */
@@ -83,7 +88,11 @@ async function checked(cloud: Cloud, job: Job, options: CheckOptions = {}) {
       ...{ stateTable: tableName, stateBucket: options.bucket ?? bucketName, deadLetterBucket: bucketName },
       ...{ bindings: {}, inboxes: {}, taskFunctions: {}, stage: "check", cell: 0, deployment },
     }),
-    clients: { ...cloud.clients, ...(options.kinesis && { kinesis: options.kinesis }) },
+    clients: {
+      ...cloud.clients,
+      ...(options.kinesis && { kinesis: options.kinesis }),
+      ...(options.dynamodb && { dynamodb: options.dynamodb }),
+    },
     telemetry: cloud.telemetry,
     clock: cloud.clock,
     openSinks,
@@ -96,7 +105,7 @@ async function checked(cloud: Cloud, job: Job, options: CheckOptions = {}) {
     ResourceProperties: { Deployment: String(deployment), Keys: [], ...properties },
     ...(old && { OldResourceProperties: { Deployment: "1", Keys: [], ...old } }),
   };
-  const outcome = await handler(event, cloud.context(180_000));
+  const outcome = await handler(event, cloud.context(options.ms ?? 180_000));
   return { outcome, answer: answers.at(-1)! };
 }
 
@@ -113,18 +122,18 @@ async function cloudOf(job: Job, shards = 2): Promise<Cloud> {
 }
 
 /** The client with what it is answered changed. */
-function changed(cloud: Cloud, change: (answer: any) => void, times = Infinity): KinesisClient {
-  const client = Object.create(cloud.clients.kinesis) as KinesisClient;
-  client.send = (async (command: object, ...rest: unknown[]) => {
-    const answer = await (cloud.clients.kinesis.send as any)(command, ...rest);
+function changed<C extends KinesisClient | DynamoDBClient>(client: C, change: (answer: any) => void, times = Infinity): C {
+  const other = Object.create(client) as C;
+  other.send = (async (command: object, ...rest: unknown[]) => {
+    const answer = await (client.send as any)(command, ...rest);
     if (times-- > 0) change(answer);
     return answer;
   }) as never;
-  return client;
+  return other;
 }
 
 function encrypted(cloud: Cloud, KeyId: string): KinesisClient {
-  return changed(cloud, ({ StreamDescriptionSummary: summary }) => {
+  return changed(cloud.clients.kinesis, ({ StreamDescriptionSummary: summary }) => {
     if (summary !== undefined) Object.assign(summary, { EncryptionType: "KMS", KeyId });
   });
 }
@@ -201,11 +210,32 @@ describe("the start-up check", () => {
       throw Object.assign(new Error("no"), { name: "KMSAccessDeniedException" });
     };
     const begin = cloud.clock.now();
-    assert.deepEqual((await checked(cloud, job, { kinesis: changed(cloud, denied, 3) })).outcome, passed);
-    const reason = await refusal(cloud, job, { kinesis: changed(cloud, denied) });
+    assert.deepEqual((await checked(cloud, job, { kinesis: changed(cloud.clients.kinesis, denied, 3) })).outcome, passed);
+    const reason = await refusal(cloud, job, { kinesis: changed(cloud.clients.kinesis, denied) });
     assert.match(reason, /no permission to use the key that it is encrypted with, add it to the job's role/);
     const tookMs = cloud.clock.now() - begin;
     assert.ok(tookMs > 55_000 && tookMs < 80_000, `${tookMs} ms`);
+  });
+
+  test("reads, where a permission on a key shows that nothing else asks for", async () => {
+    const job = jobOf(newJob());
+    const cloud = await cloudOf(job);
+    const denied = ({ Records }: { readonly Records?: unknown }) => {
+      if (Records !== undefined) throw Object.assign(new Error("no"), { name: "KMSAccessDeniedException" });
+    };
+    assert.match(await refusal(cloud, job, { kinesis: changed(cloud.clients.kinesis, denied) }), /no permission to use the key/);
+  });
+
+  test("answers in time where it has less than a minute", async () => {
+    const job = jobOf(newJob());
+    const cloud = await cloudOf(job);
+    const slow = () => {
+      throw Object.assign(new Error("slow down"), { name: "ProvisionedThroughputExceededException" });
+    };
+    const begin = cloud.clock.now();
+    const options = { dynamodb: changed(cloud.clients.dynamodb, slow), ms: 40_000 };
+    assert.match(await refusal(cloud, job, options), /throttled by AWS/);
+    assert.ok(cloud.clock.now() - begin <= 35_000);
   });
 
   test("says every reason at once", async () => {
@@ -224,6 +254,32 @@ describe("the start-up check", () => {
     const next = jobOf(name, { version: 2 });
     assert.match(await refusal(cloud, next, { deployment: 2 }), /stored state does not fit.*operator sums: version older/);
     assert.deepEqual({ ...(await cloud.command()), looks: 0 }, { ...before, looks: 0 });
+  });
+
+  test("lets older code over a job that has stopped, which an order then takes back to a savepoint of its time", async () => {
+    const name = newJob();
+    const [old, next] = [jobOf(name), jobOf(name, { version: 2, migrates: true })];
+    const cloud = await cloudOf(old);
+    const until = async (phase: string, stop?: string) => {
+      for (let n = 0; n < 60; n++) {
+        const record = await cloud.command(n === 0 && stop !== undefined ? { version: 1, kind: "stop", id: stop } : undefined);
+        if (record.phase === phase) return record;
+        cloud.clock.advance(10_000);
+      }
+      assert.fail(`the job is not ${phase}`);
+    };
+    await until("running");
+    const { completed } = await cloud.command({ version: 1, kind: "savepoint", id: "of its time" });
+    assert.ok(completed !== undefined);
+    cloud.deploy(next);
+    assert.deepEqual((await checked(cloud, next, { deployment: 2 })).outcome, passed);
+    await until("running");
+    assert.match(await refusal(cloud, old, { deployment: 3 }), /operator sums: version newer/);
+    await until("stopped", "before going back");
+    assert.deepEqual((await checked(cloud, old, { deployment: 3 })).outcome, passed);
+    cloud.deploy(old);
+    await cloud.command({ version: 1, kind: "restore", id: "back", manifest: id<BlobName>(completed) });
+    assert.equal((await until("running")).generation, 3);
   });
 
   test("refuses a deployment that is older than what runs, unless CloudFormation goes back to it (K2)", async () => {

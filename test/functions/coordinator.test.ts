@@ -16,7 +16,8 @@ import {
   type,
   value,
 } from "../../runtime/index.ts";
-import { isKind } from "../../runtime/base/errors.ts";
+import type { CoordinatorParts } from "../../functions/coordinator.ts";
+import { isKind, MillraceError } from "../../runtime/base/errors.ts";
 import { newJob } from "../aws/stand-ins.ts";
 import { bytesOf } from "../ports/adapter-maker.ts";
 import { type Cloud, Rows, rowSink, startCloud } from "./cloud.ts";
@@ -194,6 +195,40 @@ describe("the coordinator", () => {
     cloud.clock.advance(hour / 2);
     await cloud.command();
     assert.ok(age() >= hour / 2, "and rings when none is completed since");
+  });
+
+  test("rings all others when one cannot be rung, says so, and rings it again", async () => {
+    let refusal: MillraceError | undefined;
+    const rung: string[] = [];
+    const invoke: CoordinatorParts["invoke"] = async (name) => {
+      rung.push(name);
+      if (refusal !== undefined && name.endsWith("-numbers")) throw refusal;
+    };
+    const job = jobOf(newJob(), 0, { parallelism: 2 });
+    const parts: CoordinatorParts = { invoke };
+    const cloud = await startCloud({ job, streams: { [stream]: 1 }, parts });
+    const look = (): Promise<readonly string[]> => {
+      rung.length = 0;
+      cloud.replaceCoordinator();
+      return cloud.command(undefined, 3_000).then(
+        () => rung,
+        (error: Error) => [...rung, error.name],
+      );
+    };
+    const all = await look();
+    assert.equal(all.length, 3, "a source's task and two behind the exchange");
+    refusal = new MillraceError("invalid", "no permission, add it to the role that the job runs as: invoking function");
+    cloud.telemetry.gauges.clear();
+    assert.deepEqual((await look()).toSorted(), ["Millrace.invalid", ...all].toSorted());
+    assert.ok(cloud.telemetry.gauges.has("coordinator.checkpointAgeMs"), "whose age is missing, nobody looks after");
+    refusal = new MillraceError("unavailable", "throttled by AWS");
+    assert.deepEqual((await look()).toSorted(), all.toSorted(), "one that is throttled is no failure of the look");
+    assert.equal(
+      cloud.telemetry.lines.filter(({ message }) => message === "a task could not be rung, it will be again").length,
+      1,
+    );
+    refusal = undefined;
+    assert.deepEqual((await look()).toSorted(), all.toSorted());
   });
 
   test("takes turns with another that is rung at the same time, where a restore is to be carried out", async () => {

@@ -42,6 +42,7 @@ suite("a function's telemetry", () => {
   });
 
   test("begins anew with each invocation, and says that there was nothing", () => {
+    assert.equal(measured[0]["coordinator.generation"], "3");
     const [, second] = measured;
     const names = second._aws.CloudWatchMetrics[0].Metrics.map(({ Name }: any) => Name);
     assert.deepEqual(new Set(names), alwaysWritten);

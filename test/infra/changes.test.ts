@@ -62,11 +62,15 @@ describe("a deployment refuses", () => {
     ["inboxes that forget within the day", { inboxRetention: Duration.hours(12) }, /inboxRetention .* from 1 day/],
     ["a budget that nobody is told of", { monthlyBudget: 5 }, /budgetEmail/],
     ["subnets without a network", { vpcSubnets: {} }, /go with vpc/],
-    ["a stream that is not bound", { streams: {} }, /streams must say what page-views of views is here/],
+    [
+      "a stream that is not bound",
+      { streams: {} },
+      /operator views needs a stream that is not bound, add streams: { "page-views": … }/,
+    ],
     [
       "a table among the streams",
       { streams: { "page-views": { streamName: "x" }, sessions: { streamName: "y" } }, tables: { "views-per-minute": {} } },
-      /tables must say what sessions of \S+ is here, where streams has it: it is a table: tables: { "sessions": … }/,
+      /operator \S+ needs a table that is not bound \(streams has this name, but a table is meant\), add tables: { "sessions": … }/,
     ],
     [
       "a table under a name that the job has not",

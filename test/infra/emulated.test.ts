@@ -1,5 +1,6 @@
 /** What is emulated is what would be deployed: the example's assembly, started as a cloud, comes to its exact result. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,6 +18,7 @@ import {
 } from "../../emulator/cloud/index.ts";
 import { notEmulated } from "../../emulator/cloud/not-emulated.ts";
 import { addExamples } from "../../infra/app.ts";
+import { root } from "./deploy.ts";
 
 const outdir = mkdtempSync(join(tmpdir(), "millrace-assembly-"));
 const stacks = ["PageViewsJob", "PageViewsWideJob"] as const;
@@ -113,6 +115,20 @@ async function comesToItsResult({ topology }: AssemblyTopology): Promise<void> {
 }
 
 describe("the assembly of an example", () => {
+  test("is read by the command of CDK that is pinned", () => {
+    const cli = join(root, "node_modules", "aws-cdk", "bin", "cdk");
+    const listed = execFileSync(process.execPath, [cli, "list", "--app", outdir, "--no-notices"], {
+      cwd: outdir,
+      encoding: "utf8",
+    });
+    assert.deepEqual(listed.trim().split("\n").sort(), [
+      "PageViewsData",
+      "PageViewsJob",
+      "PageViewsWideData",
+      "PageViewsWideJob",
+    ]);
+  });
+
   test("says of every property whether the emulated cloud acts on it", () => {
     const seen = new Set<string>();
     for (const name of stacks) {

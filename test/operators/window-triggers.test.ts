@@ -125,6 +125,15 @@ describe("continuous processing-time trigger", () => {
     });
   });
 
+  test("in windows of event time whose end the clock has passed fires for what has come since", async () => {
+    await verifyMarbles(
+      fired(triggers.continuousProcessingTime(seconds(4))),
+      `in     a:1@1s                                 a:2@2s
+       clock          4s     9999          20s  21s          24s      30s
+       out            [a,1]  [a,1]  [a,1]                    [a,1,2]`,
+    );
+  });
+
   test("in sessions by the clock ends with them", async () => {
     await verifyMarbles(
       counts(session(seconds(5), { time: "processing" }), (windows) =>
@@ -182,6 +191,15 @@ describe("time-out trigger", () => {
 });
 
 describe("processing-time trigger over event-time windows", () => {
+  test("fires when the clock has passed their end, and then for each record", async () => {
+    await verifyMarbles(
+      fired(triggers.processingTime()),
+      `in         a:1@1s         a:2@2s   a:3@3s     |9999  a:4@4s
+       clock  5s          10s
+       out                [a,1]  [a,1,2]  [a,1,2,3]`,
+    );
+  });
+
   test("fires by the clock, and the window goes by the watermark", async () => {
     await verifyOperator(fired(triggers.processingTime()), {
       steps: steps(event("a", 1, 1), at(9_998), event("a", 2, 2), at(9_999), event("c", 10_001, 3), 9_999, at(30_000)),

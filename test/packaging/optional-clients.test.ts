@@ -46,6 +46,17 @@ describe("a bundle", () => {
     assert.deepEqual(heldBy(bundle), always);
   });
 
+  it("of a job that reads a table's stream has the client for it", async () => {
+    const job = join(scratch, "changes.ts");
+    const source = `dynamodbStream({ table: "t", format: json() })`;
+    const made = `defineJob("changes", (job) => void job.source("changes", ${source}).sinkTo("out", consoleSink()))`;
+    const from = JSON.stringify(join(root, "runtime/index.ts"));
+    writeFileSync(job, `import { consoleSink, defineJob, dynamodbStream, json } from ${from};\nexport default ${made};\n`);
+    const contents = entryOf("task", job, join(root, "functions"));
+    const bundle = await bundleFunction({ entry: { contents, directory: root } });
+    assert.deepEqual(heldBy(bundle), ["client-dynamodb", "client-dynamodb-streams", "client-kinesis", "client-s3"]);
+  });
+
   it("has the clients of the sinks that its job declares, however it is made", async () => {
     const sinks = {
       queue: `sqsSink({ queue: "q", format: json() })`,

@@ -334,6 +334,7 @@ describe("options", () => {
       checkpointsRetained: 3,
       tolerableCheckpointFailures: Number.MAX_SAFE_INTEGER,
       onUserError: "deadLetter",
+      deadLettersPerMinuteMax: Number.MAX_SAFE_INTEGER,
       watermarkStepMs: 1_000,
       watermarkIntervalMs: 200,
       mode: "streaming",

@@ -71,7 +71,7 @@ class Stand {
   page(): Uint8Array {
     const writer = new ByteWriter();
     const group = this.store.group(0);
-    if (group !== undefined) this.store.dropExpired(group, this.clock.now);
+    if (group !== undefined) this.store.dropExpired(group, this.clock.now, -Infinity);
     const rows = new RowWriter(writer);
     for (const row of group?.rows ?? []) rows.writeRow(row);
     return writer.take();

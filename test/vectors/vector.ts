@@ -73,7 +73,18 @@ export function isInternal(name: string): boolean {
   return /^(buffered|pending|nextWakeUp|eventTimers|processingTimers)/.test(name);
 }
 
-/** A time of a vector: a number, `"MIN"` or `"MAX"`, also `"MIN+n"` and `"MAX-n"`, which are as far off as those. */
+/**
+ * A time at which something stands, of a vector: a record, a timer. "MIN" and "MAX" are the ends of what the engine knows as such: `end` and
+ * its negative.
+ */
+export function pointOf(time: number | string, end: number): number {
+  if (typeof time === "number") return time;
+  const [, side, away = "0"] = /^(MIN|MAX)(?:[+-](\d+))?$/.exec(time) ?? [];
+  if (side === undefined) throw new MillraceError("invalid", `not a time of a vector: ${time}`);
+  return side === "MAX" ? end - Number(away) : Number(away) - end;
+}
+
+/** A watermark of a vector: a number, `"MIN"` or `"MAX"`, also `"MIN+n"` and `"MAX-n"`, which are as far off as those. */
 export function timeOf(time: number | string): number {
   if (typeof time === "number") return time;
   if (/^MIN(\+\d+)?$/.test(time)) return minWatermark;

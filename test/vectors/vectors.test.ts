@@ -1,4 +1,7 @@
-/** The vectors of the areas that are built, from the data in data/. A line is added when an area is ready. */
+/**
+ * The vectors of the areas that are built, from the data in data/: the given ones, and in `further-*.json` what else Flink's tests of the
+ * same classes say, by class and method; those without a class are ours. A line is added when an area is ready.
+ */
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";

@@ -50,6 +50,8 @@ const meanings: Readonly<Record<string, Meaning>> = {
   ConditionalRequestConflict: unanswered,
   OperationAborted: unanswered,
   ResourceInUseException: unanswered,
+  // Of a function that is being changed.
+  ResourceConflictException: unanswered,
   ExpiredToken: expired,
   ExpiredTokenException: expired,
   RequestTimeTooSkewed: skewed,

@@ -52,7 +52,7 @@ export interface AwsSinksOptions {
   /** Default: made by the SDK's own settings. */
   readonly clients?: AwsClients;
   /** The same, of services that few jobs use. */
-  readonly lazyClients?: LazyClients;
+  readonly lazyClients?: Omit<LazyClients, "dynamodbStreams">;
   /** Where console sinks write; default: standard output, which Lambda takes for the log. */
   readonly console?: Writable;
 }
@@ -114,7 +114,11 @@ function createTargets(
 }
 
 /** The way to what a push sink writes to; undefined for a sink of another kind. */
-function createChannel(bound: string | undefined, sink: Sink<any, any>, lazy: LazyClients): MessageChannel | undefined {
+function createChannel(
+  bound: string | undefined,
+  sink: Sink<any, any>,
+  lazy: Omit<LazyClients, "dynamodbStreams">,
+): MessageChannel | undefined {
   const name = bound ?? sink.name;
   const settings: unknown = sink.options;
   switch (sink.kind) {

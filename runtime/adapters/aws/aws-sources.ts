@@ -2,17 +2,23 @@
 import type { Source } from "../../api/connector.ts";
 import { MillraceError } from "../../base/errors.ts";
 import { bindingOf, type Bindings } from "../../connectors/bindings.ts";
+import { BroughtReader } from "../../connectors/brought/brought-reader.ts";
+import type { DynamodbStreamSettings } from "../../connectors/dynamodb/dynamodb-stream.ts";
 import { HybridReader } from "../../connectors/hybrid/hybrid-reader.ts";
+import { kafkaReading, type KafkaSettings } from "../../connectors/kafka/kafka.ts";
 import { openSource, type UidSource } from "../../connectors/open-sources.ts";
 import { withSchemas } from "../../connectors/registry/with-schemas.ts";
 import type { SourceReader } from "../../connectors/source-reader.ts";
+import { queueReading } from "../../connectors/sqs/sqs.ts";
 import type { Blobs } from "../../ports/blobs.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
 import { type AwsClients, awsClients } from "./aws-clients.ts";
 import type { Pace } from "./back-off.ts";
 import { KinesisSource } from "./kinesis-source.ts";
+import { type LazyClients, lazyClients } from "./lazy-clients.ts";
 import { S3Bucket } from "./s3-bucket.ts";
 import { S3ObjectsReader } from "./s3-objects-reader.ts";
+import { TableStreamReader } from "./table-stream-reader.ts";
 import { UnpackedSource } from "./unpacked-source.ts";
 
 export interface AwsSourcesOptions {
@@ -22,7 +28,8 @@ export interface AwsSourcesOptions {
   /** Its `remainingMs` bounds how long throttled requests are tried again. */
   readonly pace: Pace;
   /** Default: made by the SDK's own settings. */
-  readonly clients?: Pick<AwsClients, "kinesis"> & Partial<Pick<AwsClients, "s3">>;
+  readonly clients?: Pick<AwsClients, "kinesis"> & Partial<Pick<AwsClients, "s3" | "dynamodb">>;
+  readonly lazyClients?: Pick<LazyClients, "dynamodbStreams">;
   /** Where a source keeps what it settles when the job begins: with the job's state. */
   readonly blobs?: Blobs;
 }
@@ -51,6 +58,13 @@ function openOne({ uid, source }: UidSource, options: Opening): SourceReader {
       );
     case "s3Objects":
       return openS3Objects({ uid, source }, bound, options);
+    case "dynamodbStream":
+      return openTableStream({ uid, source }, bound, options);
+    case "kafka":
+      return new BroughtReader(kafkaReading(uid, source.options as unknown as KafkaSettings));
+    case "sqs":
+    case "eventBridge":
+      return new BroughtReader(queueReading(uid));
     case "generator": {
       const reader = openSource(uid, source, new Map(), { clock: pace.clock, spoolDirectory: "", stdin: undefined });
       return Object.assign(reader, { polled: async () => true });
@@ -75,6 +89,21 @@ function openS3Objects({ uid, source }: UidSource, name: string, { clients, blob
   if (clients.s3 === undefined || blobs === undefined)
     throw new MillraceError("internal", `an S3 source was opened without S3 or the job's state: ${uid}`);
   return new S3ObjectsReader({ uid, source, bucket: new S3Bucket(clients.s3, name, telemetry, pace), blobs });
+}
+
+function openTableStream({ uid, source }: UidSource, table: string, options: Opening): SourceReader {
+  const { dynamodb } = options.clients;
+  if (dynamodb === undefined) throw new MillraceError("internal", `a table's stream was opened without DynamoDB: ${uid}`);
+  const { telemetry, pace, lazyClients: lazy = lazyClients() } = options;
+  return new TableStreamReader({
+    uid,
+    settings: source.options as unknown as DynamodbStreamSettings,
+    table,
+    dynamodb,
+    streams: () => lazy.dynamodbStreams(),
+    clock: pace.clock,
+    telemetry,
+  });
 }
 
 /** The one name a source or sink is bound to; undefined when it is not bound. Throws `invalid` for several. */

@@ -1,7 +1,8 @@
 /**
- * The SDK's clients of services that few jobs use: loaded when first asked for. A function's bundle holds those alone whose sinks its job
- * declares (packaging/optional-clients.ts).
+ * The SDK's clients of services that few jobs use: loaded when first asked for. A function's bundle holds those alone whose sources
+ * and sinks its job declares (packaging/optional-clients.ts).
  */
+import type { DynamoDBStreamsClient } from "@aws-sdk/client-dynamodb-streams";
 import type { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import type { FirehoseClient } from "@aws-sdk/client-firehose";
 import type { LambdaClient } from "@aws-sdk/client-lambda";
@@ -15,6 +16,7 @@ export interface Loaded<Client, Sdk> {
   readonly sdk: Sdk;
 }
 
+export type LoadedDynamodbStreams = Loaded<DynamoDBStreamsClient, typeof import("@aws-sdk/client-dynamodb-streams")>;
 export type LoadedSqs = Loaded<SQSClient, typeof import("@aws-sdk/client-sqs")>;
 export type LoadedSns = Loaded<SNSClient, typeof import("@aws-sdk/client-sns")>;
 export type LoadedEventBridge = Loaded<EventBridgeClient, typeof import("@aws-sdk/client-eventbridge")>;
@@ -22,6 +24,7 @@ export type LoadedFirehose = Loaded<FirehoseClient, typeof import("@aws-sdk/clie
 export type LoadedLambda = Loaded<LambdaClient, typeof import("@aws-sdk/client-lambda")>;
 
 export interface LazyClients {
+  dynamodbStreams(): Promise<LoadedDynamodbStreams>;
   sqs(): Promise<LoadedSqs>;
   sns(): Promise<LoadedSns>;
   eventBridge(): Promise<LoadedEventBridge>;
@@ -33,6 +36,10 @@ export interface LazyClients {
 export function lazyClients(options: ClientOptions = {}): LazyClients {
   const shared = () => ({ requestHandler: requestHandler(), ...options });
   return {
+    dynamodbStreams: once(async () => {
+      const sdk = await import("@aws-sdk/client-dynamodb-streams");
+      return { sdk, client: new sdk.DynamoDBStreamsClient(shared()) };
+    }),
     sqs: once(async () => {
       const sdk = await import("@aws-sdk/client-sqs");
       // Stand-ins call their queues by addresses that do not lead to them.

@@ -3,14 +3,15 @@
  *
  * | key                                  | what                                                              |
  * |--------------------------------------|-------------------------------------------------------------------|
- * | `<prefix><name>`                     | a finished object (files/part-name.ts); never changed; empty: a restore took it back |
+ * | `<prefix><name>`                     | a finished object (files/part-name.ts); never changed; without rows: a restore took it back |
  * | `<prefix>.parts/<name>/<offset>`     | a piece of an object that is not finished; deleted when it is      |
  * | `<prefix>.quarantine/<name>`         | a finished object that a restore took back                        |
  *
  * Of a partitioned sink the folders of the partition (files/partition.ts) stand before the name, after `.parts` and `.quarantine` too.
  *
  * O1 A finished object is created once, whole (`If-None-Match: *`), with its checksum beside it: who comes later finds its own.
- * O2 A name that was taken back stays in use, by an empty object: a zombie, however late, cannot publish it again.
+ * O2 A name that was taken back stays in use, by an object without rows: a zombie, however late, cannot publish it again. It is empty, or
+ *    what its format makes of no rows, so that readers of whole folders take it.
  * O3 Pieces left by a crash or a zombie hinder nobody; a restore deletes those of older generations, a lifecycle rule may delete the rest.
  */
 import { crc32 } from "node:zlib";
@@ -57,10 +58,13 @@ export class S3Sink implements SinkTarget {
   readonly #naming: PartNaming;
   readonly #partitioned: boolean;
   readonly #assemble: Format<any>["assemble"];
+  /** What is left of an object that was taken back: smaller than any that has rows. */
+  readonly #withoutRows: Uint8Array;
 
   constructor({ bucket, prefix, extension, partitioned = false, assemble }: S3SinkOptions) {
     this.#partitioned = partitioned;
     this.#assemble = assemble;
+    this.#withoutRows = assemble?.(new Uint8Array(), "") ?? new Uint8Array();
     this.#bucket = bucket;
     this.#prefix = prefix;
     this.#naming = { prefix: "", extension };
@@ -146,15 +150,15 @@ export class S3Sink implements SinkTarget {
     throw new MillraceError("invalid", `${message}: ${where}`);
   }
 
-  /** May be repeated: what is empty has been taken back. */
+  /** May be repeated: what has no rows has been taken back. */
   async #takeBack({ key, sizeBytes }: ObjectInfo, restored: Restored): Promise<void> {
     const path = key.slice(this.#prefix.length);
     const folders = path.split("/").slice(0, -1);
     const id = folders.every(isPartitionFolder) ? this.#parse(path.split("/").at(-1)!) : undefined;
     if (id === undefined || id.generation < restored.from || id.generation >= restored.generation) return;
-    if (sizeBytes === 0 || !isBeyond(id, restored, taskInNames)) return;
+    if (sizeBytes === this.#withoutRows.length || !isBeyond(id, restored, taskInNames)) return;
     await this.#bucket.copy(key, this.#key(quarantineFolder, path));
-    await this.#bucket.put(key, new Uint8Array(), { metadata: { [takenBackName]: String(restored.generation) } });
+    await this.#bucket.put(key, this.#withoutRows, { metadata: { [takenBackName]: String(restored.generation) } });
   }
 
   /** What the keys of objects begin with that a restore must judge. Folders come before generations: then it looks at all. */

@@ -5,7 +5,7 @@ import { MillraceError } from "../../base/errors.ts";
 import { type Format, formatOptions } from "../formats/format.ts";
 import type { PartNaming } from "./part-name.ts";
 import type { FormattedSink } from "./formatted-sink.ts";
-import { checkPartOptions, defaultOpenPartsMax, PartWriter } from "./part-writer.ts";
+import { checkPartOptions, defaultOpenPartsMax, defaultRollBytesOf, PartWriter } from "./part-writer.ts";
 import { describePartitionBy, folderOf, type PartitionBy } from "./partition.ts";
 
 export interface FileSinkOptions<T> {
@@ -18,7 +18,7 @@ export interface FileSinkOptions<T> {
   readonly partitionBy?: PartitionBy<T>;
   /** With `partitionBy`: of so many folders files are open side by side, at most; default 32. */
   readonly openPartitions?: number;
-  /** A file is finished before it grows beyond this; default 128 MiB. */
+  /** A file is finished before it grows beyond this; default 128 MiB; of Parquet 16 MiB of rows as they are kept until then. */
   readonly rollBytes?: number;
   /** A file is finished by the first commit this long after it was begun, in processing time; default 1 minute. */
   readonly rollAfter?: Duration;
@@ -37,7 +37,8 @@ const defaultRollAfterMs = 60_000;
  * published beyond the restored checkpoint are moved to `.quarantine/`. Throws `invalid` for a format that cannot be written.
  */
 export function fileSink<T>(options: FileSinkOptions<T>): Sink<T> {
-  const { path, format, prefix = "", rollBytes = defaultRollBytes, rollAfter = defaultRollAfterMs, partitionBy } = options;
+  const { path, format, prefix = "", rollAfter = defaultRollAfterMs, partitionBy } = options;
+  const { rollBytes = defaultRollBytesOf(format, defaultRollBytes) } = options;
   const openPartsMax = options.openPartitions ?? defaultOpenPartsMax;
   checkPartOptions({ format, rollBytes, openPartsMax }, "a file sink");
   const folders = folderOf(partitionBy);

@@ -177,6 +177,12 @@ export function checkPartOptions(
     throw new MillraceError("invalid", `openPartitions is a whole number from 1 to ${openPartsLimit}: ${openPartsMax}`);
 }
 
+/** What `rollBytes` is where a sink does not say: of files that are made of all their rows at once, what a turn has the time for. */
+export function defaultRollBytesOf({ assemble }: Format<any>, ofOthers: number): number {
+  return assemble === undefined ? ofOthers : assembledRollBytes;
+}
+
+const assembledRollBytes = 16 << 20;
 /** Every commit names the files that are open. */
 const openPartsLimit = 256;
 /** Of sinks that do not say. */

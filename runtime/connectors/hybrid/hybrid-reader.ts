@@ -70,6 +70,15 @@ export class HybridReader implements SourceReader {
     return (await this.#parts.at(-1)!.reader.withSchemas?.(records)) ?? records;
   }
 
+  /** Only the last part is brought. */
+  get unnumbered(): boolean {
+    return this.#parts.at(-1)!.reader.unnumbered ?? false;
+  }
+
+  lostBetween(shard: ShardId, after: Position, first: Position): ReadResult["lost"] {
+    return this.#parts.at(-1)!.reader.lostBetween?.(shard, after, first);
+  }
+
   async check(use: { readonly assumesKeys: boolean }): Promise<void> {
     for (const { reader } of this.#parts) await reader.check?.(use);
   }

@@ -47,6 +47,14 @@ export class SchemaSource implements SourceReader {
     return this.#inner.retentionMsMin;
   }
 
+  get unnumbered(): boolean {
+    return this.#inner.unnumbered ?? false;
+  }
+
+  lostBetween(shard: ShardId, after: Position, first: Position): ReadResult["lost"] {
+    return this.#inner.lostBetween?.(shard, after, first);
+  }
+
   async polled(shard: ShardId): Promise<boolean> {
     return (await this.#inner.polled?.(shard)) ?? false;
   }

@@ -6,7 +6,7 @@ import type { Sink } from "../../api/connector.ts";
 import type { Duration } from "../../api/duration.ts";
 import { MillraceError } from "../../base/errors.ts";
 import type { FormattedSink } from "../files/formatted-sink.ts";
-import { checkPartOptions, defaultOpenPartsMax, PartWriter } from "../files/part-writer.ts";
+import { checkPartOptions, defaultOpenPartsMax, defaultRollBytesOf, PartWriter } from "../files/part-writer.ts";
 import { describePartitionBy, folderOf, type PartitionBy } from "../files/partition.ts";
 import { type Format, formatOptions } from "../formats/format.ts";
 
@@ -26,7 +26,7 @@ export interface S3Options<T> {
   readonly openPartitions?: number;
   /**
    * An object is finished before its rows grow beyond this, at most 512 MiB, since it is put together in memory; default 64 MiB. Rows of
-   * Parquet are counted as they are kept until then.
+   * Parquet are counted as they are kept until then, default 16 MiB: an object is made of them at once.
    */
   readonly rollBytes?: number;
   /** An object is finished by the first commit this long after it was begun, in processing time; default 1 minute. */
@@ -48,11 +48,12 @@ const defaultRollAfterMs = 60_000;
 
 /**
  * Objects that appear whole, by size, by age and at every checkpoint, and never change. Exactly once, also across a restore: objects
- * published beyond the restored checkpoint are moved to `.quarantine/` under the prefix, and left empty under their names. Throws
+ * published beyond the restored checkpoint are moved to `.quarantine/` under the prefix, and left without rows under their names. Throws
  * `invalid` for options that cannot be.
  */
 export function s3<T>(options: S3Options<T>): Sink<T> {
-  const { bucket, prefix = "", format, rollBytes = defaultRollBytes, rollAfter = defaultRollAfterMs, partitionBy } = options;
+  const { bucket, prefix = "", format, rollAfter = defaultRollAfterMs, partitionBy } = options;
+  const { rollBytes = defaultRollBytesOf(format, defaultRollBytes) } = options;
   const openPartsMax = options.openPartitions ?? defaultOpenPartsMax;
   checkPartOptions({ format, rollBytes, openPartsMax }, "an S3 sink");
   const folders = folderOf(partitionBy);

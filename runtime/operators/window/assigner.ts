@@ -1,7 +1,7 @@
 /** Which windows a record belongs to. */
 import type { TimeWindow, WindowAssignerSpec, WindowTime } from "../../api/windows.ts";
 import type { Key } from "../../api/key.ts";
-import { MillraceError } from "../../base/errors.ts";
+import { MillraceError, shownValue } from "../../base/errors.ts";
 import { showKey } from "../../state/key.ts";
 import { ZoneCalendar } from "../../time/calendar.ts";
 import { cumulativeWindows, globalWindow, largestTime, slidingWindows, timeWindow, tumblingStart } from "../../time/windows.ts";
@@ -138,6 +138,6 @@ class SessionAssigner implements Assigner {
   }
 
   private error(problem: string, gap: number): MillraceError {
-    return new MillraceError("user", `a session gap ${problem}: ${String(gap)}, key ${showKey(this.key())}`);
+    return new MillraceError("user", `a session gap ${problem}: ${shownValue(gap)}, key ${showKey(this.key())}`);
   }
 }

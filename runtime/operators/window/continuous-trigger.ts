@@ -2,8 +2,9 @@
  * Fires at the multiples of an interval that time passes, and at the window's end. Of windows that merge, the earliest next time
  * holds. After Flink's ContinuousEventTimeTrigger and ContinuousProcessingTimeTrigger.
  *
- * In a window for all time, the watermark after all time fires once and no more: Flink would go on until the largest time. Nor does it
- * end where the clock has passed the end of a window of event time, at which Flink would fire again and again: it goes on after it.
+ * In a window for all time, the watermark after all time fires once and no more: Flink would go on until the largest time. Where the
+ * clock has passed the end of a window of event time, only a record sets the next time, and a multiple of the interval again: the end
+ * lies behind.
  */
 import type { FoldingState } from "../../api/state.ts";
 import type { TimeWindow } from "../../api/windows.ts";
@@ -16,13 +17,13 @@ export function continuousTrigger(
   everyMs: number,
   next: FoldingState<number, number>,
 ): Trigger {
-  const fireAfter = (at: number, window: TimeWindow, context: TriggerContext, endIsAhead = true): void => {
-    const then = endIsAhead ? Math.min(at + everyMs, window.maxTimestamp) : at + everyMs;
+  const fireAfter = (at: number, window: TimeWindow, context: TriggerContext, latest = window.maxTimestamp): void => {
+    const then = Math.min(at + everyMs, latest);
     next.add(then);
     context.setTimer(domain, then, window);
   };
-  const isOver = (window: TimeWindow, context: TriggerContext): boolean =>
-    domain === "eventTime" && window.maxTimestamp === largestTime && context.watermark >= largestTime;
+  const isOver = (at: number, window: TimeWindow, context: TriggerContext): boolean =>
+    domain === "eventTime" ? window.maxTimestamp === largestTime && context.watermark >= largestTime : at >= window.maxTimestamp;
 
   return {
     onElement(_value, timestamp, window, context) {
@@ -33,8 +34,9 @@ export function continuousTrigger(
         if (window.maxTimestamp <= context.watermark) return "fire";
         if (window.maxTimestamp < largestTime) context.setTimer(domain, window.maxTimestamp, window);
       }
+      if (next.get() !== undefined) return "continue";
       const endIsAhead = domain === "eventTime" || now <= window.maxTimestamp;
-      if (next.get() === undefined) fireAfter(now - (now % everyMs), window, context, endIsAhead);
+      fireAfter(now - (now % everyMs), window, context, endIsAhead ? window.maxTimestamp : Infinity);
       return "continue";
     },
     onTimer(firing, at, window, context) {
@@ -42,7 +44,7 @@ export function continuousTrigger(
       if (domain === "eventTime" && at === window.maxTimestamp) return "fire";
       if (next.get() !== at) return "continue";
       next.clear();
-      if (!isOver(window, context)) fireAfter(at, window, context, domain === "eventTime" || at < window.maxTimestamp);
+      if (!isOver(at, window, context)) fireAfter(at, window, context);
       return "fire";
     },
     onMerge(window, context) {

@@ -19,10 +19,14 @@ export const eventTimeTrigger: Trigger = {
   },
 };
 
-/** Fires when processing time passes the window's end; at any other processing-time timer of the window too. */
+/**
+ * Fires when processing time passes the window's end; at any other processing-time timer of the window too. A record of a window whose
+ * end it has passed, which is one of event time, fires at once: Flink sets a timer that is due already, which comes to the same.
+ */
 export const processingTimeTrigger: Trigger = {
   onElement(_value, _timestamp, window, context, fresh) {
-    if (fresh) context.setTimer("processingTime", window.maxTimestamp, window);
+    if (window.maxTimestamp < context.processingTime) return "fire";
+    if (fresh || window.maxTimestamp === context.processingTime) context.setTimer("processingTime", window.maxTimestamp, window);
     return "continue";
   },
   onTimer(domain) {

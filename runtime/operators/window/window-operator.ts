@@ -48,6 +48,8 @@ export class WindowOperator implements Operator {
   private readonly plain: boolean;
   /** Windows stay for some time after they have fired at their ends. */
   private readonly retains: boolean;
+  /** They then go by themselves (Cell C2), so no timer says when. */
+  private readonly passes: boolean;
   private readonly mergedStates: MergedStates;
   private readonly chain = new TimerChain("a trigger");
 
@@ -63,6 +65,7 @@ export class WindowOperator implements Operator {
     this.trigger = triggerOf(spec.trigger, host.access, this.contentsAt);
     this.plain = this.trigger === eventTimeTrigger;
     this.retains = this.plain && spec.allowedLateness > 0;
+    this.passes = host.access.store.retentionMs < Infinity;
     this.emitter = emitterOf(host, spec, this.contents);
     this.mergedStates = new MergedStates(host.access);
     const isCleanup = (domain: TimerDomain, at: number, window: TimeWindow) =>
@@ -120,7 +123,10 @@ export class WindowOperator implements Operator {
 
   private setCleanupTimer(window: TimeWindow): void {
     const at = this.cleanupTime(window);
-    if (at < largestTime) this.host.access.setTimer(this.domain, at, window);
+    if (at >= largestTime) return;
+    const { access } = this.host;
+    if (this.passes) access.store.eventTimers.schedule(access.row, at);
+    else access.setTimer(this.domain, at, window);
   }
 
   private cancelCleanupTimer(window: TimeWindow): void {
@@ -223,7 +229,7 @@ export class WindowOperator implements Operator {
     if (result !== "continue") this.carryOut(result, window);
     if (domain !== this.domain) return;
     if (at === this.cleanupTime(window)) this.clearAll(window);
-    else if (this.retains && at === window.maxTimestamp) this.setCleanupTimer(window);
+    else if (this.retains && !this.passes && at === window.maxTimestamp) this.setCleanupTimer(window);
   }
 
   private askOnTimer({ domain, at }: Timer, window: TimeWindow): TriggerResult {

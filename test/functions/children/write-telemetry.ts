@@ -15,6 +15,7 @@ telemetry.add("kinesis.putUnits", 1, { stream: "b" });
 telemetry.add("sourceGap", 1, { source: "views", shard: "shard-0" });
 telemetry.gauge("turn.watermarkLagMs", 10);
 telemetry.gauge("turn.watermarkLagMs", 20);
+telemetry.gauge("coordinator.generation", 3);
 telemetry.log("warn", "checkpoint abandoned", { checkpoint: 4 });
 const thrown = new MillraceError("user", "unexpected token in secret record", { context: { operator: "parse" } });
 telemetry.log("error", "the invocation failed", fieldsOf(thrown));

@@ -1,9 +1,12 @@
 /** When windows fire, trigger by trigger, in plain words. Imports nothing of the engine. */
 import { endOfEventTime, type Event, type Rule } from "./oracle.ts";
 
-/** When the clock passes the window's end. */
+/** When the clock passes the window's end, and at every record after it. */
 export function endOfClockTime(): Rule {
-  return { record: () => 0, clock: (from, to, { end }) => (from < end - 1 && end - 1 <= to ? 1 : 0) };
+  return {
+    record: (_e, { clock }, { end }) => (end - 1 < clock ? 1 : 0),
+    clock: (from, to, { end }) => (from < end - 1 && end - 1 <= to ? 1 : 0),
+  };
 }
 
 export function never(): Rule {
@@ -73,7 +76,7 @@ export function continuousEventTime(every: number): Rule & { next: number } {
   };
 }
 
-/** At every multiple that the clock passes; at the end, where the clock comes to it. */
+/** At every multiple that the clock passes; at the end, where the clock comes to it. After it, at the one that follows a record. */
 export function continuousClockTime(every: number): Rule & { next: number } {
   const following = (time: number, now: number, end: number) => (now < end - 1 ? Math.min(time + every, end - 1) : time + every);
   return {
@@ -84,7 +87,7 @@ export function continuousClockTime(every: number): Rule & { next: number } {
     },
     clock(_from, to, { end }) {
       let times = 0;
-      for (; this.next <= to; times++) this.next = following(this.next, this.next, end);
+      for (; this.next <= to; times++) this.next = this.next < end - 1 ? following(this.next, this.next, end) : Infinity;
       return times;
     },
     merge(other: { next: number }) {

@@ -4,7 +4,7 @@
  */
 import { ByteWriter } from "../../../runtime/base/byte-writer.ts";
 import { type BlobName, id } from "../../../runtime/base/ids.ts";
-import { defineJob, keyedProcess, type } from "../../../runtime/index.ts";
+import { defineJob, type Key, keyedProcess, type } from "../../../runtime/index.ts";
 import { SortBuffer } from "../../../runtime/state/sort-buffer.ts";
 import { SortedRuns } from "../../../runtime/state/sorted-runs.ts";
 import { harness } from "../../../runtime/testing/index.ts";
@@ -27,13 +27,13 @@ type Seen =
 /** Driver `batchTimerService`. */
 export async function runBatchTimerService(vector: Vector): Promise<Failure | undefined> {
   const { onTimer = "" } = vector.config as { onTimer?: string };
-  const again = /register an? (event|processing) timer for its own time \+ (\d+)/.exec(onTimer);
+  const again = /register\w* an? (event|processing)[- ](?:time )?timer (?:for|at) its own time \+ (\d+)/.exec(onTimer);
   if (onTimer !== "" && again === null) return { expected: vector.expected, actual: `not understood: ${onTimer}` };
   const steps = stepsOf(vector);
   const run = await harness(timerJob(again));
   await run.push("in", ...steps.map((value) => ({ value, timestamp: value.index })));
   await run.endInput();
-  const seen = run.output<Seen>("out");
+  const seen = byFirstSeen(run.output<Seen>("out"), steps);
   // Without a final watermark the last key has not ended.
   const ended = timeOf(vector.input.at(-1)?.wm ?? 0) === Infinity;
   const fired = seen.flatMap((one) => ("fired" in one && (ended || one.key !== steps.at(-1)?.key) ? [one] : []));
@@ -44,6 +44,14 @@ export async function runBatchTimerService(vector: Vector): Promise<Failure | un
       "fired",
     ) ?? compareWatermarks(vector, seen, fired)
   );
+}
+
+/** In which order keys come is nobody's to rely on: in that of the vector's steps. */
+function byFirstSeen(seen: readonly Seen[], steps: readonly Step[]): readonly Seen[] {
+  const places = new Map<unknown, number>();
+  for (const { key } of steps) if (!places.has(key)) places.set(key, places.size);
+  const placeOf = (one: Seen): number => places.get("fired" in one ? one.key : steps[one.step]!.key) ?? 0;
+  return seen.toSorted((a, b) => placeOf(a) - placeOf(b));
 }
 
 function compareWatermarks(
@@ -105,17 +113,23 @@ function timerJob(again: RegExpExecArray | null) {
 
 /** Driver `sortingInput`: all at once, and with a run for each record. */
 export function runSortingInput(vector: Vector): Failure | undefined {
-  if (vector.config.keyBy !== "value")
-    return { expected: vector.expected, actual: `not understood: keyBy ${vector.config.keyBy}` };
+  const keyOf = sortKeyOf(vector.config.keyBy);
   const [phase] = vector.expected.phases;
   const expected = phase.emit.map((item: any) => ("wm" in item ? { wm: timeOf(item.wm) } : item));
   return (
-    compare(sorted(vector.input, vector.input.length), expected, "one run") ??
-    compare(sorted(vector.input, 1), expected, "many runs")
+    compare(sorted(vector.input, keyOf, vector.input.length), expected, "one run") ??
+    compare(sorted(vector.input, keyOf, 1), expected, "many runs")
   );
 }
 
-function sorted(input: readonly any[], perRun: number): unknown[] {
+function sortKeyOf(words: string): (el: any) => Key {
+  if (/text|string/i.test(words)) return (el) => String(el);
+  if (/first field/.test(words)) return (el) => el[0];
+  if (/value|itself|element/.test(words)) return (el) => el;
+  throw new Error(`no key: ${words}`);
+}
+
+function sorted(input: readonly any[], keyOf: (el: any) => Key, perRun: number): unknown[] {
   const written = new ByteWriter();
   const blob = id<BlobName>("runs");
   const runs: { blob: BlobName; offset: number; length: number }[] = [];
@@ -124,7 +138,7 @@ function sorted(input: readonly any[], perRun: number): unknown[] {
     const buffer = new SortBuffer();
     for (const { el, ts, wm } of input.slice(from, from + perRun)) {
       if (wm !== undefined) highest = Math.max(highest, timeOf(wm));
-      if (el !== undefined) buffer.add(el, ts ?? NaN, 0, el);
+      if (el !== undefined) buffer.add(keyOf(el), ts ?? NaN, 0, el);
     }
     const offset = written.length;
     buffer.takeInto(written);

@@ -270,7 +270,9 @@ function compareEmitted(
   afterStep: number,
 ): Failure | undefined {
   const looksAtTime = listed.some((item) => "wm" in item);
-  const shown = looksAtTime ? actual : actual.filter((item) => !("wm" in item));
+  const looksAtTimestamps = listed.some((item) => "ts" in item);
+  const timed = looksAtTime ? actual : actual.filter((item) => !("wm" in item));
+  const shown = looksAtTimestamps ? timed : timed.map((item) => ("wm" in item ? item : { value: item.value, ts: null }));
   const expected = listed.map((item) => ("wm" in item ? { wm: item.wm } : { value: item.value, ts: item.ts ?? null }));
   const unordered = order === "any" || order === "anyBetweenWatermarks";
   return compare(

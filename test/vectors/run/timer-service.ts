@@ -13,8 +13,9 @@ import { ChainNode, type NodeState, type TaskShared } from "../../../runtime/tas
 import { NodeOutput } from "../../../runtime/task/node-output.ts";
 import { Units } from "../../../runtime/task/units.ts";
 import { TimerQueue } from "../../../runtime/time/timer-queue.ts";
+import { largestTime } from "../../../runtime/time/windows.ts";
 import { compare } from "../compare.ts";
-import { isInternal, timeOf, type Failure, type Vector } from "../vector.ts";
+import { isInternal, pointOf, timeOf, type Failure, type Vector } from "../vector.ts";
 
 interface Fired {
   readonly key: string;
@@ -28,8 +29,10 @@ export function runTimerService(vector: Vector): Failure | undefined {
   const { currentWatermarkAfterStep = {}, currentProcessingTimeAfterStep = {} } = vector.expected;
   for (let done = 0; done <= vector.input.length; done++) {
     if (done > 0) service.step(vector.input[done - 1]);
+    const { all: allPending, ...pendingOf } = countsOf(pendingAfterStep[done]);
     const checks: readonly (readonly [string, any, unknown])[] = [
-      ["pending", pendingAfterStep[done], service.pending],
+      ["pending", allPending, service.pending],
+      ...Object.entries(pendingOf).map(([name, count]) => [`pending of ${name}`, count, service.pendingOf(name)] as const),
       ["next wake-up", nextWakeUpAfterStep[done], service.nextWakeUp],
       ["watermark", currentWatermarkAfterStep[done], service.watermark],
       ["processing time", currentProcessingTimeAfterStep[done], service.now],
@@ -45,6 +48,11 @@ export function runTimerService(vector: Vector): Failure | undefined {
   return checkFired(service, vector.expected);
 }
 
+/** A number is of all timers; a map, by namespace. */
+function countsOf(counts: any): Readonly<Record<string, number | undefined>> {
+  return typeof counts === "object" && counts !== null ? counts : { all: counts };
+}
+
 const looked: ReadonlySet<string> = new Set(["order", "currentWatermarkAfterStep", "currentProcessingTimeAfterStep"]);
 
 function checkFired(service: TimerService, expected: any): Failure | undefined {
@@ -54,8 +62,14 @@ function checkFired(service: TimerService, expected: any): Failure | undefined {
     firedProcessing: () => service.fired("processingTime"),
     remaining: () => service.pending,
   };
-  const unknown = Object.keys(expected).filter((name) => lists[name] === undefined && !looked.has(name) && !isInternal(name));
+  const others = Object.keys(expected).filter((name) => lists[name] === undefined && !looked.has(name) && !isInternal(name));
+  const unknown = others.filter((name) => !expected[name]?.[0]?.namespace);
   if (unknown.length > 0) return { expected, actual: `nothing looks at ${unknown.join(", ")}` };
+  // Any other list of timers is of those that are set at the end.
+  for (const name of others) {
+    const failure = compare(inOrder(service.timers(name)), inOrder(expected[name]), name);
+    if (failure !== undefined) return failure;
+  }
 
   for (const [name, of] of Object.entries(lists)) {
     if (expected[name] === undefined) continue;
@@ -70,11 +84,11 @@ function inOrder(list: unknown): unknown {
   return Array.isArray(list) ? list.map((item) => JSON.stringify(item)).sort() : list;
 }
 
-/** What a timer function does: at its own time plus something, or at a fixed time. */
-const registering = /register an? (event|processing)[- ](?:time )?timer (?:for its own time \+ (\d+)|(?:at|for) (?:time )?(\d+))/;
+/** What a timer function does: at its own time plus something, or at the times it lists, one at each firing. */
+const registering = /register\w* an? (event|processing)[- ](?:time )?timer (?:(?:for|at) its own time \+ (\d+)|(.*\d.*))/;
 
 /** The node of an operator that does with timers what it is told. */
-class TimerService {
+export class TimerService {
   readonly #onTimer: string | undefined;
   readonly #fired: (Fired & { readonly domain: TimerDomain })[] = [];
   readonly #namespaces = new Map<string, Namespace>();
@@ -106,8 +120,8 @@ class TimerService {
       onRecord: (step) => {
         const domain = `${step.register ?? step.delete}Time` as TimerDomain;
         const namespace = this.#namespace(step.namespace ?? "");
-        if (step.register) node.access.setTimer(domain, timeOf(step.time), namespace);
-        else node.access.cancelTimer(domain, timeOf(step.time), namespace);
+        if (step.register) node.access.setTimer(domain, pointOf(step.time, largestTime), namespace);
+        else node.access.cancelTimer(domain, pointOf(step.time, largestTime), namespace);
       },
       onTimer: (timer) => this.#fire(node, timer),
     };
@@ -116,10 +130,11 @@ class TimerService {
   #fire(node: ChainNode, { domain, at, namespace }: Timer): void {
     const [name] = [...this.#namespaces].find(([, known]) => known === namespace || known.start === namespace.start)!;
     this.#fired.push({ domain, key: node.access.row.key as string, namespace: name, time: at });
-    const [, of, by, fixed] = registering.exec(this.#onTimer ?? "") ?? [];
-    if (of !== undefined)
-      node.access.setTimer(`${of}Time` as TimerDomain, by === undefined ? Number(fixed) : at + Number(by), namespace);
-    else if (this.#onTimer !== undefined) throw new Error(`no timer function: ${this.#onTimer}`);
+    const [, of, by, listed = ""] = registering.exec(this.#onTimer ?? "") ?? [];
+    if (of === undefined && this.#onTimer !== undefined) throw new Error(`no timer function: ${this.#onTimer}`);
+    const fixed = listed.match(/\d+/g)?.map(Number) ?? [];
+    const then = by === undefined ? fixed[this.#fired.length - 1] : at + Number(by);
+    if (then !== undefined) node.access.setTimer(`${of}Time` as TimerDomain, then, namespace);
   }
 
   #namespace(name: string): Namespace {
@@ -138,6 +153,7 @@ class TimerService {
       this.#shared.now = timeOf(step.pt);
       this.#node.passTime();
     } else if (step.snapshotRestore) this.#restore();
+    else if (step.forEach !== undefined) return;
     else throw new Error(`no step: ${JSON.stringify(step)}`);
   }
 
@@ -166,9 +182,35 @@ class TimerService {
   }
 
   get pending(): number {
-    let pending = 0;
-    for (const group of this.#node.state!.store.groupsInOrder()) for (const row of group.rows) pending += row.timers.length;
-    return pending;
+    return this.#timers().length;
+  }
+
+  pendingOf(namespace: string): number {
+    const { start } = this.#namespace(namespace);
+    return this.#timers().filter((timer) => timer.namespace.start === start).length;
+  }
+
+  /** Those of the domain that the word names, or all. */
+  timers(word: string): readonly Fired[] {
+    const timers: Fired[] = [];
+    for (const group of this.#node.state!.store.groupsInOrder())
+      for (const { key, timers: set } of group.rows)
+        for (const {
+          domain,
+          namespace: { start },
+          at: time,
+        } of set) {
+          const [namespace] = [...this.#namespaces].find(([, known]) => known.start === start)!;
+          const named = /event/i.test(word) ? "eventTime" : /processing/i.test(word) ? "processingTime" : domain;
+          if (named === domain) timers.push({ key: key as string, namespace, time });
+        }
+    return timers;
+  }
+
+  #timers(): readonly Timer[] {
+    const timers: Timer[] = [];
+    for (const group of this.#node.state!.store.groupsInOrder()) for (const row of group.rows) timers.push(...row.timers);
+    return timers;
   }
 
   fired(...domains: readonly TimerDomain[]): readonly Fired[] {

