@@ -5,6 +5,10 @@ import { inspect } from "node:util";
 import { defineJob, json, type Job, type JobBuilder, type JobOptions, kinesis, type } from "../../runtime/index.ts";
 import { id, type ShardId, type TaskId } from "../../runtime/base/ids.ts";
 import { pokeOf } from "../../functions/contract.ts";
+import { createCoordinatorHandler } from "../../functions/coordinator.ts";
+import { createTaskHandler } from "../../functions/task.ts";
+import { avro } from "../../runtime/connectors/formats/avro.ts";
+import type { RegistryDeclaration } from "../../runtime/connectors/registry/record-schemas.ts";
 import { aggregateOf } from "../connectors/aggregate.ts";
 import { newJob } from "../aws/stand-ins.ts";
 import { bytesOf } from "../ports/adapter-maker.ts";
@@ -108,6 +112,29 @@ describe("a batch", () => {
     assert.ok(before > 0 && before < 300, String(before));
     await cloud.task()(pokeOf([id<TaskId>("g1.numbers~all")]), cloud.context(600_000));
     assert.deepEqual(written(cloud), upTo(300));
+  });
+
+  test("of records that name schemas of a registry brings each with its own, also from within aggregated records", async () => {
+    const registry: RegistryDeclaration = {
+      ...{ kind: "confluent", name: "schemas" },
+      open: async () => ({
+        schema: async (name) => (name === "9" ? undefined : { id: name, definition: '"int"', references: [] }),
+      }),
+    };
+    const format = avro<number>({ registry, schema: '"int"', schemaId: 7 });
+    const job = defineJob(newJob(), (job) => {
+      job.source("numbers", kinesis({ stream, format })).sinkTo("rows", rowSink);
+    });
+    const cloud = await start(job);
+    const encode = (n: number) => format.encode(n);
+    const unknown = avro<number>({ registry, schema: '"int"', schemaId: 9 }).encode(5);
+    const packed = aggregateOf([1, 2].map((n) => ({ partitionKey: "a", data: encode(n) })));
+    assert.deepEqual(await bringAll(cloud, await put(cloud, [encode(0), packed, unknown]), 60_000), []);
+    assert.deepEqual(written(cloud), upTo(3));
+    assert.deepEqual(
+      cloud.rows.letters.map(({ reason, bytes }) => [reason, Buffer.from(bytes)]),
+      [["its schema is not in the registry: schemas, 9", Buffer.from(unknown)]],
+    );
   });
 
   test("with a poison record leaves that one out, of an aggregated record too", async () => {
@@ -216,4 +243,19 @@ describe("a poke", () => {
     const answer = await cloud.task()(pokeOf([id<TaskId>("g0.numbers~all")]), cloud.context());
     assert.deepEqual(answer, { outcomes: { "g0.numbers~all": "stale" } });
   });
+});
+
+test("parameters of the job may stand in the function's environment", () => {
+  const seen: number[] = [];
+  const job = defineJob("parameters", (job) => {
+    seen.push(job.param("limit", 1));
+    job.source("numbers", kinesis({ stream, format: json(type<number>()) })).sinkTo("rows", rowSink);
+  });
+  for (const create of [createTaskHandler, createCoordinatorHandler]) {
+    create(job.withParameters({ limit: 2 }), { variables: {} });
+    assert.equal(seen.at(-1), 2);
+    create(job.withParameters({ limit: 2 }), { variables: { MILLRACE_PARAM_LIMIT: "3" } });
+    assert.equal(seen.at(-1), 3);
+    assert.throws(() => create(job, { variables: { MILLRACE_PARAM_LIMIT: "x" } }), /"limit".*"x"/);
+  }
 });
