@@ -1,9 +1,9 @@
 /** Slows a reader down to so many records a second: for watching a job at work, and for tests that need it to take its time. */
-import type { SourceRecord } from "../runtime/api/connector.ts";
 import type { Position, ShardId } from "../runtime/base/ids.ts";
+import { ForwardingReader } from "../runtime/connectors/forwarding-reader.ts";
 import type { SourceReader } from "../runtime/connectors/source-reader.ts";
 import type { Clock } from "../runtime/ports/clock.ts";
-import type { ReadLimit, ReadResult, Shard } from "../runtime/ports/log.ts";
+import type { ReadLimit, ReadResult } from "../runtime/ports/log.ts";
 
 /** What one rate allows: shared by all readers it stands for. */
 export class Pace {
@@ -32,32 +32,19 @@ export class Pace {
   }
 }
 
-export class ThrottledReader implements SourceReader {
-  readonly #reader: SourceReader;
+export class ThrottledReader extends ForwardingReader {
   readonly #pace: Pace;
 
   constructor(reader: SourceReader, pace: Pace) {
-    this.#reader = reader;
+    super(reader);
     this.#pace = pace;
   }
 
-  shards(stream: string): Promise<readonly Shard[]> {
-    return this.#reader.shards(stream);
-  }
-
-  async read(stream: string, shard: ShardId, after: Position | "horizon", limit: ReadLimit): Promise<ReadResult> {
+  override async read(stream: string, shard: ShardId, after: Position | "horizon", limit: ReadLimit): Promise<ReadResult> {
     const allowed = this.#pace.allowed();
     if (allowed < 1) return { records: [], next: after, behindMs: 1, gap: false };
-    const result = await this.#reader.read(stream, shard, after, { ...limit, records: Math.min(limit.records, allowed) });
+    const result = await super.read(stream, shard, after, { ...limit, records: Math.min(limit.records, allowed) });
     this.#pace.use(result.records.length);
     return result;
-  }
-
-  async withSchemas(records: readonly SourceRecord[]): Promise<readonly SourceRecord[]> {
-    return (await this.#reader.withSchemas?.(records)) ?? records;
-  }
-
-  close(): Promise<void> {
-    return this.#reader.close();
   }
 }

@@ -9,7 +9,8 @@ import type { SourceRecord } from "../api/connector.ts";
 import { MillraceError } from "../base/errors.ts";
 import { type BlobName, id, type Position, type ShardId } from "../base/ids.ts";
 import type { Blobs } from "../ports/blobs.ts";
-import type { LogReader, ReadLimit, ReadResult, Shard } from "../ports/log.ts";
+import type { ReadLimit, ReadResult, Shard } from "../ports/log.ts";
+import { ForwardingReader } from "./forwarding-reader.ts";
 import type { SourceReader } from "./source-reader.ts";
 
 /** What names of such shards begin with. */
@@ -59,49 +60,34 @@ export function decodeRedrive(bytes: Uint8Array): readonly RedrivenLetter[] {
   return lines.filter((line) => line !== "").map((line) => JSON.parse(line) as RedrivenLetter);
 }
 
-type Inner = LogReader & Pick<SourceReader, "withSchemas">;
-
-export class RedrivenSource implements LogReader {
+export class RedrivenSource extends ForwardingReader {
   readonly #uid: string;
-  readonly #inner: Inner;
   readonly #blobs: Blobs;
 
-  constructor(uid: string, inner: Inner, blobs: Blobs) {
+  constructor(uid: string, inner: SourceReader, blobs: Blobs) {
+    super(inner);
     this.#uid = uid;
-    this.#inner = inner;
     this.#blobs = blobs;
   }
 
-  get retentionMsMin(): number | undefined {
-    return this.#inner.retentionMsMin;
+  override async polled(shard: ShardId): Promise<boolean> {
+    return isRedriven(shard) || super.polled(shard);
   }
 
-  get unnumbered(): boolean {
-    return this.#inner.unnumbered ?? false;
-  }
-
-  lostBetween(shard: ShardId, after: Position, first: Position): ReadResult["lost"] {
-    return this.#inner.lostBetween?.(shard, after, first);
-  }
-
-  async polled(shard: ShardId): Promise<boolean> {
-    return isRedriven(shard) || ((await this.#inner.polled?.(shard)) ?? false);
-  }
-
-  async shards(stream: string): Promise<readonly Shard[]> {
+  override async shards(stream: string): Promise<readonly Shard[]> {
     const { blobs } = await this.#blobs.list(redrivePrefix(this.#uid));
     const redriven = blobs.flatMap(({ name }) => parseRedrive(name)?.shard ?? []);
     const shards = redriven.map((shard) => ({ id: shard, range, parents: [], closed: true }));
-    return [...(await this.#inner.shards(stream)), ...shards];
+    return [...(await super.shards(stream)), ...shards];
   }
 
-  async read(stream: string, shard: ShardId, after: Position | "horizon", limit: ReadLimit): Promise<ReadResult> {
-    if (!isRedriven(shard)) return this.#inner.read(stream, shard, after, limit);
+  override async read(stream: string, shard: ShardId, after: Position | "horizon", limit: ReadLimit): Promise<ReadResult> {
+    if (!isRedriven(shard)) return super.read(stream, shard, after, limit);
     const name = redriveName(this.#uid, Number(shard.slice(shardPrefix.length)));
     const bytes = await this.#blobs.get(name);
     if (bytes === undefined) throw new MillraceError("corrupt", `dead letters that were given back are gone: ${name}`);
     const read = readLetters(decodeRedrive(bytes), after, limit);
-    return { ...read, records: (await this.#inner.withSchemas?.(read.records)) ?? read.records };
+    return { ...read, records: await this.withSchemas(read.records) };
   }
 }
 

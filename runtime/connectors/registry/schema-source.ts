@@ -9,8 +9,9 @@
 import type { SourceRecord, WriterSchema } from "../../api/connector.ts";
 import type { Position, ShardId } from "../../base/ids.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { ReadLimit, ReadResult, Shard } from "../../ports/log.ts";
+import type { ReadLimit, ReadResult } from "../../ports/log.ts";
 import type { SchemaRegistry } from "../../ports/schema-registry.ts";
+import { ForwardingReader } from "../forwarding-reader.ts";
 import type { SourceReader } from "../source-reader.ts";
 import type { RecordSchemas } from "./record-schemas.ts";
 
@@ -32,55 +33,26 @@ export interface SchemaSourceOptions {
   readonly clock: Pick<Clock, "now">;
 }
 
-export class SchemaSource implements SourceReader {
-  readonly #inner: SourceReader;
+export class SchemaSource extends ForwardingReader {
   readonly #options: SchemaSourceOptions;
   #registry: Promise<SchemaRegistry> | undefined;
   readonly #known = new Map<string, Known>();
 
   constructor(inner: SourceReader, options: SchemaSourceOptions) {
-    this.#inner = inner;
+    super(inner);
     this.#options = options;
   }
 
-  get retentionMsMin(): number | undefined {
-    return this.#inner.retentionMsMin;
-  }
-
-  get unnumbered(): boolean {
-    return this.#inner.unnumbered ?? false;
-  }
-
-  lostBetween(shard: ShardId, after: Position, first: Position): ReadResult["lost"] {
-    return this.#inner.lostBetween?.(shard, after, first);
-  }
-
-  async polled(shard: ShardId): Promise<boolean> {
-    return (await this.#inner.polled?.(shard)) ?? false;
-  }
-
-  shards(stream: string): Promise<readonly Shard[]> {
-    return this.#inner.shards(stream);
-  }
-
-  async read(stream: string, shard: ShardId, after: Position | "horizon", limit: ReadLimit): Promise<ReadResult> {
-    const result = await this.#inner.read(stream, shard, after, limit);
+  override async read(stream: string, shard: ShardId, after: Position | "horizon", limit: ReadLimit): Promise<ReadResult> {
+    const result = await super.read(stream, shard, after, limit);
     return { ...result, records: await this.withSchemas(result.records) };
   }
 
-  async unpack(stream: string, shard: ShardId, records: readonly SourceRecord[]): Promise<readonly SourceRecord[]> {
-    return this.withSchemas((await this.#inner.unpack?.(stream, shard, records)) ?? records);
+  override async unpack(stream: string, shard: ShardId, records: readonly SourceRecord[]): Promise<readonly SourceRecord[]> {
+    return this.withSchemas(await super.unpack(stream, shard, records));
   }
 
-  async check(use: { readonly assumesKeys: boolean }): Promise<void> {
-    await this.#inner.check?.(use);
-  }
-
-  async close(): Promise<void> {
-    await this.#inner.close();
-  }
-
-  async withSchemas(records: readonly SourceRecord[]): Promise<readonly SourceRecord[]> {
+  override async withSchemas(records: readonly SourceRecord[]): Promise<readonly SourceRecord[]> {
     const { schemas } = this.#options;
     const ids = records.map(({ bytes, rejected }) => (rejected === undefined ? schemas.idOf(bytes) : undefined));
     const known = await this.#fetch(new Set(ids));
