@@ -35,7 +35,13 @@ const runs = Number(values.runs);
 const sections = {
   ...{ tumbling: () => counts("tumbling"), session: () => counts("session") },
   ...{ "sessions-linear": sessionsLinear, sliding: slidingOverTumbling, lateness, local, ndjson, memory },
-  ...{ turn, heap: program("heap/main.ts"), kinesis: program("kinesis.ts"), "cold-start": program("cold-start.ts") },
+  ...{
+    turn,
+    heap: program("heap/main.ts"),
+    kinesis: program("kinesis.ts"),
+    producer: program("producer.ts"),
+    "cold-start": program("cold-start.ts"),
+  },
   ...{ cost: program("cost/main.ts") },
 };
 

@@ -1,6 +1,7 @@
 /** The job that a module exports by default, with what the command line says of it. */
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { withEnvironment } from "../runtime/api/environment-parameters.ts";
 import type { Job } from "../runtime/api/job.ts";
 import { MillraceError, messageOf } from "../runtime/base/errors.ts";
 import { UsageError } from "./report-error.ts";
@@ -24,6 +25,6 @@ export async function loadJob(path: string, { param: parameters = [], batch = fa
     throw new MillraceError("invalid", `the module must export a job by default, made by defineJob: ${path}`);
   const values = parameters.map((text) => [text.slice(0, text.indexOf("=")), text.slice(text.indexOf("=") + 1)] as const);
   if (parameters.some((text) => text.indexOf("=") < 1)) throw new UsageError("a parameter is written name=value");
-  const given = values.length === 0 ? (job as Job) : job.withParameters(Object.fromEntries(values));
+  const given = withEnvironment(job as Job, process.env, Object.fromEntries(values));
   return batch ? { ...given, options: { ...given.options, mode: "batch" } } : given;
 }

@@ -26,6 +26,7 @@ import type { Telemetry } from "../runtime/ports/telemetry.ts";
 import { LocalSinks } from "../runtime/connectors/local-sinks.ts";
 import { openSources, type UidSource } from "../runtime/connectors/open-sources.ts";
 import { RedrivenSource } from "../runtime/connectors/redriven-source.ts";
+import { schemasOf } from "../runtime/connectors/registry/with-schemas.ts";
 import type { SourceReader } from "../runtime/connectors/source-reader.ts";
 import { Coordinator } from "../runtime/driver/coordinator.ts";
 import { Environment } from "../runtime/driver/environment.ts";
@@ -412,6 +413,8 @@ function sinksOf(job: JobGraph): ReadonlyMap<OperatorUid, Sink<any, any>> {
 
 function connectorsOf(job: JobGraph): readonly { readonly uid: string; readonly name: string }[] {
   const sinks = [...sinksOf(job)].map(([uid, { name }]) => ({ uid: uid as string, name }));
-  const sources = sourcesOf(job).flatMap(({ uid, source }) => partsOf(source).map(({ name }) => ({ uid, name })));
-  return [...sources, ...sinks];
+  const parts = sourcesOf(job).flatMap(({ uid, source }) => partsOf(source).map((part) => ({ uid, part })));
+  const sources = parts.map(({ uid, part }) => ({ uid, name: part.name }));
+  const registries = new Set(parts.flatMap(({ part }) => schemasOf(part)?.registry.name ?? []));
+  return [...sources, ...sinks, ...[...registries].map((name) => ({ uid: name, name }))];
 }

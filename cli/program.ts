@@ -75,7 +75,12 @@ function runOptions(command: Command): Command {
 
 function jobOptions(command: Command): Command {
   return command
-    .option("--param <name=value>", "a parameter of the job; may be repeated", repeated, [])
+    .option(
+      "--param <name=value>",
+      "a parameter of the job; may be repeated; else MILLRACE_PARAM_<NAME> of the environment",
+      repeated,
+      [],
+    )
     .option("--batch", "batch mode: bounded input, sorted by key, one key's state at a time", false);
 }
 

@@ -1,4 +1,5 @@
 /** Slows a reader down to so many records a second: for watching a job at work, and for tests that need it to take its time. */
+import type { SourceRecord } from "../runtime/api/connector.ts";
 import type { Position, ShardId } from "../runtime/base/ids.ts";
 import type { SourceReader } from "../runtime/connectors/source-reader.ts";
 import type { Clock } from "../runtime/ports/clock.ts";
@@ -50,6 +51,10 @@ export class ThrottledReader implements SourceReader {
     const result = await this.#reader.read(stream, shard, after, { ...limit, records: Math.min(limit.records, allowed) });
     this.#pace.use(result.records.length);
     return result;
+  }
+
+  async withSchemas(records: readonly SourceRecord[]): Promise<readonly SourceRecord[]> {
+    return (await this.#reader.withSchemas?.(records)) ?? records;
   }
 
   close(): Promise<void> {

@@ -7,6 +7,7 @@
  * K2 A removal passes, and so does CloudFormation's own return to the deployment before, which the ordinal shows: neither must be stopped.
  * K3 What may be over soon (a role that AWS does not know everywhere yet, a throttled request) is tried again before it is a reason.
  */
+import { withEnvironment } from "../runtime/api/environment-parameters.ts";
 import type { Job } from "../runtime/api/job.ts";
 import { accountLimits, type AccountLimits } from "../runtime/adapters/aws/account-limits.ts";
 import { awsClients } from "../runtime/adapters/aws/aws-clients.ts";
@@ -46,7 +47,7 @@ const retryMs = 5_000;
 const reserveMs = 10_000;
 
 export function createCheckHandler(job: Job, parts: CheckParts = {}): CheckHandler {
-  const graph = planJob(job);
+  const graph = planJob(withEnvironment(job, parts.variables ?? process.env));
   const open = async (made: Made) => made;
   return guardedHandler(graph, parts, "check", open, async (made, event, { awsRequestId }) => {
     const request = decodeCustomResource(event);

@@ -44,7 +44,8 @@ const creators: Readonly<Record<FunctionKind, string>> = {
 
 /**
  * The module that a function's bundle, `index.mjs`, is made of. `job` and `functions` are what it imports: the author's job module, and this
- * folder, whose modules end with `extension`. `parameters` are the job's, as JSON.
+ * folder, whose modules end with `extension`. `parameters` are the job's, as JSON; the function's environment may have others
+ * (runtime/api/environment-parameters.ts).
  */
 export function entryOf(
   kind: FunctionKind,

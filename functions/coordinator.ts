@@ -8,6 +8,7 @@
  * C3 A poke is only a doorbell: one that is lost is followed by another as long as its reason stands.
  */
 import { LambdaInvoker } from "../runtime/adapters/aws/lambda-invoker.ts";
+import { withEnvironment } from "../runtime/api/environment-parameters.ts";
 import type { Job } from "../runtime/api/job.ts";
 import { isKind, MillraceError } from "../runtime/base/errors.ts";
 import type { TaskId } from "../runtime/base/ids.ts";
@@ -75,7 +76,7 @@ const reserveMs = 5_000;
 const collectEvery = 10;
 
 export function createCoordinatorHandler(job: Job, parts: CoordinatorParts = {}): CoordinatorHandler {
-  const graph = planJob(job);
+  const graph = planJob(withEnvironment(job, parts.variables ?? process.env));
   const open = (made: Made) => CoordinatorFunction.open(graph, made, parts);
   const handle = guardedHandler(graph, parts, "coordinator", open, (opened, event, { awsRequestId }) =>
     opened.follow(decodeCommand(event), awsRequestId),

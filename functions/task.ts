@@ -12,6 +12,7 @@ import type { LazyClients } from "../runtime/adapters/aws/lazy-clients.ts";
 import { awsPayload } from "../runtime/adapters/aws/open-aws.ts";
 import { shardIn } from "../runtime/adapters/aws/celled-log.ts";
 import type { SourceRecord } from "../runtime/api/connector.ts";
+import { withEnvironment } from "../runtime/api/environment-parameters.ts";
 import type { Job } from "../runtime/api/job.ts";
 import { isKind, MillraceError } from "../runtime/base/errors.ts";
 import { id, type ShardId, type TaskId } from "../runtime/base/ids.ts";
@@ -64,7 +65,7 @@ const reserveMsMax = 5_000;
 const reserveShare = 0.25;
 
 export function createTaskHandler(job: Job, parts: FunctionParts = {}): TaskHandler {
-  const graph = planJob(job);
+  const graph = planJob(withEnvironment(job, parts.variables ?? process.env));
   const open = (made: Made) => TaskFunction.open(graph, made, parts);
   return guardedHandler(graph, parts, "task", open, (opened, event) => opened.answer(event));
 }
@@ -144,14 +145,18 @@ class TaskFunction {
     const bells: Doorbell[] = [];
     for (const { uid, source } of sourcesOf(this.#graph)) {
       if (partsOf(source).at(-1)!.kind !== "kinesis" || this.#streamOf(uid, source.name) !== stream) continue;
-      const unpacked = (await this.#ports.sources.get(uid)?.unpack?.(source.name, shard, records)) ?? records;
-      bells.push({ kind: "records", source: uid, shard, records: unpacked });
+      bells.push({ kind: "records", source: uid, shard, records: await this.#unpack(uid, source.name, shard, records) });
     }
     if (bells.length > 0) return bells;
     throw new MillraceError(
       "invalid",
       `no stage or source of job ${this.#graph.name} reads this stream, remove its mapping: ${stream}`,
     );
+  }
+
+  /** As the source's own reader would have given them. */
+  async #unpack(uid: string, name: string, shard: ShardId, records: readonly SourceRecord[]): Promise<readonly SourceRecord[]> {
+    return (await this.#ports.sources.get(uid)?.unpack?.(name, shard, records)) ?? records;
   }
 
   // ---- what mappings of other sources bring ----
@@ -188,7 +193,12 @@ class TaskFunction {
   async #takeAll(kinds: readonly string[], name: string, shard: ShardId, records: readonly SourceRecord[]): Promise<boolean> {
     let done = true;
     for (const { uid } of this.#sourcesOf(kinds, name)) {
-      const outcome = await this.#environment.turn({ kind: "records", source: uid, shard, records });
+      const outcome = await this.#environment.turn({
+        kind: "records",
+        source: uid,
+        shard,
+        records: await this.#unpack(uid, name, shard, records),
+      });
       if (outcome.outcome === "fenced") throw fencedBy(outcome.deployment);
       done &&= outcome.outcome === "done" && outcome.unprocessed === undefined;
     }

@@ -2,9 +2,11 @@
  * What of a job's plan stands outside it: the sources and sinks of each stage, and what the deployment binds them to. By kind; another kind is
  * another entry of `sources` or `sinks`.
  */
+import { Stack } from "aws-cdk-lib";
 import type { Sink, Source } from "../runtime/api/connector.ts";
 import { MillraceError } from "../runtime/base/errors.ts";
 import { startTimeOf } from "../runtime/connectors/kinesis/kinesis.ts";
+import { schemasOf } from "../runtime/connectors/registry/with-schemas.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import { type Bound, boundTo, checkBound } from "./bindings.ts";
 import type { Connector, Place } from "./connector.ts";
@@ -16,10 +18,11 @@ const sources: Readonly<Record<string, Of<Source<any>>>> = {
   kinesis: (place, source, bound) => {
     const stream = boundTo(bound, "streams", place);
     const read = permissions.readStreams([stream]);
+    const schemas = schemasOf(source)?.registry.kind === "glue" ? [permissions.readSchemas(Stack.of(stream))] : [];
     return {
       rings: { stream, startAt: startTimeOf(source) },
       key: stream.encryptionKey,
-      permissions: { task: read, coordinator: read, check: read },
+      permissions: { task: [...read, ...schemas], coordinator: read, check: read },
     };
   },
 };

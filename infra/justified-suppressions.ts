@@ -19,6 +19,11 @@ export const justifiedSuppressions: {
   },
   {
     id: "AwsSolutions-IAM5",
+    reason: "Records name the version of their schema by an id, which does not say in which registry it is.",
+    appliesTo: [{ regex: "/^Resource::arn:[^:]+:glue:[^:]+:[^:]+:(registry|schema)\\/\\*$/g" }],
+  },
+  {
+    id: "AwsSolutions-IAM5",
     reason:
       "The start-up check reads the account's limits of Lambda, and Lambda makes network interfaces for functions in a network of one's own: AWS allows both on all resources or none.",
     appliesTo: ["Resource::*"],

@@ -4,6 +4,7 @@
  * P1 No statement has `*` for a resource, but those of `unrestrictable`, for which AWS knows no resource.
  * P2 Of the state table and the bucket a role has the items and objects of its own job.
  */
+import type { Stack } from "aws-cdk-lib";
 import type { IStream } from "aws-cdk-lib/aws-kinesis";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { IKey } from "aws-cdk-lib/aws-kms";
@@ -89,6 +90,12 @@ export function writeRows({ tableArn }: ExternalTable): PolicyStatement {
 /** Beside writing: to look at its keys at the start, and to take rows back that lie beyond a restored checkpoint. */
 export function restoreRows({ tableArn }: ExternalTable): PolicyStatement {
   return allow([...writeRow, "dynamodb:DescribeTable", "dynamodb:Scan"], [tableArn]);
+}
+
+/** Schemas by the ids of their versions: of any registry of the account, since an id does not say of which. */
+export function readSchemas({ partition, region, account }: Stack): PolicyStatement {
+  const arn = (kind: string) => `arn:${partition}:glue:${region}:${account}:${kind}/*`;
+  return allow(["glue:GetSchemaVersion"], [arn("registry"), arn("schema")]);
 }
 
 export function describeTable({ tableArn }: ExternalTable): PolicyStatement {

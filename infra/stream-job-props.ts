@@ -15,7 +15,10 @@ import type { ExternalBucket, ExternalTable } from "./external.ts";
 export interface StreamJobProps {
   /** The module that exports the job by default; a relative path begins at the working directory. */
   readonly entry: string;
-  /** Values of what the job asks for through `param`. Default: its own defaults. */
+  /**
+   * Values of what the job asks for through `param`. Default: its own defaults. A variable MILLRACE_PARAM_<NAME> of all its functions takes
+   * the place of what is given here.
+   */
   readonly parameters?: Readonly<Record<string, string | number | boolean>>;
 
   /** What the job calls its streams, and which they are here: by the names that its sources and sinks give them, or by the uids of these. */

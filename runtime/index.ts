@@ -120,7 +120,10 @@ export { csv, type CsvOptions } from "./connectors/formats/csv.ts";
 export { parquet, type ParquetOptions } from "./connectors/formats/parquet.ts";
 export type { ParquetColumnType } from "./connectors/formats/parquet-column.ts";
 export { accessLog, type AccessLogEntry } from "./connectors/formats/access-log.ts";
-export { type Encoded, type Format, Rejection } from "./connectors/formats/format.ts";
+export { type ChangeFormatOptions, debezium, type DebeziumOptions } from "./connectors/formats/debezium.ts";
+export { framed } from "./connectors/formats/framed.ts";
+export { dynamodbChanges } from "./connectors/formats/dynamodb-changes.ts";
+export { type Encoded, type Format, type FormatOfMany, Rejection } from "./connectors/formats/format.ts";
 
 // The plan, and errors
 export { planJob } from "./plan/plan-job.ts";

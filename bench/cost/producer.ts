@@ -1,5 +1,5 @@
 /** Events of 200 bytes over 100,000 keys at so many a second: each a record, or many in one as the Kinesis Producer Library packs them. */
-import { createHash } from "node:crypto";
+import { AggregateWriter } from "../../runtime/connectors/kinesis/aggregate-writer.ts";
 import { encodeEvent } from "../turn/kinesis-records.ts";
 import type { SimulatedServices } from "./simulated-services.ts";
 
@@ -34,8 +34,9 @@ export class Producer {
     // Of a record's own: its key's entry in the table, its lengths and tags.
     const perRecord = Math.floor((putUnitBytes - 64) / 232);
     for (let from = 0; from < events.length; from += perRecord) {
-      const packed = pack(events.slice(from, from + perRecord));
-      this.#put("packed", packed);
+      const writer = new AggregateWriter();
+      for (const { key, bytes } of events.slice(from, from + perRecord)) writer.add(key, bytes);
+      this.#put("packed", writer.toBytes());
     }
   }
 
@@ -50,30 +51,4 @@ function keyAt(n: number): number {
   let mixed = Math.imul(n ^ (n >>> 16), 0x45d9f3b);
   mixed = Math.imul(mixed ^ (mixed >>> 16), 0x45d9f3b);
   return ((mixed ^ (mixed >>> 16)) >>> 0) % keyCount;
-}
-
-/** One record in which are many: https://github.com/awslabs/amazon-kinesis-producer/blob/master/aggregation-format.md */
-function pack(events: readonly { readonly key: string; readonly bytes: Uint8Array }[]): Uint8Array {
-  const keys = [...new Set(events.map(({ key }) => key))];
-  const places = new Map(keys.map((key, n) => [key, n]));
-  const message = Buffer.concat([
-    ...keys.map((key) => field(1, Buffer.from(key))),
-    ...events.map(({ key, bytes }) =>
-      field(3, Buffer.concat([Buffer.from([1 << 3]), varint(places.get(key)!), field(3, bytes)])),
-    ),
-  ]);
-  const digest = createHash("md5").update(message).digest();
-  return Buffer.concat([Buffer.from([0xf3, 0x89, 0x9a, 0xc2]), message, digest]);
-}
-
-function field(number: number, bytes: Uint8Array): Buffer {
-  return Buffer.concat([Buffer.from([(number << 3) | 2]), varint(bytes.length), bytes]);
-}
-
-function varint(value: number): Buffer {
-  const bytes: number[] = [];
-  for (let left = value; ; left >>>= 7) {
-    if (left < 128) return Buffer.from([...bytes, left]);
-    bytes.push((left & 127) | 128);
-  }
 }

@@ -10,6 +10,15 @@ import type { Key } from "./key.ts";
 
 declare const brand: unique symbol;
 
+/** A schema that records were written with, as a registry keeps it. What a registry has given an id never changes. */
+export interface WriterSchema {
+  readonly id: string;
+  /** Its text: JSON, or the Protobuf language. */
+  readonly definition: string;
+  /** Schemas that it names, each after those that it names itself. */
+  readonly references: readonly { readonly name: string; readonly definition: string }[];
+}
+
 /** One record of a source shard as the reader hands it over. `text` saves the decoder a copy where the reader has it already. */
 export interface SourceRecord {
   /** Decimal digits without leading zeros, growing within the shard: ordered by length, then as text. */
@@ -21,6 +30,8 @@ export interface SourceRecord {
   readonly text?: string | undefined;
   /** The header line of the file it stands in, where the format has one: what `decode` needs to name the fields. */
   readonly header?: string | undefined;
+  /** The schema that it names, where the format has its schemas from a registry: the reader fetched it before it handed the record over. */
+  readonly schema?: WriterSchema | undefined;
   /** Why the reader could not hand over a whole record (too long, cut off): goes to the dead letters with `bytes`, undecoded. */
   readonly rejected?: string | undefined;
   /** Of a source that is read in parts, the number of the part it is of; undefined: the last. */

@@ -1,5 +1,6 @@
 import type { Sink } from "./connector.ts";
 import { BroadcastStream } from "./broadcast-stream.ts";
+import { type Change, ChangelogStream } from "./changelog-stream.ts";
 import type { BroadcastSpec } from "./co-functions.ts";
 import { BroadcastConnectedDataStream, ConnectedStreams } from "./connected-streams.ts";
 import type { OutputTag, ProcessFunction } from "./functions.ts";
@@ -80,6 +81,21 @@ export class DataStream<out T> {
     if (others.some((other) => other.#graph !== this.#graph))
       throw invalid("streams of two jobs cannot be united", this.#names());
     return new DataStream<T | U>(this.#graph, [...this.#origins, ...others.flatMap((other) => other.#origins)]);
+  }
+
+  /**
+   * Reads a stream of changes as a changelog; `key` is what upserts and deletes refer to: changes of one key go to the same task, in order.
+   * Of mode "upsert", what updates take back (-U) is left out.
+   */
+  asChangelog<V, M extends "upsert" | "retract", K extends Key>(
+    this: DataStream<Change<V>>,
+    uid: string,
+    options: { readonly mode: M; readonly key: (value: V) => K },
+  ): ChangelogStream<V, M> {
+    const { mode, key } = options;
+    const origins = this.#partitioned({ kind: "keyed", key: ({ value }: Change<V>) => key(value) });
+    const keep = ({ kind }: Change<V>) => mode === "retract" || kind !== "-U";
+    return new ChangelogStream<V, M>(this.#graph, this.#graph.addOperator(uid, { kind: "filter", keep }, origins), mode);
   }
 
   /** Records with equal keys go to the same task, in order. */

@@ -11,6 +11,7 @@ import type { Framing } from "./formats/format.ts";
 import { GeneratorReader } from "./generator/reader.ts";
 import { partsOf } from "./hybrid/hybrid.ts";
 import { HybridReader } from "./hybrid/hybrid-reader.ts";
+import { withSchemas } from "./registry/with-schemas.ts";
 import type { SourceReader } from "./source-reader.ts";
 
 /** What readers need of the process they run in. */
@@ -47,6 +48,10 @@ export function openSources(
 /** The reader of one source; as `openSources`. */
 export function openSource(uid: string, source: Source<any>, bindings: Bindings, context: SourceContext): SourceReader {
   if (source.parts !== undefined) return openParts(uid, source.parts, bindings, context);
+  return withSchemas(source, openOne(uid, source, bindings, context), bindings, context.clock);
+}
+
+function openOne(uid: string, source: Source<any>, bindings: Bindings, context: SourceContext): SourceReader {
   const paths = pathsOf(uid, source, bindings);
   if (paths !== undefined) return openFiles(source, paths, context);
   if (source.kind === "generator") return openGenerator(source, context);

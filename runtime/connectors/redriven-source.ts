@@ -10,6 +10,7 @@ import { MillraceError } from "../base/errors.ts";
 import { type BlobName, id, type Position, type ShardId } from "../base/ids.ts";
 import type { Blobs } from "../ports/blobs.ts";
 import type { LogReader, ReadLimit, ReadResult, Shard } from "../ports/log.ts";
+import type { SourceReader } from "./source-reader.ts";
 
 /** What names of such shards begin with. */
 const shardPrefix = "redrive-";
@@ -58,12 +59,14 @@ export function decodeRedrive(bytes: Uint8Array): readonly RedrivenLetter[] {
   return lines.filter((line) => line !== "").map((line) => JSON.parse(line) as RedrivenLetter);
 }
 
+type Inner = LogReader & Pick<SourceReader, "withSchemas">;
+
 export class RedrivenSource implements LogReader {
   readonly #uid: string;
-  readonly #inner: LogReader;
+  readonly #inner: Inner;
   readonly #blobs: Blobs;
 
-  constructor(uid: string, inner: LogReader, blobs: Blobs) {
+  constructor(uid: string, inner: Inner, blobs: Blobs) {
     this.#uid = uid;
     this.#inner = inner;
     this.#blobs = blobs;
@@ -97,7 +100,8 @@ export class RedrivenSource implements LogReader {
     const name = redriveName(this.#uid, Number(shard.slice(shardPrefix.length)));
     const bytes = await this.#blobs.get(name);
     if (bytes === undefined) throw new MillraceError("corrupt", `dead letters that were given back are gone: ${name}`);
-    return readLetters(decodeRedrive(bytes), after, limit);
+    const read = readLetters(decodeRedrive(bytes), after, limit);
+    return { ...read, records: (await this.#inner.withSchemas?.(read.records)) ?? read.records };
   }
 }
 

@@ -8,5 +8,7 @@ export interface SourceReader extends LogReader {
   check?(use: { readonly assumesKeys: boolean }): Promise<void>;
   /** What records hold that a mapping brought, as reading would have given it; undefined: themselves. */
   unpack?(stream: string, shard: ShardId, packed: readonly SourceRecord[]): Promise<readonly SourceRecord[]>;
+  /** Records that came by another way, with the schemas that they name; undefined: they name none. */
+  withSchemas?(records: readonly SourceRecord[]): Promise<readonly SourceRecord[]>;
   close(): Promise<void>;
 }

@@ -5,6 +5,10 @@ import { inspect } from "node:util";
 import { defineJob, json, type Job, type JobBuilder, type JobOptions, kinesis, type } from "../../runtime/index.ts";
 import { id, type ShardId, type TaskId } from "../../runtime/base/ids.ts";
 import { pokeOf } from "../../functions/contract.ts";
+import { createCoordinatorHandler } from "../../functions/coordinator.ts";
+import { createTaskHandler } from "../../functions/task.ts";
+import { avro } from "../../runtime/connectors/formats/avro.ts";
+import type { RegistryDeclaration } from "../../runtime/connectors/registry/record-schemas.ts";
 import { aggregateOf } from "../connectors/aggregate.ts";
 import { newJob } from "../aws/stand-ins.ts";
 import { bytesOf } from "../ports/adapter-maker.ts";
@@ -110,6 +114,29 @@ describe("a batch", () => {
     assert.deepEqual(written(cloud), upTo(300));
   });
 
+  test("of records that name schemas of a registry brings each with its own, also from within aggregated records", async () => {
+    const registry: RegistryDeclaration = {
+      ...{ kind: "confluent", name: "schemas" },
+      open: async () => ({
+        schema: async (name) => (name === "9" ? undefined : { id: name, definition: '"int"', references: [] }),
+      }),
+    };
+    const format = avro<number>({ registry, schema: '"int"', schemaId: 7 });
+    const job = defineJob(newJob(), (job) => {
+      job.source("numbers", kinesis({ stream, format })).sinkTo("rows", rowSink);
+    });
+    const cloud = await start(job);
+    const encode = (n: number) => format.encode(n);
+    const unknown = avro<number>({ registry, schema: '"int"', schemaId: 9 }).encode(5);
+    const packed = aggregateOf([1, 2].map((n) => ({ partitionKey: "a", data: encode(n) })));
+    assert.deepEqual(await bringAll(cloud, await put(cloud, [encode(0), packed, unknown]), 60_000), []);
+    assert.deepEqual(written(cloud), upTo(3));
+    assert.deepEqual(
+      cloud.rows.letters.map(({ reason, bytes }) => [reason, Buffer.from(bytes)]),
+      [["its schema is not in the registry: schemas, 9", Buffer.from(unknown)]],
+    );
+  });
+
   test("with a poison record leaves that one out, of an aggregated record too", async () => {
     const cloud = await start(
       jobOf(newJob(), (n) => {
@@ -179,7 +206,8 @@ describe("a batch", () => {
       assert.rejects(handler(changed, cloud.context()), { name: "Millrace.invalid", message: what });
     await refused(eventOf("other", shard0!, records), /no stage or source.*other/);
     await refused({ Records: [] }, /no records/);
-    await refused({ Records: [{ ...event.Records[0], eventSource: "aws:sqs" }] }, /aws:sqs/);
+    await refused({ Records: [{ ...event.Records[0], eventSource: "aws:s3" }] }, /aws:s3/);
+    await refused({ Records: [{ ...event.Records[0], eventSource: "aws:sqs" }] }, /this is no queue/);
     await refused({ Records: [event.Records[0], { ...event.Records[0], eventID: "shardId-000000000001:1" }] }, /several shards/);
     await refused({ Records: [{ ...event.Records[0], kinesis: {} }] }, /sequence number/);
     await refused({}, /neither/);
@@ -215,4 +243,19 @@ describe("a poke", () => {
     const answer = await cloud.task()(pokeOf([id<TaskId>("g0.numbers~all")]), cloud.context());
     assert.deepEqual(answer, { outcomes: { "g0.numbers~all": "stale" } });
   });
+});
+
+test("parameters of the job may stand in the function's environment", () => {
+  const seen: number[] = [];
+  const job = defineJob("parameters", (job) => {
+    seen.push(job.param("limit", 1));
+    job.source("numbers", kinesis({ stream, format: json(type<number>()) })).sinkTo("rows", rowSink);
+  });
+  for (const create of [createTaskHandler, createCoordinatorHandler]) {
+    create(job.withParameters({ limit: 2 }), { variables: {} });
+    assert.equal(seen.at(-1), 2);
+    create(job.withParameters({ limit: 2 }), { variables: { MILLRACE_PARAM_LIMIT: "3" } });
+    assert.equal(seen.at(-1), 3);
+    assert.throws(() => create(job, { variables: { MILLRACE_PARAM_LIMIT: "x" } }), /"limit".*"x"/);
+  }
 });

@@ -354,6 +354,26 @@ describe("permissions", () => {
         assert.match(textOf(one), /\/(pageviews-wide|dead-letters\/pageviews-wide|for-minute|for-session)\/\*$/);
   });
 
+  test("to read schemas are those of stages whose sources have them from Glue", () => {
+    const glue = deploy(jobFile("glue-source"), (stack) => ({ streams: { clicks: stack.stream("Clicks") } }));
+    const template = jsonOf(glue);
+    const readers = Object.keys(glue.resources("AWS::IAM::Role")).filter((role) =>
+      statementsOf(role, template).some(({ Action }) => [Action].flat().includes("glue:GetSchemaVersion")),
+    );
+    assert.deepEqual(
+      readers.map((role) => role.replace(/Role\w{8}$/, "")),
+      ["JobTasksclicks0"],
+    );
+    Aspects.of(glue.job).add(new AwsSolutionsChecks());
+    NagSuppressions.addResourceSuppressions(glue.job, justifiedSuppressions, true);
+    glue.app.synth();
+    const findings = glue.job.node.findAll().flatMap(({ node }) => node.metadata.map(({ data }) => String(data)));
+    assert.deepEqual(
+      findings.filter((finding) => finding.includes("AwsSolutions-")),
+      [],
+    );
+  });
+
   test("of a stage end at what it reads and feeds (F1)", () => {
     const template = jsonOf(wide);
     const [role] = Object.keys(wide.resources("AWS::IAM::Role")).filter((id) => id.startsWith("JobTaskssessions0"));

@@ -32,6 +32,7 @@ const api = "runtime/api";
 const plan = "runtime/plan";
 const ports = "runtime/ports";
 const connectors = "runtime/connectors";
+const avroBounds = "runtime/connectors/formats/avro-bounds.ts";
 const surface = "runtime/index.ts";
 const cornerstones = ["runtime/streaming", "runtime/state", "runtime/time", "runtime/snapshots"];
 const [streaming, state, time] = cornerstones as [string, string, string];
@@ -57,7 +58,13 @@ export const layers: readonly Layer[] = [
   impure("runtime/adapters/local", [base, api, streaming, ports, "runtime/adapters"]),
   impure(aws, [base, api, streaming, ports, "runtime/adapters", connectors], ["@aws-sdk/", "@smithy/"]),
   impure(connectors, [base, api, ports], ["hyparquet-writer"]),
+  // Packages of their own: a job that does not import them does not carry the libraries.
+  impure("runtime/connectors/formats/avro.ts", [base, api, connectors, avroBounds], ["avsc"]),
+  impure(avroBounds, [base, connectors], ["avsc"]),
+  impure("runtime/connectors/formats/protobuf.ts", [base, api, connectors], ["protobufjs"]),
   pure(surface, [base, api, plan, connectors]),
+  // What applications put events into a stream with: nothing of the engine that runs jobs.
+  impure("producer", [base, ports, connectors, aws, "runtime/adapters/local"], ["@aws-sdk/", "@smithy/"]),
   impure("runtime/testing", [...engine, ...adapters, connectors, surface], ["fast-check"]),
 
   // The parts of AWS that run on one machine: npm packages made whole, and servers of our own over the embedded adapters.
@@ -97,7 +104,7 @@ export const layers: readonly Layer[] = [
   ),
   // Apart from the repository: what an author has is the package.
   impure("examples/own-app", [], ["millrace", "aws-cdk-lib", "constructs"]),
-  impure("examples", [surface, "runtime/testing", "cli"]),
+  impure("examples", [surface, "runtime/testing", "cli", "producer"]),
   impure(
     "bench",
     [
@@ -116,6 +123,8 @@ export const layers: readonly Layer[] = [
       "emulator/dynamodb",
       "emulator/s3",
       "emulator/lambda",
+      "emulator",
+      "producer",
     ],
     ["@aws-sdk/", "@smithy/"],
   ),

@@ -144,7 +144,7 @@ describe("explain", () => {
     });
     const text = explain(planJob({ ...job, options: { parallelism: 2 } }));
     for (const line of [
-      /sliding +window +sliding 1 h every 1 min, event time, aggregate\n.*keeps slices \(map\)/,
+      /sliding +window +sliding 1 h every 1 min, event time, aggregate\n.*keeps slices \(slices\)/,
       /cumulating +window +cumulating 1 d every 10 min, processing time, aggregate/,
       /weeks +window +calendarWeeks, Asia\/Tokyo, event time, aggregate/,
       /last +window +count 5 records every 2, trigger count 2, evictor count 5, aggregate\n.*keeps elements \(list\)/,

@@ -7,6 +7,7 @@ import type { DynamodbStreamSettings } from "../../connectors/dynamodb/dynamodb-
 import { HybridReader } from "../../connectors/hybrid/hybrid-reader.ts";
 import { kafkaReading, type KafkaSettings } from "../../connectors/kafka/kafka.ts";
 import { openSource, type UidSource } from "../../connectors/open-sources.ts";
+import { withSchemas } from "../../connectors/registry/with-schemas.ts";
 import type { SourceReader } from "../../connectors/source-reader.ts";
 import { queueReading } from "../../connectors/sqs/sqs.ts";
 import type { Blobs } from "../../ports/blobs.ts";
@@ -42,8 +43,12 @@ export function openAwsSources(sources: readonly UidSource[], options: AwsSource
 type Opening = AwsSourcesOptions & { readonly clients: NonNullable<AwsSourcesOptions["clients"]> };
 
 function openAwsSource({ uid, source }: UidSource, options: Opening): SourceReader {
-  const { bindings, telemetry, pace, clients } = options;
   if (source.parts !== undefined) return openParts(uid, source.parts, options);
+  return withSchemas(source, openOne({ uid, source }, options), options.bindings, options.pace.clock);
+}
+
+function openOne({ uid, source }: UidSource, options: Opening): SourceReader {
+  const { bindings, telemetry, pace, clients } = options;
   const bound = oneName(uid, bindingOf(bindings, uid, source.name)) ?? source.name;
   switch (source.kind) {
     case "kinesis":

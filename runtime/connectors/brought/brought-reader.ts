@@ -8,7 +8,6 @@
 import { MillraceError } from "../../base/errors.ts";
 import { id, type Position, type ShardId } from "../../base/ids.ts";
 import type { ReadResult, Shard } from "../../ports/log.ts";
-import { fullRange } from "../../streaming/hash-range.ts";
 import type { SourceReader } from "../source-reader.ts";
 
 export interface BroughtReaderOptions {
@@ -23,6 +22,9 @@ export interface BroughtReaderOptions {
   readonly advice: string;
 }
 
+/** Whose shards have no hash keys. */
+const wholeRange = { from: 0n, to: (1n << 128n) - 1n };
+
 export class BroughtReader implements SourceReader {
   readonly #options: BroughtReaderOptions;
   readonly unnumbered: boolean;
@@ -33,7 +35,7 @@ export class BroughtReader implements SourceReader {
   }
 
   async shards(): Promise<readonly Shard[]> {
-    return this.#options.shards.map((shard) => ({ id: id<ShardId>(shard), range: fullRange, parents: [], closed: false }));
+    return this.#options.shards.map((shard) => ({ id: id<ShardId>(shard), range: wholeRange, parents: [], closed: false }));
   }
 
   async read(_stream: string, shard: ShardId, after: Position | "horizon"): Promise<ReadResult> {

@@ -12,7 +12,7 @@
 import { crc32 } from "node:zlib";
 import type { CommitEnd, SinkWriter, SinkWriterContext } from "../../api/connector.ts";
 import { MillraceError } from "../../base/errors.ts";
-import type { Format } from "../formats/format.ts";
+import { encodeLine, type Format } from "../formats/format.ts";
 import { openPartName, partFileName, type PartNaming } from "./part-name.ts";
 import { encodePartOperation } from "./part-operation.ts";
 import type { FolderOf } from "./partition.ts";
@@ -92,7 +92,7 @@ export class PartWriter implements SinkWriter<any> {
   add(value: unknown, timestamp: number | undefined): void {
     const { format, folderOf, rollBytes } = this.#options;
     const folder = folderOf(value, timestamp);
-    const row = format.encode(value);
+    const row = encodeLine(format, value);
     let part = this.#parts.get(folder);
     if (part !== undefined && part.length + part.rowsBytes + row.length > rollBytes) {
       this.#publish(part);

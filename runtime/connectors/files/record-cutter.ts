@@ -124,7 +124,7 @@ export class RecordCutter {
     const from = this.#firstByte();
     const end = this.#findLineEnd(from);
     const framing = this.#framing;
-    if (framing.kind === "lines" || !this.#hasQuote(from, end)) return end;
+    if (framing.kind !== "csv" || !this.#hasQuote(from, end)) return end;
     return endOfCsvRecord(this.#chunk.bytes, from, framing.separator.charCodeAt(0));
   }
 
@@ -151,7 +151,8 @@ export class RecordCutter {
     if (length > room.bytes && into.length > 0) return false;
     this.#at = next;
     if (length === 0) return true;
-    into.push(new ChunkRecord(chunk, start, end, next));
+    const line = new ChunkRecord(chunk, start, end, next);
+    into.push(this.#framing.kind === "base64Lines" ? fromBase64(line) : line);
     room.records--;
     room.bytes -= length;
     return true;
@@ -213,4 +214,13 @@ export class RecordCutter {
     room.bytes -= bytes.length;
     return true;
   }
+}
+
+const base64 = /^[A-Za-z0-9+/]*={0,2}$/;
+
+/** The record that a line holds. */
+function fromBase64({ position, partitionKey, arrivalTime, bytes, text, header }: SourceRecord): SourceRecord {
+  if (text === undefined || !base64.test(text) || text.length % 4 !== 0)
+    return { position, partitionKey, arrivalTime, bytes, header, rejected: "the line is not a record in base64" };
+  return { position, partitionKey, arrivalTime, bytes: Buffer.from(text, "base64"), header };
 }

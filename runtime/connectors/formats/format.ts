@@ -9,12 +9,16 @@
  */
 import type { ConnectorOptions, Decoder, SourceRecord } from "../../api/connector.ts";
 import { MillraceError } from "../../base/errors.ts";
+import type { RecordSchemas } from "../registry/record-schemas.ts";
 
-/** How a file of this format is cut: at every line end, or at line ends outside CSV quotes. */
-export type Framing = { readonly kind: "lines" } | { readonly kind: "csv"; readonly separator: string };
+/** How a file of this format is cut: at every line end, at line ends outside CSV quotes, or into lines that are each a record in base64. */
+export type Framing =
+  { readonly kind: "lines" } | { readonly kind: "csv"; readonly separator: string } | { readonly kind: "base64Lines" };
+
+const lineFeed = 0x0a;
 
 /** What a format may look at: a source record has it all. */
-export type Encoded = Pick<SourceRecord, "bytes" | "text" | "header">;
+export type Encoded = Pick<SourceRecord, "bytes" | "text" | "header" | "schema">;
 
 export interface Format<T> {
   readonly name: string;
@@ -25,7 +29,9 @@ export interface Format<T> {
   readonly header: boolean;
   /** The record's value. Throws `Rejection`. */
   decode(encoded: Encoded): T;
-  /** One record with its line end. Throws `invalid` for a value that cannot be written. */
+  /** Given: readers fetch the schemas that records name, and hand them along. */
+  readonly schemas?: RecordSchemas | undefined;
+  /** One record, with its line end unless it is framed as `base64Lines`. Throws `invalid` for a value that cannot be written. */
   encode(value: T): Uint8Array;
   /** What stands at the beginning of every file that is written. */
   readonly fileHeader?: Uint8Array | undefined;
@@ -40,6 +46,12 @@ export interface Format<T> {
   readonly assemble?: ((rows: Uint8Array, stamp: string) => Uint8Array) | undefined;
 }
 
+/** A format whose records hold several values each, or none. */
+export interface FormatOfMany<T> extends Format<T> {
+  /** The record's values in their order. Throws `Rejection`. `decode` gives the only one, and rejects records that hold more or fewer. */
+  decodeAll(encoded: Encoded): readonly T[];
+}
+
 /** Says that a record does not decode, and why: an expected outcome, which sends the record to the dead letters. */
 export class Rejection extends Error {
   readonly reason: string;
@@ -51,14 +63,22 @@ export class Rejection extends Error {
   }
 }
 
-/** The decoder of a source whose records each hold one value of this format. Throws `invalid` for one that cannot be read. */
-export function recordDecoder<T>(format: Format<T>): Decoder<T> {
+/** A decoder whose records come with their schemas. */
+export type SchemaDecoder<T> = Decoder<T> & { readonly schemas?: RecordSchemas | undefined };
+
+/** The decoder of a source whose records each hold values of this format. Throws `invalid` for one that cannot be read. */
+export function recordDecoder<T>(format: Format<T> | FormatOfMany<T>): SchemaDecoder<T> {
   const { name, writeOnly } = format;
   if (writeOnly !== undefined) throw new MillraceError("invalid", `a source cannot read this format: ${writeOnly}: ${name}`);
-  return (record, target) => {
+  const many = "decodeAll" in format ? format : undefined;
+  const decode: Decoder<T> = (record, target) => {
     if (record.rejected !== undefined) return target.reject(record.rejected);
     let value: T;
     try {
+      if (many !== undefined) {
+        for (const each of many.decodeAll(record)) target.accept(each);
+        return;
+      }
       value = format.decode(record);
     } catch (error) {
       if (error instanceof Rejection) return target.reject(error.reason);
@@ -66,6 +86,20 @@ export function recordDecoder<T>(format: Format<T>): Decoder<T> {
     }
     target.accept(value);
   };
+  return format.schemas === undefined ? decode : Object.assign(decode, { schemas: format.schemas });
+}
+
+/** A value as the whole of a record of its own: without the line end that it would have in a file. Throws as `Format.encode`. */
+export function encodeRecord<T>(format: Format<T>, value: T): Uint8Array {
+  const line = format.encode(value);
+  return format.framing.kind !== "base64Lines" && line.at(-1) === lineFeed ? line.subarray(0, -1) : line;
+}
+
+/** A value as what stands in a file for it, with its line end. Throws as `Format.encode`. */
+export function encodeLine<T>(format: Format<T>, value: T): Uint8Array {
+  const bytes = format.encode(value);
+  if (format.framing.kind !== "base64Lines") return bytes;
+  return Buffer.from(`${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64")}\n`);
 }
 
 /** Throws `invalid` for a format in which no value stands alone; `what` is how messages call the sink. */
@@ -79,5 +113,6 @@ export function checkWritesRecords({ name, readOnly, header, assemble }: Format<
 
 /** What the plan shows of a format, and all that a file reader needs to know of it: stands as `format` in a source's options. */
 export function formatOptions(format: Format<any>): ConnectorOptions {
-  return { name: format.name, framing: format.framing, header: format.header };
+  const { name, framing, header, schemas } = format;
+  return { name, framing, header, ...(schemas && { registry: schemas.registry.name }) };
 }

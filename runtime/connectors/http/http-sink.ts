@@ -6,9 +6,9 @@
 import type { Sink } from "../../api/connector.ts";
 import type { Duration } from "../../api/duration.ts";
 import { MillraceError } from "../../base/errors.ts";
-import { checkWritesRecords, type Format, formatOptions } from "../formats/format.ts";
+import { checkWritesRecords, encodeRecord, type Format, formatOptions } from "../formats/format.ts";
 import { checkSize, MessageWriter } from "../messages/message-writer.ts";
-import { checkId, encodeBody } from "../messages/text.ts";
+import { checkId } from "../messages/text.ts";
 import type { HttpFunctions, HttpSettings } from "./http-settings.ts";
 
 export interface HttpSinkOptions<T> {
@@ -81,7 +81,7 @@ export function httpSink<T>(options: HttpSinkOptions<T>): Sink<T> {
     functions: { headers, onStatus },
     createWriter: () =>
       new MessageWriter((value: T) => {
-        const body = encodeBody(format, value);
+        const body = encodeRecord(format, value);
         checkSize(body.length, maxBodyBytes, "a request's body");
         return {
           body,

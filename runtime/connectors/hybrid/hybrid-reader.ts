@@ -4,7 +4,7 @@
  *
  * H1 Shards keep their names, since mappings bring batches under them; two of one name are refused.
  */
-import type { SourceRecord } from "../../api/connector.ts";
+import type { SourceRecord, WriterSchema } from "../../api/connector.ts";
 import { MillraceError } from "../../base/errors.ts";
 import type { Position, ShardId } from "../../base/ids.ts";
 import type { ReadLimit, ReadResult, Shard } from "../../ports/log.ts";
@@ -66,6 +66,10 @@ export class HybridReader implements SourceReader {
     return reader.unpack?.(name, shard, packed) ?? Promise.resolve(packed);
   }
 
+  async withSchemas(records: readonly SourceRecord[]): Promise<readonly SourceRecord[]> {
+    return (await this.#parts.at(-1)!.reader.withSchemas?.(records)) ?? records;
+  }
+
   /** Only the last part is brought. */
   get unnumbered(): boolean {
     return this.#parts.at(-1)!.reader.unnumbered ?? false;
@@ -116,6 +120,9 @@ class RecordOfPart implements SourceRecord {
   }
   get header(): string | undefined {
     return this.#record.header;
+  }
+  get schema(): WriterSchema | undefined {
+    return this.#record.schema;
   }
   get rejected(): string | undefined {
     return this.#record.rejected;

@@ -7,7 +7,7 @@
 import type { Sink, SinkWriter, SinkWriterContext } from "../../api/connector.ts";
 import { MillraceError } from "../../base/errors.ts";
 import { decodeValue, encodeValue } from "../../base/message-pack.ts";
-import { checkWritesRecords, type Format, formatOptions } from "../formats/format.ts";
+import { checkWritesRecords, encodeRecord, type Format, formatOptions } from "../formats/format.ts";
 
 export interface KinesisSinkOptions<T> {
   /** The stream's logical name: a deployment binds it, else it is the stream's own. */
@@ -33,7 +33,6 @@ const maxRecordBytesMax = 10 << 20;
 const partitionKeyLengthMax = 256;
 const recordsPerPayload = 5_000;
 const bytesPerPayload = 4 << 20;
-const lineFeed = 0x0a;
 
 /**
  * Records of a stream, in the order of each partition key. At least once: those of a commit whose effects were not seen to finish are put
@@ -111,8 +110,7 @@ class RecordWriter implements SinkWriter<any> {
 
   #encode(value: unknown): Uint8Array {
     const { format, idField } = this.#options;
-    const line = format.encode(idField === undefined ? value : { ...fieldsOf(value), [idField]: this.#id() });
-    return line.at(-1) === lineFeed ? line.subarray(0, -1) : line;
+    return encodeRecord(format, idField === undefined ? value : { ...fieldsOf(value), [idField]: this.#id() });
   }
 
   #id(): string {

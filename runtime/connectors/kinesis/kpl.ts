@@ -25,8 +25,10 @@ export type Aggregate =
   | { readonly kind: "aggregate"; readonly records: readonly UserRecord[] }
   | { readonly kind: "broken"; readonly reason: string };
 
-const magic = [0xf3, 0x89, 0x9a, 0xc2] as const;
-const digestBytes = 16;
+/** What an aggregate begins with. */
+export const magic = [0xf3, 0x89, 0x9a, 0xc2] as const;
+/** Of the MD5 that it ends with. */
+export const digestBytes = 16;
 const plain: Aggregate = { kind: "plain" };
 
 /** What a record of a stream holds. The user records share its memory. */

@@ -1,16 +1,7 @@
 /** What functions of a row give for a message: checked where it is known whose row it is. */
 import { MillraceError } from "../../base/errors.ts";
-import type { Format } from "../formats/format.ts";
 import { utf8Text } from "../formats/utf8.ts";
 import { messageIdLengthMax } from "./message.ts";
-
-const lineFeed = 0x0a;
-
-/** A value in its format, without the line end. */
-export function encodeBody(format: Format<any>, value: unknown): Uint8Array {
-  const line = format.encode(value);
-  return line.at(-1) === lineFeed ? line.subarray(0, -1) : line;
-}
 
 /** Throws `invalid` for bytes that are no text, or have characters that XML 1.0 has none of, as SQS and SNS refuse them. */
 export function checkText(body: Uint8Array, what: string): void {

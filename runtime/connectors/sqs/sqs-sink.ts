@@ -1,10 +1,10 @@
 /** A queue of SQS as a sink, standard or FIFO: the declaration and its pure half. The runtime half is adapters/aws/sqs-channel.ts. */
 import type { Sink } from "../../api/connector.ts";
 import { MillraceError } from "../../base/errors.ts";
-import { checkWritesRecords, type Format, formatOptions } from "../formats/format.ts";
+import { checkWritesRecords, encodeRecord, type Format, formatOptions } from "../formats/format.ts";
 import { type Message, messageIdLengthMax } from "../messages/message.ts";
 import { checkSize, MessageWriter } from "../messages/message-writer.ts";
-import { attributesSize, checkAttributes, checkId, checkText, encodeBody } from "../messages/text.ts";
+import { attributesSize, checkAttributes, checkId, checkText } from "../messages/text.ts";
 import type { SqsMessageFields, SqsSettings } from "./sqs-settings.ts";
 
 export interface SqsSinkOptions<T> {
@@ -71,7 +71,7 @@ function messageOf({
   const idBytes = idAttribute === null ? 0 : attributesSize({ [idAttribute]: "x".repeat(messageIdLengthMax) });
   const countMax = attributesMax - (idAttribute === null ? 0 : 1);
   return (value) => {
-    const body = encodeBody(format, value);
+    const body = encodeRecord(format, value);
     checkText(body, "a message of SQS");
     const attributes = checkAttributes(attributesOf?.(value), countMax);
     checkSize(body.length + attributesSize(attributes) + idBytes, maxMessageBytes, "a message of SQS with its attributes");

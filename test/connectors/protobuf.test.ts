@@ -1,0 +1,167 @@
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import fc from "fast-check";
+import { isKind } from "../../runtime/base/errors.ts";
+import { glueRegistry } from "../../runtime/adapters/aws/glue.ts";
+import { type Format, recordDecoder, Rejection } from "../../runtime/connectors/formats/format.ts";
+import { confluentRegistry, protobuf } from "../../runtime/connectors/formats/protobuf.ts";
+import { decode } from "./support.ts";
+
+const rejection = (reason: RegExp) => (error: unknown) => error instanceof Rejection && reason.test(error.reason);
+const invalid = (words: RegExp) => (error: unknown) => isKind(error, "invalid") && words.test(error.message);
+const hex = (text: string) => Buffer.from(text.replaceAll(" ", ""), "hex");
+const read = (format: Format<unknown>, bytes: Uint8Array) => format.decode({ bytes });
+
+const schema = `
+syntax = "proto3";
+package shop.v1;
+import "google/protobuf/timestamp.proto";
+message Head { string id = 1; }
+message View {
+  enum Kind { UNKNOWN = 0; PAGE = 1; }
+  message Tag { string name = 1; }
+  string user_id = 1;
+  int64 at = 2;
+  optional int32 page = 3;
+  Kind kind = 4;
+  repeated int32 numbers = 5;
+  map<string, uint64> counts = 6;
+  Tag tag = 7;
+  bytes raw = 8;
+  google.protobuf.Timestamp seen = 9;
+  View parent = 10;
+}`;
+
+suite("protobuf", () => {
+  const format = protobuf<any>({ schema, message: "shop.v1.View" });
+
+  test("reads a message as a plain object, by its schema's names", () => {
+    const bytes = hex(
+      "0a 01 75  10 96 01  18 00  20 01  2a 02 01 02  32 05 0a 01 61 10 07  3a 03 0a 01 74  42 02 ff 00  4a 02 08 05",
+    );
+    assert.deepEqual(read(format, bytes), {
+      ...{ user_id: "u", at: 150, page: 0, kind: "PAGE", numbers: [1, 2], counts: { a: 7 } },
+      ...{ tag: { name: "t" }, raw: Uint8Array.of(255, 0), seen: { seconds: 5, nanos: 0 } },
+    });
+  });
+  test("gives defaults to fields without presence alone", () => {
+    assert.deepEqual(read(format, new Uint8Array(0)), {
+      ...{ user_id: "", at: 0, kind: "UNKNOWN", numbers: [], counts: {}, raw: new Uint8Array(0) },
+    });
+  });
+  test("passes over fields of newer writers, and keeps numbers that have no name", () => {
+    assert.deepEqual((read(format, hex("fa 01 03 61 62 63  20 09")) as { kind: unknown }).kind, 9);
+  });
+  test("reads 64-bit numbers exactly, or rejects them", () => {
+    const big = hex("10 ff ff ff ff ff ff ff ff 7f");
+    assert.throws(() => read(format, big), rejection(/9223372036854775807 exactly.*: at/));
+    const exact = protobuf<any>({ schema, message: "shop.v1.View", longs: "bigint" });
+    assert.equal((read(exact, big) as { at: bigint }).at, 2n ** 63n - 1n);
+  });
+  test("takes a descriptor as JSON, and imports that are given", () => {
+    const nested = { a: { nested: { M: { fields: { x: { type: "int32", id: 1 } } } } } };
+    assert.deepEqual(read(protobuf({ schema: { nested }, message: "a.M" }), hex("08 05")), { x: 5 });
+    const importing = `syntax = "proto3"; import "other.proto"; message M { Other o = 1; }`;
+    const imports = { "other.proto": `syntax = "proto3"; message Other { int32 x = 1; }` };
+    assert.deepEqual(read(protobuf({ schema: importing, message: "M", imports }), hex("0a 02 08 05")), { o: { x: 5 } });
+    assert.throws(() => protobuf({ schema: importing, message: "M" }), invalid(/imports.*other\.proto/));
+  });
+  test("refuses at once a schema that is none, and one without the message", () => {
+    assert.throws(() => protobuf({ schema: "message {", message: "M" }), invalid(/protobuf/));
+    assert.throws(() => protobuf({ schema, message: "shop.v1.Nothing" }), invalid(/no message.*shop\.v1\.Nothing/));
+    assert.throws(() => protobuf({ schema, message: "shop.v1.View.Kind" }), invalid(/no message/));
+  });
+  test("rejects bytes that are no message, text that is not UTF-8, and what is nested too deep", () => {
+    assert.throws(() => read(format, hex("0a 05 61")), rejection(/^not a shop\.v1\.View: /));
+    assert.throws(() => read(format, hex("0a 01 ff")), rejection(/^not a shop\.v1\.View: /));
+    let deep = Buffer.alloc(0);
+    for (let n = 0; n < 5_000; n++) deep = Buffer.concat([hex("52"), varint(deep.length), deep]);
+    assert.throws(() => read(format, deep), rejection(/depth|nested/));
+  });
+  test("writes what it reads", () => {
+    const value = {
+      user_id: "ü",
+      at: 5,
+      kind: "PAGE",
+      numbers: [3],
+      counts: { b: 1 },
+      raw: Uint8Array.of(1),
+      tag: { name: "x" },
+    };
+    assert.deepEqual(read(format, format.encode(value)), value);
+    const broken = { user_id: "x", tag: 5 };
+    assert.throws(() => format.encode(broken), invalid(/cannot write a value as a shop\.v1\.View/));
+  });
+});
+
+suite("protobuf with a registry", () => {
+  const registry = confluentRegistry({ url: "http://127.0.0.1:1" });
+  const written = { id: "3", definition: schema, references: [] };
+  const view = protobuf<any>({ schema, message: "shop.v1.View", registry, schemaId: 3 });
+  const head = protobuf<any>({ schema, message: "shop.v1.Head", registry, schemaId: 3 });
+  const tag = protobuf<any>({ schema, message: "shop.v1.View.Tag", registry, schemaId: 3 });
+
+  test("writes which message of the schema it is, and reads it", () => {
+    assert.deepEqual(Buffer.from(head.encode({ id: "a" })), hex("00 00000003 00 0a 01 61"));
+    assert.deepEqual(Buffer.from(tag.encode({ name: "a" })), hex("00 00000003 04 02 00 0a 01 61"));
+    assert.deepEqual(head.decode({ bytes: head.encode({ id: "a" }), schema: written }), { id: "a" });
+    assert.deepEqual(tag.decode({ bytes: hex("00 00000003 04 02 00 0a 01 61"), schema: written }), { name: "a" });
+  });
+  test("rejects records of another message, and those whose schema is none", () => {
+    const bytes = head.encode({ id: "a" });
+    assert.throws(() => view.decode({ bytes, schema: written }), rejection(/is a shop\.v1\.Head, and not a shop\.v1\.View/));
+    assert.throws(() => view.decode({ bytes }), rejection(/was not fetched/));
+    const broken = { id: "4", definition: "message {", references: [] };
+    assert.throws(() => view.decode({ bytes, schema: broken }), rejection(/schema 4 cannot be read/));
+    assert.throws(() => view.decode({ bytes: hex("00 00000003 02 40 00"), schema: written }), rejection(/no message at 32/));
+    assert.throws(() => view.decode({ bytes: hex("00 00000003"), schema: written }), rejection(/which message/));
+  });
+  test("passes over what stands before the record without one", () => {
+    const framed = protobuf<any>({ schema, message: "shop.v1.Head", framing: "confluent" });
+    assert.deepEqual(framed.decode({ bytes: hex("00 00000003 00 0a 01 61") }), { id: "a" });
+    assert.match(framed.readOnly!, /schemaId/);
+    const glue = protobuf<any>({ schema, message: "shop.v1.Head", registry: glueRegistry() });
+    const uuid = "11111111222233334444555555555555";
+    assert.deepEqual(glue.decode({ bytes: hex(`03 00 ${uuid} 00 0a 01 61`) }), { id: "a" });
+  });
+});
+
+suite("protobuf of any bytes", () => {
+  const format = protobuf<any>({ schema, message: "shop.v1.View" });
+  const source = { decode: recordDecoder(format) };
+
+  test("is a value or a rejection", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        const { values, rejections } = decode(source, { bytes });
+        assert.equal(values.length + rejections.length, 1);
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+  test("is a value or a rejection when a record was changed", () => {
+    const value = fc.record({
+      user_id: fc.string(),
+      at: fc.maxSafeInteger(),
+      numbers: fc.array(fc.integer()),
+      counts: fc.dictionary(fc.string(), fc.nat()),
+      tag: fc.record({ name: fc.string() }),
+      raw: fc.uint8Array(),
+    });
+    fc.assert(
+      fc.property(value, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 3 }), (given, changes) => {
+        const bytes = Buffer.from(format.encode(given));
+        for (const [at, byte] of changes) if (bytes.length > 0) bytes[at % bytes.length] = byte;
+        const { values, rejections } = decode(source, { bytes });
+        assert.equal(values.length + rejections.length, 1);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
+function varint(value: number): Buffer {
+  return value < 128
+    ? Buffer.from([value])
+    : Buffer.concat([Buffer.from([(value % 128) | 128]), varint(Math.floor(value / 128))]);
+}
