@@ -6,15 +6,14 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { watch } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { exitCodes } from "../report-error.ts";
 
 /** What code is made of. */
 const watched = /\.(?:[cm]?[jt]s|json)$/;
-const unwatched = /(?:^|\/)(?:node_modules|dist|cdk\.out|\.[^/]+)(?:\/|$)/;
-/** Editors write a file in several steps. */
-const settleMs = 150;
+const unwatched = /^(?:node_modules|dist|cdk\.out|\..*)$/;
+const lookEveryMs = 400;
 
 export interface DevOptions {
   /** What `run` is called with. */
@@ -68,40 +67,58 @@ function runOnce(args: readonly string[]): ChildProcess {
   return spawn(process.execPath, [...process.execArgv, cli, "run", ...args], { stdio: "inherit" });
 }
 
-/** Changes of code beneath a directory, one at a time. */
+/**
+ * Changes of code beneath a directory, one at a time. Looked for and not waited for: what tells of changes loses sight of files that editors
+ * put new ones in the place of.
+ */
 class Changes {
-  readonly #abort = new AbortController();
-  #found: string | undefined;
+  readonly #directory: string;
+  readonly #timer: NodeJS.Timeout;
+  #known: ReadonlyMap<string, number>;
+  #closed = false;
   #waiting: ((path: string | undefined) => void) | undefined;
 
   constructor(directory: string) {
-    const watcher = watch(directory, { recursive: true, signal: this.#abort.signal }, (_event, name) => {
-      if (name === null || !watched.test(name) || unwatched.test(name)) return;
-      this.#found ??= join(directory, name);
-      setTimeout(() => this.#tell(), settleMs);
-    });
-    // A directory that goes away is no reason to end.
-    watcher.on("error", () => undefined);
+    this.#directory = directory;
+    this.#known = codeIn(directory);
+    this.#timer = setInterval(() => this.#look(), lookEveryMs);
   }
 
   /** The file that has changed; undefined: nothing will any more. */
   next(): Promise<string | undefined> {
-    if (this.#abort.signal.aborted) return Promise.resolve(undefined);
+    if (this.#closed) return Promise.resolve(undefined);
     return new Promise((tell) => {
       this.#waiting = tell;
     });
   }
 
   close(): void {
-    this.#abort.abort();
+    this.#closed = true;
+    clearInterval(this.#timer);
     this.#waiting?.(undefined);
   }
 
-  #tell(): void {
-    const [found, waiting] = [this.#found, this.#waiting];
-    if (found === undefined || waiting === undefined) return;
-    this.#found = undefined;
+  /** What changes while nobody waits is found by the next look. */
+  #look(): void {
+    const waiting = this.#waiting;
+    if (waiting === undefined) return;
+    const now = codeIn(this.#directory);
+    const paths = [...now.keys(), ...this.#known.keys()];
+    const changed = paths.find((path) => now.get(path) !== this.#known.get(path));
+    if (changed === undefined) return;
+    this.#known = now;
     this.#waiting = undefined;
-    waiting(found);
+    waiting(changed);
   }
+}
+
+/** Files of code by path, with when they were changed, epoch ms. */
+function codeIn(directory: string, found = new Map<string, number>()): ReadonlyMap<string, number> {
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (unwatched.test(entry.name)) continue;
+    if (entry.isDirectory()) codeIn(path, found);
+    else if (watched.test(entry.name)) found.set(path, statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+  }
+  return found;
 }

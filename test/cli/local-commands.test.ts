@@ -233,7 +233,10 @@ suite("dead letters", () => {
   test("that a restore takes back are not given back", () =>
     withDirectory(async (directory) => {
       const places = placesIn(directory);
-      await whileRunning(counting({ broken: true }), places, (run) => takenIn(run, 200));
+      await whileRunning(counting({ broken: true }), places, async (run) => {
+        await takenIn(run, 200);
+        await withTarget(places, (target) => stop(target, wait));
+      });
       const latest = await withTarget(places, (target) => checkpointOf(target, "latest"));
       const before = await withTarget(places, async (target) => (await list(target, { limit: 0 })).json as { letters: number });
       await whileRunning(counting({ broken: true }), places, (run) => takenIn(run, 400));
