@@ -43,6 +43,8 @@ test("runs the cloud, shows how to reach it and what its functions print, and en
     "AWS_ENDPOINT_URL_KINESIS",
     "AWS_ENDPOINT_URL_LAMBDA",
     "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL_SNS",
+    "AWS_ENDPOINT_URL_SQS",
     "AWS_REGION",
     "AWS_SECRET_ACCESS_KEY",
   ]);
