@@ -27,7 +27,7 @@ const job = defineJob("views", (job) => job.source("views", kinesis({ stream: "v
   const { files } = await bundleFunction({ entry: { contents: entry, directory: root } });
   const { sources } = JSON.parse(Buffer.from(files.get("index.mjs.map")!).toString()) as { sources: readonly string[] };
   assert.ok(sources.length > 100);
-  return packages.filter((name) => sources.some((source) => source.includes(`/node_modules/${name}/`)));
+  return packages.filter((name) => sources.some((source) => `/${source}`.includes(`/node_modules/${name}/`)));
 }
 
 suite("the bundle of a function", () => {
