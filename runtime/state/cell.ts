@@ -6,6 +6,7 @@
  * C2 A store may keep the contents of windows (its state number 0) for some time after they have fired: those without the timer of C1.
  *    When they are over follows from their windows, so no timer says it. See `Row.dropOver`.
  */
+import { SliceTable } from "./slice-table.ts";
 import { type Namespace, sameNamespace, voidNamespace } from "./namespace.ts";
 
 /** Its cells without a timer are over some time after their windows' ends, where the store says so. */
@@ -177,7 +178,8 @@ export class Cell {
   copy(): Cell {
     const copy = new Cell();
     copy.become(this);
-    copy.value = this.kind === "slices" ? this.value.copy() : structuredClone(this.value);
+    // Of a cell that has gone its kind may be left.
+    copy.value = this.value instanceof SliceTable ? this.value.copy() : structuredClone(this.value);
     if (this.changed !== undefined) copy.changed = new Set(this.changed);
     return copy;
   }

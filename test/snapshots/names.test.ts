@@ -7,7 +7,7 @@ suite("names of objects", () => {
   test("tell task and seq again, also of a task that is named by a path", () => {
     for (const task of ["g1.views~all", "g12.views~views:/var/log/access.log", "g1.a~a:b/000000000001-x"]) {
       const name = objectName("segments", id<TaskId>(task), 42, id<AttemptId>("e1.7"));
-      assert.deepEqual(parseObjectName(name), { task, seq: 42 });
+      assert.deepEqual(parseObjectName(name), { kind: "segments", task, seq: 42 });
     }
     assert.equal(parseObjectName("manifests/000000000001"), undefined);
   });
