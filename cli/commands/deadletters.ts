@@ -35,8 +35,13 @@ export async function list(target: Target, { limit, ...filter }: ListOptions): P
   }
   const found = [...groups.values()].sort((a, b) => b.letters - a.letters);
   const json = { place: target.letters.place, letters: count, groups: found, latest: latest.map(withoutBytes) };
-  if (count === 0) return { json, lines: [`no dead letters in ${target.letters.place}`] };
+  if (count === 0) return { json, lines: [`no dead letters in ${target.letters.place}`, ...whereElse(target)] };
   return { json, lines: describeList(target, count, found, latest) };
+}
+
+/** A state directory does not tell where the job was told to write. */
+function whereElse({ kind }: Target): readonly string[] {
+  return kind === "local" ? ["they lie where the job's sinks write: if that is elsewhere, name it with --output DIR"] : [];
 }
 
 function describeList(target: Target, count: number, groups: readonly Group[], latest: readonly Letter[]): readonly string[] {
