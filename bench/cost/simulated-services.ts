@@ -140,6 +140,9 @@ export class SimulatedServices {
 
   #s3(): Record<string, (input: Input) => object> {
     return {
+      // Begun and given up, as a proof that it may be.
+      CreateMultipartUploadCommand: () => ({ UploadId: "upload" }),
+      AbortMultipartUploadCommand: () => ({}),
       PutObjectCommand: ({ Bucket, Key, Body, IfNoneMatch, Metadata = {} }) => {
         const name = `${Bucket}/${Key}`;
         if (IfNoneMatch !== undefined && this.#objects.has(name)) throw named("PreconditionFailed");
