@@ -28,7 +28,11 @@ export interface PortsOptions {
   readonly clients?: AwsClients | undefined;
   readonly lazyClients?: Pick<LazyClients, "dynamodbStreams"> | undefined;
   readonly openSinks: OpenSinks;
+  /** What was given back of dead letters is listed seldom: a task looks at its shards so often that it would cost. */
+  readonly remembersRedrives?: boolean;
 }
+
+const redrivesRememberedMs = 5 * 60_000;
 
 export interface CheckedSinks extends SinkDriver {
   /** Throws `invalid` when what is written to is not there or may not be written. */
@@ -37,7 +41,7 @@ export interface CheckedSinks extends SinkDriver {
 
 /** Makes the runtime half of the job's sinks. */
 export type OpenSinks = (
-  options: Omit<PortsOptions, "openSinks" | "clients" | "lazyClients"> & {
+  options: Omit<PortsOptions, "openSinks" | "clients" | "lazyClients" | "remembersRedrives"> & {
     readonly bindings: Bindings;
     readonly clients: AwsClients;
   },
@@ -78,12 +82,18 @@ export async function openPorts(options: PortsOptions): Promise<FunctionPorts> {
     ...(options.lazyClients && { lazyClients: options.lazyClients }),
   });
   const sinks = options.openSinks({ job, settings, clock, telemetry, bindings, clients });
+  const redriven = new Map<string, RedrivenSource>();
+  const memory = options.remembersRedrives === true ? { clock, ms: redrivesRememberedMs } : undefined;
   return {
     ...aws,
     log,
     sinks,
     sources,
-    source: (uid) => new RedrivenSource(uid, readerOf(sources, uid), aws.blobs),
+    source: (uid) => {
+      let reader = redriven.get(uid);
+      if (reader === undefined) redriven.set(uid, (reader = new RedrivenSource(uid, readerOf(sources, uid), aws.blobs, memory)));
+      return reader;
+    },
     check: () => checkAll(job, aws.blobs, sources, sinks),
     provisionInbox: (stream, shards) => log.resize(stream, shards),
   };

@@ -94,6 +94,7 @@ class TaskFunction {
   static async open(graph: JobGraph, { clock, telemetry }: Made, parts: FunctionParts): Promise<TaskFunction> {
     const settings = readSettings(parts.variables ?? process.env);
     const ports = await openPorts({
+      remembersRedrives: true,
       job: graph,
       settings,
       clock,

@@ -30,6 +30,10 @@ export abstract class ForwardingReader implements Required<SourceReader> {
     return this.inner.lostBetween?.(shard, after, first);
   }
 
+  forgetShards(): void {
+    this.inner.forgetShards?.();
+  }
+
   shards(stream: string): Promise<readonly Shard[]> {
     return this.inner.shards(stream);
   }

@@ -9,6 +9,7 @@ import type { SourceRecord } from "../api/connector.ts";
 import { MillraceError } from "../base/errors.ts";
 import { type BlobName, id, type Position, type ShardId } from "../base/ids.ts";
 import type { Blobs } from "../ports/blobs.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { ReadLimit, ReadResult, Shard } from "../ports/log.ts";
 import { ForwardingReader } from "./forwarding-reader.ts";
 import type { SourceReader } from "./source-reader.ts";
@@ -60,14 +61,23 @@ export function decodeRedrive(bytes: Uint8Array): readonly RedrivenLetter[] {
   return lines.filter((line) => line !== "").map((line) => JSON.parse(line) as RedrivenLetter);
 }
 
+export interface RedriveMemory {
+  readonly clock: Pick<Clock, "now">;
+  readonly ms: number;
+}
+
 export class RedrivenSource extends ForwardingReader {
   readonly #uid: string;
   readonly #blobs: Blobs;
+  readonly #memory: RedriveMemory | undefined;
+  #listed: { readonly at: number; readonly shards: readonly Shard[] } | undefined;
 
-  constructor(uid: string, inner: SourceReader, blobs: Blobs) {
+  /** `memory`: how long what was given back is remembered, where listing it costs. */
+  constructor(uid: string, inner: SourceReader, blobs: Blobs, memory?: RedriveMemory) {
     super(inner);
     this.#uid = uid;
     this.#blobs = blobs;
+    this.#memory = memory;
   }
 
   override async polled(shard: ShardId): Promise<boolean> {
@@ -75,10 +85,23 @@ export class RedrivenSource extends ForwardingReader {
   }
 
   override async shards(stream: string): Promise<readonly Shard[]> {
+    return [...(await super.shards(stream)), ...(await this.#redriven())];
+  }
+
+  override forgetShards(): void {
+    this.#listed = undefined;
+    super.forgetShards();
+  }
+
+  async #redriven(): Promise<readonly Shard[]> {
+    const { clock, ms } = this.#memory ?? { clock: { now: () => 0 }, ms: 0 };
+    const now = clock.now();
+    if (this.#listed !== undefined && now >= this.#listed.at && now - this.#listed.at < ms) return this.#listed.shards;
     const { blobs } = await this.#blobs.list(redrivePrefix(this.#uid));
     const redriven = blobs.flatMap(({ name }) => parseRedrive(name)?.shard ?? []);
     const shards = redriven.map((shard) => ({ id: shard, range, parents: [], closed: true }));
-    return [...(await super.shards(stream)), ...shards];
+    this.#listed = { at: now, shards };
+    return shards;
   }
 
   override async read(stream: string, shard: ShardId, after: Position | "horizon", limit: ReadLimit): Promise<ReadResult> {

@@ -22,12 +22,14 @@ export class SourceShards {
   }
 
   forget(): void {
+    for (const source of this.known.keys()) this.ports.source(source).forgetShards?.();
     this.known.clear();
   }
 
   async find(source: string, shard: ShardId): Promise<Shard> {
     const known = this.known.get(source)?.find((candidate) => candidate.id === shard);
     if (known !== undefined) return known;
+    this.ports.source(source).forgetShards?.();
     const found = (await this.list(source)).find((candidate) => candidate.id === shard);
     if (found === undefined) throw new MillraceError("invalid", `source ${source} has no shard ${shard}`);
     return found;

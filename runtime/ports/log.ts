@@ -53,6 +53,8 @@ export interface LogReader {
    * Undefined: nothing. Throws `corrupt` where loss must stop the shard.
    */
   lostBetween?(shard: ShardId, after: Position, first: Position): ReadResult["lost"];
+  /** What is remembered of its shards may be old: the next listing is made anew. */
+  forgetShards?(): void;
   /** All shards, closed ones too, parents before their children; throws `invalid` for a stream that does not exist. */
   shards(stream: string): Promise<readonly Shard[]>;
   /** Records after `after`, at most `limit` but always one if there is one; throws `invalid` for a stream or shard that does not exist. */

@@ -13,7 +13,7 @@ import type { SimCoordinator, SimEnvironment, World } from "./world.ts";
 
 /** The safety phase ends after so many steps, whatever has happened until then. */
 const safetyStepsMax = 6_000;
-const livenessStepsMax = 40_000;
+const livenessStepsMax = 60_000;
 /** How often a waiting call goes on rather than something new begins. */
 const goOn = 0.8;
 
