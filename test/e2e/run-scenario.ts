@@ -69,7 +69,8 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
     return await run.run();
   } finally {
     await run.stop();
-    await rm(directory, { recursive: true, force: true });
+    // Processes that were killed may be writing their last.
+    await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   }
 }
 
