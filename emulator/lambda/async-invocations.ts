@@ -58,7 +58,7 @@ export class AsyncInvocations {
     const oldest = clock.now() + eventAgeMsMax;
     let pauseMs = throttlePauseMs;
     for (let failures = 0, attempts = 1; !this.#stopping.signal.aborted; attempts++) {
-      const result = await invoker.invoke(payload);
+      const result = await invokeOnce(invoker, payload);
       if (result.outcome === "returned") return;
       const delayMs = result.outcome === "throttled" ? pauseMs : retryDelaysMs[failures];
       if (this.#stopping.signal.aborted) return;
@@ -68,5 +68,14 @@ export class AsyncInvocations {
       else failures++;
       await clock.sleep(delayMs, this.#stopping.signal);
     }
+  }
+}
+
+/** A function whose pool has stopped is being replaced, or its cloud is ending: the event waits, as for one that is throttled. */
+async function invokeOnce(invoker: FunctionInvoker, payload: Uint8Array): ReturnType<FunctionInvoker["invoke"]> {
+  try {
+    return await invoker.invoke(payload);
+  } catch {
+    return { outcome: "throttled" };
   }
 }
