@@ -12,9 +12,15 @@ export interface SimulateOptions {
   readonly scenario?: Scenario | undefined;
   /** Name of a topology; default: any. */
   readonly topology?: string | undefined;
-  readonly faults?: FaultMix;
+  readonly faults?: FaultMix | undefined;
+  /** The only faults that may happen, by the number at which each comes up; default: all. */
+  readonly only?: readonly number[] | undefined;
+  /** Other events in the same world; default 0. */
+  readonly variant?: number | undefined;
+  /** The only records that its sources bring, by number; default: all. */
+  readonly events?: readonly number[] | undefined;
   /** Settings to take instead of the seed's. */
-  readonly settings?: Partial<Sizes>;
+  readonly settings?: Partial<Sizes> | undefined;
   /** The rule to switch off: the run ought to fail. */
   readonly without?: Rule | undefined;
 }
@@ -27,6 +33,8 @@ export interface SeedResult {
   /** The last events. */
   readonly trace: readonly string[];
   readonly faults: FaultCounts;
+  /** The faults that happened, by number. */
+  readonly happened: readonly number[];
   readonly steps: number;
   /** Steps of the longest way to a goal without faults. */
   readonly livenessSteps: number;
@@ -37,8 +45,7 @@ export interface SeedResult {
 }
 
 export async function simulateSeed(seed: number, options: SimulateOptions = {}): Promise<SeedResult> {
-  const { scenario, topology, faults = commonFaults, settings, without } = options;
-  const world = new World({ seed, scenario, topology, faults, settings, without });
+  const world = new World({ ...options, seed, faults: options.faults ?? commonFaults });
   const agenda = new Agenda(world);
   await agenda.run();
   if (world.failure === undefined) await world.subject.check("at the end");
@@ -50,6 +57,7 @@ export async function simulateSeed(seed: number, options: SimulateOptions = {}):
     failure: world.failure,
     trace: world.trace.last,
     faults: world.faults.counts,
+    happened: world.faults.happened,
     steps: world.scheduler.steps,
     livenessSteps: agenda.livenessSteps,
     checkpoints: agenda.completedCheckpoints,

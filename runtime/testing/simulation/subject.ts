@@ -20,6 +20,8 @@ export interface Subject {
   readonly sources: ReadonlyMap<string, readonly SourceEvent[]>;
   /** Streams of so many shards at first; default: one to three. */
   readonly shards?: ReadonlyMap<string, number>;
+  /** Records may be late, and are dropped then. */
+  readonly mayBeLate?: boolean;
   plan(sizes: Sizes, parallelism: number): JobGraph;
   /** What the sinks write to, by the hand of this process. */
   sinksOf(process: SimProcess): SinkDriver;

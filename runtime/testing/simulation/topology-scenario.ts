@@ -19,8 +19,10 @@ export function topologyScenario(name: string | undefined): Scenario {
 }
 
 function topologySubject(world: World, { topology, records: count }: Settings): Subject {
-  const { faults, options, random } = world;
-  const own = createRecords(topology.sources, count, options.faults.poison, random, topology.deadly);
+  const { faults, options, draws } = world;
+  const made = createRecords(topology.sources, count, options.faults.poison, draws, topology.deadly);
+  const wanted = options.events && new Set(options.events);
+  const own = new Map([...made].map(([source, list]) => [source, list.filter(({ id }) => wanted?.has(id) ?? true)]));
   const records = [...own.values()].flat();
   const fail = (message: string) => world.fail(message);
   const sinks = new SinkWorld(fail, versionPartOf(options.without));
