@@ -123,7 +123,7 @@ class CoordinatorFunction {
 
   static async open(graph: JobGraph, { clock, telemetry }: Made, parts: CoordinatorParts): Promise<CoordinatorFunction> {
     const settings = readSettings(parts.variables ?? process.env);
-    const { clients, lazyClients } = parts;
+    const { clients, lazyClients, random, ringSize } = parts;
     const ports = await openPorts({
       job: graph,
       settings,
@@ -132,6 +132,8 @@ class CoordinatorFunction {
       clients,
       lazyClients,
       openSinks: parts.openSinks ?? openSinks,
+      random,
+      ringSize,
     });
     await ports.check();
     const invoker = parts.invoke === undefined ? new LambdaInvoker(telemetry) : undefined;

@@ -7,8 +7,13 @@ import { alarmOf } from "./alarm-topology.ts";
 import type { DeadlyPlace, SimRecord } from "./workload.ts";
 import type { World } from "./world.ts";
 
+/** What is held against what is known. */
+export type Checked = Pick<World, "settings" | "records" | "sinks" | "record" | "fail"> & {
+  readonly blobs: Pick<World["blobs"], "get">;
+};
+
 /** C4 Exactly what a plain recomputation from all records gives has come out: nothing lost, nothing twice. */
-export function checkOutputs(world: World, when: string): void {
+export function checkOutputs(world: Checked, when: string): void {
   const { settings, records, sinks } = world;
   checkDeadLetters(world, when);
   const of = (place: DeadlyPlace | undefined) => records.filter(({ deadly }) => deadly === place);
@@ -25,7 +30,7 @@ export function checkOutputs(world: World, when: string): void {
 }
 
 /** C8 Exactly the records that kill, themselves or by their timers, are in the dead letters; again after a restore. */
-function checkDeadLetters(world: World, when: string): void {
+function checkDeadLetters(world: Checked, when: string): void {
   const { records, sinks } = world;
   const deadly = new Set(records.filter((record) => record.deadly !== undefined).map(({ id }) => id));
   const buried = new Set<number>();
@@ -46,7 +51,7 @@ function idsOf(bytes: Uint8Array, records: readonly SimRecord[]): number[] {
   return records.filter((record) => record.key === timer.key && alarmOf(record) === timer.at).map(({ id }) => id);
 }
 
-function compare(world: World, what: string, wanted: readonly string[], found: readonly string[]): void {
+function compare(world: Checked, what: string, wanted: readonly string[], found: readonly string[]): void {
   const missing = without(wanted, found);
   const extra = without(found, wanted);
   if (missing.length === 0 && extra.length === 0) return;
@@ -66,7 +71,7 @@ function without(a: readonly string[], b: readonly string[]): string[] {
 }
 
 /** C5 Every object that a retained checkpoint refers to is there. */
-export async function checkObjects(world: World): Promise<void> {
+export async function checkObjects(world: Checked): Promise<void> {
   for (const { manifest } of world.record?.retained ?? []) {
     const bytes = await world.blobs.get(manifest);
     if (bytes === undefined) return world.fail(`C5: the manifest of a retained checkpoint is gone: ${manifest}`);
@@ -82,6 +87,6 @@ export async function checkObjects(world: World): Promise<void> {
   }
 }
 
-async function exists(world: World, name: BlobName): Promise<boolean> {
+async function exists(world: Checked, name: BlobName): Promise<boolean> {
   return (await world.blobs.get(name, { offset: 0, length: 1 })) !== undefined;
 }
