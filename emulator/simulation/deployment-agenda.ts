@@ -12,8 +12,8 @@ const minuteMs = 60_000;
 /** Virtual time after which the safety phase ends, whatever has happened until then. */
 const safetyMsMax = 10 * minuteMs;
 const livenessMsMax = 90 * minuteMs;
-/** Zombies have gone after so long. */
-const quietMs = 5 * minuteMs;
+/** What nothing keeps from happening any more has happened after so long. */
+const quietMs = 20_000;
 
 export class DeploymentAgenda {
   readonly #world: DeploymentWorld;
@@ -59,7 +59,7 @@ export class DeploymentAgenda {
     if (!(await this.#until(completes, livenessMsMax))) return world.fail("no checkpoint completes without faults");
     for (const source of world.sources.names) world.log.end(source);
     world.note("sources end");
-    if (await this.#until(() => this.#isComplete(), livenessMsMax)) await world.clock.sleep(quietMs);
+    if (await this.#until(() => this.#isComplete(), livenessMsMax)) await this.#becomeQuiet();
   }
 
   /** A new generation from the checkpoint, by the same code or by that of another parallelism. */
@@ -75,7 +75,13 @@ export class DeploymentAgenda {
     if (!(await this.#until(() => world.record!.generation > generation, livenessMsMax)))
       return world.fail(`checkpoint ${manifest} cannot be restored`);
     if (parallelism !== undefined) await world.deploy(parallelism);
-    if (await this.#until(() => this.#isComplete(), livenessMsMax)) await world.clock.sleep(quietMs);
+    if (await this.#until(() => this.#isComplete(), livenessMsMax)) await this.#becomeQuiet();
+  }
+
+  /** Until zombies have gone on, and what was late has come: it must not matter. */
+  async #becomeQuiet(): Promise<void> {
+    const { clock, calls } = this.#world;
+    await clock.sleep(Math.max(0, calls.latestAt - clock.now()) + quietMs);
   }
 
   /** Whether all that must come out has. */
@@ -143,8 +149,10 @@ export class DeploymentAgenda {
   }
 
   async #deploy(): Promise<void> {
-    const { random, deployed } = this.#world;
-    await this.#world.deploy(random.chance(0.5) ? random.between(1, 3) : deployed.parallelism);
+    const { random, deployed, record } = this.#world;
+    // Another parallelism is a restore: the check of a deployment refuses it as long as there is nothing to restore.
+    const mayRescale = record?.completed !== undefined && record.phase === "running" && random.chance(0.5);
+    await this.#world.deploy(mayRescale ? random.between(1, 3) : deployed.parallelism);
   }
 
   #order(order: object): void {

@@ -70,7 +70,7 @@ export const commonDeploymentFaults: DeploymentFaults = {
   tornRead: 0.08,
   partialPut: 0.05,
   reorderedPut: 0.5,
-  conflict: 0.02,
+  conflict: 0.2,
   echo: 0.08,
   repeatedPoke: 0.1,
   lostPoke: 0.05,
@@ -78,8 +78,8 @@ export const commonDeploymentFaults: DeploymentFaults = {
   slowRecord: 0.02,
   duplicate: 0.12,
   wentBack: 0.1,
-  coldStart: 0.1,
-  recycled: 0.1,
+  coldStart: 0.05,
+  recycled: 0.05,
   secondCoordinator: 0.5,
 };
 

@@ -10,6 +10,8 @@ export interface DeploymentSettings extends Settings {
   readonly skewMsMax: number;
   /** How often new code is deployed. */
   readonly deployments: number;
+  /** The garbage is collected at every so-many-th checkpoint. */
+  readonly collectEvery: number;
   /** How long a record that is slow takes. */
   readonly slowRecordMs: number;
 }
@@ -32,6 +34,7 @@ export function drawDeployment(random: SeededRandom, topology: string | undefine
     batchingWindowSeconds: random.pick([0, 0, 1, 5]),
     skewMsMax: random.pick([0, 200, 2_000]),
     deployments: random.between(0, 2),
+    collectEvery: random.between(1, 3),
     slowRecordMs: random.pick([500, 4_000]),
   };
 }

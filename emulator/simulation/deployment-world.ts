@@ -82,7 +82,7 @@ export class DeploymentWorld {
   readonly options: DeploymentOptions;
   readonly random: SeededRandom;
   readonly settings: DeploymentSettings;
-  readonly clock = new VirtualClock();
+  readonly clock = new WholeClock();
   readonly trace = new Trace();
   readonly calls: ServiceCalls;
   readonly log: EndingLog;
@@ -93,7 +93,8 @@ export class DeploymentWorld {
   /** What lies in the bucket under the job's names, past all faults. */
   readonly blobs: Pick<Blobs, "get">;
   readonly functions = new Map<string, SimulatedFunction>();
-  readonly mappings: EventSourceMapping[] = [];
+  /** By stream. */
+  readonly mappings = new Map<string, EventSourceMapping>();
   readonly pokes: AsyncInvocations;
   deployed: Deployed;
   /** The job record as it was last written. */
@@ -104,7 +105,10 @@ export class DeploymentWorld {
   #kinesis: KinesisService | undefined;
   readonly #commits = new CommitChecker((message) => this.fail(message));
   readonly #written = new Set<string>();
+  readonly #plans = new Map<Deployed, JobGraph>();
   #names = 0;
+  /** By stream, the function that its mapping invokes. */
+  #routes: ReadonlyMap<string, string> = new Map();
 
   constructor(options: DeploymentOptions) {
     this.options = options;
@@ -138,27 +142,43 @@ export class DeploymentWorld {
     const clock = { now: () => this.clock.now(), sleep: (ms: number) => this.clock.sleep(ms), remainingMs: () => Infinity };
     this.#kinesis = await KinesisService.open(this.log, clock, this.calls, this.#newRandom());
     await this.sources.create(this.random);
-    const graph = this.plan();
-    for (const stage of graph.stages)
-      if (stage.kind === "keyed") await this.log.createStream(defaultInbox(jobName, stage.id), Number(stage.parallelism));
-    for (const { id: stage, sources } of graph.stages) {
-      const name = functionOf(stage);
-      this.functions.set(name, this.#function(name, this.settings.timeoutMs, () => this.#taskFactory(name)));
-      const streams = sources.length > 0 ? sources : [defaultInbox(jobName, stage)];
-      for (const stream of streams) this.mappings.push(this.#mapping(stream, this.functions.get(name)!));
-    }
+    await this.#provision();
     this.functions.set("coordinator", this.#function("coordinator", coordinatorTimeoutMs, () => this.#coordinatorFactory()));
   }
 
+  /** What a deployment makes beside code: inboxes, functions and mappings of stages that are new; and mappings of those that are gone, it removes. */
+  async #provision(): Promise<void> {
+    const routes = new Map<string, string>();
+    for (const { id: stage, sources, parallelism } of this.plan().stages) {
+      const inbox = defaultInbox(jobName, stage);
+      const name = functionOf(stage);
+      if (sources.length === 0) await this.log.createStream(inbox, Number(parallelism));
+      for (const stream of sources.length > 0 ? sources : [inbox]) routes.set(stream, name);
+      if (!this.functions.has(name))
+        this.functions.set(name, this.#function(name, this.settings.timeoutMs, () => this.#taskFactory(name)));
+    }
+    this.#routes = routes;
+    for (const [stream, mapping] of this.mappings)
+      if (!routes.has(stream)) {
+        this.mappings.delete(stream);
+        void mapping.stop();
+      }
+    for (const stream of routes.keys())
+      if (!this.mappings.has(stream)) this.mappings.set(stream, this.#mapping(stream));
+  }
+
   /** The plan of the code that is deployed. */
-  plan(): JobGraph {
-    return planJob(this.#job(() => undefined));
+  plan(deployed = this.deployed): JobGraph {
+    let graph = this.#plans.get(deployed);
+    if (graph === undefined) this.#plans.set(deployed, (graph = planJob(this.#job(() => undefined, deployed))));
+    return graph;
   }
 
   /** Functions run new code from now on, one after the other. */
   async deploy(parallelism: number): Promise<void> {
     this.deployed = { deployment: this.deployed.deployment + 1, parallelism };
     this.note(`deploys ${this.deployed.deployment} of parallelism ${parallelism}`);
+    await this.#provision();
     for (const name of this.random.shuffled([...this.functions.keys()])) {
       await this.clock.sleep(this.random.int(5_000));
       await this.functions.get(name)!.deploy(name === "coordinator" ? this.#coordinatorFactory() : this.#taskFactory(name));
@@ -246,6 +266,8 @@ export class DeploymentWorld {
       const handler = createCoordinatorHandler(this.#job(() => undefined, deployed), {
         ...this.#partsOf(process, deployed),
         invoke: (name, event) => this.#poke(process, name, event),
+        environment: { safeguards: safeguardsWithout(this.options.without) },
+        collectEvery: this.settings.collectEvery,
       });
       return this.#environment(process, handler, deployed);
     };
@@ -267,16 +289,16 @@ export class DeploymentWorld {
     this.fail(`C3: a function of deployment ${deployment} failed: ${String(error)}`, error);
   }
 
-  #partsOf(process: SimulatedProcess, { deployment }: Deployed): FunctionParts {
+  #partsOf(process: SimulatedProcess, deployed: Deployed): FunctionParts {
     const { skewMsMax, ringSize } = this.settings;
     const random = this.#newRandom();
     const clock = new ProcessClock(process, this.clock, this.calls, random.between(-skewMsMax, skewMsMax));
-    const graph = this.plan();
+    const graph = this.plan(deployed);
     const variables = writeSettings({
       stateTable: tableName,
       stateBucket: bucketName,
       deadLetterBucket: bucketName,
-      deployment,
+      deployment: deployed.deployment,
       bindings: {},
       inboxes: {},
       taskFunctions: Object.fromEntries(graph.stages.map(({ id: stage }) => [stage, [functionOf(stage)]])),
@@ -347,13 +369,13 @@ export class DeploymentWorld {
 
   // ---- mappings ----
 
-  #mapping(stream: string, invoker: SimulatedFunction): EventSourceMapping {
+  #mapping(stream: string): EventSourceMapping {
     const { calls } = this;
     // Of the pollers' own: not the faults' concern.
     const client = { send: (command: object & { input: Input }) => this.#pollerRequest(command) };
     return new EventSourceMapping({
       stream: new KinesisStream(client as never, stream),
-      invoker,
+      invoker: { invoke: (payload) => this.functions.get(this.#routes.get(stream)!)!.invoke(payload) },
       clock: this.clock,
       seed: this.random.int(2 ** 31),
       settings: {
@@ -425,6 +447,13 @@ export class DeploymentWorld {
 
   #newRandom(): SeededRandom {
     return new SeededRandom(this.random.int(2 ** 31));
+  }
+}
+
+/** Of whole milliseconds, as the functions' is. */
+class WholeClock extends VirtualClock {
+  override sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return super.sleep(Math.ceil(ms), signal);
   }
 }
 

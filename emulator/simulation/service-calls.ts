@@ -43,6 +43,8 @@ export class ServiceCalls {
   mix: DeploymentFaults;
   readonly counts: DeploymentFaultCounts = noDeploymentFaultCounts();
   requests = 0;
+  /** Virtual time from which on nothing is late any more. */
+  latestAt = 0;
   readonly #clock: Clock;
   readonly #random: SeededRandom;
   readonly #trace: Trace;
@@ -110,6 +112,7 @@ export class ServiceCalls {
   /** Some time in the next minutes. */
   later(effect: () => Promise<unknown>): void {
     const after = this.#random.int(lateMsMax);
+    this.latestAt = Math.max(this.latestAt, this.#clock.now() + after);
     void this.#clock.sleep(after).then(effect, () => undefined).catch(() => undefined);
   }
 
@@ -131,6 +134,7 @@ export class ServiceCalls {
   async #freeze(process: SimulatedProcess): Promise<void> {
     const longest = this.#random.chance(0.5) ? frozenMsMax : 20_000;
     process.frozenUntil = this.#clock.now() + this.#random.between(500, longest);
+    this.latestAt = Math.max(this.latestAt, process.frozenUntil);
     this.note(process, `stands still until ${process.frozenUntil}`);
     await this.sleep(process, 0);
   }
