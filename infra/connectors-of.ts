@@ -66,7 +66,12 @@ function withSchemas<C extends Pick<Connector, "permissions">>(connector: C, sou
 }
 
 /** Undefined: it has no place outside the job. Throws `invalid` for a kind that does not run on AWS. */
-function kindOf<Of>(place: Place, role: "source" | "sink", { kind }: { readonly kind: string }, kinds: Readonly<Record<string, Of>>) {
+function kindOf<Of>(
+  place: Place,
+  role: "source" | "sink",
+  { kind }: { readonly kind: string },
+  kinds: Readonly<Record<string, Of>>,
+) {
   if (withoutPlace[role].has(kind)) return undefined;
   const of = kinds[kind];
   if (of !== undefined) return of;

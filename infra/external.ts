@@ -51,3 +51,10 @@ export interface ExternalDeliveryStream {
   readonly deliveryStreamArn: string;
   readonly deliveryStreamName: string;
 }
+
+/** An `ISecret`. */
+export interface ExternalSecret {
+  readonly secretArn: string;
+  readonly secretFullArn?: string | undefined;
+  readonly encryptionKey?: IKey | undefined;
+}

@@ -5,7 +5,7 @@
  * V2 No event is given up in silence: what a rule could not hand over for a day lies in a queue of its own, on which an alarm rings.
  */
 import { Duration, type RemovalPolicy } from "aws-cdk-lib";
-import { type EventPattern, type IEventBus, Rule } from "aws-cdk-lib/aws-events";
+import { type EventBus, type EventPattern, type IEventBus, Rule } from "aws-cdk-lib/aws-events";
 import { SqsQueue } from "aws-cdk-lib/aws-events-targets";
 import type { IKey } from "aws-cdk-lib/aws-kms";
 import { Queue, QueueEncryption } from "aws-cdk-lib/aws-sqs";
@@ -16,7 +16,7 @@ export interface EventSelection {
   /** As EventBridge's rules have it: `{ source: ["shop.orders"] }`. */
   readonly eventPattern: EventPattern;
   /** Default: the account's own. */
-  readonly eventBus?: IEventBus;
+  readonly eventBus?: IEventBus | EventBus;
 }
 
 export interface JobEventsProps {
@@ -62,7 +62,7 @@ export class JobEvents extends Construct {
     new Rule(this, `${name}-rule`, {
       description: `Brings events to a job: ${name}`,
       eventPattern,
-      ...(eventBus && { eventBus }),
+      ...(eventBus && { eventBus: eventBus as IEventBus }),
       targets: [new SqsQueue(queue, { deadLetterQueue: undelivered, maxEventAge, retryAttempts })],
     });
     return { queue, undelivered };

@@ -7,8 +7,8 @@
  */
 import { Fn } from "aws-cdk-lib";
 import type { CfnEventSourceMapping } from "aws-cdk-lib/aws-lambda";
-import type { ISecret } from "aws-cdk-lib/aws-secretsmanager";
 import { MillraceError } from "../runtime/base/errors.ts";
+import type { ExternalSecret } from "./external.ts";
 
 interface Topic {
   /** The topic's name in the cluster. Default: what the job calls it. */
@@ -19,7 +19,7 @@ interface Topic {
    */
   readonly consumerGroup?: string;
   /** How the mapping is let in: the secret of the user, or of the client's certificate. Kept in Secrets Manager as Lambda asks for it. */
-  readonly secret?: ISecret;
+  readonly secret?: ExternalSecret;
 }
 
 /** Of Amazon MSK, provisioned or serverless. */
@@ -36,7 +36,7 @@ export interface SelfManagedTopic extends Topic {
   /** All but "none" need `secret`. */
   readonly authentication: "scram256" | "scram512" | "plain" | "certificate" | "none";
   /** Has the certificate of the authority that signed the brokers', where that is no public one. */
-  readonly serverCertificate?: ISecret;
+  readonly serverCertificate?: ExternalSecret;
   /** Where the brokers are, when the internet does not reach them. */
   readonly subnetIds?: readonly string[];
   readonly securityGroupIds?: readonly string[];
@@ -109,7 +109,7 @@ function accessOf(topic: KafkaTopic): CfnEventSourceMapping.SourceAccessConfigur
 }
 
 /** The secrets by which the mapping is let in. */
-export function secretsOf(topic: KafkaTopic): readonly ISecret[] {
+export function secretsOf(topic: KafkaTopic): readonly ExternalSecret[] {
   const { secret } = topic;
   const certificate = isMsk(topic) ? undefined : topic.serverCertificate;
   return [secret, certificate].filter((one) => one !== undefined);

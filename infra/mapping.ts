@@ -34,7 +34,11 @@ const unwindowedMessages = 10;
 export class JobMapping extends Construct {
   readonly mapping: CfnEventSourceMapping;
 
-  constructor(scope: Construct, id: string, { function: { function: target, role }, bell, batchSize, batchWindow }: JobMappingProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    { function: { function: target, role }, bell, batchSize, batchWindow }: JobMappingProps,
+  ) {
     super(scope, id);
     this.mapping = new CfnEventSourceMapping(this, "Mapping", {
       functionName: target.functionName,
@@ -68,7 +72,12 @@ function sourceOf(bell: Bell, batchSize: number, window: number): Properties {
       };
     }
     case "kafka":
-      return { ...batches, ...clusterProperties(bell.topic, bell.consumerGroup), topics: [bell.topicName], ...startOf(undefined) };
+      return {
+        ...batches,
+        ...clusterProperties(bell.topic, bell.consumerGroup),
+        topics: [bell.topicName],
+        ...startOf(undefined),
+      };
   }
 }
 

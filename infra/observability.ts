@@ -79,7 +79,11 @@ export class JobObservability extends Construct {
   }
 
   /** Half of what the stream that keeps its records for the shortest time allows (L4). */
-  #iteratorAge({ stage, cell, function: { function: target } }: Cell, bells: readonly Bell[], { props }: JobObservabilityProps): Alarm {
+  #iteratorAge(
+    { stage, cell, function: { function: target } }: Cell,
+    bells: readonly Bell[],
+    { props }: JobObservabilityProps,
+  ): Alarm {
     const hours = Math.min(...bells.map((bell) => retentionHoursOf(bell)!));
     return this.#alarm(
       `${iteratorAge.id}-${stage}-${cell}`,
@@ -240,7 +244,13 @@ function sumOf(parts: readonly Metric[]): IMetric {
 
 function queueMetric({ queueArn }: ExternalQueue, metricName: string): Metric {
   const QueueName = Fn.select(5, Fn.split(":", queueArn, 6));
-  return new Metric({ namespace: "AWS/SQS", metricName, dimensionsMap: { QueueName }, statistic: "Maximum", period: Duration.minutes(5) });
+  return new Metric({
+    namespace: "AWS/SQS",
+    metricName,
+    dimensionsMap: { QueueName },
+    statistic: "Maximum",
+    period: Duration.minutes(5),
+  });
 }
 
 function jobMetric(

@@ -10,13 +10,13 @@ import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { IKey } from "aws-cdk-lib/aws-kms";
 import { identityPartition, objectKey } from "../runtime/adapters/aws/names.ts";
 import { deadLetterPrefix } from "../functions/contract.ts";
-import type { ISecret } from "aws-cdk-lib/aws-secretsmanager";
 import type {
   ExternalBucket,
   ExternalBus,
   ExternalDeliveryStream,
   ExternalFunction,
   ExternalQueue,
+  ExternalSecret,
   ExternalTable,
   ExternalTopic,
 } from "./external.ts";
@@ -73,10 +73,7 @@ export function useStateTable(job: string, { tableArn }: ExternalTable): PolicyS
 
 /** Objects under the prefix, and to see that one is not there, which S3 tells only those who may list. */
 export function useObjects(bucket: ExternalBucket, prefix: string): PolicyStatement[] {
-  return [
-    allow(objects, [bucket.arnForObjects(`${prefix}*`)]),
-    listObjects(bucket, prefix),
-  ];
+  return [allow(objects, [bucket.arnForObjects(`${prefix}*`)]), listObjects(bucket, prefix)];
 }
 
 /** Requests for an object bring no prefix: with a plain condition one that is not there would read as forbidden. */
@@ -197,7 +194,7 @@ function readMsk(topic: Extract<KafkaTopic, { clusterArn: string }>, topicName: 
 }
 
 /** A secret that is known by its name alone has an ARN that ends with six characters more. */
-function arnOfSecret({ secretArn, secretFullArn }: ISecret): string {
+function arnOfSecret({ secretArn, secretFullArn }: ExternalSecret): string {
   return secretFullArn ?? `${secretArn}-??????`;
 }
 

@@ -3,7 +3,7 @@ import { App, Duration, Stack } from "aws-cdk-lib";
 import { Template } from "aws-cdk-lib/assertions";
 import { AttributeType, StreamViewType, Table } from "aws-cdk-lib/aws-dynamodb";
 import { EventBus } from "aws-cdk-lib/aws-events";
-import { DeliveryStream, S3Bucket } from "aws-cdk-lib/aws-kinesisfirehose";
+import { DeliveryStream } from "aws-cdk-lib/aws-kinesisfirehose";
 import { Code, Function, Runtime } from "aws-cdk-lib/aws-lambda";
 import { Topic } from "aws-cdk-lib/aws-sns";
 import { Queue, type QueueProps } from "aws-cdk-lib/aws-sqs";
@@ -118,7 +118,6 @@ export const mskArn = "arn:aws:kafka:us-east-1:000000000000:cluster/records/0a1b
 /** And what it is bound to on AWS. */
 export const bindMany = (stack: Surroundings) => {
   const emulated = bindEmulated(stack, "https://hook.example/rows");
-  const destination = new S3Bucket(emulated.buckets.lake);
   return {
     ...emulated,
     tables: {
@@ -129,7 +128,7 @@ export const bindMany = (stack: Surroundings) => {
       }),
     },
     eventBuses: { bus: new EventBus(stack, "Bus") },
-    deliveryStreams: { delivery: new DeliveryStream(stack, "Delivery", { destination }) },
+    deliveryStreams: { delivery: DeliveryStream.fromDeliveryStreamName(stack, "Delivery", "delivery") },
     kafkaTopics: { records: { clusterArn: mskArn } },
   };
 };

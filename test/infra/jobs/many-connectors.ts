@@ -1,5 +1,6 @@
 /** A job that reads and writes much of what there is: `emulated` leaves out what has no stand-in on one machine. */
 import {
+  consoleSink,
   defineJob,
   dynamodb,
   dynamodbStream,
@@ -32,10 +33,11 @@ export interface Row {
 export interface ManyOptions {
   readonly name: string;
   readonly emulated: boolean;
-  readonly parallelism?: number;
+  /** Each source has tasks of its own. */
+  readonly apart?: boolean;
 }
 
-export function manyConnectors({ name, emulated, parallelism = 1 }: ManyOptions) {
+export function manyConnectors({ name, emulated, apart = false }: ManyOptions) {
   return defineJob(
     name,
     (job) => {
@@ -50,9 +52,11 @@ export function manyConnectors({ name, emulated, parallelism = 1 }: ManyOptions)
         const changes = job
           .source("changes", dynamodbStream({ table: "items", format: json() }))
           .map("change", (change): Row => ({ key: JSON.stringify(change), n: 0 }));
-        return records.union(changes);
+        return [records, changes];
       };
-      const rows = emulated ? live.union(tasks, orders) : live.union(tasks, orders, more());
+      const others = emulated ? [tasks, orders] : [tasks, orders, ...more()];
+      const rows = apart ? live : live.union(...others);
+      if (apart) for (const [n, other] of others.entries()) other.sinkTo(`shown-${n}`, consoleSink());
       rows.sinkTo("jobs", sqsSink({ queue: "jobs", format: json(), messageGroup: ({ key }) => key }));
       rows.sinkTo("news", snsSink({ topic: "news", format: json() }));
       rows.sinkTo("call", lambdaSink({ function: "callee", rowsPerEvent: 5 }));
@@ -64,7 +68,7 @@ export function manyConnectors({ name, emulated, parallelism = 1 }: ManyOptions)
       rows.sinkTo("bus", eventBridgeSink({ bus: "bus", source: "test.rows", detailType: "row" }));
       rows.sinkTo("delivery", firehoseSink({ deliveryStream: "delivery", format: ndjson() }));
     },
-    { parallelism, checkpoints: { interval: seconds(2) } },
+    { parallelism: apart ? 2 : 1, checkpoints: { interval: seconds(2) } },
   );
 }
 
