@@ -125,7 +125,7 @@ describe("a deployment refuses", () => {
     const local = moduleWith(`${text(`files({ paths: ["x"], format: ndjson() })`)});`);
     assert.throws(
       () => deploy(local, () => ({})),
-      refused(/a source of kind files does not run on AWS, use one of kinesis, generator there: in/),
+      refused(/a source of kind files does not run on AWS, use one of kinesis, s3Objects, .*, kafka, generator there: in/),
     );
   });
 });

@@ -1,0 +1,3 @@
+exports.handler = async ({ messages }) => {
+  for (const message of messages) console.log("CALLED " + JSON.stringify(message));
+};
