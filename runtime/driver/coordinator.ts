@@ -58,7 +58,7 @@ export interface CoordinatorOptions {
 
 /** For so long a turn at restoring is taken: longer than a step of it takes, normally, and no longer than the invocation lives. */
 export function restoreTurnMs(clock: Clock): number {
-  return Math.min(30_000, clock.remainingMs());
+  return Math.min(15_000, clock.remainingMs());
 }
 /** So often it is looked whether another has carried out a restore. */
 const restorePollMs = 1_000;
