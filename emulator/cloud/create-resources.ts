@@ -51,8 +51,9 @@ export async function createResources(topology: CheckedTopology, clients: Servic
 
 /** The queues and topics, which are in this process. */
 export function createMessaging({ queues, topics }: CheckedTopology, messaging: Messaging): void {
-  for (const [name, { maximumMessageSize, contentBasedDeduplication }] of Object.entries(queues))
+  for (const [name, { maximumMessageSize, contentBasedDeduplication, visibilityTimeout }] of Object.entries(queues))
     messaging.createQueue(name, {
+      ...(visibilityTimeout !== undefined && { VisibilityTimeout: String(visibilityTimeout) }),
       ...(maximumMessageSize !== undefined && { MaximumMessageSize: String(maximumMessageSize) }),
       ...(contentBasedDeduplication === true && { ContentBasedDeduplication: "true" }),
     });

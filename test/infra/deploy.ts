@@ -91,7 +91,7 @@ export const bindManyTasks: MakeProps = (stack) => ({
 });
 
 /** What a job of many connectors is bound to on one machine. */
-export const bindEmulated = (stack: Surroundings, hook: string) => ({
+export const bindEmulated = (stack: Surroundings, hook: string, tasks: QueueProps = {}) => ({
   streams: { rows: stack.stream("Rows"), copy: stack.stream("Copy") },
   buckets: { archive: stack.bucket("Archive"), lake: stack.bucket("Lake") },
   tables: {
@@ -100,7 +100,7 @@ export const bindEmulated = (stack: Surroundings, hook: string) => ({
       sortKey: { name: "n", type: AttributeType.NUMBER },
     }),
   },
-  queues: { tasks: stack.queue("Tasks"), jobs: stack.queue("Jobs", { fifo: true }) },
+  queues: { tasks: stack.queue("Tasks", tasks), jobs: stack.queue("Jobs", { fifo: true }) },
   events: { orders: { eventPattern: { source: ["shop.orders"] } } },
   topics: { news: new Topic(stack, "News") },
   functions: {

@@ -1,3 +1,0 @@
-exports.handler = async ({ messages }) => {
-  for (const message of messages) console.log("CALLED " + JSON.stringify(message));
-};
