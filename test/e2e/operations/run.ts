@@ -237,7 +237,7 @@ class OperationsRun {
     writeFileSync(module, `import { operatedJob } from ${JSON.stringify(path)};\nexport default operatedJob(${twin});\n`);
     const sinks = ["rows", "counted", "late"].flatMap((uid) => ["--bind", `${uid}=twin/${uid}`]);
     const bound = ["--bind", `events=kinesis:${stream}`, ...sinks];
-    const child = this.#commands.start("start", module, "--state", "forked", "--output", "twin", ...bound);
+    const child = this.#commands.start("start", module, "--state", "forked", ...bound);
     let said = "";
     child.stderr!.on("data", (text: Buffer) => (said += text.toString()));
     try {
