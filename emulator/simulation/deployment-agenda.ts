@@ -87,7 +87,7 @@ export class DeploymentAgenda {
   /** Whether all that must come out has. */
   #isComplete(): boolean {
     const world = this.#world;
-    let complete = world.record?.phase === "running";
+    let complete = world.record?.phase === "running" && world.runsWhatIsDeployed;
     const { settings, records, sinks, record, blobs } = world;
     if (complete) checkOutputs({ settings, records, sinks, record, blobs, fail: () => (complete = false) }, "so far");
     return complete;

@@ -27,6 +27,7 @@ import type { StoredEntry } from "../../runtime/ports/journal.ts";
 import type { SinkDriver } from "../../runtime/ports/sink-driver.ts";
 import { decodeJobRecord, type JobRecord } from "../../runtime/snapshots/job-record.ts";
 import { jobRing, lookLease, restoreLease } from "../../runtime/snapshots/names.ts";
+import { readFrame } from "../../runtime/streaming/frame.ts";
 import { CommitChecker } from "../../runtime/testing/simulation/commit-checker.ts";
 import { SimulationFailure } from "../../runtime/testing/simulation/failure.ts";
 import { type Rule, safeguardsWithout, versionPartOf } from "../../runtime/testing/simulation/rules.ts";
@@ -68,6 +69,8 @@ export interface DeploymentOptions {
   readonly faults: DeploymentFaults;
   /** Settings to take instead of the seed's. */
   readonly settings?: Partial<DeploymentSettings> | undefined;
+  /** How many of the last events are kept; default 80. */
+  readonly keptEvents?: number | undefined;
   /** The rule that is switched off. */
   readonly without?: Rule | undefined;
 }
@@ -83,7 +86,7 @@ export class DeploymentWorld {
   readonly random: SeededRandom;
   readonly settings: DeploymentSettings;
   readonly clock = new WholeClock();
-  readonly trace = new Trace();
+  readonly trace: Trace;
   readonly calls: ServiceCalls;
   readonly log: EndingLog;
   readonly sources: SimSources;
@@ -113,12 +116,13 @@ export class DeploymentWorld {
   constructor(options: DeploymentOptions) {
     this.options = options;
     this.random = new SeededRandom(options.seed);
+    this.trace = new Trace(options.keptEvents);
     this.settings = { ...drawDeployment(this.random, options.topology), ...options.settings };
     const { topology, records, parallelism } = this.settings;
     this.calls = new ServiceCalls(this.clock, this.#newRandom(), this.trace, options.faults);
     const clock = { now: () => this.clock.now(), sleep: () => Promise.resolve(), remainingMs: () => Infinity };
     this.log = new EndingLog(new MemoryLog({ clock }));
-    this.log.onAppended = (stream, appended) => this.#onAppended(stream, appended);
+    this.log.onAppended = (stream, appended, results) => this.#onAppended(stream, appended, results);
     const own = createRecords(topology.sources, records, options.faults.poison, this.random, topology.deadly);
     this.records = [...own.values()].flat();
     this.calls.counts.poison += this.records.filter(({ deadly }) => deadly !== undefined).length;
@@ -172,6 +176,16 @@ export class DeploymentWorld {
     let graph = this.#plans.get(deployed);
     if (graph === undefined) this.#plans.set(deployed, (graph = planJob(this.#job(() => undefined, deployed))));
     return graph;
+  }
+
+  /** Whether the job's generation is of the plan that is deployed: another is followed by a restore. */
+  get runsWhatIsDeployed(): boolean {
+    const { stages, fingerprint } = this.plan();
+    const tasksOf = (stage: string) => this.record?.topology.find((known) => known.stage === stage)?.tasks.length;
+    return (
+      this.record?.fingerprint === fingerprint &&
+      stages.every(({ id: stage, kind, parallelism }) => kind !== "keyed" || tasksOf(stage) === parallelism)
+    );
   }
 
   /** Functions run new code from now on, one after the other. */
@@ -413,9 +427,18 @@ export class DeploymentWorld {
 
   // ---- what is known ----
 
-  #onAppended(stream: string, records: readonly { readonly bytes: Uint8Array }[]): void {
+  #onAppended(
+    stream: string,
+    records: readonly { readonly bytes: Uint8Array }[],
+    results: readonly { readonly shard: string; readonly position: string }[],
+  ): void {
     if (!stream.startsWith(`${jobName}-inbox-`)) return;
-    for (const { bytes } of records) this.#commits.onAppended(bytes);
+    for (const [n, { bytes }] of records.entries()) {
+      const { channel, seq } = readFrame(bytes);
+      const { shard, position } = results[n]!;
+      this.note(`frame ${seq} of ${channel} is record ${position} of ${stream} ${shard.slice(-2)}`);
+      this.#commits.onAppended(bytes);
+    }
   }
 
   async #onPut(item: Item): Promise<void> {

@@ -4,7 +4,7 @@
  * source mappings on simulated services. Prints what failed, its last events and the command that shows it again.
  *
  * Of a deployment: `--topology NAME` one job instead of any; `--without RULE` with a rule switched off; `--calm` without faults;
- * `--trace` more events.
+ * `--trace` all events.
  */
 import { parseArgs } from "node:util";
 import { type Rule, rules } from "../../runtime/testing/simulation/rules.ts";
@@ -46,7 +46,8 @@ async function simulateDeployments(): Promise<number> {
   if (topology !== undefined && !topologies.some(({ name }) => name === topology)) usage(`no such topology: ${topology}`);
   const without = values.without as Rule | undefined;
   if (without !== undefined && !rules.includes(without)) usage(`no such rule: ${without}`);
-  const options: SimulateDeploymentOptions = { topology, without, faults: calm ? noDeploymentFaults : commonDeploymentFaults };
+  const faults = calm ? noDeploymentFaults : commonDeploymentFaults;
+  const options: SimulateDeploymentOptions = { topology, without, faults, ...(values.trace && { keptEvents: 100_000 }) };
   const replayed = [
     ...(topology === undefined ? [] : [`--topology ${topology}`]),
     ...(without === undefined ? [] : [`--without ${without}`]),

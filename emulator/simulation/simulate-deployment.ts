@@ -12,6 +12,8 @@ export interface SimulateDeploymentOptions {
   readonly faults?: DeploymentFaults;
   /** Settings to take instead of the seed's. */
   readonly settings?: Partial<DeploymentSettings>;
+  /** How many of the last events are kept; default 80. */
+  readonly keptEvents?: number;
   /** The rule to switch off: the run ought to fail. */
   readonly without?: Rule | undefined;
 }
@@ -35,8 +37,8 @@ export interface DeploymentResult {
 }
 
 export async function simulateDeployment(seed: number, options: SimulateDeploymentOptions = {}): Promise<DeploymentResult> {
-  const { topology, faults = commonDeploymentFaults, settings, without } = options;
-  const world = new DeploymentWorld({ seed, topology, faults, settings, without });
+  const { topology, faults = commonDeploymentFaults, settings, without, keptEvents } = options;
+  const world = new DeploymentWorld({ seed, topology, faults, settings, without, keptEvents });
   const startedAt = world.clock.now();
   const agenda = new DeploymentAgenda(world);
   try {

@@ -1,16 +1,20 @@
 /** The last events of a run, to be shown when it fails, and a hash over all of them, to show that a seed replays. */
 
-const keptEvents = 80;
 
 export class Trace {
+  private readonly keptEvents: number;
   private readonly events: string[] = [];
   private digest = 0x811c9dc5;
+
+  constructor(keptEvents = 80) {
+    this.keptEvents = keptEvents;
+  }
 
   add(step: number, who: string, what: string): void {
     const event = `${step} ${who} ${what}`;
     for (let n = 0; n < event.length; n++) this.digest = Math.imul(this.digest ^ event.charCodeAt(n), 0x01000193);
     this.events.push(event);
-    if (this.events.length > 2 * keptEvents) this.events.splice(0, keptEvents);
+    if (this.events.length > 2 * this.keptEvents) this.events.splice(0, this.keptEvents);
   }
 
   get hash(): string {
@@ -18,6 +22,6 @@ export class Trace {
   }
 
   get last(): readonly string[] {
-    return this.events.slice(-keptEvents);
+    return this.events.slice(-this.keptEvents);
   }
 }
