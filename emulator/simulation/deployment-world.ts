@@ -79,7 +79,23 @@ export interface DeploymentOptions {
 export interface Deployed {
   readonly deployment: number;
   readonly parallelism: number;
+  /** It does not fit the state that is there: it must change nothing. */
+  readonly isMisfit: boolean;
 }
+
+/** What was done to the deployment, beside the faults. */
+export const actNames = [
+  "resharded",
+  "deployed",
+  "misdeployed",
+  "rolledBack",
+  "restored",
+  "saved",
+  "paused",
+  "pausedLong",
+  "stopped",
+] as const;
+export type Act = (typeof actNames)[number];
 
 export class DeploymentWorld {
   readonly options: DeploymentOptions;
@@ -103,6 +119,7 @@ export class DeploymentWorld {
   /** The job record as it was last written. */
   record: JobRecord | undefined;
   completedCheckpoints = 0;
+  readonly acts = Object.fromEntries(actNames.map((act) => [act, 0])) as Record<Act, number>;
   failure: SimulationFailure | undefined;
   readonly #dynamo: DynamoService;
   #kinesis: KinesisService | undefined;
@@ -138,7 +155,7 @@ export class DeploymentWorld {
       skipsCondition: options.without === "R1" ? isEntry : undefined,
     });
     this.pokes = new AsyncInvocations({ clock: this.clock, retryDelaysMs: [] });
-    this.deployed = { deployment: 1, parallelism };
+    this.deployed = { deployment: 1, parallelism, isMisfit: false };
   }
 
   /** Makes streams, functions and mappings. */
@@ -147,7 +164,10 @@ export class DeploymentWorld {
     this.#kinesis = await KinesisService.open(this.log, clock, this.calls, this.#newRandom());
     await this.sources.create(this.random);
     await this.#provision();
-    this.functions.set("coordinator", this.#function("coordinator", coordinatorTimeoutMs, () => this.#coordinatorFactory()));
+    this.functions.set(
+      "coordinator",
+      this.#function("coordinator", coordinatorTimeoutMs, () => this.#coordinatorFactory()),
+    );
   }
 
   /** What a deployment makes beside code: inboxes, functions and mappings of stages that are new; and mappings of those that are gone, it removes. */
@@ -159,7 +179,10 @@ export class DeploymentWorld {
       if (sources.length === 0) await this.log.createStream(inbox, Number(parallelism));
       for (const stream of sources.length > 0 ? sources : [inbox]) routes.set(stream, name);
       if (!this.functions.has(name))
-        this.functions.set(name, this.#function(name, this.settings.timeoutMs, () => this.#taskFactory(name)));
+        this.functions.set(
+          name,
+          this.#function(name, this.settings.timeoutMs, () => this.#taskFactory(name)),
+        );
     }
     this.#routes = routes;
     for (const [stream, mapping] of this.mappings)
@@ -167,8 +190,7 @@ export class DeploymentWorld {
         this.mappings.delete(stream);
         void mapping.stop();
       }
-    for (const stream of routes.keys())
-      if (!this.mappings.has(stream)) this.mappings.set(stream, this.#mapping(stream));
+    for (const stream of routes.keys()) if (!this.mappings.has(stream)) this.mappings.set(stream, this.#mapping(stream));
   }
 
   /** The plan of the code that is deployed. */
@@ -189,9 +211,9 @@ export class DeploymentWorld {
   }
 
   /** Functions run new code from now on, one after the other. */
-  async deploy(parallelism: number): Promise<void> {
-    this.deployed = { deployment: this.deployed.deployment + 1, parallelism };
-    this.note(`deploys ${this.deployed.deployment} of parallelism ${parallelism}`);
+  async deploy(parallelism: number, isMisfit = false): Promise<void> {
+    this.deployed = { deployment: this.deployed.deployment + 1, parallelism, isMisfit };
+    this.note(`deploys ${this.deployed.deployment} of parallelism ${parallelism}${isMisfit ? ", which does not fit" : ""}`);
     await this.#provision();
     for (const name of this.random.shuffled([...this.functions.keys()])) {
       await this.clock.sleep(this.random.int(5_000));
@@ -218,8 +240,10 @@ export class DeploymentWorld {
 
   // ---- the job ----
 
-  #job(onTouch: Touch, { parallelism } = this.deployed): Job {
-    const job = jobOf(this.settings.topology, jobOptions(this.settings, parallelism), onTouch);
+  #job(onTouch: Touch, { parallelism, isMisfit } = this.deployed): Job {
+    const options = jobOptions(this.settings, parallelism);
+    const keyGroups = isMisfit ? this.settings.keyGroups * 2 : this.settings.keyGroups;
+    const job = jobOf(this.settings.topology, { ...options, keyGroups }, onTouch);
     const nodes = job.graph.nodes.map((node) => {
       if (node.spec.kind !== "source") return node;
       const { source } = node.spec;
@@ -277,12 +301,15 @@ export class DeploymentWorld {
     const { deployed } = this;
     return async () => {
       const process = new SimulatedProcess(`coordinator#${++this.#names}`);
-      const handler = createCoordinatorHandler(this.#job(() => undefined, deployed), {
-        ...this.#partsOf(process, deployed),
-        invoke: (name, event) => this.#poke(process, name, event),
-        environment: { safeguards: safeguardsWithout(this.options.without) },
-        collectEvery: this.settings.collectEvery,
-      });
+      const handler = createCoordinatorHandler(
+        this.#job(() => undefined, deployed),
+        {
+          ...this.#partsOf(process, deployed),
+          invoke: (name, event) => this.#poke(process, name, event),
+          environment: { safeguards: safeguardsWithout(this.options.without) },
+          collectEvery: this.settings.collectEvery,
+        },
+      );
       return this.#environment(process, handler, deployed);
     };
   }
@@ -291,15 +318,17 @@ export class DeploymentWorld {
     return new FunctionEnvironment(process, this.clock, handler, (one, event, answer, error) => {
       if (error === undefined) return this.calls.note(one, `answers ${JSON.stringify(answer)}`);
       this.calls.note(one, `throws ${String(error)}`);
-      this.#judge(error, deployed);
+      this.#judge(event, error, deployed);
     });
   }
 
   /** C3. */
-  #judge(error: unknown, { deployment }: Deployed): void {
+  #judge(event: unknown, error: unknown, { deployment, isMisfit }: Deployed): void {
     const { name } = error as Error;
     if (name === "Millrace.unavailable") return;
     if (name === "Millrace.fenced" && deployment < this.deployed.deployment) return;
+    // An order may be refused: whoever gave it looks at what became of it.
+    if (name === "Millrace.invalid" && (isMisfit || (event as { id?: string }).id !== undefined)) return;
     this.fail(`C3: a function of deployment ${deployment} failed: ${String(error)}`, error);
   }
 

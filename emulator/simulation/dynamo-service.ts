@@ -55,7 +55,12 @@ export class DynamoService implements SimulatedService {
     }
   }
 
-  async #put({ TableName, Item: item, ConditionExpression: condition, ExpressionAttributeValues: values }: Input): Promise<object> {
+  async #put({
+    TableName,
+    Item: item,
+    ConditionExpression: condition,
+    ExpressionAttributeValues: values,
+  }: Input): Promise<object> {
     const partition = this.#partition(TableName, item.p.S);
     const stored = partition.get(item.s.S);
     if (!holds(condition, values ?? {}, stored) && this.#options.skipsCondition?.(item) !== true)

@@ -7,11 +7,8 @@ export class EndingLog implements EmbeddedLog {
   readonly #inner: EmbeddedLog;
   readonly #ended = new Set<string>();
   /** Called with all that was appended, in that moment. */
-  onAppended: (
-    stream: string,
-    records: readonly KeyedRecordToAppend[],
-    results: readonly EmbeddedAppendResult[],
-  ) => void = () => undefined;
+  onAppended: (stream: string, records: readonly KeyedRecordToAppend[], results: readonly EmbeddedAppendResult[]) => void = () =>
+    undefined;
 
   constructor(inner: EmbeddedLog) {
     this.#inner = inner;

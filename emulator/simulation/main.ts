@@ -55,12 +55,14 @@ async function simulateDeployments(): Promise<number> {
   ];
 
   const counts = noDeploymentFaultCounts();
+  const acts = new Map<string, number>();
   const sums = { passed: 0, failed: 0, requests: 0, timeouts: 0, checkpoints: 0, generations: 0, virtualMs: 0 };
   const startedAt = performance.now();
   for (let seed = Number(from); seed <= Number(last); seed++) {
     const result = await simulateDeployment(seed, options);
     for (const fault of deploymentFaultNames) counts[fault] += result.faults[fault];
     for (const sum of ["requests", "timeouts", "checkpoints", "generations", "virtualMs"] as const) sums[sum] += result[sum];
+    for (const [act, n] of Object.entries(result.acts)) acts.set(act, (acts.get(act) ?? 0) + n);
     if (result.failure === undefined) sums.passed++;
     else sums.failed++;
     if (result.failure !== undefined) report(result, values.trace || from === last, replayed);
@@ -70,6 +72,7 @@ async function simulateDeployments(): Promise<number> {
   const hours = (sums.virtualMs / 3_600_000).toFixed(1);
   console.log(`${requests} requests, ${timeouts} time-outs, ${checkpoints} checkpoints, ${generations} generations`);
   console.log(`${hours} hours of the clock in ${seconds.toFixed(1)} s`);
+  console.log(`acts: ${[...acts].map(([act, n]) => `${act} ${n}`).join(", ")}`);
   console.log(`faults: ${deploymentFaultNames.map((fault) => `${fault} ${counts[fault]}`).join(", ")}`);
   console.log(`${sums.passed} passed, ${sums.failed} failed`);
   return sums.failed > 0 ? 1 : 0;

@@ -113,7 +113,10 @@ export class ServiceCalls {
   later(effect: () => Promise<unknown>): void {
     const after = this.#random.int(lateMsMax);
     this.latestAt = Math.max(this.latestAt, this.#clock.now() + after);
-    void this.#clock.sleep(after).then(effect, () => undefined).catch(() => undefined);
+    void this.#clock
+      .sleep(after)
+      .then(effect, () => undefined)
+      .catch(() => undefined);
   }
 
   #draw(): (typeof requestFaults)[number] | undefined {

@@ -4,7 +4,7 @@ import type { Rule } from "../../runtime/testing/simulation/rules.ts";
 import { DeploymentAgenda } from "./deployment-agenda.ts";
 import { commonDeploymentFaults, type DeploymentFaultCounts, type DeploymentFaults } from "./deployment-faults.ts";
 import type { DeploymentSettings } from "./deployment-settings.ts";
-import { DeploymentWorld } from "./deployment-world.ts";
+import { type Act, DeploymentWorld } from "./deployment-world.ts";
 
 export interface SimulateDeploymentOptions {
   /** Name of a topology; default: any. */
@@ -26,6 +26,7 @@ export interface DeploymentResult {
   /** The last events. */
   readonly trace: readonly string[];
   readonly faults: DeploymentFaultCounts;
+  readonly acts: Readonly<Record<Act, number>>;
   readonly requests: number;
   /** Time-outs that left a zombie. */
   readonly timeouts: number;
@@ -60,6 +61,7 @@ export async function simulateDeployment(seed: number, options: SimulateDeployme
     failure: world.failure,
     trace: world.trace.last,
     faults: world.calls.counts,
+    acts: world.acts,
     requests: world.calls.requests,
     timeouts,
     checkpoints: world.completedCheckpoints,

@@ -1,6 +1,5 @@
 /** The last events of a run, to be shown when it fails, and a hash over all of them, to show that a seed replays. */
 
-
 export class Trace {
   private readonly keptEvents: number;
   private readonly events: string[] = [];
