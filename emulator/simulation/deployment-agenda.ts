@@ -36,11 +36,8 @@ export class DeploymentAgenda {
     await world.create();
     void this.#ringSchedule();
     void this.#ringOthers();
-    const { reshardings, restores, deployments } = world.settings;
-    const acts = [this.#produce()];
-    for (let n = 0; n < reshardings; n++) acts.push(this.#some(() => this.#reshard()));
-    for (let n = 0; n < restores; n++) acts.push(this.#some(() => this.#restoreAny()));
-    for (let n = 0; n < deployments; n++) acts.push(this.#some(() => this.#deploy()));
+    const acts = [this.#produce(), this.#operate()];
+    for (let n = 0; n < world.settings.reshardings; n++) acts.push(this.#reshard());
     this.#acting = acts.length;
     for (const act of acts) void act.finally(() => this.#acting--);
     await this.#until(() => this.#acting === 0, safetyMsMax);
@@ -72,9 +69,8 @@ export class DeploymentAgenda {
   async #restoreAndDrain(manifest: BlobName, parallelism: number | undefined): Promise<void> {
     const world = this.#world;
     const generation = world.record!.generation;
-    this.#order({ kind: "restore", manifest });
-    if (!(await this.#until(() => world.record!.generation > generation, livenessMsMax)))
-      return world.fail(`checkpoint ${manifest} cannot be restored`);
+    await this.#order({ kind: "restore", manifest }, () => world.record!.generation > generation);
+    if (world.record!.generation === generation) return world.fail(`checkpoint ${manifest} cannot be restored`);
     if (parallelism !== undefined) await world.deploy(parallelism);
     if (await this.#until(() => this.#isComplete(), livenessMsMax)) await this.#becomeQuiet();
   }
@@ -88,7 +84,7 @@ export class DeploymentAgenda {
   /** Whether all that must come out has. */
   #isComplete(): boolean {
     const world = this.#world;
-    let complete = world.record?.phase === "running";
+    let complete = world.record?.phase === "running" && world.runsWhatIsDeployed;
     const { topology, records, sinks } = world;
     if (complete) checkOutputs({ topology, records, sinks, fail: () => (complete = false) }, "so far");
     return complete;
@@ -132,32 +128,109 @@ export class DeploymentAgenda {
   }
 
   /** At some time while records come. */
-  async #some(act: () => Promise<void>): Promise<void> {
-    await this.#world.clock.sleep(this.#world.random.int(90_000));
-    if (!this.#calm) await act();
-  }
-
   async #reshard(): Promise<void> {
-    const { sources, random } = this.#world;
-    this.#world.note(await sources.reshard(random));
+    const world = this.#world;
+    await world.clock.sleep(world.random.int(90_000));
+    if (this.#calm) return;
+    world.note(await world.sources.reshard(world.random));
+    world.acts.resharded++;
   }
 
-  async #restoreAny(): Promise<void> {
-    const { record, random } = this.#world;
-    if (record?.completed === undefined || record.phase !== "running") return;
-    const { manifest } = random.pick(record.retained);
-    this.#order({ kind: "restore", manifest });
+  // ---- what people do: one thing after the other, and each is seen to its end ----
+
+  async #operate(): Promise<void> {
+    const { settings, random, clock } = this.#world;
+    for (let n = 0; n < settings.operations; n++) {
+      await clock.sleep(random.int(40_000));
+      if (this.#calm) return;
+      await this.#operateOnce();
+      await this.#until(() => this.#runs, livenessMsMax);
+    }
+  }
+
+  get #runs(): boolean {
+    return this.#world.record?.phase === "running" && this.#world.runsWhatIsDeployed;
+  }
+
+  async #operateOnce(): Promise<void> {
+    const { random, record } = this.#world;
+    const hasCheckpoint = this.#runs && record?.completed !== undefined;
+    const operations = [
+      () => this.#deploy(),
+      () => this.#misdeploy(),
+      ...(hasCheckpoint
+        ? [() => this.#rescale(), () => this.#restore(), () => this.#save(), () => this.#pause(), () => this.#stop()]
+        : []),
+    ];
+    await random.pick(operations)();
   }
 
   async #deploy(): Promise<void> {
-    const { random, deployed, record } = this.#world;
-    // Another parallelism is a restore: the check of a deployment refuses it as long as there is nothing to restore.
-    const mayRescale = record?.completed !== undefined && record.phase === "running" && random.chance(0.5);
-    await this.#world.deploy(mayRescale ? random.between(1, 3) : deployed.parallelism);
+    this.#world.acts.deployed++;
+    await this.#world.deploy(this.#world.deployed.parallelism);
   }
 
-  #order(order: object): void {
-    this.#world.note(`order ${JSON.stringify(order)}`);
-    this.#world.ring({ version: payloadVersion, id: `order-${++this.#orders}`, ...order });
+  /** Code that does not fit is taken back: by a new deployment of what ran before. */
+  async #misdeploy(): Promise<void> {
+    const world = this.#world;
+    const { parallelism } = world.deployed;
+    world.acts.misdeployed++;
+    await world.deploy(parallelism, true);
+    await world.clock.sleep(world.random.int(90_000));
+    world.acts.rolledBack++;
+    await world.deploy(parallelism);
+  }
+
+  /** Another parallelism is a restore: the check of a deployment refuses it as long as there is nothing to restore. */
+  async #rescale(): Promise<void> {
+    this.#world.acts.deployed++;
+    await this.#world.deploy(this.#world.random.between(1, 3));
+  }
+
+  async #restore(): Promise<void> {
+    const { record, random, acts } = this.#world;
+    const { generation, retained } = record!;
+    acts.restored++;
+    const { manifest } = random.pick(retained);
+    const isRetained = () => this.#world.record!.retained.some((kept) => kept.manifest === manifest);
+    await this.#order({ kind: "restore", manifest }, () => this.#world.record!.generation > generation || !isRetained());
+  }
+
+  async #save(): Promise<void> {
+    const { acts, record } = this.#world;
+    const { lastCheckpoint } = record!;
+    acts.saved++;
+    const isTaken = () => this.#world.record!.lastCheckpoint > lastCheckpoint;
+    await this.#order({ kind: "savepoint" }, isTaken);
+  }
+
+  /** Sometimes for longer than anything is kept that nothing refers to. */
+  async #pause(): Promise<void> {
+    const { acts, clock, random } = this.#world;
+    await this.#order({ kind: "pause" }, () => this.#world.record!.phase === "paused");
+    const isLong = random.chance(0.2);
+    acts[isLong ? "pausedLong" : "paused"]++;
+    await clock.sleep(isLong ? 75 * minuteMs : random.int(minuteMs));
+    await this.#order({ kind: "resume" }, () => this.#world.record!.phase === "running");
+  }
+
+  async #stop(): Promise<void> {
+    const { acts, clock, random } = this.#world;
+    await this.#order({ kind: "stop" }, () => this.#world.record!.phase === "stopped");
+    acts.stopped++;
+    await clock.sleep(random.int(minuteMs));
+    await this.#order({ kind: "resume" }, () => this.#world.record!.phase === "running");
+  }
+
+  /** Given again until it is followed: under one name, since nobody hears whether it was. */
+  async #order(order: object, isFollowed: () => boolean): Promise<void> {
+    const { clock } = this.#world;
+    const id = `order-${++this.#orders}`;
+    this.#world.note(`order ${id} ${JSON.stringify(order)}`);
+    const last = clock.now() + livenessMsMax;
+    while (!isFollowed() && clock.now() < last && this.#world.failure === undefined) {
+      this.#world.ring({ version: payloadVersion, id, ...order });
+      await this.#until(isFollowed, 20_000);
+    }
   }
 }

@@ -8,8 +8,8 @@ export interface DeploymentSettings extends Settings {
   readonly batchingWindowSeconds: number;
   /** By how much a function's clock may be wrong, either way. */
   readonly skewMsMax: number;
-  /** How often new code is deployed. */
-  readonly deployments: number;
+  /** How often new code is deployed, or an order is given. */
+  readonly operations: number;
   /** The garbage is collected at every so-many-th checkpoint. */
   readonly collectEvery: number;
   /** How long a record that is slow takes. */
@@ -29,11 +29,10 @@ export function drawDeployment(random: SeededRandom, topology: string | undefine
     ringSize: random.pick([16, 24, 128]),
     batchMax: random.pick([3, 10, 100]),
     reshardings: random.between(0, 3),
-    restores: random.between(0, 2),
     timeoutMs: random.pick([20_000, 60_000]),
     batchingWindowSeconds: random.pick([0, 0, 1, 5]),
     skewMsMax: random.pick([0, 200, 2_000]),
-    deployments: random.between(0, 2),
+    operations: random.between(0, 4),
     collectEvery: random.between(1, 3),
     slowRecordMs: random.pick([500, 4_000]),
   };

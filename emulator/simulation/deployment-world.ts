@@ -27,6 +27,7 @@ import type { StoredEntry } from "../../runtime/ports/journal.ts";
 import type { SinkDriver } from "../../runtime/ports/sink-driver.ts";
 import { decodeJobRecord, type JobRecord } from "../../runtime/snapshots/job-record.ts";
 import { jobRing, lookLease, restoreLease } from "../../runtime/snapshots/names.ts";
+import { readFrame } from "../../runtime/streaming/frame.ts";
 import { CommitChecker } from "../../runtime/testing/simulation/commit-checker.ts";
 import { SimulationFailure } from "../../runtime/testing/simulation/failure.ts";
 import { type Rule, safeguardsWithout, versionPartOf } from "../../runtime/testing/simulation/rules.ts";
@@ -69,6 +70,8 @@ export interface DeploymentOptions {
   readonly faults: DeploymentFaults;
   /** Settings to take instead of the seed's. */
   readonly settings?: Partial<DeploymentSettings> | undefined;
+  /** How many of the last events are kept; default 80. */
+  readonly keptEvents?: number | undefined;
   /** The rule that is switched off. */
   readonly without?: Rule | undefined;
 }
@@ -77,14 +80,30 @@ export interface DeploymentOptions {
 export interface Deployed {
   readonly deployment: number;
   readonly parallelism: number;
+  /** It does not fit the state that is there: it must change nothing. */
+  readonly isMisfit: boolean;
 }
+
+/** What was done to the deployment, beside the faults. */
+export const actNames = [
+  "resharded",
+  "deployed",
+  "misdeployed",
+  "rolledBack",
+  "restored",
+  "saved",
+  "paused",
+  "pausedLong",
+  "stopped",
+] as const;
+export type Act = (typeof actNames)[number];
 
 export class DeploymentWorld {
   readonly options: DeploymentOptions;
   readonly random: SeededRandom;
   readonly settings: DeploymentSettings;
   readonly clock = new WholeClock();
-  readonly trace = new Trace();
+  readonly trace: Trace;
   readonly calls: ServiceCalls;
   readonly log: EndingLog;
   readonly sources: SimSources;
@@ -101,6 +120,7 @@ export class DeploymentWorld {
   /** The job record as it was last written. */
   record: JobRecord | undefined;
   completedCheckpoints = 0;
+  readonly acts = Object.fromEntries(actNames.map((act) => [act, 0])) as Record<Act, number>;
   failure: SimulationFailure | undefined;
   readonly #dynamo: DynamoService;
   #kinesis: KinesisService | undefined;
@@ -114,12 +134,13 @@ export class DeploymentWorld {
   constructor(options: DeploymentOptions) {
     this.options = options;
     this.random = new SeededRandom(options.seed);
+    this.trace = new Trace(options.keptEvents);
     this.settings = { ...drawDeployment(this.random, options.topology), ...options.settings };
     const { topology, records, parallelism } = this.settings;
     this.calls = new ServiceCalls(this.clock, this.#newRandom(), this.trace, options.faults);
     const clock = { now: () => this.clock.now(), sleep: () => Promise.resolve(), remainingMs: () => Infinity };
     this.log = new EndingLog(new MemoryLog({ clock }));
-    this.log.onAppended = (stream, appended) => this.#onAppended(stream, appended);
+    this.log.onAppended = (stream, appended, results) => this.#onAppended(stream, appended, results);
     const own = createRecords(topology.sources, records, options.faults.poison, this.random, topology.deadly);
     this.records = [...own.values()].flat();
     this.calls.counts.poison += this.records.filter(({ deadly }) => deadly !== undefined).length;
@@ -136,7 +157,7 @@ export class DeploymentWorld {
       skipsCondition: options.without === "R1" ? isEntry : undefined,
     });
     this.pokes = new AsyncInvocations({ clock: this.clock, retryDelaysMs: [] });
-    this.deployed = { deployment: 1, parallelism };
+    this.deployed = { deployment: 1, parallelism, isMisfit: false };
   }
 
   get topology(): Topology {
@@ -185,10 +206,20 @@ export class DeploymentWorld {
     return graph;
   }
 
+  /** Whether the job's generation is of the plan that is deployed: another is followed by a restore. */
+  get runsWhatIsDeployed(): boolean {
+    const { stages, fingerprint } = this.plan();
+    const tasksOf = (stage: string) => this.record?.topology.find((known) => known.stage === stage)?.tasks.length;
+    return (
+      this.record?.fingerprint === fingerprint &&
+      stages.every(({ id: stage, kind, parallelism }) => kind !== "keyed" || tasksOf(stage) === parallelism)
+    );
+  }
+
   /** Functions run new code from now on, one after the other. */
-  async deploy(parallelism: number): Promise<void> {
-    this.deployed = { deployment: this.deployed.deployment + 1, parallelism };
-    this.note(`deploys ${this.deployed.deployment} of parallelism ${parallelism}`);
+  async deploy(parallelism: number, isMisfit = false): Promise<void> {
+    this.deployed = { deployment: this.deployed.deployment + 1, parallelism, isMisfit };
+    this.note(`deploys ${this.deployed.deployment} of parallelism ${parallelism}${isMisfit ? ", which does not fit" : ""}`);
     await this.#provision();
     for (const name of this.random.shuffled([...this.functions.keys()])) {
       await this.clock.sleep(this.random.int(5_000));
@@ -215,8 +246,10 @@ export class DeploymentWorld {
 
   // ---- the job ----
 
-  #job(onTouch: Touch, { parallelism } = this.deployed): Job {
-    const job = jobOf(this.settings.topology, jobOptions(this.settings, parallelism), onTouch);
+  #job(onTouch: Touch, { parallelism, isMisfit } = this.deployed): Job {
+    const options = jobOptions(this.settings, parallelism);
+    const keyGroups = isMisfit ? this.settings.keyGroups * 2 : this.settings.keyGroups;
+    const job = jobOf(this.settings.topology, { ...options, keyGroups }, onTouch);
     const nodes = job.graph.nodes.map((node) => {
       if (node.spec.kind !== "source") return node;
       const { source } = node.spec;
@@ -291,15 +324,17 @@ export class DeploymentWorld {
     return new FunctionEnvironment(process, this.clock, handler, (one, event, answer, error) => {
       if (error === undefined) return this.calls.note(one, `answers ${JSON.stringify(answer)}`);
       this.calls.note(one, `throws ${String(error)}`);
-      this.#judge(error, deployed);
+      this.#judge(event, error, deployed);
     });
   }
 
   /** C3. */
-  #judge(error: unknown, { deployment }: Deployed): void {
+  #judge(event: unknown, error: unknown, { deployment, isMisfit }: Deployed): void {
     const { name } = error as Error;
     if (name === "Millrace.unavailable") return;
     if (name === "Millrace.fenced" && deployment < this.deployed.deployment) return;
+    // An order may be refused: whoever gave it looks at what became of it.
+    if (name === "Millrace.invalid" && (isMisfit || (event as { id?: string }).id !== undefined)) return;
     this.fail(`C3: a function of deployment ${deployment} failed: ${String(error)}`, error);
   }
 
@@ -427,9 +462,18 @@ export class DeploymentWorld {
 
   // ---- what is known ----
 
-  #onAppended(stream: string, records: readonly { readonly bytes: Uint8Array }[]): void {
+  #onAppended(
+    stream: string,
+    records: readonly { readonly bytes: Uint8Array }[],
+    results: readonly { readonly shard: string; readonly position: string }[],
+  ): void {
     if (!stream.startsWith(`${jobName}-inbox-`)) return;
-    for (const { bytes } of records) this.#commits.onAppended(bytes);
+    for (const [n, { bytes }] of records.entries()) {
+      const { channel, seq } = readFrame(bytes);
+      const { shard, position } = results[n]!;
+      this.note(`frame ${seq} of ${channel} is record ${position} of ${stream} ${shard.slice(-2)}`);
+      this.#commits.onAppended(bytes);
+    }
   }
 
   async #onPut(item: Item): Promise<void> {

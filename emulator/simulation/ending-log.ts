@@ -7,7 +7,8 @@ export class EndingLog implements EmbeddedLog {
   readonly #inner: EmbeddedLog;
   readonly #ended = new Set<string>();
   /** Called with all that was appended, in that moment. */
-  onAppended: (stream: string, records: readonly KeyedRecordToAppend[]) => void = () => undefined;
+  onAppended: (stream: string, records: readonly KeyedRecordToAppend[], results: readonly EmbeddedAppendResult[]) => void = () =>
+    undefined;
 
   constructor(inner: EmbeddedLog) {
     this.#inner = inner;
@@ -19,7 +20,7 @@ export class EndingLog implements EmbeddedLog {
 
   async append(stream: string, records: readonly KeyedRecordToAppend[]): Promise<readonly EmbeddedAppendResult[]> {
     const results = await this.#inner.append(stream, records);
-    this.onAppended(stream, records);
+    this.onAppended(stream, records, results);
     return results;
   }
 

@@ -4,7 +4,7 @@
  * source mappings on simulated services. Prints what failed, its last events and the command that shows it again.
  *
  * Of a deployment: `--topology NAME` one job instead of any; `--without RULE` with a rule switched off; `--calm` without faults;
- * `--trace` more events.
+ * `--trace` all events.
  */
 import { parseArgs } from "node:util";
 import { type Rule, rules } from "../../runtime/testing/simulation/rules.ts";
@@ -46,7 +46,8 @@ async function simulateDeployments(): Promise<number> {
   if (topology !== undefined && !topologies.some(({ name }) => name === topology)) usage(`no such topology: ${topology}`);
   const without = values.without as Rule | undefined;
   if (without !== undefined && !rules.includes(without)) usage(`no such rule: ${without}`);
-  const options: SimulateDeploymentOptions = { topology, without, faults: calm ? noDeploymentFaults : commonDeploymentFaults };
+  const faults = calm ? noDeploymentFaults : commonDeploymentFaults;
+  const options: SimulateDeploymentOptions = { topology, without, faults, ...(values.trace && { keptEvents: 100_000 }) };
   const replayed = [
     ...(topology === undefined ? [] : [`--topology ${topology}`]),
     ...(without === undefined ? [] : [`--without ${without}`]),
@@ -54,12 +55,14 @@ async function simulateDeployments(): Promise<number> {
   ];
 
   const counts = noDeploymentFaultCounts();
+  const acts = new Map<string, number>();
   const sums = { passed: 0, failed: 0, requests: 0, timeouts: 0, checkpoints: 0, generations: 0, virtualMs: 0 };
   const startedAt = performance.now();
   for (let seed = Number(from); seed <= Number(last); seed++) {
     const result = await simulateDeployment(seed, options);
     for (const fault of deploymentFaultNames) counts[fault] += result.faults[fault];
     for (const sum of ["requests", "timeouts", "checkpoints", "generations", "virtualMs"] as const) sums[sum] += result[sum];
+    for (const [act, n] of Object.entries(result.acts)) acts.set(act, (acts.get(act) ?? 0) + n);
     if (result.failure === undefined) sums.passed++;
     else sums.failed++;
     if (result.failure !== undefined) report(result, values.trace || from === last, replayed);
@@ -69,6 +72,7 @@ async function simulateDeployments(): Promise<number> {
   const hours = (sums.virtualMs / 3_600_000).toFixed(1);
   console.log(`${requests} requests, ${timeouts} time-outs, ${checkpoints} checkpoints, ${generations} generations`);
   console.log(`${hours} hours of the clock in ${seconds.toFixed(1)} s`);
+  console.log(`acts: ${[...acts].map(([act, n]) => `${act} ${n}`).join(", ")}`);
   console.log(`faults: ${deploymentFaultNames.map((fault) => `${fault} ${counts[fault]}`).join(", ")}`);
   console.log(`${sums.passed} passed, ${sums.failed} failed`);
   return sums.failed > 0 ? 1 : 0;

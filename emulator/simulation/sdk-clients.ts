@@ -59,10 +59,11 @@ async function send(
       try {
         return await result.answer;
       } catch (error) {
-        throw Object.assign(error as Error, { $metadata: { attempts: attempt, httpStatusCode: 400 } });
+        const known = Object.assign(error as Error, { $metadata: { attempts: attempt, httpStatusCode: 400 } });
+        if (known.name !== service.throttling || attempt === attemptsMax) throw known;
       }
     }
-    const isThrottled = result.failed === "throttled";
+    const isThrottled = "answer" in result || result.failed === "throttled";
     if (attempt === attemptsMax) {
       const error = new ServiceError(isThrottled ? service.throttling : "TimeoutError");
       throw Object.assign(error, { $metadata: { attempts: attempt, ...(isThrottled && { httpStatusCode: 400 }) } });

@@ -4,7 +4,7 @@ import type { Rule } from "../../runtime/testing/simulation/rules.ts";
 import { DeploymentAgenda } from "./deployment-agenda.ts";
 import { commonDeploymentFaults, type DeploymentFaultCounts, type DeploymentFaults } from "./deployment-faults.ts";
 import type { DeploymentSettings } from "./deployment-settings.ts";
-import { DeploymentWorld } from "./deployment-world.ts";
+import { type Act, DeploymentWorld } from "./deployment-world.ts";
 
 export interface SimulateDeploymentOptions {
   /** Name of a topology; default: any. */
@@ -12,6 +12,8 @@ export interface SimulateDeploymentOptions {
   readonly faults?: DeploymentFaults;
   /** Settings to take instead of the seed's. */
   readonly settings?: Partial<DeploymentSettings>;
+  /** How many of the last events are kept; default 80. */
+  readonly keptEvents?: number;
   /** The rule to switch off: the run ought to fail. */
   readonly without?: Rule | undefined;
 }
@@ -24,6 +26,7 @@ export interface DeploymentResult {
   /** The last events. */
   readonly trace: readonly string[];
   readonly faults: DeploymentFaultCounts;
+  readonly acts: Readonly<Record<Act, number>>;
   readonly requests: number;
   /** Time-outs that left a zombie. */
   readonly timeouts: number;
@@ -35,8 +38,8 @@ export interface DeploymentResult {
 }
 
 export async function simulateDeployment(seed: number, options: SimulateDeploymentOptions = {}): Promise<DeploymentResult> {
-  const { topology, faults = commonDeploymentFaults, settings, without } = options;
-  const world = new DeploymentWorld({ seed, topology, faults, settings, without });
+  const { topology, faults = commonDeploymentFaults, settings, without, keptEvents } = options;
+  const world = new DeploymentWorld({ seed, topology, faults, settings, without, keptEvents });
   const startedAt = world.clock.now();
   const agenda = new DeploymentAgenda(world);
   try {
@@ -58,6 +61,7 @@ export async function simulateDeployment(seed: number, options: SimulateDeployme
     failure: world.failure,
     trace: world.trace.last,
     faults: world.calls.counts,
+    acts: world.acts,
     requests: world.calls.requests,
     timeouts,
     checkpoints: world.completedCheckpoints,
