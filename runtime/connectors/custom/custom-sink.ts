@@ -2,7 +2,8 @@
 import type { ChangeKind, Mode, Sink, SinkWriter } from "../../api/connector.ts";
 import type { Key } from "../../api/key.ts";
 import { MillraceError } from "../../base/errors.ts";
-import { encodeValue } from "../../base/message-pack.ts";
+import { decodeValue, encodeValue } from "../../base/message-pack.ts";
+import * as is from "../../base/shape.ts";
 
 /** One row as `write` gets it. */
 export interface CustomRow<T> {
@@ -81,6 +82,15 @@ export function customSink<T, M extends Mode = "append">(functions: CustomSinkFu
 
 /** A row as it stands in a payload. */
 export type StoredRow = readonly [kind: ChangeKind, timestamp: number | undefined, value: unknown];
+
+const rowsShape = is.listOf(is.tuple(is.oneOf("+I", "-U", "+U", "-D"), is.optional(is.number), is.anything));
+
+/** The rows of a payload. Throws `corrupt`. */
+export function decodeRows(payload: Uint8Array): readonly StoredRow[] {
+  const rows = decodeValue(payload);
+  is.checkShape("a payload of a custom sink", rows, rowsShape);
+  return rows as readonly StoredRow[];
+}
 
 class CustomSinkWriter implements SinkWriter<unknown> {
   readonly #rowsPerWrite: number;
