@@ -57,7 +57,9 @@ export class Faults {
   /** Whether a fault that is not of a single call happens now. */
   happens(fault: Fault): boolean {
     const { mix } = this;
-    return mix[fault] > 0 && this.random.chance(mix[fault]) && this.takesPlace(fault);
+    if (mix[fault] === 0 || !this.random.chance(mix[fault]) || !this.takesPlace(fault)) return false;
+    this.trace.add(this.scheduler.steps, "world", "has a fault", fault);
+    return true;
   }
 
   private takesPlace(fault: Fault): boolean {

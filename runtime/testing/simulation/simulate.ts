@@ -32,6 +32,8 @@ export interface SeedResult {
   readonly failure: Error | undefined;
   /** The last events. */
   readonly trace: readonly string[];
+  /** The first faults, as events. */
+  readonly faultTrace: readonly string[];
   readonly faults: FaultCounts;
   /** The faults that happened, by number. */
   readonly happened: readonly number[];
@@ -40,6 +42,8 @@ export interface SeedResult {
   readonly livenessSteps: number;
   readonly checkpoints: number;
   readonly generations: number;
+  /** How large its world was. */
+  readonly sizes: Sizes;
   /** Of everything that happened. */
   readonly hash: string;
 }
@@ -50,18 +54,21 @@ export async function simulateSeed(seed: number, options: SimulateOptions = {}):
   await agenda.run();
   if (world.failure === undefined) await world.subject.check("at the end");
   if (world.failure === undefined) await checkObjects(world);
-  if (world.failure === undefined) await checkRestore(world, agenda);
+  if (world.failure === undefined && world.subject.restorable !== false) await checkRestore(world, agenda);
+  await world.subject.close?.();
   return {
     seed,
     topology: world.subject.name,
     failure: world.failure,
     trace: world.trace.last,
+    faultTrace: world.trace.faults,
     faults: world.faults.counts,
     happened: world.faults.happened,
     steps: world.scheduler.steps,
     livenessSteps: agenda.livenessSteps,
     checkpoints: agenda.completedCheckpoints,
     generations: world.record?.generation ?? 0,
+    sizes: world.settings,
     hash: world.trace.hash,
   };
 }

@@ -22,6 +22,8 @@ export interface Subject {
   readonly shards?: ReadonlyMap<string, number>;
   /** Records may be late, and are dropped then. */
   readonly mayBeLate?: boolean;
+  /** False: it never goes back to a checkpoint. Default true. */
+  readonly restorable?: boolean;
   plan(sizes: Sizes, parallelism: number): JobGraph;
   /** What the sinks write to, by the hand of this process. */
   sinksOf(process: SimProcess): SinkDriver;
@@ -29,6 +31,8 @@ export interface Subject {
   settle?(): Promise<boolean>;
   /** Whether what has come out by now is what should have; reported to the world. */
   check(when: string): Promise<void> | void;
+  /** The run is over. */
+  close?(): Promise<void>;
 }
 
 /** Makes the subject of a world, from the seed's random numbers alone. */
