@@ -86,6 +86,17 @@ export const layers: readonly Layer[] = [
   impure("functions/contract.ts", ["runtime/base", "runtime/snapshots"]),
   impure("console", ["functions"]),
   impure("emulator/kinesis", [base, api, streaming, ports, ...adapters]),
+  // The whole of a deployment in one process and virtual time, for tests.
+  impure("emulator/simulation", [
+    ...engine,
+    ...adapters,
+    aws,
+    "runtime/testing",
+    "functions",
+    "functions/contract.ts",
+    "emulator",
+    ...["kinesis", "lambda", "event-source-mapping"].map((part) => `emulator/${part}`),
+  ]),
   impure(
     "emulator/cloud",
     [
