@@ -22,7 +22,7 @@ import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import { isAtRest, isComingToRest, type JobRecord } from "../runtime/snapshots/job-record.ts";
 import { lookLease, restoreLease } from "../runtime/snapshots/names.ts";
 import { stageOf } from "../runtime/streaming/channel.ts";
-import { allSafeguards } from "../runtime/task/safeguards.ts";
+import { allSafeguards, type Safeguards } from "../runtime/task/safeguards.ts";
 import {
   type CoordinatorCommand,
   decodeCommand,
@@ -44,6 +44,8 @@ import type { FunctionParts } from "./task.ts";
 export interface CoordinatorParts extends FunctionParts {
   /** Hands an event to a function; default: by Lambda. */
   readonly invoke?: (functionName: string, event: object) => Promise<void>;
+  /** The garbage is collected at every so-many-th checkpoint; default 10. */
+  readonly collectEvery?: number;
 }
 
 /** How the job stands. */
@@ -77,8 +79,7 @@ const repokeMs = 10_000;
 const lookLeaseMs = 10_000;
 /** What is left of an invocation when no look is begun any more. */
 const reserveMs = 5_000;
-/** The garbage is collected at every so-many-th checkpoint. */
-const collectEvery = 10;
+const defaultCollectEvery = 10;
 
 export function createCoordinatorHandler(job: Job, parts: CoordinatorParts = {}): CoordinatorHandler {
   const graph = planJob(withEnvironment(job, parts.variables ?? process.env));
@@ -109,6 +110,8 @@ class CoordinatorFunction {
   readonly #ports: FunctionPorts;
   readonly #telemetry: InvocationTelemetry;
   readonly #invoke: NonNullable<CoordinatorParts["invoke"]>;
+  readonly #safeguards: Safeguards;
+  readonly #collectEvery: number;
   /** When a task was rung, and for which wake-up. */
   readonly #poked = new Map<TaskId, { readonly at: number; readonly version: number | undefined }>();
 
@@ -118,17 +121,20 @@ class CoordinatorFunction {
     ports: FunctionPorts,
     telemetry: InvocationTelemetry,
     invoke: NonNullable<CoordinatorParts["invoke"]>,
+    { environment, collectEvery = defaultCollectEvery }: CoordinatorParts,
   ) {
     this.#graph = graph;
     this.#settings = settings;
     this.#ports = ports;
     this.#telemetry = telemetry;
     this.#invoke = invoke;
+    this.#safeguards = environment?.safeguards ?? allSafeguards;
+    this.#collectEvery = collectEvery;
   }
 
   static async open(graph: JobGraph, { clock, telemetry }: Made, parts: CoordinatorParts): Promise<CoordinatorFunction> {
     const settings = readSettings(parts.variables ?? process.env);
-    const { clients, lazyClients } = parts;
+    const { clients, lazyClients, random, ringSize } = parts;
     const ports = await openPorts({
       job: graph,
       settings,
@@ -137,11 +143,13 @@ class CoordinatorFunction {
       clients,
       lazyClients,
       openSinks: parts.openSinks ?? openSinks,
+      random,
+      ringSize,
     });
     await ports.check();
     const invoker = parts.invoke === undefined ? new LambdaInvoker(telemetry) : undefined;
     const invoke = parts.invoke ?? ((name, event) => invoker!.invoke(name, event));
-    return new CoordinatorFunction(graph, settings, ports, telemetry, invoke);
+    return new CoordinatorFunction(graph, settings, ports, telemetry, invoke, parts);
   }
 
   async follow(command: CoordinatorCommand, requestId: string): Promise<CoordinatorResponse> {
@@ -163,7 +171,7 @@ class CoordinatorFunction {
     return new Coordinator(this.#graph, this.#ports, {
       id: requestId,
       deployment: this.#settings.deployment,
-      safeguards: allSafeguards,
+      safeguards: this.#safeguards,
       createStream: (stream, shards) => this.#ports.provisionInbox(stream, shards),
       restoreTurn: () => takeLease(this.#ports, restoreLease, requestId, restoreTurnMs(this.#ports.clock)),
     });
@@ -201,7 +209,7 @@ class CoordinatorFunction {
     // L3: after a restore every source is rung, since its mapping may have moved past the position.
     const all = first && now - record.since < scheduleMs * 2 ? living : [];
     await this.#ring(record, [...poke, ...aligned, ...all], due);
-    if (completed !== undefined && completed % collectEvery === 0) await this.#collect(coordinator);
+    if (completed !== undefined && completed % this.#collectEvery === 0) await this.#collect(coordinator);
     return { record, finished, nextAt: this.#nextLook(coordinator, record, wakeUps) };
   }
 

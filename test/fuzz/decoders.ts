@@ -1,0 +1,5 @@
+/** Everything that reads what may be anything. */
+import type { Decoder } from "./decoder.ts";
+import { engineDecoders } from "./engine-decoders.ts";
+
+export const decoders: readonly Decoder[] = [...engineDecoders];
