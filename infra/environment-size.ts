@@ -2,12 +2,10 @@
  * Environment variables may have 4 KB together (N2 of functions/contract.ts). Names are given by CloudFormation when it deploys, so what
  * they can come to is reckoned from the longest that it gives.
  */
-import { Token } from "aws-cdk-lib";
 import { MillraceError } from "../runtime/base/errors.ts";
 import { writeSettings } from "../functions/contract.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
-import type { CheckedProps } from "./check-props.ts";
-import { bindingsOf } from "./bindings.ts";
+import { type Bound, longestBindingsOf } from "./bindings.ts";
 import type { TaskFunctions } from "./task-functions.ts";
 
 const bytesMax = 4096;
@@ -15,16 +13,14 @@ const bytesMax = 4096;
 const longestName = "x".repeat(64);
 
 /** Throws `invalid` where the coordinator's variables, which are the longest, could have too many bytes. */
-export function checkEnvironmentSize(job: JobGraph, { cells }: TaskFunctions, props: CheckedProps): void {
+export function checkEnvironmentSize(job: JobGraph, { cells }: TaskFunctions, props: Bound): void {
   const inboxes: Record<string, string[]> = {};
   const taskFunctions: Record<string, string[]> = {};
   for (const { stage } of cells) {
     (taskFunctions[stage] ??= []).push(longestName);
     if (job.stages.find(({ id }) => id === stage)?.kind === "keyed") (inboxes[stage] ??= []).push(longestName);
   }
-  const bindings = Object.fromEntries(
-    Object.entries(bindingsOf(props)).map(([name, bound]) => [name, Token.isUnresolved(bound) ? longestName : bound]),
-  );
+  const bindings = longestBindingsOf(props);
   const variables = writeSettings({
     ...{ stateTable: longestName, stateBucket: longestName, deadLetterBucket: longestName, deployment: Number.MAX_SAFE_INTEGER },
     ...{ bindings, inboxes, taskFunctions, stage: longestName, cell: 0 },

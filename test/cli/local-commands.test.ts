@@ -7,10 +7,10 @@ import { check } from "../../cli/commands/check.ts";
 import { checkpointOf, checkpoints } from "../../cli/commands/checkpoints.ts";
 import { list } from "../../cli/commands/deadletters.ts";
 import { fork } from "../../cli/commands/fork.ts";
-import { pause, resume, stop } from "../../cli/commands/orders.ts";
+import { pause, resume, savepoint, stop } from "../../cli/commands/orders.ts";
 import { giveBack } from "../../cli/commands/redrive.ts";
 import { getState, listState } from "../../cli/commands/state.ts";
-import { readStatus, readManifest } from "../../cli/job-status.ts";
+import { readManifest, readStatus, recordOf } from "../../cli/job-status.ts";
 import { LocalRun, type LocalRunOptions } from "../../cli/local-run.ts";
 import { exitCodes } from "../../cli/report-error.ts";
 import { openLocalTarget } from "../../cli/target/local-target.ts";
@@ -19,7 +19,7 @@ import { isKind } from "../../runtime/base/errors.ts";
 import { defineJob, fileSink, generator, type Job, keyedProcess, ndjson, seconds, type, value } from "../../runtime/index.ts";
 import { planJob } from "../../runtime/plan/plan-job.ts";
 import { withDirectory } from "../connectors/support.ts";
-import { Died, mortalCalls } from "../driver/mortal-ports.ts";
+import { type Death, Died, mortal, mortalCalls } from "../driver/mortal-ports.ts";
 
 const keys = 5;
 const wait = { timeoutMs: 60_000 };
@@ -71,8 +71,8 @@ async function whileRunning<T>(job: Job, options: LocalRunOptions, work: (run: L
   }
 }
 
-async function takenIn(run: LocalRun, records: number): Promise<void> {
-  while (run.progress().totals.records < records) await new Promise((resolve) => setTimeout(resolve, 5));
+async function takenIn(run: LocalRun, records: number, ended?: AbortSignal): Promise<void> {
+  while (run.progress().totals.records < records && ended?.aborted !== true) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 function placesIn(directory: string): { state: string; output: string } {
@@ -184,6 +184,71 @@ async function withDirectoryOfJob(
 ): Promise<void> {
   await whileRunning(counting(), places, (run) => withTarget(places, (target) => work(target, run)));
 }
+
+suite("a process that dies at a call of a port", () => {
+  /** Opens the job with ports that die at a call, and does something with it. Returns whether it died. */
+  async function dying(options: LocalRunOptions, death: Death, work: (run: LocalRun) => Promise<void>): Promise<boolean> {
+    let run: LocalRun | undefined;
+    try {
+      run = await LocalRun.open(counting(), { ...options, around: (ports) => mortal(ports, death.at, death.when) });
+      await work(run);
+      return false;
+    } catch (error) {
+      if (!(error instanceof Died)) throw error;
+      return true;
+    } finally {
+      await run?.close();
+    }
+  }
+
+  test("while the job goes back to a checkpoint: given again, the command comes to the same", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      await whileRunning(counting(), places, async (run) => {
+        await takenIn(run, 300);
+        await withTarget(places, (target) => savepoint(target, wait));
+      });
+      const from = await withTarget(places, async (target) => (await recordOf(target)).retained.find((it) => it.savepoint)!.manifest);
+      const { totals } = await withTarget(places, (target) => readManifest(from, target.ports));
+      let deaths = 0;
+      for (let at = 1, died = true; died; at++)
+        for (const when of ["before", "after"] as const) {
+          // What is put out beyond the savepoint each time is to be taken back.
+          await whileRunning(counting(), places, (run) => takenIn(run, run.standing.totals.records + 20));
+          died = await dying({ ...places, from }, { at, when }, async () => undefined);
+          deaths += Number(died);
+          const back = await LocalRun.open(counting(), { ...places, from });
+          await back.close();
+          assert.equal(back.standing.totals.records, totals.records, `${when} call ${at}`);
+          assert.equal(await assertCounted(places.output), totals.records, `${when} call ${at}`);
+        }
+      assert.ok(deaths > 20, `it died ${deaths} times`);
+      await whileRunning(counting(), places, (run) => takenIn(run, totals.records + 100));
+      await assertCounted(places.output);
+    }));
+
+  test("while the job is stopped, as for a change of its code: the next run goes on from where it was", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      await whileRunning(counting(), places, (run) => takenIn(run, 100));
+      let deaths = 0;
+      for (let at = 1; at < 120; at += 1 + Math.floor(at / 8)) {
+        const died = await dying(places, { at, when: at % 2 === 0 ? "before" : "after" }, async (run) => {
+          const ending = new AbortController();
+          const ended = run.run(ending.signal);
+          ended.catch(() => undefined);
+          const records = run.standing.totals.records + 20;
+          await Promise.race([takenIn(run, records, ending.signal), ended.finally(() => ending.abort())]);
+          ending.abort();
+          assert.equal(await ended, "stopped");
+        });
+        deaths += Number(died);
+        await whileRunning(counting(), places, (run) => takenIn(run, run.standing.totals.records + 20));
+        await assertCounted(places.output);
+      }
+      assert.ok(deaths > 10, `it died ${deaths} times`);
+    }));
+});
 
 suite("dead letters", () => {
   test("are given back once, wherever the command dies, and after a restore only those of its history", () =>

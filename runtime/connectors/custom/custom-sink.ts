@@ -44,6 +44,7 @@ export interface CustomSinkFunctions<T, M extends Mode = "append"> {
   /**
    * Writes rows of one commit, in their order. Called again with the same ids after a crash, and by a process that was thought dead long
    * after newer rows. What it throws is taken for something that passes, and it is called again; a MillraceError means what its kind says.
+   * The message is logged, since whoever looks after the job needs it: it must not quote rows.
    */
   write(rows: readonly CustomRow<T>[], call: { readonly signal: AbortSignal }): Promise<void> | void;
   /** The job goes on from a checkpoint: what was written after it may be taken back. May be called again. */
