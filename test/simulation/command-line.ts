@@ -6,6 +6,7 @@ import type { Reduction } from "../../runtime/testing/simulation/minimise.ts";
 import { type Rule, rules } from "../../runtime/testing/simulation/rules.ts";
 import type { Sizes } from "../../runtime/testing/simulation/settings.ts";
 import type { SimulateOptions } from "../../runtime/testing/simulation/simulate.ts";
+import { exampleScenario } from "./example-topologies.ts";
 
 export interface Command {
   readonly from: number;
@@ -112,7 +113,7 @@ function parseSizes(text = ""): Partial<Sizes> {
 /** What runs a seed. */
 export function optionsOf({ topology, without }: Command, { faults, ...rest }: Reduction): SimulateOptions {
   const mix: FaultMix | undefined = faults && mixOf(faults);
-  return { ...rest, topology, without, faults: mix };
+  return { ...rest, topology, without, faults: mix, scenario: exampleScenario(topology, rest.events) };
 }
 
 /** What does a reduced run again. */

@@ -7,6 +7,7 @@ import { faultNames, noCounts } from "../../runtime/testing/simulation/fault-mix
 import { minimise } from "../../runtime/testing/simulation/minimise.ts";
 import { type SeedResult, simulateSeed } from "../../runtime/testing/simulation/simulate.ts";
 import { topologyNames } from "../../runtime/testing/simulation/topologies.ts";
+import { exampleNames } from "./example-topologies.ts";
 import { type Command, optionsOf, parseCommand, replayOf, usage } from "./command-line.ts";
 
 /** Records of any topology have lower numbers. */
@@ -17,7 +18,7 @@ const shownEvents = 40;
 
 function readCommand(): Command {
   try {
-    return parseCommand(process.argv.slice(2), topologyNames);
+    return parseCommand(process.argv.slice(2), [...topologyNames, ...exampleNames]);
   } catch (error) {
     console.error(`${messageOf(error)}\n${usage}`);
     process.exit(2);

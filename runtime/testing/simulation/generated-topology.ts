@@ -53,7 +53,7 @@ function drawShape(random: SeededRandom): Shape {
 
 function topologyOf(shape: Shape, most: number): Topology {
   return {
-    name: "generated",
+    name: `generated: ${shape.branches.map((branch) => nameOf(branch, most)).join("; ")}`,
     sources: shape.sources,
     keyedSource: shape.keyed,
     upTo: (stages) => topologyOf(shape, Math.min(stages, most)),
@@ -66,6 +66,13 @@ function topologyOf(shape: Shape, most: number): Topology {
       return expected;
     },
   };
+}
+
+function nameOf({ sources, stages, end, between }: Branch, most: number): string {
+  const steps = stages
+    .slice(0, most)
+    .flatMap((blocks, n) => [...blocks.map(({ name }) => name), ...(between?.after === n ? [`(${between.end.name})`] : [])]);
+  return [sources.join("+"), ...steps, end.name].join(", ");
 }
 
 function rowOf({ id, key, value, at }: SimRecord): Row {
