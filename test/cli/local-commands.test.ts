@@ -72,7 +72,8 @@ async function whileRunning<T>(job: Job, options: LocalRunOptions, work: (run: L
 }
 
 async function takenIn(run: LocalRun, records: number, ended?: AbortSignal): Promise<void> {
-  while (run.progress().totals.records < records && ended?.aborted !== true) await new Promise((resolve) => setTimeout(resolve, 5));
+  while (run.progress().totals.records < records && ended?.aborted !== true)
+    await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 function placesIn(directory: string): { state: string; output: string } {
@@ -208,7 +209,10 @@ suite("a process that dies at a call of a port", () => {
         await takenIn(run, 300);
         await withTarget(places, (target) => savepoint(target, wait));
       });
-      const from = await withTarget(places, async (target) => (await recordOf(target)).retained.find((it) => it.savepoint)!.manifest);
+      const from = await withTarget(
+        places,
+        async (target) => (await recordOf(target)).retained.find((it) => it.savepoint)!.manifest,
+      );
       const { totals } = await withTarget(places, (target) => readManifest(from, target.ports));
       let deaths = 0;
       for (let at = 1, died = true; died; at++)
