@@ -207,33 +207,6 @@ suite("changes of a DynamoDB table", () => {
   });
 });
 
-suite("an envelope of any bytes", () => {
-  const formats = [debezium<any>({ mode: "retract" }), dynamodbChanges<any>({ mode: "retract" })];
-  const whole = [
-    { op: "u", before, after, source: { ts_ms: 1 } },
-    { eventName: "MODIFY", dynamodb: { NewImage: { a: { N: "1" } }, OldImage: {} } },
-  ];
-
-  test("is its changes or a rejection", () => {
-    const given = fc.oneof(
-      fc.uint8Array({ maxLength: 100 }),
-      fc.jsonValue().map((value) => bytesOf(value)),
-      fc.tuple(fc.constantFrom(...whole), fc.nat(), fc.nat(255)).map(([value, at, byte]) => {
-        const bytes = bytesOf(value);
-        bytes[at % bytes.length] = byte;
-        return bytes;
-      }),
-    );
-    fc.assert(
-      fc.property(given, fc.constantFrom(...formats), (bytes, format) => {
-        const { values, rejections } = decode({ decode: recordDecoder(format) }, { bytes });
-        assert.ok(rejections.length === 0 ? values.length <= 2 : rejections.length === 1 && values.length === 0);
-      }),
-      { numRuns: 2_000 },
-    );
-  });
-});
-
 suite("a format behind the id of a schema", () => {
   test("is read without it, and is not without it", () => {
     const format = framed(json<{ a: number }>(), "confluent");
