@@ -8,7 +8,8 @@ import type { DeadlyPlace, SimRecord } from "./workload.ts";
 import type { World } from "./world.ts";
 
 /** What is held against what is known. */
-export type Checked = Pick<World, "settings" | "records" | "sinks" | "record" | "fail"> & {
+export type Checked = Pick<World, "settings" | "records" | "record" | "fail"> & {
+  readonly sinks: Pick<World["sinks"], "list" | "table" | "deadLettersSeen">;
   readonly blobs: Pick<World["blobs"], "get">;
 };
 
