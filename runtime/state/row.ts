@@ -536,7 +536,9 @@ export class Row extends Cell {
     // Backwards, the row's own cell last: what takes the place of a cell that goes was looked at already.
     if (extras !== noExtras && this.othersDue(retentionMs) <= at)
       for (let i = this.otherCount - 1; i >= 0; i--) dropped = this.dropIfOver(this.otherAt(i), at, retentionMs) || dropped;
-    return this.dropIfOver(this, at, retentionMs) || dropped;
+    dropped = this.dropIfOver(this, at, retentionMs) || dropped;
+    if (dropped) this.leaveExtras();
+    return dropped;
   }
 
   private dropIfOver(cell: Cell, at: number, retentionMs: number): boolean {
@@ -588,7 +590,15 @@ export class Row extends Cell {
     extras.touchedTimers = nothing;
     extras.deleted = nothing;
     extras.othersChanged = false;
-    if (extras.empty) this.extras = noExtras;
+    this.leaveExtras();
+  }
+
+  /** Lets them go where neither the row nor the next commit has a use for them. */
+  private leaveExtras(): void {
+    const { empty, deleted, touchedTimers } = this.extras;
+    if (!empty || deleted !== nothing || touchedTimers !== nothing) return;
+    this.extras = noExtras;
+    this.changedAside = false;
   }
 
   /** What the row was before a unit of work that may fail: `restore` brings it back. */
