@@ -19,7 +19,6 @@ export const rules: readonly Rule[] = [
   "L1",
   "L2",
   "L3",
-  "L4",
   "L5",
   "L5.n",
   "L5.generation",
