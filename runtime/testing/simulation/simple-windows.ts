@@ -42,6 +42,24 @@ export const windows: Topology = {
   }),
 };
 
+/** The smallest of all: few records, one stage of windows. For many seeds a second. */
+export const small: Topology = {
+  name: "small",
+  records: [6, 14],
+  sources: ["a"],
+  build(job, touch) {
+    read(job, "a", touch)
+      .keyBy((record) => record.key)
+      .window(tumbling(millis(windowMs)))
+      .aggregate("perWindow", totals(touch), (key, { start }, { n, total }): WindowRow => ({ key, start, n, total }))
+      .sinkTo("rows", appendSink("rows"));
+  },
+  expect: (records) => ({
+    lists: new Map([["rows", windowRows(records, (record) => record.key)]]),
+    tables: new Map(),
+  }),
+};
+
 interface SessionRow extends Total {
   readonly key: string;
   readonly start: number;

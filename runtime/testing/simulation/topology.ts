@@ -18,6 +18,8 @@ export interface Topology {
   readonly asTheyCome?: boolean;
   /** Where records may kill; default: "timestamp" and "keyed". */
   readonly deadly?: readonly DeadlyPlace[];
+  /** How many records it is given, at least and at most; default: 30 to 110. */
+  readonly records?: readonly [from: number, to: number];
   /** Of a topology of stages: the same with so many of them at most. */
   upTo?(stages: number): Topology;
   /** Sources are keyed already, and so not sorted in parallel. */
