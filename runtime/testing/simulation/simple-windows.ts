@@ -42,11 +42,19 @@ export const windows: Topology = {
   }),
 };
 
-/** The smallest of all: few records, one stage of windows. For many seeds a second. */
+/** The smallest of all: few records, one stage of windows, never in batch mode. For many seeds a second. */
 export const small: Topology = {
   name: "small",
-  records: [6, 14],
+  draw: (random) => ({
+    records: random.between(6, 14),
+    parallelism: random.between(1, 2),
+    restores: random.int(2),
+    reshardings: random.int(2),
+    environments: random.between(1, 2),
+    staysOpen: random.chance(0.2),
+  }),
   sources: ["a"],
+  asTheyCome: true,
   build(job, touch) {
     read(job, "a", touch)
       .keyBy((record) => record.key)
