@@ -12,6 +12,7 @@ import { RedrivenSource } from "../runtime/connectors/redriven-source.ts";
 import type { SourceReader } from "../runtime/connectors/source-reader.ts";
 import { together } from "../runtime/driver/together.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
+import type { Blobs } from "../runtime/ports/blobs.ts";
 import type { Clock } from "../runtime/ports/clock.ts";
 import type { Ports } from "../runtime/ports/ports.ts";
 import type { SinkDriver } from "../runtime/ports/sink-driver.ts";
@@ -28,10 +29,20 @@ export interface PortsOptions {
   readonly clients?: AwsClients | undefined;
   readonly lazyClients?: Pick<LazyClients, "dynamodbStreams"> | undefined;
   readonly openSinks: OpenSinks;
+  /** From 0 to below 1, for jitter; default Math.random. */
+  readonly random?: (() => number) | undefined;
+  /** Slots per ring of a job that is new. */
+  readonly ringSize?: number | undefined;
   /** What was given back of dead letters is listed seldom: a task looks at its shards so often that it would cost. */
   readonly remembersRedrives?: boolean;
+  /** What sources settle when a job begins is not kept: they are looked at, and the job may begin later, or never. */
+  readonly settlesNothing?: boolean;
 }
 
+/**
+ * It may be long: what is given back always begins a new generation (the job stops, and a restore finds the object), and a task forgets what it
+ * has listed with its generation, and at a shard that it does not know.
+ */
 const redrivesRememberedMs = 5 * 60_000;
 
 export interface CheckedSinks extends SinkDriver {
@@ -41,7 +52,7 @@ export interface CheckedSinks extends SinkDriver {
 
 /** Makes the runtime half of the job's sinks. */
 export type OpenSinks = (
-  options: Omit<PortsOptions, "openSinks" | "clients" | "lazyClients" | "remembersRedrives"> & {
+  options: Omit<PortsOptions, "openSinks" | "clients" | "lazyClients" | "remembersRedrives" | "ringSize" | "settlesNothing"> & {
     readonly bindings: Bindings;
     readonly clients: AwsClients;
   },
@@ -58,7 +69,7 @@ export interface FunctionPorts extends Ports {
 
 /** Throws `invalid` for a table or bucket that is not there, `unavailable` when AWS does not answer: then it can be tried again. */
 export async function openPorts(options: PortsOptions): Promise<FunctionPorts> {
-  const { job, settings, clock, telemetry } = options;
+  const { job, settings, clock, telemetry, ringSize, random = Math.random } = options;
   const clients = options.clients ?? awsClients();
   const aws = await openAws({
     job: job.name,
@@ -70,18 +81,20 @@ export async function openPorts(options: PortsOptions): Promise<FunctionPorts> {
     inboxName: (stream) => stream,
     // A restore at another parallelism changes them; what goes astray then is found by whom it is for (InboxShards).
     fixedInboxes: false,
+    random,
+    ...(ringSize !== undefined && { ringSize }),
   });
   const log = new CelledLog(aws.log, (stream) => inboxesOf(job.name, settings, stageOfInbox(stream)));
   const bindings: Bindings = new Map(Object.entries(settings.bindings).map(([name, bound]) => [name, [bound]]));
   const sources = openAwsSources(sourcesOf(job), {
     bindings,
     telemetry,
-    pace: { clock, random: Math.random },
+    pace: { clock, random },
     clients,
-    blobs: aws.blobs,
+    blobs: options.settlesNothing === true ? withoutWrites(aws.blobs) : aws.blobs,
     ...(options.lazyClients && { lazyClients: options.lazyClients }),
   });
-  const sinks = options.openSinks({ job, settings, clock, telemetry, bindings, clients });
+  const sinks = options.openSinks({ job, settings, clock, telemetry, bindings, clients, random });
   const redriven = new Map<string, RedrivenSource>();
   const memory = options.remembersRedrives === true ? { clock, ms: redrivesRememberedMs } : undefined;
   return {
@@ -122,6 +135,15 @@ async function checkAll(
   );
   await together([...sources.values()].map(async (reader) => reader.check?.({ assumesKeys })));
   await sinks.check?.();
+}
+
+function withoutWrites(blobs: Blobs): Blobs {
+  return {
+    get: (name, range) => blobs.get(name, range),
+    list: (prefix, after) => blobs.list(prefix, after),
+    put: async () => "put",
+    delete: async () => {},
+  };
 }
 
 function readerOf(sources: ReadonlyMap<string, SourceReader>, uid: string): SourceReader {

@@ -44,6 +44,12 @@ export interface FunctionParts {
   readonly openSinks?: OpenSinks;
   readonly environment?: Partial<EnvironmentOptions>;
   readonly clock?: InvocationClock;
+  /** From 0 to below 1, for jitter; default Math.random. */
+  readonly random?: () => number;
+  /** Of each environment, and of no other; default: a UUID. */
+  readonly newId?: () => string;
+  /** Slots per ring of a job that is new; default what is written else. */
+  readonly ringSize?: number;
 }
 
 /** What became of the tasks of a poke. */
@@ -102,13 +108,15 @@ class TaskFunction {
       clients: parts.clients,
       lazyClients: parts.lazyClients,
       openSinks: parts.openSinks ?? openSinks,
+      random: parts.random,
+      ringSize: parts.ringSize,
     });
     const environment = new Environment(graph, ports, {
       ...defaultEnvironment,
       payload: awsPayload,
       reserveMs: Math.min(reserveMsMax, clock.remainingMs() * reserveShare),
       ...parts.environment,
-      id: randomUUID(),
+      id: (parts.newId ?? randomUUID)(),
       deployment: settings.deployment,
     });
     return new TaskFunction(graph, settings, ports, telemetry, environment);

@@ -1,11 +1,13 @@
 /**
  * Takes a task's input in: what a doorbell brought, what lies before it, or what a read finds.
  *
- * L3 When a batch begins after the position, the log is read from the position up to it first.
+ * L3 When a batch begins after the position, the log is read from the position up to it first. This is left out once the generation is
+ *    older than the longest possible life of an invocation, and a batch of this shard has been seen here that followed: a task that is
+ *    only now catching up may still be behind where its mapping stands.
  * L11 Where a batch of a child shard comes first, its parents are read to their end by that.
  */
 import type { SourceRecord } from "../api/connector.ts";
-import { MillraceError } from "../base/errors.ts";
+import { isKind, MillraceError } from "../base/errors.ts";
 import { id, type Position, type ShardId } from "../base/ids.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
 import { mayHaveExpired, type ReadLimit, type ReadResult } from "../ports/log.ts";
@@ -38,6 +40,8 @@ export class InputReader {
   private readonly steps: TurnSteps;
   /** Reads so far: shards take turns in being read first. */
   private turns = 0;
+  /** Tasks' shards of which a mapping's batch has followed on all that was read before (L3). */
+  private readonly followed = new Set<string>();
 
   constructor(
     job: JobGraph,
@@ -120,8 +124,10 @@ export class InputReader {
     if (known === "waiting") return "late";
     const input = task.sources.get(source)!;
     const mayLack = this.mayHaveLost(source, input.readUpTo(shard));
+    const place = `${task.plan.task} ${source} ${shard}`;
+    const mayBeBehind = this.isYoung(opened) || !this.followed.has(place);
     // The mapping may have passed what expired before it got there: one record shows it.
-    const limit = mayLack && !this.isYoung(opened) ? { ...this.readLimit, records: 1 } : this.readLimit;
+    const limit = mayLack && !mayBeBehind ? { ...this.readLimit, records: 1 } : this.readLimit;
     const read = (from: Position | "horizon") => this.readSource(task, source, shard, from, limit);
     const position = () => input.positionOf(shard);
     const feed = (part: readonly SourceRecord[]) => {
@@ -132,7 +138,7 @@ export class InputReader {
     const isBrought = after === undefined;
     const placed = isBrought && this.ports.source(source).unnumbered === true ? numbered(records, position()) : records;
     if (isBrought) this.checkFollows(task, source, shard, placed, position());
-    return this.withGap(opened, placed, after, position, mayLack || this.isYoung(opened) ? read : undefined, feedAll);
+    return this.withGap(opened, place, placed, after, position, mayLack || mayBeBehind ? read : undefined, feedAll);
   }
 
   private async feedInbox(
@@ -150,12 +156,14 @@ export class InputReader {
       return this.steps.feed(opened, () => task.feedFrames(batch));
     };
     const feedAll = (part: readonly SourceRecord[]) => this.steps.feedParts(opened, "inbox", part, position, feed);
-    return this.withGap(opened, records, after, position, this.isYoung(opened) ? read : undefined, feedAll);
+    const mayBeBehind = this.isYoung(opened) || !this.followed.has(task.plan.task);
+    return this.withGap(opened, task.plan.task, records, after, position, mayBeBehind ? read : undefined, feedAll);
   }
 
   /** L3: what lies between the position and the batch is read and fed first; `read` is undefined where nothing can. */
   private async withGap(
     opened: OpenedTask,
+    place: string,
     records: readonly SourceRecord[],
     after: Position | "horizon" | undefined,
     position: () => Position | "horizon",
@@ -165,17 +173,33 @@ export class InputReader {
     const first = records[0];
     if (first === undefined) return "done";
     if (read !== undefined && this.options.safeguards.holds("L3")) {
+      const begin = position();
       while (after !== position() && isBefore(position(), first.position)) {
         const from = position();
-        const between = (await read(from)).records.filter((record) => comparePositions(record.position, first.position) < 0);
+        const found = await this.readOn(() => read(from), from !== begin);
+        if (found === "late") return "late";
+        const between = found.records.filter((record) => comparePositions(record.position, first.position) < 0);
         if (between.length === 0) break;
         const status = await feed(between);
         if (status !== "done") return status;
         if (position() === from) break;
       }
     }
-    if (after === undefined) opened.batch = { position, at: position() };
+    if (after === undefined) {
+      opened.batch = { position, at: position() };
+      this.followed.add(place);
+    }
     return feed(records);
+  }
+
+  /** What was taken in before a read that comes to nothing is kept: else a long way is begun anew again and again. */
+  private async readOn<R>(read: () => Promise<R>, isUnderWay: boolean): Promise<R | "late"> {
+    try {
+      return await read();
+    } catch (error) {
+      if (isUnderWay && isKind(error, "unavailable")) return "late";
+      throw error;
+    }
   }
 
   /**

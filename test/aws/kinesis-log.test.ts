@@ -286,6 +286,17 @@ describe("aws: reading a shard", () => {
     await assert.rejects(log.read("views", shard, next!, everything), failsAs("invalid", /made anew.*views/));
   });
 
+  it("waits where it comes too early, as for what others have read", async () => {
+    const { log, faults, clock } = await behindFaults();
+    await log.append("views", [record("a")]);
+    const shard = await firstShard(log);
+    let early = 2;
+    faults.decide = (operation) =>
+      operation.startsWith("Get") && early-- > 0 ? { kind: "refuse", type: "ProvisionedThroughputExceededException" } : undefined;
+    assert.deepEqual(await textsOf(log, shard), ["a"]);
+    assert.equal(clock.slept.length, 2);
+  });
+
   it("is unavailable while the shard's rate is used up", async () => {
     const { log, faults } = await behindFaults();
     const shard = await firstShard(log);

@@ -544,6 +544,52 @@ test("L3 records between the position and a batch are read first", async () => {
   assert.equal(run.output("out").length, 3, "batches that come again are passed over");
 });
 
+test("L3 a task that catches up late reads what lies before a batch too, however old its generation is", async () => {
+  const run = await engine();
+  run.enqueue("in", a(1), a(2), a(4), a(8));
+  let reads = 0;
+  const counted = {
+    shards: () => run.source("in").shards(),
+    read: (...args: Parameters<LogReader["read"]>) => (reads++, run.source("in").read(...args)),
+  };
+  const env = environment(run, "late", { invocationMsMax: -1 }, { ...run.ports, source: () => counted });
+  const shard = id<ShardId>("shard-0");
+  const { records } = await run.source("in").read("in", shard, "horizon", { records: 10, bytes: 1e6 });
+  const bring = (...part: typeof records) => env.turn({ kind: "records", source: "in", shard, records: part });
+  await bring(records[2]!);
+  assert.deepEqual(
+    run.output<[string, number]>("out").map(([, sum]) => sum),
+    [1, 3, 7],
+  );
+  assert.ok(reads > 0);
+  reads = 0;
+  await bring(records[3]!);
+  assert.equal(reads, 0, "what has followed once follows");
+});
+
+test("L3 what was taken in before a read that is refused is kept", async () => {
+  const run = await engine();
+  run.enqueue("in", a(1), a(2), a(4));
+  let reads = 0;
+  /** As a shard that allows no second read for a while. */
+  const slow = {
+    shards: () => run.source("in").shards(),
+    read: async (...args: Parameters<LogReader["read"]>) => {
+      if (++reads % 2 === 0) throw new MillraceError("unavailable", "too fast");
+      return run.source("in").read(...args);
+    },
+  };
+  const env = environment(run, "slow", { recordsPerTurn: 1 }, { ...run.ports, source: () => slow });
+  const shard = id<ShardId>("shard-0");
+  const { records } = await run.source("in").read("in", shard, "horizon", { records: 10, bytes: 1e6 });
+  const last = { kind: "records", source: "in", shard, records: records.slice(2) } as const;
+  const { position } = records[2]!;
+  assert.partialDeepStrictEqual(await env.turn(last), { outcome: "done", unprocessed: position });
+  assert.equal(run.output("out").length, 1);
+  for (let n = 0; n < 3; n++) await env.turn(last).catch(() => undefined);
+  assert.equal(run.output("out").length, 3);
+});
+
 test("records lost at the source are reported with their range, by a poke and by a batch that comes after them", async () => {
   const run = await engine();
   run.enqueue("in", a(1), a(2), a(4), a(8));

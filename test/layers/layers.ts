@@ -71,7 +71,7 @@ export const layers: readonly Layer[] = [
   impure("emulator", [base]),
   impure("emulator/dynamodb", ["emulator"], ["dynalite"]),
   impure("emulator/s3", ["emulator"], ["fauxqs"]),
-  impure("emulator/messaging", ["emulator", "emulator/s3"], ["fauxqs"]),
+  impure("emulator/messaging", [base, "emulator", "emulator/s3", "emulator/lambda"], ["fauxqs"]),
   impure("packaging", [base], ["esbuild"]),
   impure("emulator/lambda", [base, "emulator"]),
   impure("emulator/event-source-mapping", [base, "emulator", "emulator/lambda"], ["@aws-sdk/"]),
@@ -86,6 +86,17 @@ export const layers: readonly Layer[] = [
   impure("functions/contract.ts", ["runtime/base", "runtime/snapshots"]),
   impure("console", ["functions"]),
   impure("emulator/kinesis", [base, api, streaming, ports, ...adapters]),
+  // The whole of a deployment in one process and virtual time, for tests.
+  impure("emulator/simulation", [
+    ...engine,
+    ...adapters,
+    aws,
+    "runtime/testing",
+    "functions",
+    "functions/contract.ts",
+    "emulator",
+    ...["kinesis", "lambda", "event-source-mapping"].map((part) => `emulator/${part}`),
+  ]),
   impure(
     "emulator/cloud",
     [

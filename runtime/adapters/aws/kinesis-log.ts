@@ -52,7 +52,7 @@ export class KinesisLog implements Log, Omit<ProvisionedLog, "trim"> {
       recordBytesMax: options.maxRecordBytes ?? defaultMaxRecordBytes,
       fixedShards: options.fixedShards ?? false,
     };
-    this.#reader = new KinesisReader(client, pace.clock, telemetry, options.startFrom);
+    this.#reader = new KinesisReader(client, pace, telemetry, options.startFrom);
     this.#writer = new KinesisWriter(client, telemetry, pace);
   }
 

@@ -6,6 +6,7 @@
  * I2 A reader that begins at a position is given an iterator at it, not after it: the record there shows that nothing was lost. When
  *    it is no longer there, records after it may have expired too, which Kinesis does not tell: that is reported as a gap.
  * I3 A reader that asks for the record at its position as well gets it, or is told of the gap.
+ * I4 A shard gives 2 MB and five reads a second to all who read it: who comes too early waits, as long as the invocation's time allows.
  */
 import {
   type _Record as KinesisRecord,
@@ -21,6 +22,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { ReadLimit, ReadResult } from "../../ports/log.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
 import { awsError, isNamed } from "./aws-error.ts";
+import { type Pace, untilAdmitted } from "./back-off.ts";
 
 /** Iterators live for five minutes. */
 const iteratorMsMax = 4 * 60_000;
@@ -46,14 +48,16 @@ interface Place {
 export class KinesisReader {
   readonly #client: KinesisClient;
   readonly #clock: Clock;
+  readonly #pace: Pace;
   readonly #telemetry: Telemetry;
   readonly #startFrom: Date | undefined;
   readonly #places = new Map<string, Place>();
 
   /** `startFrom`: when the first record arrived that is read from "horizon"; undefined: as long ago as possible. */
-  constructor(client: KinesisClient, clock: Clock, telemetry: Telemetry, startFrom?: Date) {
+  constructor(client: KinesisClient, pace: Pace, telemetry: Telemetry, startFrom?: Date) {
     this.#client = client;
-    this.#clock = clock;
+    this.#clock = pace.clock;
+    this.#pace = pace;
     this.#telemetry = telemetry;
     this.#startFrom = startFrom;
   }
@@ -102,7 +106,7 @@ export class KinesisReader {
   async #open(stream: string, shard: ShardId, after: Position | "horizon"): Promise<Place> {
     try {
       const command = new GetShardIteratorCommand({ StreamName: stream, ShardId: shard, ...this.#iteratorAt(after) });
-      const { ShardIterator } = await this.#client.send(command);
+      const { ShardIterator } = await untilAdmitted(this.#pace, () => this.#client.send(command));
       const unseen = after === "horizon" ? undefined : after;
       return { after, iterator: ShardIterator, issuedAt: this.#clock.now(), ahead: [], behindMs: 0, unseen };
     } catch (error) {
@@ -161,7 +165,8 @@ export class KinesisReader {
 
   async #getRecords(iterator: string, limit: number): Promise<GetRecordsCommandOutput> {
     this.#telemetry.add("kinesis.reads", 1);
-    const answer = await this.#client.send(new GetRecordsCommand({ ShardIterator: iterator, Limit: limit }));
+    const command = new GetRecordsCommand({ ShardIterator: iterator, Limit: limit });
+    const answer = await untilAdmitted(this.#pace, () => this.#client.send(command));
     const bytes = (answer.Records ?? []).reduce((sum, { Data }) => sum + (Data?.length ?? 0), 0);
     this.#telemetry.add("kinesis.outBytes", bytes);
     return answer;

@@ -20,6 +20,11 @@ export interface Outcome {
   fail(message: string): void;
 }
 
+/** What of a world's objects is held against what is known. */
+export type Kept = Pick<World, "record" | "fail"> & {
+  readonly blobs: Pick<World["blobs"], "get">;
+};
+
 /** C4 Exactly what a plain recomputation from all records gives has come out: nothing lost, nothing twice. */
 export function checkOutputs(outcome: Outcome, when: string): void {
   const { topology, records, sinks, outside } = outcome;
@@ -80,7 +85,7 @@ function without(a: readonly string[], b: readonly string[]): string[] {
 }
 
 /** C5 Every object that a retained checkpoint refers to is there. */
-export async function checkObjects(world: World): Promise<void> {
+export async function checkObjects(world: Kept): Promise<void> {
   for (const { manifest } of world.record?.retained ?? []) {
     const bytes = await world.blobs.get(manifest);
     if (bytes === undefined) return world.fail(`C5: the manifest of a retained checkpoint is gone: ${manifest}`);
@@ -96,6 +101,6 @@ export async function checkObjects(world: World): Promise<void> {
   }
 }
 
-async function exists(world: World, name: BlobName): Promise<boolean> {
+async function exists(world: Kept, name: BlobName): Promise<boolean> {
   return (await world.blobs.get(name, { offset: 0, length: 1 })) !== undefined;
 }

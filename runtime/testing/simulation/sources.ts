@@ -1,6 +1,6 @@
 /** The streams that simulated jobs read: appended to while they run, split and merged, and ended at last. */
 import type { ShardId } from "../../base/ids.ts";
-import type { MemoryLog } from "../../adapters/memory/memory-log.ts";
+import type { EmbeddedLog } from "../../adapters/log-provisioning.ts";
 import type { LogReader, Shard } from "../../ports/log.ts";
 import { hashKeyOf } from "../../state/key.ts";
 import { mergeRanges } from "../../streaming/hash-range.ts";
@@ -9,12 +9,12 @@ import type { SourceEvent } from "./subject.ts";
 
 export class SimSources {
   readonly names: readonly string[];
-  private readonly log: MemoryLog;
+  private readonly log: EmbeddedLog;
   private readonly left: ReadonlyMap<string, SourceEvent[]>;
   /** Nothing more will be appended: shards that are read out have ended. */
   ended = false;
 
-  constructor(log: MemoryLog, records: ReadonlyMap<string, readonly SourceEvent[]>) {
+  constructor(log: EmbeddedLog, records: ReadonlyMap<string, readonly SourceEvent[]>) {
     this.log = log;
     this.names = [...records.keys()];
     this.left = new Map([...records].map(([source, own]) => [source, [...own]]));

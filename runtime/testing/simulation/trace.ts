@@ -1,13 +1,17 @@
 /** The last events of a run, to be shown when it fails, and a hash over all of them, to show that a seed replays. */
 
-const keptEvents = 80;
 const keptFaults = 40;
 
 export class Trace {
+  private readonly keptEvents: number;
   private readonly events: string[] = [];
   /** The first faults that happened. */
   readonly faults: string[] = [];
   private digest = 0x811c9dc5;
+
+  constructor(keptEvents = 80) {
+    this.keptEvents = keptEvents;
+  }
 
   /** `fault`: its name and number, where one happened. */
   add(step: number, who: string, what: string, fault?: string): void {
@@ -15,7 +19,7 @@ export class Trace {
     if (fault !== undefined && this.faults.length < keptFaults) this.faults.push(event);
     for (let n = 0; n < event.length; n++) this.digest = Math.imul(this.digest ^ event.charCodeAt(n), 0x01000193);
     this.events.push(event);
-    if (this.events.length > 2 * keptEvents) this.events.splice(0, keptEvents);
+    if (this.events.length > 2 * this.keptEvents) this.events.splice(0, this.keptEvents);
   }
 
   get hash(): string {
@@ -23,6 +27,6 @@ export class Trace {
   }
 
   get last(): readonly string[] {
-    return this.events.slice(-keptEvents);
+    return this.events.slice(-this.keptEvents);
   }
 }

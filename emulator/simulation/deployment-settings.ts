@@ -1,0 +1,39 @@
+/** What one seed of a simulated deployment runs: the engine's simulation draws the job, this the times, which are a deployment's. */
+import type { SeededRandom } from "../../runtime/base/seeded-random.ts";
+import { drawSettings, type Settings } from "../../runtime/testing/simulation/settings.ts";
+
+export interface DeploymentSettings extends Settings {
+  /** Of a task's function. */
+  readonly timeoutMs: number;
+  readonly batchingWindowSeconds: number;
+  /** By how much a function's clock may be wrong, either way. */
+  readonly skewMsMax: number;
+  /** How often new code is deployed, or an order is given. */
+  readonly operations: number;
+  /** The garbage is collected at every so-many-th checkpoint. */
+  readonly collectEvery: number;
+  /** How long a record that is slow takes. */
+  readonly slowRecordMs: number;
+}
+
+export function drawDeployment(random: SeededRandom, topology: string | undefined): DeploymentSettings {
+  const drawn = drawSettings(random, topology);
+  return {
+    ...drawn,
+    mode: "streaming",
+    frail: false,
+    parallelism: random.between(1, 3),
+    watermarkIntervalMs: random.pick([0, 200, 2_000]),
+    checkpointIntervalMs: random.pick([4_000, 10_000, 30_000]),
+    checkpointTimeoutMs: random.pick([30_000, 120_000]),
+    ringSize: random.pick([16, 24, 128]),
+    batchMax: random.pick([3, 10, 100]),
+    reshardings: random.between(0, 3),
+    timeoutMs: random.pick([20_000, 60_000]),
+    batchingWindowSeconds: random.pick([0, 0, 1, 5]),
+    skewMsMax: random.pick([0, 200, 2_000]),
+    operations: random.between(0, 5),
+    collectEvery: random.between(1, 3),
+    slowRecordMs: random.pick([500, 4_000]),
+  };
+}

@@ -1,0 +1,43 @@
+/** The simulated deployment over seeds with all rules on, its own determinism, and that it notices rules that are switched off. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  commonDeploymentFaults,
+  deploymentFaultNames,
+  noDeploymentFaultCounts,
+  noDeploymentFaults,
+} from "../../emulator/simulation/deployment-faults.ts";
+import { simulateDeployment } from "../../emulator/simulation/simulate-deployment.ts";
+import type { Rule } from "../../runtime/testing/simulation/rules.ts";
+
+const seeds = 16;
+
+test("exactly once through handlers, adapters and mappings, under the common fault mix", async () => {
+  const counts = noDeploymentFaultCounts();
+  const seen = { checkpoints: 0, generations: 0, timeouts: 0 };
+  for (let seed = 1; seed <= seeds; seed++) {
+    const result = await simulateDeployment(seed);
+    assert.equal(result.failure, undefined, `seed ${seed}: ${result.failure?.message}\n${result.trace.slice(-20).join("\n")}`);
+    for (const fault of deploymentFaultNames) counts[fault] += result.faults[fault];
+    for (const count of ["checkpoints", "generations", "timeouts"] as const) seen[count] += result[count];
+  }
+  const rare = deploymentFaultNames.filter((fault) => counts[fault] === 0);
+  assert.deepEqual(rare, []);
+  assert.ok(seen.checkpoints > seeds && seen.generations > seeds && seen.timeouts > seeds / 2, JSON.stringify(seen));
+});
+
+test("without faults", async () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const { failure, trace } = await simulateDeployment(seed, { faults: noDeploymentFaults });
+    assert.equal(failure, undefined, `seed ${seed}: ${failure?.message}\n${trace.slice(-20).join("\n")}`);
+  }
+});
+
+test("a seed replays event for event, and another is another run", async () => {
+  const runs = [];
+  for (const seed of [3, 4, 3, 4])
+    runs.push((await simulateDeployment(seed, { topology: "windows", faults: commonDeploymentFaults })).hash);
+  const [a, b] = runs;
+  assert.deepEqual(runs, [a, b, a, b]);
+  assert.notEqual(a, b);
+});
