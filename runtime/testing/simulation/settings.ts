@@ -71,7 +71,7 @@ export function drawSettings(random: SeededRandom, topology: string | undefined)
   const drawn = drawTopology(random, topology);
   const mode = random.chance(0.15) && drawn.asTheyCome !== true ? "batch" : "streaming";
   const single = mode === "batch" && drawn.keyedSource === true;
-  const sizes = drawSizes(random, { frail, mode, single });
+  const sizes = { ...drawSizes(random, { frail, mode, single }), ...drawn.draw?.(random) };
   return frail
     ? { ...sizes, ...frailSizes(), topology: topology === undefined ? windows : drawn }
     : { ...sizes, topology: drawn };

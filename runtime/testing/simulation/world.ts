@@ -110,6 +110,8 @@ export class World {
   /** The job record as it was last written. */
   record: JobRecord | undefined;
   failure: SimulationFailure | undefined;
+  /** Entries that were written, and frames. */
+  progress = 0;
   private readonly commits = new CommitChecker((message) => this.fail(message));
   private readonly written = new Set<string>();
   private readonly watermarks = new Map<TaskId, number>();
@@ -246,6 +248,7 @@ export class World {
   }
 
   private async onEntry(task: TaskId, entry: StoredEntry): Promise<void> {
+    this.progress++;
     const name = `${task} ${entry.seq}`;
     if (this.written.has(name)) this.fail(`C1: entry ${entry.seq} of ${task} was written twice`);
     this.written.add(name);
