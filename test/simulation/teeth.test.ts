@@ -9,7 +9,7 @@ import { simulateSeed } from "../../runtime/testing/simulation/simulate.ts";
 
 const seedsMax = 200;
 /** Of rules for which it takes many: a seed that is known to notice, tried before all others. */
-const firstTried: Partial<Record<Rule, number>> = { L7: 13, L11: 10, R9: 93 };
+const firstTried: Partial<Record<Rule, number>> = { L3: 21, L11: 77 };
 
 for (const rule of rules)
   test(`a run without ${rule} fails`, async () => {
