@@ -1,5 +1,5 @@
 /**
- * Each rule switched off alone is noticed within 200 seeds of the one common fault mix. docs/testing.md says which rules cannot be shown so,
+ * Each rule switched off alone is noticed within 200 seeds of the one common fault mix. docs/testing-the-tests.md says which rules cannot be shown so,
  * and what shows them.
  */
 import assert from "node:assert/strict";

@@ -18,7 +18,8 @@ const livenessStepsMax = 60_000;
 const goOn = 0.8;
 
 /** So often nothing has begun, and nothing was written, that whoever could have been rung has been. */
-const quietMax = 100;
+const quietMin = 60;
+const quietPerMapping = 6;
 const waitingPace = 0.2;
 
 const calmBatchMax = 60;
@@ -129,7 +130,7 @@ export class Agenda {
     const { world } = this;
     if (world.progress > this.seenProgress) this.quiet = 0;
     this.seenProgress = world.progress;
-    world.scheduler.pass(20, ++this.quiet > quietMax ? waitingPace : undefined);
+    world.scheduler.pass(20, ++this.quiet > quietMin + quietPerMapping * world.mappings.count ? waitingPace : undefined);
   }
 
   private async step(): Promise<void> {

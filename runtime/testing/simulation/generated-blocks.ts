@@ -289,7 +289,7 @@ function partedBlock(): Block {
 
 /** So large that commits do not hold them: their payload lies elsewhere. */
 function paddedBlock(random: SeededRandom): Block {
-  const pad = "x".repeat(random.pick([100, 600]));
+  const pad = "x".repeat(random.pick([100, 350]));
   const padded = (row: Row): Row => ({ ...row, pad });
   return {
     name: `padded ${pad.length}`,

@@ -30,6 +30,10 @@ export interface Delivery {
 export class Mappings {
   private readonly mappings = new Map<string, Mapping>();
 
+  get count(): number {
+    return this.mappings.size;
+  }
+
   /** Shards of a source. */
   addShards(stream: string, shards: readonly ShardId[]): void {
     for (const shard of shards) this.add(stream, shard, undefined);
