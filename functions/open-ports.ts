@@ -39,6 +39,10 @@ export interface PortsOptions {
   readonly settlesNothing?: boolean;
 }
 
+/**
+ * It may be long: what is given back always begins a new generation (the job stops, and a restore finds the object), and a task forgets what it
+ * has listed with its generation, and at a shard that it does not know.
+ */
 const redrivesRememberedMs = 5 * 60_000;
 
 export interface CheckedSinks extends SinkDriver {

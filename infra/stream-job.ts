@@ -33,6 +33,7 @@ import {
   recordPlansContext,
   writePlanRecord,
 } from "./plan-record.ts";
+import { checkRegion } from "./regions.ts";
 import { type StartCheck, startCheckOf } from "./start-check.ts";
 import { JobStorage } from "./storage.ts";
 import type { StreamJobProps } from "./stream-job-props.ts";
@@ -58,6 +59,7 @@ export class StreamJob extends Construct {
   constructor(scope: Construct, id: string, given: StreamJobProps) {
     super(scope, id);
     const props = checkProps(given);
+    checkRegion(Stack.of(this).region, props);
     const job = loadJob(props);
     this.plan = job;
     const stateful = props.statefulScope === undefined ? this : new Construct(props.statefulScope, id);
@@ -98,7 +100,7 @@ export class StreamJob extends Construct {
       coordinator: this.coordinator,
       undelivered: events.undelivered,
     });
-    checkEnvironmentSize(job, this.tasks, bound);
+    checkEnvironmentSize(job, { ...shared, tasks: this.tasks, bound });
     this.#outputs(record, [...new Set<Construct>([this, stateful])]);
   }
 

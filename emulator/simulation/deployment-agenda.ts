@@ -141,7 +141,9 @@ export class DeploymentAgenda {
   async #operate(): Promise<void> {
     const { settings, random, clock } = this.#world;
     for (let n = 0; n < settings.operations; n++) {
-      await clock.sleep(random.int(40_000));
+      await clock.sleep(random.int(30_000));
+      // Most of what can be done needs a checkpoint.
+      if (random.chance(0.8)) await this.#until(() => this.#calm || this.#world.record?.completed !== undefined, 2 * minuteMs);
       if (this.#calm) return;
       await this.#operateOnce();
       await this.#until(() => this.#runs, livenessMsMax);

@@ -32,7 +32,7 @@ export function drawDeployment(random: SeededRandom, topology: string | undefine
     timeoutMs: random.pick([20_000, 60_000]),
     batchingWindowSeconds: random.pick([0, 0, 1, 5]),
     skewMsMax: random.pick([0, 200, 2_000]),
-    operations: random.between(0, 4),
+    operations: random.between(0, 5),
     collectEvery: random.between(1, 3),
     slowRecordMs: random.pick([500, 4_000]),
   };

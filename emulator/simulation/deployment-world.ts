@@ -221,7 +221,8 @@ export class DeploymentWorld {
     this.deployed = { deployment: this.deployed.deployment + 1, parallelism, isMisfit };
     this.note(`deploys ${this.deployed.deployment} of parallelism ${parallelism}${isMisfit ? ", which does not fit" : ""}`);
     await this.#provision();
-    for (const name of this.random.shuffled([...this.functions.keys()])) {
+    // Those of stages that are gone keep their code to the end.
+    for (const name of this.random.shuffled(["coordinator", ...new Set(this.#routes.values())])) {
       await this.clock.sleep(this.random.int(5_000));
       await this.functions.get(name)!.deploy(name === "coordinator" ? this.#coordinatorFactory() : this.#taskFactory(name));
     }

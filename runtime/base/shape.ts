@@ -18,8 +18,8 @@ export interface Problem {
 /** Throws `corrupt` for a value that is not of the form; `what` is how the message calls it. */
 export function checkShape(what: string, value: unknown, shape: Shape): void {
   const problem = shape(value);
-  if (problem !== undefined)
-    throw corrupt(`${what} is not of its form: ${what.split(" ").at(-1)}${problem.at} is ${problem.what}`);
+  if (problem === undefined) return;
+  throw corrupt(`${what} is not of its form: ${problem.at === "" ? "it" : problem.at} is ${problem.what}`);
 }
 
 function shape(fits: (value: unknown) => boolean): Shape {

@@ -82,7 +82,7 @@ function parseLetter(line: string): RedrivenLetter {
   } catch (error) {
     throw corrupt("a dead letter that was given back is not JSON", error);
   }
-  is.checkShape("a dead letter that was given back: its letter", letter, letterShape);
+  is.checkShape("a dead letter that was given back", letter, letterShape);
   return letter as RedrivenLetter;
 }
 

@@ -224,7 +224,8 @@ class JobSimulation {
     const { seed } = failed;
     const events = [...this.#events.values()].flatMap((list) => list.map(({ number }) => number));
     const now = () => performance.now();
-    const search = { run: (reduction: Reduction) => this.#try(seed, reduction), events, timeMs: minimiseMs, now };
+    const run = (reduction: Reduction) => this.#try(seed, reduction);
+    const search = { run, faults: this.#options.faults, events, timeMs: minimiseMs, now };
     const { reduction, result } = replay === undefined ? await minimise(failed, search) : { reduction: replay, result: failed };
     return new SimulationError({
       replay: { ...reduction, seed },

@@ -262,7 +262,10 @@ describe("an order", () => {
     const died = await follow(run, { kind: "restore", id: "back", manifest: first }, death, isRunning);
     const { manifest, retained, generation } = await recordOf(run);
     assert.deepEqual({ manifest, generation }, { manifest: first, generation: 2 });
-    assert.ok(retained.every((kept) => kept.manifest !== taken[1]), "what lies beyond is given up");
+    assert.ok(
+      retained.every((kept) => kept.manifest !== taken[1]),
+      "what lies beyond is given up",
+    );
     const environment = run.environment(`back-${++lives}`);
     for (let round = 0; round < 4; round++)
       for (const task of await coordinatorOn(run, run.ports).livingTasks()) await environment.turn({ kind: "poke", task });
@@ -273,7 +276,11 @@ describe("an order", () => {
     assert.deepEqual(Object.fromEntries(counts), upTo(put));
     for (const seen of Object.values(counted(run))) {
       const again = seen.slice(seen.lastIndexOf(3));
-      assert.deepEqual(again, Array.from(again, (_, n) => n + 3), "from the checkpoint on, everything once");
+      assert.deepEqual(
+        again,
+        Array.from(again, (_, n) => n + 3),
+        "from the checkpoint on, everything once",
+      );
     }
     return died;
   }

@@ -206,7 +206,7 @@ async function topologyFor<O extends ScenarioJobOptions>(
     functions: functionsDirectory,
     deployment,
     outside: deployed.outside,
-    timeouts: { task: 20, coordinator: 12 },
+    timeouts: { task: 20, coordinator: 20 },
     memorySize: 512,
     concurrency,
     ...(batchSize === undefined ? {} : { batchSize }),

@@ -142,7 +142,10 @@ suite("simulate", () => {
           guarantee: "atLeastOnce",
           write: async (rows) => {
             await setTimeout(n);
-            for (const { id, value: click } of rows) held.set(id, click) && ids.push(id);
+            for (const { id, value: click } of rows) {
+              held.set(id, click);
+              ids.push(id);
+            }
           },
         });
         const job = passOn(sink);

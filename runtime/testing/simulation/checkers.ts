@@ -5,6 +5,7 @@ import { decodeManifest, isTombstone } from "../../snapshots/manifest.ts";
 import { readReferences } from "../../snapshots/segment.ts";
 import { alarmOf } from "./alarm-topology.ts";
 import type { DeadlyPlace, SimRecord } from "./workload.ts";
+import type { Outside } from "./sinks.ts";
 import type { SinkWorld } from "./sink-world.ts";
 import type { Topology } from "./topology.ts";
 import type { World } from "./world.ts";
@@ -14,6 +15,8 @@ export interface Outcome {
   readonly topology: Topology;
   readonly records: readonly SimRecord[];
   readonly sinks: SinkWorld;
+  /** Tables of an author's kind. */
+  readonly outside?: Outside;
   fail(message: string): void;
 }
 
@@ -24,7 +27,7 @@ export type Kept = Pick<World, "record" | "fail"> & {
 
 /** C4 Exactly what a plain recomputation from all records gives has come out: nothing lost, nothing twice. */
 export function checkOutputs(outcome: Outcome, when: string): void {
-  const { topology, records, sinks } = outcome;
+  const { topology, records, sinks, outside } = outcome;
   checkDeadLetters(outcome, when);
   const of = (place: DeadlyPlace | undefined) => records.filter(({ deadly }) => deadly === place);
   const expected = topology.expect(of(undefined), of("timer"));
@@ -34,7 +37,9 @@ export function checkOutputs(outcome: Outcome, when: string): void {
   }
   for (const [sink, rows] of expected.tables) {
     const wanted = [...rows].map(([key, row]) => `${key} = ${JSON.stringify(row)}`).sort();
-    const found = [...sinks.table(sink)].map(([key, row]) => `${key} = ${row}`).sort();
+    const own = outside?.get(sink)?.rows;
+    const held = own === undefined ? sinks.table(sink) : new Map([...own].map(([key, { row }]) => [key, JSON.stringify(row)]));
+    const found = [...held].map(([key, row]) => `${key} = ${row}`).sort();
     compare(outcome, `table ${sink} ${when}`, wanted, found);
   }
 }

@@ -4,7 +4,7 @@
  * Each try is a run of its own, and with anything taken away another one: what stays is what was seen to fail. Within the given time,
  * and so not always the smallest there is; the result replays, whatever the clock said.
  */
-import { faultNames } from "./fault-mix.ts";
+import { faultNames, mixOf } from "./fault-mix.ts";
 import type { SeedResult, SimulateOptions } from "./simulate.ts";
 import type { Sizes } from "./settings.ts";
 
@@ -22,6 +22,8 @@ export interface Minimised {
 
 export interface MinimiseOptions {
   run(reduction: Reduction): Promise<SeedResult>;
+  /** The kinds of faults that there are; default: all. */
+  readonly faults?: readonly string[] | undefined;
   /** The numbers of all records. */
   readonly events: readonly number[];
   /** How long it may take, ms. */
@@ -32,13 +34,15 @@ export interface MinimiseOptions {
 
 /** Smaller worlds, each to be tried on top of those that failed before. */
 const smaller: readonly Partial<Sizes>[] = [
+  { stagesMax: 2 },
+  { stagesMax: 1 },
   { restores: 0 },
   { reshardings: 0 },
   { environments: 1 },
   { parallelism: 1 },
   { staysOpen: false },
   { statePlacement: "segments" },
-  { cacheBytesMax: 8_000, payload: { inlineBytesMax: Infinity, compressFromBytes: Infinity } },
+  { cacheBytesMax: 8_000 },
 ];
 
 /** With fewer records another order of events is as good as the same. */
@@ -62,18 +66,21 @@ class Search {
   reduction: Reduction = {};
   tries = 0;
   private readonly options: MinimiseOptions;
+  private readonly kinds: readonly string[];
   private readonly until: number;
 
   constructor(failed: SeedResult, options: MinimiseOptions) {
     this.result = failed;
     this.options = options;
+    const mix = mixOf(options.faults ?? faultNames);
+    this.kinds = faultNames.filter((kind) => mix[kind] > 0);
     this.until = options.now() + options.timeMs;
   }
 
   async shrinkKinds(): Promise<void> {
     if (await this.fails({ faults: [] })) return;
     for (const kind of faultNames) {
-      const { faults = faultNames } = this.reduction;
+      const { faults = this.kinds } = this.reduction;
       if (this.result.faults[kind] > 0) await this.fails({ faults: faults.filter((other) => other !== kind) });
     }
   }

@@ -4,13 +4,15 @@ import { millis } from "../../api/duration.ts";
 import type { PayloadOptions } from "../../driver/journal-entry.ts";
 import { defaultLimits, type TaskLimits } from "../../task/task-plan.ts";
 import type { SeededRandom } from "../../base/seeded-random.ts";
-import { topologies, windows } from "./topologies.ts";
+import { drawTopology, windows } from "./topologies.ts";
 import type { Topology } from "./topology.ts";
 
 /** How large a world is, and what limits it has, whatever it runs. */
 export interface Sizes {
   /** In batch mode there are no checkpoints, and so nothing that is restored. */
   readonly mode: NonNullable<JobOptions["mode"]>;
+  /** Of a topology that is generated: more are left out. */
+  readonly stagesMax: number;
   /** Records of all sources, where they are made up. */
   readonly records: number;
   readonly parallelism: number;
@@ -66,11 +68,9 @@ export function frailSizes() {
 
 export function drawSettings(random: SeededRandom, topology: string | undefined): Settings {
   const frail = random.chance(frailShare);
-  const named = topologies.filter(({ name }) => name === topology);
-  const drawn = random.pick(named.length > 0 ? named : topologies);
+  const drawn = drawTopology(random, topology);
   const mode = random.chance(0.15) && drawn.asTheyCome !== true ? "batch" : "streaming";
-  // Sources that are keyed already are not sorted in parallel.
-  const single = mode === "batch" && drawn.name.startsWith("keyed");
+  const single = mode === "batch" && drawn.keyedSource === true;
   const sizes = drawSizes(random, { frail, mode, single });
   return frail
     ? { ...sizes, ...frailSizes(), topology: topology === undefined ? windows : drawn }
@@ -84,6 +84,7 @@ export function drawSizes(
 ): Sizes {
   return {
     mode,
+    stagesMax: Infinity,
     records: random.between(30, 110),
     parallelism: single ? 1 : random.between(1, 3),
     keyGroups: random.pick([4, 8, 16, 32]),

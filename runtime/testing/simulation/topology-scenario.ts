@@ -1,9 +1,12 @@
 /** A topology as a world runs it: made-up records, a world of sinks, and its oracle. */
+import { CustomWriter } from "../../connectors/custom/writer.ts";
 import { planJob } from "../../plan/plan-job.ts";
+import type { SinkDriver } from "../../ports/sink-driver.ts";
 import { checkOutputs } from "./checkers.ts";
 import { versionPartOf } from "./rules.ts";
 import type { SimProcess } from "./scheduler.ts";
 import { drawSettings, jobOptions, type Settings } from "./settings.ts";
+import type { Outside } from "./sinks.ts";
 import { SinkWorld } from "./sink-world.ts";
 import type { Scenario, SourceEvent, Subject } from "./subject.ts";
 import { jobOf } from "./topologies.ts";
@@ -18,7 +21,9 @@ export function topologyScenario(name: string | undefined): Scenario {
   };
 }
 
-function topologySubject(world: World, { topology, records: count }: Settings): Subject {
+function topologySubject(world: World, { topology: whole, records: count, stagesMax }: Settings): Subject {
+  const topology = whole.upTo?.(stagesMax) ?? whole;
+  const outside: Outside = new Map();
   const { faults, options, draws } = world;
   const made = createRecords(topology.sources, count, options.faults.poison, draws, topology.deadly);
   const wanted = options.events && new Set(options.events);
@@ -39,8 +44,18 @@ function topologySubject(world: World, { topology, records: count }: Settings): 
   return {
     name: topology.name,
     sources: new Map([...own].map(([source, list]) => [source, list.map(event)])),
-    plan: (sizes, parallelism) => planJob(jobOf(topology, jobOptions(sizes, parallelism), touch)),
-    sinksOf: () => sinks,
-    check: (when) => checkOutputs({ topology, records, sinks, fail }, when),
+    plan: (sizes, parallelism) => planJob(jobOf(topology, jobOptions(sizes, parallelism), touch, outside)),
+    sinksOf: () => (outside.size === 0 ? sinks : withOwn(sinks, outside)),
+    check: (when) => checkOutputs({ topology, records, sinks, outside, fail }, when),
+  };
+}
+
+/** Writers of one process for what is of an author's kind. */
+function withOwn(sinks: SinkWorld, outside: Outside): SinkDriver {
+  const writers = new Map([...outside].map(([uid, { functions }]) => [uid, new CustomWriter(uid, functions)]));
+  return {
+    carryOut: (effect) => writers.get(effect.operator)?.carryOut(effect) ?? sinks.carryOut(effect),
+    deadLetters: (batch) => sinks.deadLetters(batch),
+    quarantine: (operator, restored) => writers.get(operator)?.quarantine(restored) ?? sinks.quarantine(operator, restored),
   };
 }

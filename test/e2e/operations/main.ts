@@ -35,7 +35,7 @@ const { failures, events, trouble, stoodStill, standstills, loadAverageMax } = a
   seed: Number(values.seed),
   eventsPerSecond: Number(values.rate),
   restMs: Number(values.rest) * 1_000,
-  killEvery: values.undisturbed ? undefined : [2_000, 5_000],
+  killEvery: values.undisturbed ? undefined : [3_000, 8_000],
   faultChance: values.undisturbed ? 0 : 0.003,
   timeoutMs: Number(values.patience) * 60_000,
   onEvent,
