@@ -22,6 +22,7 @@ import { type BlobName, id, type TaskId } from "../../runtime/base/ids.ts";
 import { SeededRandom } from "../../runtime/base/seeded-random.ts";
 import { defaultAttempts } from "../../runtime/driver/attempt-log.ts";
 import { loadCommit } from "../../runtime/driver/journal-entry.ts";
+import { isPlannedBy } from "../../runtime/driver/topology.ts";
 import type { JobGraph } from "../../runtime/plan/job-graph.ts";
 import { planJob } from "../../runtime/plan/plan-job.ts";
 import type { Blobs } from "../../runtime/ports/blobs.ts";
@@ -210,11 +211,12 @@ export class DeploymentWorld {
 
   /** Whether the job's generation is of the plan that is deployed: another is followed by a restore. */
   get runsWhatIsDeployed(): boolean {
-    const { stages, fingerprint } = this.plan();
-    const tasksOf = (stage: string) => this.record?.topology.find((known) => known.stage === stage)?.tasks.length;
+    const { record } = this;
+    const tasksOf = (stage: string) => record?.topology.find((known) => known.stage === stage)?.tasks.length;
     return (
-      this.record?.fingerprint === fingerprint &&
-      stages.every(({ id: stage, kind, parallelism }) => kind !== "keyed" || tasksOf(stage) === parallelism)
+      record !== undefined &&
+      isPlannedBy(record, this.plan()) &&
+      this.plan().stages.every(({ id: stage, kind, parallelism }) => kind !== "keyed" || tasksOf(stage) === parallelism)
     );
   }
 
