@@ -17,7 +17,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ["cli/**", "examples/**", "bench/**", "test/**", "runtime/testing/simulation/main.ts", "emulator/simulation/main.ts"],
+    files: ["cli/**", "examples/**", "bench/**", "test/**"],
     rules: { "no-console": "off" },
   },
   {

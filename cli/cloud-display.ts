@@ -67,6 +67,11 @@ export function describeEvent(event: CloudEvent): string | undefined {
     }
     case "mapping":
       return describeMapping(event);
+    case "queueMapping": {
+      const { functionName, queueName, event: batch } = event;
+      if (batch.failed === 0) return undefined;
+      return `${functionName}  ${plural(batch.failed, "message")} of ${queueName} will come again${batch.why === undefined ? "" : `: ${batch.why}`}`;
+    }
     case "scheduled":
       return undefined;
   }

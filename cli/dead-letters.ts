@@ -2,6 +2,7 @@
 import { type DeadLetterLine, deadLetterNaming } from "../runtime/connectors/dead-letter-object.ts";
 import { parsePartFileName } from "../runtime/connectors/files/part-name.ts";
 import { MillraceError, messageOf } from "../runtime/base/errors.ts";
+import * as is from "../runtime/base/shape.ts";
 import type { LetterStore } from "./target/target.ts";
 
 export interface Letter extends DeadLetterLine {
@@ -32,18 +33,27 @@ export async function* readLetters(store: LetterStore, filter: LetterFilter = {}
     for (const text of (await store.read(name)).split("\n")) {
       line++;
       if (text === "") continue;
-      const letter = { id: `${name}:${line}`, generation, task, seq, ...parse(text, name, line) };
+      const letter = { id: `${name}:${line}`, generation, task, seq, ...parseLetter(text, name, line) };
       if (isWanted(letter, filter)) yield letter;
     }
   }
 }
 
-function parse(text: string, name: string, line: number): DeadLetterLine {
+const letterShape = is.object({
+  ...{ reason: is.text, operator: is.text, shard: is.text, position: is.text, bytes: is.text },
+  text: is.optional(is.text),
+});
+
+/** Throws `corrupt`. */
+export function parseLetter(text: string, name: string, line: number): DeadLetterLine {
+  let letter: unknown;
   try {
-    return JSON.parse(text) as DeadLetterLine;
+    letter = JSON.parse(text);
   } catch (error) {
     throw new MillraceError("corrupt", `a dead letter is not JSON: ${messageOf(error)}: ${name}, line ${line}`);
   }
+  is.checkShape(`the dead letter in line ${line} of ${name}`, letter, letterShape);
+  return letter as DeadLetterLine;
 }
 
 function isWanted({ operator, reason }: Letter, filter: LetterFilter): boolean {

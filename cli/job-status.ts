@@ -1,12 +1,13 @@
 /** How a job stands: read from what is stored, at one moment. Runs nothing, and needs no code of the job's. */
 import type { BlobName, TaskId } from "../runtime/base/ids.ts";
 import { loadCommit } from "../runtime/driver/journal-entry.ts";
-import { readJobRecord } from "../runtime/driver/job-ring.ts";
+import { readJobRecord, readJobRing } from "../runtime/driver/job-ring.ts";
 import { rootTasks } from "../runtime/driver/topology.ts";
 import type { Ports } from "../runtime/ports/ports.ts";
 import type { JobRecord, Phase } from "../runtime/snapshots/job-record.ts";
 import { decodeManifest, isTombstone, type Manifest } from "../runtime/snapshots/manifest.ts";
 import { addTotals, type Commit, type Totals } from "../runtime/state/commit.ts";
+import { endMessage } from "../runtime/snapshots/names.ts";
 import { stageOf } from "../runtime/streaming/channel.ts";
 import type { StoredSourceWatermarks } from "../runtime/time/source-watermarks.ts";
 import { loadWatermark } from "../runtime/time/watermark.ts";
@@ -38,6 +39,8 @@ export interface JobStatus {
   readonly job: string;
   readonly place: string;
   readonly phase: Phase;
+  /** All input was read to its end, and all that came of it is put out: nothing is left to do. */
+  readonly finished: boolean;
   readonly reason: string | undefined;
   readonly runner: string | undefined;
   readonly generation: number;
@@ -68,10 +71,14 @@ export async function readStatus(target: Target): Promise<JobStatus> {
   const record = await recordOf(target);
   const heads = await readHeads(record, target.ports);
   const { completed, pending } = record;
+  const tasks = [...heads].map(([task, head]) => statusOf(task, head, record.phase));
+  // A task says it as the last effect of its last commit.
+  const said = new Set((await readJobRing(target.ports as unknown as Ports, target.job)).messages.map(({ name }) => name));
   return {
     job: record.job,
     place: target.place,
     phase: record.phase,
+    finished: record.phase === "running" && [...heads.keys()].every((task) => said.has(endMessage(task))),
     reason: record.reason,
     runner: await target.runner(),
     generation: record.generation,
@@ -84,7 +91,7 @@ export async function readStatus(target: Target): Promise<JobStatus> {
     savepoint: record.savepoint,
     totals: totalsOf(record, heads),
     sources: await readSources(record, heads, target.ports),
-    tasks: [...heads].map(([task, head]) => statusOf(task, head, record.phase)),
+    tasks,
   };
 }
 

@@ -4,6 +4,7 @@ import { pathToFileURL } from "node:url";
 import { withEnvironment } from "../runtime/api/environment-parameters.ts";
 import type { Job } from "../runtime/api/job.ts";
 import { MillraceError, messageOf } from "../runtime/base/errors.ts";
+import { placeOf } from "../runtime/base/place-of.ts";
 import { UsageError } from "./report-error.ts";
 
 export interface JobOptionsGiven {
@@ -17,8 +18,9 @@ export async function loadJob(path: string, { param: parameters = [], batch = fa
   try {
     module = (await import(pathToFileURL(resolve(path)).href)) as { default?: unknown };
   } catch (error) {
-    if (error instanceof MillraceError) throw error;
-    throw new MillraceError("invalid", `the job module cannot be loaded: ${path}: ${messageOf(error)}`, { cause: error });
+    const place = placeOf(error, path);
+    if (error instanceof MillraceError) throw new MillraceError(error.kind, `${error.message} (${place})`, { cause: error });
+    throw new MillraceError("invalid", `the job module cannot be loaded: ${place}: ${messageOf(error)}`, { cause: error });
   }
   const job = module.default as Partial<Job> | undefined;
   if (typeof job?.withParameters !== "function")

@@ -3,7 +3,7 @@
  * which functions, mappings and the schedule depend: while it does not pass, none is made and none is changed, and its reasons stand in the
  * events of the deployment.
  *
- * K1 It changes nothing of a running job.
+ * K1 It changes nothing of a running job, and settles nothing of one that has not begun.
  * K2 A removal passes, and so does CloudFormation's own return to the deployment before, which the ordinal shows: neither must be stopped.
  * K3 What may be over soon (a role that AWS does not know everywhere yet, a throttled request) is tried again before it is a reason.
  */
@@ -107,6 +107,7 @@ async function reasonsAgainst(
     const ports = await openPorts({
       ...{ job: graph, settings, clock, telemetry, clients },
       openSinks: parts.openSinks ?? openSinks,
+      settlesNothing: true,
     });
     const coordinator = new Coordinator(graph, ports, {
       ...{ id, deployment: settings.deployment, safeguards: allSafeguards },

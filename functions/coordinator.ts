@@ -4,7 +4,8 @@
  *
  * C1 All it knows is in the job record and in what tasks said: it may be killed at any step, and the next invocation goes on.
  * C2 One looks on at a time, normally, and one carries out a restore (driver/lease.ts): two leases, since an order is followed at once,
- *    whoever looks on. Taking an order is a move of the job record.
+ *    whoever looks on. Taking an order is a move of the job record. Leases are short and prolonged by whoever goes on, since of one that
+ *    died nobody knows.
  * C3 A poke is only a doorbell: one that is lost is followed by another as long as its reason stands.
  */
 import { LambdaInvoker } from "../runtime/adapters/aws/lambda-invoker.ts";
@@ -13,12 +14,12 @@ import type { Job } from "../runtime/api/job.ts";
 import { isKind, MillraceError } from "../runtime/base/errors.ts";
 import type { TaskId } from "../runtime/base/ids.ts";
 import { Coordinator, restoreTurnMs } from "../runtime/driver/coordinator.ts";
-import { takeLease } from "../runtime/driver/lease.ts";
+import { type Lease, takeLease } from "../runtime/driver/lease.ts";
 import { together } from "../runtime/driver/together.ts";
 import { readWakeUps, type WakeUp } from "../runtime/driver/wake-ups.ts";
 import { planJob } from "../runtime/plan/plan-job.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
-import { isAtRest, type JobRecord } from "../runtime/snapshots/job-record.ts";
+import { isAtRest, isComingToRest, type JobRecord } from "../runtime/snapshots/job-record.ts";
 import { lookLease, restoreLease } from "../runtime/snapshots/names.ts";
 import { stageOf } from "../runtime/streaming/channel.ts";
 import { allSafeguards, type Safeguards } from "../runtime/task/safeguards.ts";
@@ -67,11 +68,15 @@ export interface CoordinatorHandler {
 const scheduleMs = 60_000;
 /** How often it looks while a step of the job itself is under way, and while only a time is waited for. */
 const stepMs = 1_000;
+/** While the job stands still for it: nothing is taken in behind the barrier of a checkpoint that it comes to rest with. */
+const restStepMsMin = 200;
 const waitMs = 5_000;
 /** A checkpoint that is due so soon is waited for, since the next invocation may come after its time by as much as the interval. */
 const nearMs = 10_000;
 /** A task is rung again for the same reason after so long. */
 const repokeMs = 10_000;
+/** For so long one that says nothing more is waited for. */
+const lookLeaseMs = 10_000;
 /** What is left of an invocation when no look is begun any more. */
 const reserveMs = 5_000;
 const defaultCollectEvery = 10;
@@ -152,11 +157,10 @@ class CoordinatorFunction {
     // An order may be what lets the job be brought to life: one that waits for older code to stop it cannot be.
     let record = command.kind === "look" || command.kind === "describe" ? undefined : await coordinator.order(command);
     record = record === undefined || !isAtRest(record) ? await coordinator.start() : record;
-    const lookMs = Math.min(this.#ports.clock.remainingMs(), scheduleMs + reserveMs);
-    const lease = await takeLease(this.#ports, lookLease, requestId, lookMs);
+    const lease = await takeLease(this.#ports, lookLease, requestId, lookLeaseMs);
     if (lease === undefined) return answer(record, 0);
     try {
-      return await this.#lookOn(coordinator);
+      return await this.#lookOn(coordinator, lease);
     } finally {
       await lease.release();
     }
@@ -173,13 +177,18 @@ class CoordinatorFunction {
     });
   }
 
-  async #lookOn(coordinator: Coordinator): Promise<CoordinatorResponse> {
+  async #lookOn(coordinator: Coordinator, lease: Lease): Promise<CoordinatorResponse> {
     const { clock } = this.#ports;
     const until = Math.min(clock.now() + scheduleMs, clock.now() + clock.remainingMs() - reserveMs);
+    let held = clock.now() + lookLeaseMs;
     for (let looks = 1; ; looks++) {
       const { record, finished, nextAt } = await this.#look(coordinator, looks === 1);
       if (finished || nextAt >= until) return answer(record, looks);
       await clock.sleep(Math.max(1, nextAt - clock.now()));
+      if (held - clock.now() > lookLeaseMs / 2) continue;
+      // Over a long sleep another may have come, and looks on.
+      if (!(await lease.prolong(lookLeaseMs))) return answer(record, looks);
+      held = clock.now() + lookLeaseMs;
     }
   }
 
@@ -207,6 +216,7 @@ class CoordinatorFunction {
   #nextLook(coordinator: Coordinator, record: JobRecord, wakeUps: readonly WakeUp[]): number {
     const now = this.#ports.clock.now();
     if (isAtRest(record)) return Infinity;
+    if (isComingToRest(record)) return now + restStep(now - (record.pending?.since ?? now));
     if (record.phase !== "running" || record.pending !== undefined || record.wanted !== undefined) return now + stepMs;
     const checkpointAt = coordinator.nextCheckpointAt(record);
     const isFrequent = this.#graph.options.checkpointIntervalMs < scheduleMs || checkpointAt - now <= nearMs;
@@ -268,6 +278,11 @@ class CoordinatorFunction {
     this.#telemetry.gauge("coordinator.checkpointAgeMs", Math.max(0, age));
     this.#telemetry.gauge("coordinator.generation", record.generation);
   }
+}
+
+/** What takes longer is looked at less often: each look asks those again that it waits for. */
+function restStep(waitedMs: number): number {
+  return Math.min(stepMs, Math.max(restStepMsMin, waitedMs / 10));
 }
 
 function answer({ job, phase, generation, completed, savepoint }: JobRecord, looks: number): CoordinatorResponse {

@@ -1,8 +1,11 @@
 /** How many executions of a job's functions may run at once: a batch of each shard at a time, and the coordinator. Pure. */
 import type { JobGraph, StagePlan } from "../runtime/plan/job-graph.ts";
 
+/** Of a mapping of a queue: the least that Lambda has, since all its batches go through one journal. */
+export const queueExecutions = 2;
+
 export interface ExecutionsOf {
-  /** Open shards of the sources that a stage reads. */
+  /** Open shards of the sources that a stage reads, of a queue `queueExecutions`. */
   readonly sourceShards: (stage: string) => number;
   /** Functions of a stage. */
   readonly cells: (stage: StagePlan) => number;

@@ -12,6 +12,7 @@ import { RedrivenSource } from "../runtime/connectors/redriven-source.ts";
 import type { SourceReader } from "../runtime/connectors/source-reader.ts";
 import { together } from "../runtime/driver/together.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
+import type { Blobs } from "../runtime/ports/blobs.ts";
 import type { Clock } from "../runtime/ports/clock.ts";
 import type { Ports } from "../runtime/ports/ports.ts";
 import type { SinkDriver } from "../runtime/ports/sink-driver.ts";
@@ -34,8 +35,14 @@ export interface PortsOptions {
   readonly ringSize?: number | undefined;
   /** What was given back of dead letters is listed seldom: a task looks at its shards so often that it would cost. */
   readonly remembersRedrives?: boolean;
+  /** What sources settle when a job begins is not kept: they are looked at, and the job may begin later, or never. */
+  readonly settlesNothing?: boolean;
 }
 
+/**
+ * It may be long: what is given back always begins a new generation (the job stops, and a restore finds the object), and a task forgets what it
+ * has listed with its generation, and at a shard that it does not know.
+ */
 const redrivesRememberedMs = 5 * 60_000;
 
 export interface CheckedSinks extends SinkDriver {
@@ -45,7 +52,7 @@ export interface CheckedSinks extends SinkDriver {
 
 /** Makes the runtime half of the job's sinks. */
 export type OpenSinks = (
-  options: Omit<PortsOptions, "openSinks" | "clients" | "lazyClients" | "remembersRedrives" | "ringSize"> & {
+  options: Omit<PortsOptions, "openSinks" | "clients" | "lazyClients" | "remembersRedrives" | "ringSize" | "settlesNothing"> & {
     readonly bindings: Bindings;
     readonly clients: AwsClients;
   },
@@ -84,7 +91,7 @@ export async function openPorts(options: PortsOptions): Promise<FunctionPorts> {
     telemetry,
     pace: { clock, random },
     clients,
-    blobs: aws.blobs,
+    blobs: options.settlesNothing === true ? withoutWrites(aws.blobs) : aws.blobs,
     ...(options.lazyClients && { lazyClients: options.lazyClients }),
   });
   const sinks = options.openSinks({ job, settings, clock, telemetry, bindings, clients, random });
@@ -128,6 +135,15 @@ async function checkAll(
   );
   await together([...sources.values()].map(async (reader) => reader.check?.({ assumesKeys })));
   await sinks.check?.();
+}
+
+function withoutWrites(blobs: Blobs): Blobs {
+  return {
+    get: (name, range) => blobs.get(name, range),
+    list: (prefix, after) => blobs.list(prefix, after),
+    put: async () => "put",
+    delete: async () => {},
+  };
 }
 
 function readerOf(sources: ReadonlyMap<string, SourceReader>, uid: string): SourceReader {

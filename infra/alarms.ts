@@ -111,12 +111,20 @@ export function alarmsOf({ options }: JobGraph, { watermarkLagMax, deadLettersMa
   ];
 }
 
-/** Beside them, of each function: how old the records are that a mapping brings; and what was not run for want of concurrency. */
+/**
+ * Beside them, of each function: how old the records are that a mapping brings; and what was not run for want of concurrency. Of each rule that
+ * brings events: what it could not hand over.
+ */
 export const iteratorAge = {
   id: "IteratorAge",
   says: "the job falls behind: half of the stream's retention has passed unread",
 } as const;
 export const throttles = { id: "Throttles", says: "functions are not run for want of concurrency" } as const;
+
+export const eventsUndelivered = {
+  id: "EventsUndelivered",
+  says: "a rule of EventBridge could not hand events over to the job's queue for a day",
+} as const;
 
 /** Where it is told what to do. */
 export function runbookSection(id: string): string {

@@ -2,11 +2,13 @@
 import { Duration, RemovalPolicy, Token } from "aws-cdk-lib";
 import { CfnStream, type IStream } from "aws-cdk-lib/aws-kinesis";
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
-import { executionsOf, refusalOfExecutions } from "../functions/executions.ts";
+import { CfnQueue } from "aws-cdk-lib/aws-sqs";
+import { executionsOf, queueExecutions, refusalOfExecutions } from "../functions/executions.ts";
 import { MillraceError } from "../runtime/base/errors.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import { cellsOf } from "./cells.ts";
-import type { Connector } from "./connector.ts";
+import { type Bell, bellId, type Connector } from "./connector.ts";
+import type { ExternalQueue } from "./external.ts";
 import { refusedProps } from "./refusals.ts";
 import type { StreamJobProps } from "./stream-job-props.ts";
 
@@ -39,15 +41,22 @@ const names: Readonly<Record<keyof StreamJobProps, true>> = {
   dashboard: true,
   deadLetters: true,
   deadLettersMax: true,
+  deliveryStreams: true,
   deployment: true,
   encryptionKey: true,
+  endpoints: true,
   entry: true,
+  eventBuses: true,
+  events: true,
+  functions: true,
   inboxRetention: true,
+  kafkaTopics: true,
   logRetention: true,
   memorySize: true,
   monthlyBudget: true,
   parameters: true,
   planFile: true,
+  queues: true,
   removalPolicy: true,
   reservedConcurrency: true,
   securityGroups: true,
@@ -56,6 +65,7 @@ const names: Readonly<Record<keyof StreamJobProps, true>> = {
   tables: true,
   tasksPerCell: true,
   timeout: true,
+  topics: true,
   vpc: true,
   vpcSubnets: true,
   watermarkLagMax: true,
@@ -97,7 +107,8 @@ export function checkPlan(job: JobGraph, props: CheckedProps, connectors: readon
     inputs.some(({ partitioning }) => partitioning.kind === "assumeKeyed"),
   );
   for (const connector of connectors) {
-    const keyed = connector.keyedStream ?? (assumesKeys ? connector.rings?.stream : undefined);
+    const { bell } = connector;
+    const keyed = connector.keyedStream ?? (assumesKeys && bell?.kind === "stream" ? bell.stream : undefined);
     if (keyed !== undefined && templateOf(keyed)?.recordDistributionStrategy === "AUTO")
       throw new MillraceError(
         "invalid",
@@ -105,16 +116,40 @@ export function checkPlan(job: JobGraph, props: CheckedProps, connectors: readon
         { context: { operator: connector.uid } },
       );
   }
+  for (const connector of connectors) if (connector.bell?.kind === "queue") checkQueue(connector, connector.bell.queue, props);
   checkConcurrency(job, props, connectors);
+}
+
+/** What Lambda would refuse, and what would have messages delivered again while they are worked on. */
+function checkQueue({ uid }: Connector, queue: ExternalQueue, { timeout, batchWindow, reservedConcurrency }: CheckedProps): void {
+  const refuse = (why: string) => {
+    throw new MillraceError("invalid", `${why}: ${uid}`, { context: { operator: uid } });
+  };
+  if (reservedConcurrency !== undefined && reservedConcurrency < queueExecutions)
+    refuse(`a queue's mapping uses ${queueExecutions} executions at once, set reservedConcurrency to no less`);
+  const visibility = templateOf(queue)?.visibilityTimeout ?? (templateOf(queue) && defaultVisibilitySeconds);
+  const least = timeout.toSeconds() + (queue.fifo ? 0 : batchWindow.toSeconds());
+  if (typeof visibility === "number" && !Token.isUnresolved(visibility) && visibility < least)
+    refuse(
+      `the queue's visibilityTimeout is ${visibility} seconds, in which messages would come again while they are worked on: set it to ${visibilityOf({ timeout, batchWindow }).toHumanString()}, at least to ${least} seconds (timeout and batchWindow)`,
+    );
+}
+
+/** SQS'. */
+const defaultVisibilitySeconds = 30;
+
+/** Of a queue that a job reads: six times what a batch may take, as Lambda's guide advises, so that one that is throttled is not counted as received. */
+export function visibilityOf({ timeout, batchWindow }: Pick<CheckedProps, "timeout" | "batchWindow">): Duration {
+  return Duration.seconds(6 * timeout.toSeconds() + batchWindow.toSeconds());
 }
 
 function checkConcurrency(job: JobGraph, props: CheckedProps, connectors: readonly Connector[]): void {
   const most = executionsOf(job, {
     sourceShards: (stage) => {
-      const read = connectors.flatMap((one) => (one.rings && one.stage === stage ? [one.rings.stream] : []));
-      // A stream that several sources of a stage read rings once.
-      const streams = new Map(read.map((stream) => [stream.streamArn, stream]));
-      return [...streams.values()].reduce((sum, stream) => sum + shardsOf(stream), 0);
+      const bells = connectors.flatMap(({ bell, stage: own }) => (bell !== undefined && own === stage ? [bell] : []));
+      // What several sources of a stage read rings once.
+      const byId = new Map(bells.map((bell) => [bellId(bell), bell]));
+      return [...byId.values()].reduce((sum, bell) => sum + shardsOf(bell), 0);
     },
     cells: (stage) => cellsOf(stage, props.tasksPerCell),
     reserved: props.reservedConcurrency,
@@ -124,20 +159,37 @@ function checkConcurrency(job: JobGraph, props: CheckedProps, connectors: readon
 }
 
 /** Of a stream that the app makes; of others nothing is known here, and one shard is counted. An on-demand stream begins with four. */
-function shardsOf(stream: IStream): number {
-  const template = templateOf(stream);
+function shardsOf(bell: Bell): number {
+  if (bell.kind === "queue") return queueExecutions;
+  if (bell.kind === "kafka") return bell.partitions;
+  const template = bell.kind === "stream" ? templateOf(bell.stream) : undefined;
   if (template === undefined) return 1;
   return typeof template.shardCount === "number" && !Token.isUnresolved(template.shardCount) ? template.shardCount : 4;
 }
 
-/** Hours for which the stream keeps records, where the app makes it; 24 otherwise, which is the least. */
-export function retentionHoursOf(stream: IStream): number {
-  const hours = templateOf(stream)?.retentionPeriodHours;
-  return hours === undefined || Token.isUnresolved(hours) ? 24 : hours;
+/** Hours for which what rings keeps records: of what the app makes as it says, else the least that it can be. Undefined: not known at all. */
+export function retentionHoursOf(bell: Bell): number | undefined {
+  const known = (value: number | undefined, otherwise: number) =>
+    value === undefined || Token.isUnresolved(value) ? otherwise : value;
+  switch (bell.kind) {
+    case "stream":
+      return known(templateOf(bell.stream)?.retentionPeriodHours, 24);
+    case "table":
+      return 24;
+    case "queue":
+      return known(templateOf(bell.queue)?.messageRetentionPeriod, defaultMessageSeconds) / 3600;
+    case "kafka":
+      return undefined;
+  }
 }
 
-function templateOf({ node }: IStream): CfnStream | undefined {
-  return node.defaultChild instanceof CfnStream ? node.defaultChild : undefined;
+/** SQS': four days. */
+const defaultMessageSeconds = 4 * 24 * 3600;
+
+function templateOf(made: IStream): CfnStream | undefined;
+function templateOf(made: ExternalQueue): CfnQueue | undefined;
+function templateOf({ node: { defaultChild } }: IStream | ExternalQueue): CfnStream | CfnQueue | undefined {
+  return defaultChild instanceof CfnStream || defaultChild instanceof CfnQueue ? defaultChild : undefined;
 }
 
 function whole(name: keyof StreamJobProps, value: number, from: number, to: number): void {

@@ -36,7 +36,7 @@ export interface JobFunctionProps {
 }
 
 /** The runtime that functions are bundled for, and the oldest that the engine runs on. */
-const runtime = Runtime.NODEJS_24_X;
+export const runtime = Runtime.NODEJS_24_X;
 
 export class JobFunction extends Construct {
   readonly function: Function;

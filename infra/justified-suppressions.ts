@@ -23,9 +23,14 @@ export const justifiedSuppressions: {
     appliesTo: [{ regex: "/^Resource::arn:[^:]+:glue:[^:]+:[^:]+:(registry|schema)\\/\\*$/g" }],
   },
   {
+    id: "AwsSolutions-SQS3",
+    reason:
+      "A job's queue of events lets go of a message only when what came of it is committed, and what cannot be processed goes to the job's dead letters; the queue of what a rule could not hand over is a dead-letter queue.",
+  },
+  {
     id: "AwsSolutions-IAM5",
     reason:
-      "The start-up check reads the account's limits of Lambda, and Lambda makes network interfaces for functions in a network of one's own: AWS allows both on all resources or none.",
+      "The start-up check reads the account's limits of Lambda, and Lambda makes network interfaces for functions in a network of one's own and for mappings of Kafka: AWS allows both on all resources or none.",
     appliesTo: ["Resource::*"],
   },
 ];

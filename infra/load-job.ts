@@ -4,6 +4,7 @@ import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import type { Job } from "../runtime/api/job.ts";
 import { messageOf, MillraceError } from "../runtime/base/errors.ts";
+import { placeOf } from "../runtime/base/place-of.ts";
 import { planJob } from "../runtime/plan/plan-job.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import type { StreamJobProps } from "./stream-job-props.ts";
@@ -21,9 +22,10 @@ function importNow(path: string): { readonly default?: unknown } {
   try {
     return createRequire(import.meta.url)(path) as { default?: unknown };
   } catch (error) {
-    if (error instanceof MillraceError) throw error;
+    const place = placeOf(error, path);
+    if (error instanceof MillraceError) throw new MillraceError(error.kind, `${error.message} (${place})`, { cause: error });
     const waits = (error as NodeJS.ErrnoException).code === "ERR_REQUIRE_ASYNC_MODULE";
     const why = waits ? "it waits for something at its top level, which a job module must not" : messageOf(error);
-    throw new MillraceError("invalid", `the job's module cannot be loaded: ${path}: ${why}`, { cause: error });
+    throw new MillraceError("invalid", `the job's module cannot be loaded: ${place}: ${why}`, { cause: error });
   }
 }

@@ -3,7 +3,7 @@
  *
  * O1 Every alarm names its section of the runbook.
  */
-import { Duration, Names } from "aws-cdk-lib";
+import { Duration, Fn, Names } from "aws-cdk-lib";
 import { CfnBudget } from "aws-cdk-lib/aws-budgets";
 import {
   Alarm,
@@ -21,9 +21,11 @@ import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import { Construct } from "constructs";
 import { metricNamespace, type metrics } from "../functions/metrics.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
-import { type AlarmSpec, alarmsOf, iteratorAge, runbookSection, throttles } from "./alarms.ts";
+import { type AlarmSpec, alarmsOf, eventsUndelivered, iteratorAge, runbookSection, throttles } from "./alarms.ts";
 import { type CheckedProps, retentionHoursOf } from "./check-props.ts";
+import type { Bell } from "./connector.ts";
 import type { JobCoordinator } from "./coordinator.ts";
+import type { ExternalQueue } from "./external.ts";
 import { jobTag } from "./job-tag.ts";
 import { isForLocalstack } from "./localstack.ts";
 import type { Cell, TaskFunctions } from "./task-functions.ts";
@@ -33,6 +35,8 @@ export interface JobObservabilityProps {
   readonly props: CheckedProps;
   readonly tasks: TaskFunctions;
   readonly coordinator: JobCoordinator;
+  /** By name of the events: the queue of what a rule could not hand over. */
+  readonly undelivered: ReadonlyMap<string, ExternalQueue>;
 }
 
 export class JobObservability extends Construct {
@@ -47,11 +51,21 @@ export class JobObservability extends Construct {
     }
     this.alarms = [
       ...alarmsOf(job, props).map((spec) => this.#jobAlarm(spec, all)),
-      ...tasks.cells.filter(({ mappings }) => mappings.length > 0).map((cell) => this.#iteratorAge(cell, all)),
+      ...tasks.cells.flatMap((cell) => this.#ages(cell, all)),
+      ...[...all.undelivered].map(([name, queue]) => this.#undelivered(name, queue, all)),
       this.#throttles(all),
     ];
     if (props.dashboard) this.#dashboard(all);
     if (props.monthlyBudget !== undefined) this.#budget(all);
+  }
+
+  #ages(cell: Cell, all: JobObservabilityProps): readonly Alarm[] {
+    const bells = cell.mappings.map(({ bell }) => bell);
+    const ofShards = bells.filter(({ kind }) => kind === "stream" || kind === "table");
+    const ofQueues = cell.mappings.flatMap(({ bell, mapping }) =>
+      bell.kind === "queue" ? [this.#messageAge(`${cell.stage}-${mapping.node.id}`, bell, all)] : [],
+    );
+    return [...(ofShards.length > 0 ? [this.#iteratorAge(cell, ofShards, all)] : []), ...ofQueues];
   }
 
   #jobAlarm(spec: AlarmSpec, { job, props }: JobObservabilityProps): Alarm {
@@ -65,8 +79,12 @@ export class JobObservability extends Construct {
   }
 
   /** Half of what the stream that keeps its records for the shortest time allows (L4). */
-  #iteratorAge({ stage, cell, function: { function: target }, mappings }: Cell, { props }: JobObservabilityProps): Alarm {
-    const hours = Math.min(...mappings.map(({ stream }) => retentionHoursOf(stream)));
+  #iteratorAge(
+    { stage, cell, function: { function: target } }: Cell,
+    bells: readonly Bell[],
+    { props }: JobObservabilityProps,
+  ): Alarm {
+    const hours = Math.min(...bells.map((bell) => retentionHoursOf(bell)!));
     return this.#alarm(
       `${iteratorAge.id}-${stage}-${cell}`,
       iteratorAge.says,
@@ -78,6 +96,38 @@ export class JobObservability extends Construct {
         treatMissingData: TreatMissingData.NOT_BREACHING,
       },
       iteratorAge.id,
+    );
+  }
+
+  /** The same of a queue, by its oldest message. */
+  #messageAge(id: string, bell: Extract<Bell, { kind: "queue" }>, { props }: JobObservabilityProps): Alarm {
+    return this.#alarm(
+      `${iteratorAge.id}-${id}`,
+      iteratorAge.says,
+      props,
+      {
+        metric: queueMetric(bell.queue, "ApproximateAgeOfOldestMessage"),
+        threshold: (retentionHoursOf(bell)! * 3600) / 2,
+        evaluationPeriods: 1,
+        treatMissingData: TreatMissingData.NOT_BREACHING,
+      },
+      iteratorAge.id,
+    );
+  }
+
+  /** Events that a rule could not hand over to its queue within a day. */
+  #undelivered(name: string, queue: ExternalQueue, { props }: JobObservabilityProps): Alarm {
+    return this.#alarm(
+      `${eventsUndelivered.id}-${name}`,
+      eventsUndelivered.says,
+      props,
+      {
+        metric: queueMetric(queue, "ApproximateNumberOfMessagesVisible"),
+        threshold: 0,
+        evaluationPeriods: 1,
+        treatMissingData: TreatMissingData.NOT_BREACHING,
+      },
+      eventsUndelivered.id,
     );
   }
 
@@ -190,6 +240,17 @@ function sumOf(parts: readonly Metric[]): IMetric {
   if (parts.length === 1) return parts[0]!;
   const usingMetrics = Object.fromEntries(parts.map((part, n) => [`m${n}`, part]));
   return new MathExpression({ expression: "SUM(METRICS())", usingMetrics, period: Duration.minutes(5), label: "throttles" });
+}
+
+function queueMetric({ queueArn }: ExternalQueue, metricName: string): Metric {
+  const QueueName = Fn.select(5, Fn.split(":", queueArn, 6));
+  return new Metric({
+    namespace: "AWS/SQS",
+    metricName,
+    dimensionsMap: { QueueName },
+    statistic: "Maximum",
+    period: Duration.minutes(5),
+  });
 }
 
 function jobMetric(

@@ -10,7 +10,17 @@ import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { IKey } from "aws-cdk-lib/aws-kms";
 import { identityPartition, objectKey } from "../runtime/adapters/aws/names.ts";
 import { deadLetterPrefix } from "../functions/contract.ts";
-import type { ExternalBucket, ExternalTable } from "./external.ts";
+import type {
+  ExternalBucket,
+  ExternalBus,
+  ExternalDeliveryStream,
+  ExternalFunction,
+  ExternalQueue,
+  ExternalSecret,
+  ExternalTable,
+  ExternalTopic,
+} from "./external.ts";
+import { isInNetwork, isMsk, type KafkaTopic, mskArns, secretsOf } from "./kafka-topic.ts";
 
 /** Network interfaces, which Lambda makes for functions in a network of one's own. */
 const useInterfaces = [
@@ -21,11 +31,20 @@ const useInterfaces = [
   "ec2:DescribeSubnets",
   "ec2:UnassignPrivateIpAddresses",
 ] as const;
+/** The same for mappings of Kafka, which look at the cluster's network too. */
+const useBrokers = [
+  "ec2:CreateNetworkInterface",
+  "ec2:DeleteNetworkInterface",
+  "ec2:DescribeNetworkInterfaces",
+  "ec2:DescribeSecurityGroups",
+  "ec2:DescribeSubnets",
+  "ec2:DescribeVpcs",
+] as const;
 /** The account's limits, which the start-up check holds against what the job may need. */
 const readLimits = ["lambda:GetAccountSettings"] as const;
 
 /** What AWS allows on all resources or none. */
-export const unrestrictable = [...useInterfaces, ...readLimits] as const;
+export const unrestrictable: readonly string[] = [...new Set([...useInterfaces, ...useBrokers, ...readLimits])];
 
 const listStream = ["kinesis:DescribeStreamSummary", "kinesis:ListShards"];
 /** What an event source mapping and the task's own reads need. */
@@ -34,6 +53,8 @@ const writeStream = [...listStream, "kinesis:PutRecords"];
 const resizeStream = [...listStream, "kinesis:UpdateShardCount"];
 const stateItems = ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"];
 const writeRow = ["dynamodb:GetItem", "dynamodb:PutItem"];
+const readChanges = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"];
+const readCluster = ["kafka:DescribeCluster", "kafka:DescribeClusterV2", "kafka:GetBootstrapBrokers"];
 const objects = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"];
 
 export function allow(
@@ -52,11 +73,17 @@ export function useStateTable(job: string, { tableArn }: ExternalTable): PolicyS
 
 /** Objects under the prefix, and to see that one is not there, which S3 tells only those who may list. */
 export function useObjects(bucket: ExternalBucket, prefix: string): PolicyStatement[] {
-  return [
-    allow(objects, [bucket.arnForObjects(`${prefix}*`)]),
-    // Requests for an object bring no prefix: with a plain condition one that is not there would read as forbidden.
-    allow(["s3:ListBucket"], [bucket.bucketArn], prefix === "" ? {} : { StringLikeIfExists: { "s3:prefix": [`${prefix}*`] } }),
-  ];
+  return [allow(objects, [bucket.arnForObjects(`${prefix}*`)]), listObjects(bucket, prefix)];
+}
+
+/** Requests for an object bring no prefix: with a plain condition one that is not there would read as forbidden. */
+function listObjects({ bucketArn }: ExternalBucket, prefix: string): PolicyStatement {
+  return allow(["s3:ListBucket"], [bucketArn], prefix === "" ? {} : { StringLikeIfExists: { "s3:prefix": [`${prefix}*`] } });
+}
+
+/** To list what is under the prefix, and to read it. */
+export function readObjects(bucket: ExternalBucket, prefix: string): PolicyStatement[] {
+  return [allow(["s3:GetObject"], [bucket.arnForObjects(`${prefix}*`)]), listObjects(bucket, prefix)];
 }
 
 export function useState(job: string, bucket: ExternalBucket): PolicyStatement[] {
@@ -90,6 +117,85 @@ export function writeRows({ tableArn }: ExternalTable): PolicyStatement {
 /** Beside writing: to look at its keys at the start, and to take rows back that lie beyond a restored checkpoint. */
 export function restoreRows({ tableArn }: ExternalTable): PolicyStatement {
   return allow([...writeRow, "dynamodb:DescribeTable", "dynamodb:Scan"], [tableArn]);
+}
+
+/** A mapping is made only where the table's streams may be listed; AWS knows that of all of them. */
+export function readTableStream({ tableArn }: ExternalTable, streamArn: string): PolicyStatement[] {
+  return [
+    allow(["dynamodb:DescribeTable"], [tableArn]),
+    allow(readChanges, [streamArn]),
+    allow(["dynamodb:ListStreams"], [`${tableArn}/stream/*`]),
+  ];
+}
+
+export function receiveMessages({ queueArn }: ExternalQueue): PolicyStatement {
+  return allow(["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], [queueArn]);
+}
+
+export function sendMessages({ queueArn }: ExternalQueue): PolicyStatement {
+  return allow(["sqs:GetQueueUrl", "sqs:SendMessage"], [queueArn]);
+}
+
+export function lookAtQueue({ queueArn }: ExternalQueue): PolicyStatement {
+  return allow(["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], [queueArn]);
+}
+
+export function publish({ topicArn }: ExternalTopic): PolicyStatement {
+  return allow(["sns:Publish"], [topicArn]);
+}
+
+export function lookAtTopic({ topicArn }: ExternalTopic): PolicyStatement {
+  return allow(["sns:GetTopicAttributes"], [topicArn]);
+}
+
+export function putEvents({ eventBusArn }: ExternalBus): PolicyStatement {
+  return allow(["events:PutEvents"], [eventBusArn]);
+}
+
+export function lookAtBus({ eventBusArn }: ExternalBus): PolicyStatement {
+  return allow(["events:DescribeEventBus"], [eventBusArn]);
+}
+
+export function deliver({ deliveryStreamArn }: ExternalDeliveryStream): PolicyStatement {
+  return allow(["firehose:PutRecordBatch"], [deliveryStreamArn]);
+}
+
+export function lookAtDelivery({ deliveryStreamArn }: ExternalDeliveryStream): PolicyStatement {
+  return allow(["firehose:DescribeDeliveryStream"], [deliveryStreamArn]);
+}
+
+export function invoke({ functionArn }: ExternalFunction): PolicyStatement {
+  return allow(["lambda:InvokeFunction"], [functionArn]);
+}
+
+/** What Lambda's mapping needs of its function's role: the cluster, its network, and what lets it in. */
+export function readTopic(topic: KafkaTopic, topicName: string, group: string): PolicyStatement[] {
+  const secrets = secretsOf(topic);
+  return [
+    ...(isMsk(topic) ? readMsk(topic, topicName, group) : []),
+    ...(isInNetwork(topic) ? [allow(useBrokers, ["*"])] : []),
+    ...(secrets.length > 0 ? [allow(["secretsmanager:GetSecretValue"], secrets.map(arnOfSecret))] : []),
+  ];
+}
+
+function readMsk(topic: Extract<KafkaTopic, { clusterArn: string }>, topicName: string, group: string): PolicyStatement[] {
+  const [clusterArn, topicArn, groupArn] = mskArns(topic, topicName, group);
+  const { authentication = "iam" } = topic;
+  return [
+    allow(authentication === "scram512" ? [...readCluster, "kafka:ListScramSecrets"] : readCluster, [clusterArn]),
+    ...(authentication === "iam"
+      ? [
+          allow(["kafka-cluster:Connect", "kafka-cluster:DescribeClusterDynamicConfiguration"], [clusterArn]),
+          allow(["kafka-cluster:DescribeTopic", "kafka-cluster:ReadData"], [topicArn]),
+          allow(["kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"], [groupArn]),
+        ]
+      : []),
+  ];
+}
+
+/** A secret that is known by its name alone has an ARN that ends with six characters more. */
+function arnOfSecret({ secretArn, secretFullArn }: ExternalSecret): string {
+  return secretFullArn ?? `${secretArn}-??????`;
 }
 
 /** Schemas by the ids of their versions: of any registry of the account, since an id does not say of which. */

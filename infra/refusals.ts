@@ -1,14 +1,20 @@
 /** Settings of mappings, and of streams, under which records could be lost or taken in twice: each with the reason. Pure. */
 
+import type { Bell } from "./connector.ts";
+
 type Properties = Readonly<Record<string, unknown>>;
+type Kind = Bell["kind"];
 
 interface Refusal {
+  /** Of mappings of these alone; default: of all. */
+  readonly of?: readonly Kind[];
   readonly holds: (properties: Properties) => boolean;
   readonly reason: string;
 }
 
 const mappingRefusals: readonly Refusal[] = [
   {
+    of: ["stream", "table", "kafka"],
     holds: ({ StartingPosition: start }) => start !== "TRIM_HORIZON" && start !== "AT_TIMESTAMP",
     reason:
       "a mapping starts at TRIM_HORIZON or AT_TIMESTAMP: at LATEST, records that arrive while it is created or changed are lost; say where the job begins with the source's startFrom",
@@ -26,6 +32,7 @@ const mappingRefusals: readonly Refusal[] = [
     reason: "a mapping knows no oldest age of records: those beyond it would be lost",
   },
   {
+    of: ["stream", "table", "queue"],
     holds: ({ FunctionResponseTypes: types }) => !Array.isArray(types) || !types.includes("ReportBatchItemFailures"),
     reason: "a mapping takes partial responses (ReportBatchItemFailures): a task says which records it has not committed",
   },
@@ -45,8 +52,9 @@ const mappingRefusals: readonly Refusal[] = [
 ];
 
 /** Why a mapping with these properties of CloudFormation is refused. */
-export function refusalsOf(mapping: Properties): string[] {
-  return mappingRefusals.filter(({ holds }) => holds(mapping)).map(({ reason }) => reason);
+export function refusalsOf(kind: Kind, mapping: Properties): string[] {
+  const held = mappingRefusals.filter(({ of, holds }) => (of === undefined || of.includes(kind)) && holds(mapping));
+  return held.map(({ reason }) => reason);
 }
 
 /** Props that a caller may look for in vain, and why there are none. */

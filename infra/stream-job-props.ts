@@ -9,7 +9,17 @@ import type { IStream } from "aws-cdk-lib/aws-kinesis";
 import type { IKey } from "aws-cdk-lib/aws-kms";
 import type { RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { Construct } from "constructs";
-import type { ExternalBucket, ExternalTable } from "./external.ts";
+import type { EventSelection } from "./job-events.ts";
+import type {
+  ExternalBucket,
+  ExternalBus,
+  ExternalDeliveryStream,
+  ExternalFunction,
+  ExternalQueue,
+  ExternalTable,
+  ExternalTopic,
+} from "./external.ts";
+import type { KafkaTopic } from "./kafka-topic.ts";
 
 /** Numbers are whole and positive unless it says otherwise. */
 export interface StreamJobProps {
@@ -27,6 +37,25 @@ export interface StreamJobProps {
   readonly tables?: Readonly<Record<string, ExternalTable>>;
   /** Its buckets, likewise. */
   readonly buckets?: Readonly<Record<string, ExternalBucket>>;
+  /**
+   * Its queues of SQS, to read and to write, likewise. One that is read needs a visibilityTimeout of six times `timeout`, and no dead-letter
+   * queue that takes messages after few deliveries: while a job is restored, they come again.
+   */
+  readonly queues?: Readonly<Record<string, ExternalQueue>>;
+  /** By the names, or uids, of sources that read events: which events these are. A rule and a queue are made for each, with the state. */
+  readonly events?: Readonly<Record<string, EventSelection>>;
+  /** Its topics of SNS, to publish to. */
+  readonly topics?: Readonly<Record<string, ExternalTopic>>;
+  /** Its buses of EventBridge, to put events on. */
+  readonly eventBuses?: Readonly<Record<string, ExternalBus>>;
+  /** The functions that it calls. */
+  readonly functions?: Readonly<Record<string, ExternalFunction>>;
+  /** Its delivery streams of Firehose. */
+  readonly deliveryStreams?: Readonly<Record<string, ExternalDeliveryStream>>;
+  /** Where its HTTP sinks send to, and where its registries are: https://… What they need to be let in, their own functions read. */
+  readonly endpoints?: Readonly<Record<string, string>>;
+  /** Its topics of Kafka, to read: of Amazon MSK, or of another cluster. */
+  readonly kafkaTopics?: Readonly<Record<string, KafkaTopic>>;
 
   /**
    * Where the state table, the buckets and the inbox streams are made: another stack, so that they are updated apart from functions.

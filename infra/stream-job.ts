@@ -5,18 +5,21 @@
  * J2 What holds state (storage.ts, channels.ts) stays when it is taken out of the stack, and its ids do not change.
  */
 import { Annotations, CfnOutput, Stack, Tags } from "aws-cdk-lib";
+import type { Role } from "aws-cdk-lib/aws-iam";
 import { Construct } from "constructs";
 import type { Settings } from "../functions/contract.ts";
+import { MillraceError } from "../runtime/base/errors.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import { allowLogs } from "./allow-logs.ts";
 import { JobChannels } from "./channels.ts";
 import { cellsOf } from "./cells.ts";
-import { type CheckedProps, checkPlan, checkProps } from "./check-props.ts";
-import { bindingsOf } from "./bindings.ts";
+import { type CheckedProps, checkPlan, checkProps, visibilityOf } from "./check-props.ts";
+import { type Bound, bindingsOf } from "./bindings.ts";
 import { connectorsOf } from "./connectors-of.ts";
 import { JobCoordinator } from "./coordinator.ts";
 import { deploymentOrdinal } from "./deployment-ordinal.ts";
 import { checkEnvironmentSize } from "./environment-size.ts";
+import { JobEvents } from "./job-events.ts";
 import type { FunctionSurroundings } from "./job-function.ts";
 import { jobTag } from "./job-tag.ts";
 import { loadJob } from "./load-job.ts";
@@ -30,6 +33,7 @@ import {
   recordPlansContext,
   writePlanRecord,
 } from "./plan-record.ts";
+import { checkRegion } from "./regions.ts";
 import { type StartCheck, startCheckOf } from "./start-check.ts";
 import { JobStorage } from "./storage.ts";
 import type { StreamJobProps } from "./stream-job-props.ts";
@@ -47,19 +51,29 @@ export class StreamJob extends Construct {
   readonly tasks: TaskFunctions;
   readonly coordinator: JobCoordinator;
   readonly observability: JobObservability;
+  /** Queues and rules of what `events` says. */
+  readonly events: JobEvents;
   /** Undefined: the context leaves it out. */
   readonly startCheck: StartCheck | undefined;
 
   constructor(scope: Construct, id: string, given: StreamJobProps) {
     super(scope, id);
     const props = checkProps(given);
+    checkRegion(Stack.of(this).region, props);
     const job = loadJob(props);
     this.plan = job;
-    const connectors = connectorsOf(job, props);
+    const stateful = props.statefulScope === undefined ? this : new Construct(props.statefulScope, id);
+    const events = (this.events = new JobEvents(stateful, "Events", {
+      events: props.events ?? {},
+      visibilityTimeout: visibilityOf(props),
+      removalPolicy: props.removalPolicy,
+      encryptionKey: props.encryptionKey,
+    }));
+    const bound = { ...props, queues: withEvents(props, events) };
+    const connectors = connectorsOf(job, bound, Stack.of(this));
     checkPlan(job, props, connectors);
     const record = this.#record(props);
 
-    const stateful = props.statefulScope === undefined ? this : new Construct(props.statefulScope, id);
     this.storage = new JobStorage(stateful, "Storage", {
       removalPolicy: props.removalPolicy,
       encryptionKey: props.encryptionKey,
@@ -72,7 +86,7 @@ export class StreamJob extends Construct {
       encryptionKey: props.encryptionKey,
     });
     const shared = { job, props, connectors, storage: this.storage, channels: this.channels };
-    const settings = this.#settings(props);
+    const settings = this.#settings(props, bound);
     const surroundings = surroundingsOf(props);
     if (props.encryptionKey !== undefined) allowLogs(this, props.encryptionKey);
     this.tasks = new TaskFunctions(this, "Tasks", { ...shared, surroundings, settings });
@@ -84,9 +98,18 @@ export class StreamJob extends Construct {
       props,
       tasks: this.tasks,
       coordinator: this.coordinator,
+      undelivered: events.undelivered,
     });
-    checkEnvironmentSize(job, this.tasks, props);
+    checkEnvironmentSize(job, { ...shared, tasks: this.tasks, bound });
     this.#outputs(record, [...new Set<Construct>([this, stateful])]);
+  }
+
+  /**
+   * Of the functions that run the author's code: for what the job uses beside its sources and sinks, as a secret that `headers` of an HTTP
+   * sink reads, or what a custom sink writes to: `for (const role of job.taskRoles) secret.grantRead(role)`.
+   */
+  get taskRoles(): readonly Role[] {
+    return this.tasks.cells.map(({ function: { role } }) => role);
   }
 
   /** Mappings come last: what a region does not have, or the check refuses, ends the deployment before a record is read. */
@@ -110,14 +133,14 @@ export class StreamJob extends Construct {
     return record;
   }
 
-  #settings(props: CheckedProps): Settings {
+  #settings(props: CheckedProps, bound: Bound): Settings {
     const names = [...this.channels.inboxes].map(([stage, cells]) => [stage, cells.map(({ streamName }) => streamName)] as const);
     return {
       stateTable: this.storage.table.tableName,
       stateBucket: this.storage.bucket.bucketName,
       deadLetterBucket: this.storage.deadLetters.bucketName,
       deployment: props.deployment ?? deploymentOrdinal(this),
-      bindings: bindingsOf(props),
+      bindings: bindingsOf(bound),
       inboxes: Object.fromEntries(names),
       taskFunctions: {},
       stage: "",
@@ -151,6 +174,13 @@ function inboxesOf(
 ): ReadonlyMap<string, readonly number[]> {
   const keyed = job.stages.filter(({ kind }) => kind === "keyed");
   return new Map(keyed.map((stage) => [stage.id, inboxes[stage.id]!.slice(0, cellsOf(stage, tasksPerCell))]));
+}
+
+/** Throws `invalid` for a name that is among the queues too. */
+function withEvents({ queues = {} }: CheckedProps, events: JobEvents): NonNullable<Bound["queues"]> {
+  const twice = [...events.queues.keys()].find((name) => Object.hasOwn(queues, name));
+  if (twice === undefined) return { ...queues, ...Object.fromEntries(events.queues) };
+  throw new MillraceError("invalid", `a source of events has a queue of your own or one that is made for it, not both: ${twice}`);
 }
 
 function surroundingsOf({ logRetention, encryptionKey, vpc, vpcSubnets, securityGroups }: CheckedProps): FunctionSurroundings {

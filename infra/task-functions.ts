@@ -10,7 +10,7 @@ import { Construct } from "constructs";
 import type { Settings } from "../functions/contract.ts";
 import type { JobGraph, StagePlan } from "../runtime/plan/job-graph.ts";
 import type { JobChannels } from "./channels.ts";
-import { type Connector, keysOf } from "./connector.ts";
+import { type Bell, bellId, type Connector, keysOf } from "./connector.ts";
 import { jobCode } from "./job-code.ts";
 import { type FunctionSurroundings, JobFunction } from "./job-function.ts";
 import { JobMapping } from "./mapping.ts";
@@ -28,12 +28,12 @@ export interface TaskFunctionsProps {
   readonly settings: Settings;
 }
 
-/** One cell: its function, and the streams that ring it. */
+/** One cell: its function, and what rings it. */
 export interface Cell {
   readonly stage: string;
   readonly cell: number;
   readonly function: JobFunction;
-  readonly mappings: readonly { readonly stream: IStream; readonly mapping: JobMapping }[];
+  readonly mappings: readonly { readonly bell: Bell; readonly mapping: JobMapping }[];
 }
 
 export class TaskFunctions extends Construct {
@@ -76,27 +76,37 @@ export class TaskFunctions extends Construct {
       // A poke is a doorbell: the coordinator rings again.
       asyncRetries: 0,
     });
-    const rings = inbox === undefined ? sourcesOf(stage, all.connectors) : [{ id: "Inbox", stream: inbox, startAt: undefined }];
-    const mappings = rings.map(({ id, stream, startAt }) => {
-      const { batchSize, batchWindow } = props;
-      return { stream, mapping: new JobMapping(made, id, { function: made, stream, batchSize, batchWindow, startAt }) };
+    const { batchSize, batchWindow } = props;
+    const mappings = (inbox === undefined ? bellsOf(stage, all.connectors) : [inboxBell(inbox)]).map(({ id, bell }) => {
+      return { bell, mapping: new JobMapping(made, id, { function: made, bell, batchSize, batchWindow }) };
     });
     return { stage: stage.id, cell, function: made, mappings };
   }
 }
 
-/** The streams that a stage reads: one that several sources read rings once, from the earliest of their beginnings. */
-function sourcesOf({ id: stage }: StagePlan, connectors: readonly Connector[]) {
-  const byStream = new Map<string, { readonly id: string; readonly stream: IStream; readonly startAt: Date | undefined }>();
-  for (const connector of connectors) {
-    if (connector.rings === undefined || connector.stage !== stage) continue;
-    const { stream, startAt } = connector.rings;
-    const known = byStream.get(stream.streamArn);
-    const earliest =
-      known === undefined ? startAt : known.startAt && startAt && (known.startAt < startAt ? known.startAt : startAt);
-    byStream.set(stream.streamArn, { id: known?.id ?? `Source-${connector.uid}`, stream, startAt: earliest });
+interface NamedBell {
+  readonly id: string;
+  readonly bell: Bell;
+}
+
+function inboxBell(stream: IStream): NamedBell {
+  return { id: "Inbox", bell: { kind: "stream", stream, startAt: undefined } };
+}
+
+/** What rings a stage that reads sources: what several sources read rings once, from the earliest of their beginnings. */
+function bellsOf({ id: stage }: StagePlan, connectors: readonly Connector[]): readonly NamedBell[] {
+  const bells = new Map<string, NamedBell>();
+  for (const { bell, stage: own, uid } of connectors) {
+    if (bell === undefined || own !== stage) continue;
+    const known = bells.get(bellId(bell));
+    bells.set(bellId(bell), known === undefined ? { id: `Source-${uid}`, bell } : { ...known, bell: earliest(known.bell, bell) });
   }
-  return [...byStream.values()];
+  return [...bells.values()];
+}
+
+function earliest(one: Bell, other: Bell): Bell {
+  if (one.kind !== "stream" || other.kind !== "stream" || one.startAt === undefined) return one;
+  return other.startAt === undefined || other.startAt < one.startAt ? other : one;
 }
 
 function permissionsOf(

@@ -122,7 +122,7 @@ export type { ParquetColumnType } from "./connectors/formats/parquet-column.ts";
 export { accessLog, type AccessLogEntry } from "./connectors/formats/access-log.ts";
 export { type ChangeFormatOptions, debezium, type DebeziumOptions } from "./connectors/formats/debezium.ts";
 export { framed } from "./connectors/formats/framed.ts";
-export { dynamodbChanges } from "./connectors/formats/dynamodb-changes.ts";
+export { dynamodbChanges, type DynamodbChangesOptions } from "./connectors/formats/dynamodb-changes.ts";
 export { type Encoded, type Format, type FormatOfMany, Rejection } from "./connectors/formats/format.ts";
 
 // The plan, and errors

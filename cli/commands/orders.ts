@@ -30,7 +30,10 @@ export interface Outcome {
   readonly manifest: string | undefined;
 }
 
-const lookEveryMs = { local: 100, aws: 1_000 } as const;
+/** While it is waited for, a job may stand still; a look reads the job's ring. */
+const lookEveryMs = { local: 100, aws: 250 } as const;
+/** About as long as a coordinator's lease lasts: one is rung when that of one that died is over. */
+const ringEveryMs = 6_000;
 
 export function newOrder(kind: Exclude<Order["kind"], "restore">): Order {
   return { kind, id: `${kind}-${randomUUID()}` };
@@ -97,6 +100,7 @@ export async function follow(
   const { clock } = target.ports;
   const until = clock.now() + timeoutMs;
   let record = await target.order(order);
+  let rungAt = clock.now();
   while (!isDone(record)) {
     if (record.order !== order.id)
       throw new MillraceError("invalid", `another order was given meanwhile, this one has not come about: ${record.order ?? ""}`);
@@ -106,6 +110,10 @@ export async function follow(
     if (clock.now() >= until || (await target.runner()) === undefined) return record;
     await clock.sleep(lookEveryMs[target.kind]);
     record = await recordOf(target);
+    // Who followed the order may have died: the schedule would ring another, and later.
+    if (clock.now() - rungAt < ringEveryMs) continue;
+    rungAt = clock.now();
+    target.ring?.();
   }
   return record;
 }

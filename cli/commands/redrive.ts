@@ -83,7 +83,10 @@ function describe({ given, before, others }: Redriven): readonly string[] {
     ...(before === 0 ? [] : [`${plural(before, "was", "were")} given back before`]),
     ...(others === 0
       ? []
-      : [`${plural(others, "is", "are")} no record of a source (timers, operators behind an exchange): they stay`]),
+      : [
+          `${plural(others, "is", "are")} no record of a source (timers, operators behind an exchange): they stay`,
+          "to have these go through as well, go back to a checkpoint from before they were put aside:  millrace rollback --to N",
+        ]),
   ];
 }
 

@@ -59,7 +59,8 @@ function below(lines: readonly string[]): readonly string[] {
   return lines.length === 0 ? [] : ["", ...lines];
 }
 
-function phaseOf({ phase, runner }: JobStatus): string {
+function phaseOf({ phase, finished, runner }: JobStatus): string {
+  if (finished) return "finished: nothing is left to do";
   return runner === undefined && phase !== "stopped" && phase !== "paused" ? `${phase}, as it was left` : phase;
 }
 
@@ -67,12 +68,12 @@ function originOf({ from }: JobStatus): string {
   return from === undefined ? "from nothing" : `from checkpoint ${numberOf(from)}`;
 }
 
-function nextOf({ phase, runner, totals }: JobStatus, words: string): readonly string[] {
+function nextOf({ phase, finished, runner, totals }: JobStatus, words: string): readonly string[] {
   const next: string[] = [];
   const local = words.startsWith("--state");
   if (phase === "paused") next.push(`go on:    millrace resume ${words}`);
   if (phase === "stopped") next.push(`go on:    millrace start ${local ? `JOB ${words}` : words}`);
-  if (runner === undefined && phase !== "stopped") next.push(`run it:   millrace run JOB ${words}`);
+  if (runner === undefined && phase !== "stopped" && !finished) next.push(`run it:   millrace run JOB ${words}`);
   if (totals.deadLetters > 0) next.push(`look at:  millrace deadletters list ${words}`);
   return next;
 }

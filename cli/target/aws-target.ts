@@ -14,7 +14,7 @@ import type { Ports } from "../../runtime/ports/ports.ts";
 import type { Telemetry } from "../../runtime/ports/telemetry.ts";
 import type { Order } from "../../runtime/snapshots/decide-order.ts";
 import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
-import { deadLetterPrefix, describeCommand, type JobDescription, payloadVersion } from "../../functions/contract.ts";
+import { deadLetterPrefix, describeCommand, type JobDescription, lookCommand, payloadVersion } from "../../functions/contract.ts";
 import type { JobPorts, LetterStore, Target } from "./target.ts";
 
 export interface AwsTarget extends Target {
@@ -25,7 +25,7 @@ export interface AwsTarget extends Target {
 
 const silent: Telemetry = { add: () => undefined, gauge: () => undefined, log: () => undefined };
 /** How often the job record is looked at for an order. */
-const lookMs = 500;
+const lookMs = 250;
 
 /** `coordinator`: the function's name, the output `CoordinatorFunction` of the stack. Throws `invalid` when it is not there or not one. */
 export async function openAwsTarget(coordinator: string, clients = awsClients()): Promise<AwsTarget> {
@@ -44,6 +44,7 @@ export async function openAwsTarget(coordinator: string, clients = awsClients())
     ports,
     runner: async () => `function ${coordinator}`,
     order: (order) => giveOrder(caller, coordinator, job, ports, order),
+    ring: () => void caller.call(coordinator, lookCommand).catch(() => undefined),
     letters: letterObjects(clients, description, clock),
     close: async () => {
       caller.close();

@@ -31,6 +31,8 @@ export interface Target {
   runner(): Promise<string | undefined>;
   /** Gives the order and returns when it is taken; what it asks for follows. Throws `invalid` where it is refused. */
   order(order: Order): Promise<JobRecord>;
+  /** Has somebody look at the job now, where nobody looks by himself. Returns at once; nothing depends on it. */
+  ring?(): void;
   readonly letters: LetterStore;
   close(): Promise<void>;
 }

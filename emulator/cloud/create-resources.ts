@@ -1,5 +1,5 @@
 /** Creates the streams, tables and buckets of a topology on its emulated services, as a deployment does: what is there stays. */
-import { CreateTableCommand, DynamoDBClient, type DynamoDBClientConfig } from "@aws-sdk/client-dynamodb";
+import { DynamoDBClient, type DynamoDBClientConfig } from "@aws-sdk/client-dynamodb";
 import {
   CreateStreamCommand,
   DescribeStreamSummaryCommand,
@@ -11,8 +11,9 @@ import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { messageOf, MillraceError } from "../../runtime/base/errors.ts";
 import type { Messaging } from "../messaging/start-messaging.ts";
+import { createTable } from "./create-table.ts";
 import type { CheckedTopology } from "./read-topology.ts";
-import type { StreamResource, TableResource } from "./topology.ts";
+import type { StreamResource } from "./topology.ts";
 
 export interface ServiceClients {
   readonly kinesis: KinesisClient;
@@ -41,15 +42,18 @@ export function serviceClients(endpoints: Record<keyof ServiceClients, string>, 
 export async function createResources(topology: CheckedTopology, clients: ServiceClients): Promise<void> {
   await Promise.all([
     ...Object.entries(topology.streams).map(([name, stream]) => createStream(clients.kinesis, name, stream)),
-    ...Object.entries(topology.tables).map(([name, table]) => createTable(clients.dynamodb, name, table)),
+    ...Object.entries(topology.tables).map(([name, table]) =>
+      unlessThere(`table ${name}`, ["ResourceInUseException"], () => createTable(clients.dynamodb, name, table)),
+    ),
     ...topology.buckets.map((bucket) => createBucket(clients.s3, bucket)),
   ]);
 }
 
 /** The queues and topics, which are in this process. */
 export function createMessaging({ queues, topics }: CheckedTopology, messaging: Messaging): void {
-  for (const [name, { maximumMessageSize, contentBasedDeduplication }] of Object.entries(queues))
+  for (const [name, { maximumMessageSize, contentBasedDeduplication, visibilityTimeout }] of Object.entries(queues))
     messaging.createQueue(name, {
+      ...(visibilityTimeout !== undefined && { VisibilityTimeout: String(visibilityTimeout) }),
       ...(maximumMessageSize !== undefined && { MaximumMessageSize: String(maximumMessageSize) }),
       ...(contentBasedDeduplication === true && { ContentBasedDeduplication: "true" }),
     });
@@ -76,23 +80,6 @@ async function createStream(kinesis: KinesisClient, StreamName: string, stream: 
   if ((found?.MaxRecordSizeInKiB ?? 1024) !== maxRecordSizeInKiB) {
     await kinesis.send(new UpdateMaxRecordSizeCommand({ StreamARN: found?.StreamARN, MaxRecordSizeInKiB: maxRecordSizeInKiB }));
   }
-}
-
-async function createTable(dynamodb: DynamoDBClient, TableName: string, { partitionKey, sortKey }: TableResource): Promise<void> {
-  const keys = [
-    { ...partitionKey, role: "HASH" as const },
-    ...(sortKey === undefined ? [] : [{ ...sortKey, role: "RANGE" as const }]),
-  ];
-  await unlessThere(`table ${TableName}`, ["ResourceInUseException"], () =>
-    dynamodb.send(
-      new CreateTableCommand({
-        TableName,
-        BillingMode: "PAY_PER_REQUEST",
-        AttributeDefinitions: keys.map(({ name, type }) => ({ AttributeName: name, AttributeType: type })),
-        KeySchema: keys.map(({ name, role }) => ({ AttributeName: name, KeyType: role })),
-      }),
-    ),
-  );
 }
 
 async function createBucket(s3: S3Client, Bucket: string): Promise<void> {

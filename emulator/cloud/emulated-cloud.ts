@@ -28,6 +28,7 @@ import {
   type ProcessEnvironment,
   processEnvironments,
 } from "../lambda/process-environment.ts";
+import { QueueMapping, type QueueMappingEvent } from "../messaging/queue-mapping.ts";
 import type { QueuedMessage } from "../messaging/start-messaging.ts";
 import type { RuntimeClient } from "../lambda/runtime-client.ts";
 import { CheckpointFile } from "./checkpoint-file.ts";
@@ -43,7 +44,7 @@ import {
 import { type CheckedTopology, readTopology } from "./read-topology.ts";
 import { intervalOf, runSchedule } from "./schedule.ts";
 import { type CloudFaults, type Services, startServices } from "./services.ts";
-import type { FunctionResource, MappingResource } from "./topology.ts";
+import type { FunctionResource, MappingResource, QueueMappingResource } from "./topology.ts";
 
 export interface CloudOptions {
   /** What the topology's paths are relative to; default the working directory. */
@@ -78,6 +79,12 @@ export type CloudEvent =
       readonly functionName: string;
       readonly streamName: string;
       readonly event: MappingEvent;
+    }
+  | {
+      readonly kind: "queueMapping";
+      readonly functionName: string;
+      readonly queueName: string;
+      readonly event: QueueMappingEvent;
     }
   | { readonly kind: "scheduled"; readonly schedule: string; readonly functionName: string }
   /** An asynchronous event that was given up. */
@@ -123,6 +130,7 @@ export class EmulatedCloud {
   readonly #functions = new Map<string, EmulatedFunction>();
   readonly #invokers = new Map<string, FunctionInvoker>();
   readonly #mappings = new Map<string, EventSourceMapping>();
+  readonly #queueMappings = new Map<string, { readonly resource: QueueMappingResource; readonly mapping: QueueMapping }>();
   /** Of code that another deployment has taken the place of. */
   readonly #former: EmulatedFunction[] = [];
   readonly #stopping = new AbortController();
@@ -245,7 +253,17 @@ export class EmulatedCloud {
     await createResources(checked, this.clients);
     createMessaging(checked, this.#services!.messaging);
     const directories = await this.#bundle(checked);
-    await this.#makeCustomResources(checked, directories, this.topology.customResources);
+    const added = directories.filter(([name]) => !this.#functions.has(name));
+    for (const [name, directory] of added) this.#addFunction(name, checked.functions[name]!, directory);
+    try {
+      await this.#makeCustomResources(checked, directories, this.topology.customResources);
+    } catch (error) {
+      for (const [name] of added) {
+        this.#functions.delete(name);
+        this.#invokers.delete(name);
+      }
+      throw error;
+    }
     const former = [...this.#functions.values()];
     const replaced = this.topology;
     for (const name of this.#functions.keys()) if (checked.functions[name] === undefined) await this.#endMappingsOf(name);
@@ -255,6 +273,7 @@ export class EmulatedCloud {
     this.#former.push(...former);
     await Promise.all(former.map(({ pool }) => pool.retire()));
     await this.#changeMappings(replaced);
+    await this.#makeQueueMappings();
     await this.#schedules?.stop();
     this.#runSchedules();
   }
@@ -292,9 +311,11 @@ export class EmulatedCloud {
     this.#scratch = root === undefined ? await mkdtemp(join(tmpdir(), "millrace-cloud-")) : undefined;
     this.#code = join(root ?? this.#scratch!, "code");
     const directories = await this.#bundle(this.topology);
-    await this.#makeCustomResources(this.topology, directories, {});
+    // Custom resources may look at functions; nothing rings these yet.
     for (const [name, directory] of directories) this.#addFunction(name, this.topology.functions[name]!, directory);
+    await this.#makeCustomResources(this.topology, directories, {});
     for (const resource of this.topology.eventSourceMappings) this.#startMapping(resource);
+    await this.#makeQueueMappings();
     this.#runSchedules();
   }
 
@@ -397,6 +418,11 @@ export class EmulatedCloud {
   async #endMappingsOf(functionName: string): Promise<void> {
     const gone = this.topology.eventSourceMappings.filter((resource) => resource.functionName === functionName);
     await Promise.all(gone.map((resource) => this.#endMapping(nameOf(resource))));
+    for (const [name, { resource, mapping }] of this.#queueMappings) {
+      if (resource.functionName !== functionName) continue;
+      this.#queueMappings.delete(name);
+      await mapping.stop();
+    }
     this.#invokers.delete(functionName);
   }
 
@@ -447,6 +473,29 @@ export class EmulatedCloud {
     this.#mappings.set(nameOf(resource), mapping);
   }
 
+  /** Makes the mappings of queues those of the topology: they keep nothing, so one that changes is another. */
+  async #makeQueueMappings(): Promise<void> {
+    const wanted = this.topology.queueMappings.filter(({ enabled = true }) => enabled);
+    const texts = new Set(wanted.map((one) => JSON.stringify(one)));
+    const gone = [...this.#queueMappings].filter(([, { resource }]) => !texts.has(JSON.stringify(resource)));
+    for (const [name] of gone) this.#queueMappings.delete(name);
+    await Promise.all(gone.map(([, { mapping }]) => mapping.stop()));
+    for (const resource of wanted) {
+      const { functionName, queueName, enabled: _, ...settings } = resource;
+      const name = `${functionName} on queue ${queueName}`;
+      if (this.#queueMappings.has(name)) continue;
+      const mapping = new QueueMapping({
+        queue: this.#services!.messaging.source(queueName),
+        region: this.topology.region,
+        invoker: this.#invokers.get(functionName)!,
+        settings,
+        clock: systemClock,
+        onEvent: (event) => this.#tell({ kind: "queueMapping", functionName, queueName, event }),
+      });
+      this.#queueMappings.set(name, { resource, mapping });
+    }
+  }
+
   #function(name: string): EmulatedFunction {
     const found = this.#functions.get(name);
     if (found === undefined) throw absent("function", name, [...this.#functions.keys()]);
@@ -458,7 +507,8 @@ export class EmulatedCloud {
   }
 
   async #stop(graceMs: number): Promise<void> {
-    const mappings = Promise.all([...this.#mappings.values()].map((mapping) => mapping.stop()));
+    const queueMappings = [...this.#queueMappings.values()].map(({ mapping }) => mapping);
+    const mappings = Promise.all([...this.#mappings.values(), ...queueMappings].map((mapping) => mapping.stop()));
     if (graceMs > 0) {
       const over = new AbortController();
       await Promise.race([mappings, systemClock.sleep(graceMs, over.signal)]);

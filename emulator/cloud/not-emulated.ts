@@ -15,6 +15,8 @@ export const notEmulated: Readonly<Record<string, Readonly<Record<string, string
     DeletionProtectionEnabled: "nothing deletes tables here",
     PointInTimeRecoverySpecification: "there are no backups here",
     SSESpecification: "nothing is encrypted here",
+    ProvisionedThroughput: "nothing is throttled here",
+    StreamSpecification: "tables have no streams here",
     Tags: "nothing is billed here",
   },
   "AWS::S3::Bucket": {
@@ -24,6 +26,16 @@ export const notEmulated: Readonly<Record<string, Readonly<Record<string, string
     PublicAccessBlockConfiguration: "all listens on loopback",
     Tags: "nothing is billed here",
   },
+  "AWS::SQS::Queue": {
+    KmsMasterKeyId: "nothing is encrypted here",
+    MessageRetentionPeriod: "messages stay until they are deleted",
+    SqsManagedSseEnabled: "nothing is encrypted here",
+    Tags: "nothing is billed here",
+  },
+  "AWS::SNS::Topic": { KmsMasterKeyId: "nothing is encrypted here", Tags: "nothing is billed here" },
+  "AWS::SQS::QueuePolicy": { "*": "there are no permissions here" },
+  "AWS::Events::Rule": { "*": "there are no buses here: what a rule would bring is put into its queue by hand" },
+  "AWS::Events::EventBus": { "*": "there are no buses here" },
   "AWS::Lambda::Function": {
     Architectures: "functions run on this machine's processor",
     Description: "words",
@@ -38,6 +50,9 @@ export const notEmulated: Readonly<Record<string, Readonly<Record<string, string
   "AWS::Lambda::EventSourceMapping": {
     MetricsConfig: "mappings tell what they do as events",
     Tags: "nothing is billed here",
+    "EventSourceArn (dynamodb)": "tables have no streams here; tasks read them by themselves only where there is one",
+    "EventSourceArn (kafka)": "there is no Kafka here",
+    "EventSourceArn (selfManaged)": "there is no Kafka here",
   },
   "AWS::Scheduler::Schedule": {
     Description: "words",

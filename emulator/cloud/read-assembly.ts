@@ -14,6 +14,8 @@ import type {
   CustomResource,
   FunctionResource,
   MappingResource,
+  QueueMappingResource,
+  QueueResource,
   ScheduleResource,
   StreamResource,
   TableResource,
@@ -166,6 +168,9 @@ const emulatedTypes: ReadonlySet<string> = new Set([
   "AWS::Kinesis::Stream",
   "AWS::DynamoDB::Table",
   "AWS::S3::Bucket",
+  "AWS::SQS::Queue",
+  "AWS::SNS::Topic",
+  "AWS::SNS::Subscription",
   "AWS::Lambda::Function",
   "AWS::Lambda::EventSourceMapping",
   "AWS::Scheduler::Schedule",
@@ -178,8 +183,13 @@ class Translation {
   readonly #streams: Record<string, StreamResource> = {};
   readonly #tables: Record<string, TableResource> = {};
   readonly #buckets: string[] = [];
+  readonly #queues: Record<string, QueueResource> = {};
+  readonly #topics = new Set<string>();
+  /** By topic. */
+  readonly #subscriptions = new Map<string, string[]>();
   readonly #functions: Record<string, FunctionResource> = {};
   readonly #mappings: MappingResource[] = [];
+  readonly #queueMappings: QueueMappingResource[] = [];
   readonly #schedules: Record<string, ScheduleResource> = {};
   readonly #customResources: Record<string, CustomResource> = {};
 
@@ -192,8 +202,11 @@ class Translation {
       streams: this.#streams,
       tables: this.#tables,
       buckets: this.#buckets,
+      queues: this.#queues,
+      topics: Object.fromEntries([...this.#topics].map((name) => [name, { queues: this.#subscriptions.get(name) ?? [] }])),
       functions: this.#functions,
       eventSourceMappings: this.#mappings,
+      queueMappings: this.#queueMappings,
       schedules: this.#schedules,
       customResources: this.#customResources,
     };
@@ -209,6 +222,14 @@ class Translation {
         this.#rest(type, properties, "BucketName");
         this.#buckets.push(name);
         return;
+      case "AWS::SQS::Queue":
+        return this.#queue(type, name, properties);
+      case "AWS::SNS::Topic":
+        this.#rest(type, properties, "TopicName", "FifoTopic");
+        this.#topics.add(name);
+        return;
+      case "AWS::SNS::Subscription":
+        return this.#subscription(type, properties);
       case "AWS::Lambda::Function":
         return this.#function(type, name, properties);
       case "AWS::Lambda::EventSourceMapping":
@@ -268,7 +289,41 @@ class Translation {
     });
   }
 
+  #queue(type: string, name: string, own: Properties): void {
+    this.#rest(type, own, "QueueName", "FifoQueue", "MaximumMessageSize", "ContentBasedDeduplication", "VisibilityTimeout");
+    this.#queues[name] = present({
+      maximumMessageSize: own.MaximumMessageSize,
+      contentBasedDeduplication: own.ContentBasedDeduplication,
+      visibilityTimeout: own.VisibilityTimeout,
+    });
+  }
+
+  /** A queue gets messages as they were published; no other is told here. */
+  #subscription(type: string, own: Properties): void {
+    const { Protocol, RawMessageDelivery, TopicArn, Endpoint } = own;
+    const isRaw = RawMessageDelivery === true || RawMessageDelivery === "true";
+    this.#rest(
+      type,
+      own,
+      "TopicArn",
+      "Endpoint",
+      ...(Protocol === "sqs" ? ["Protocol"] : []),
+      ...(isRaw ? ["RawMessageDelivery"] : []),
+    );
+    if (Protocol !== "sqs") return;
+    if (!isRaw) this.notActedOn.add(`${type}.RawMessageDelivery`);
+    const topic = lastOf(TopicArn, ":");
+    this.#subscriptions.set(topic, [...(this.#subscriptions.get(topic) ?? []), lastOf(Endpoint, ":")]);
+  }
+
   #mapping(type: string, own: Properties): void {
+    const source = own.EventSourceArn === undefined ? "selfManaged" : String(own.EventSourceArn).split(":")[2]!;
+    if (source === "sqs") return this.#queueMapping(type, own);
+    if (source !== "kinesis") {
+      // What nothing here can bring is not brought.
+      this.notActedOn.add(`${type}.EventSourceArn (${source})`);
+      return;
+    }
     const { FunctionName, EventSourceArn, Enabled, DestinationConfig, FilterCriteria, ...settings } = own;
     const taken = Object.keys(settings).filter((name) => mappingSettings.has(name));
     const destination = DestinationConfig?.OnFailure?.Destination;
@@ -285,6 +340,40 @@ class Translation {
         enabled: Enabled,
         onFailure: onFailure === undefined ? undefined : { bucket: onFailure },
         filterCriteria: filters === undefined ? undefined : { filters },
+      }),
+    });
+  }
+
+  #queueMapping(type: string, own: Properties): void {
+    const {
+      FunctionName,
+      EventSourceArn,
+      Enabled,
+      BatchSize,
+      MaximumBatchingWindowInSeconds,
+      FunctionResponseTypes,
+      ScalingConfig,
+    } = own;
+    this.#rest(
+      type,
+      own,
+      "FunctionName",
+      "EventSourceArn",
+      "Enabled",
+      "BatchSize",
+      "MaximumBatchingWindowInSeconds",
+      "FunctionResponseTypes",
+      "ScalingConfig",
+    );
+    this.#queueMappings.push({
+      functionName: lastOf(FunctionName, ":"),
+      queueName: lastOf(EventSourceArn, ":"),
+      ...present({
+        enabled: Enabled,
+        batchSize: BatchSize,
+        maximumBatchingWindowInSeconds: MaximumBatchingWindowInSeconds,
+        functionResponseTypes: FunctionResponseTypes,
+        maximumConcurrency: ScalingConfig?.MaximumConcurrency,
       }),
     });
   }

@@ -5,6 +5,7 @@ import { checkSettings, type MappingSettings } from "../event-source-mapping/set
 import type { BundleEntry } from "../../packaging/bundle.ts";
 import { checkEnvironment } from "../lambda/function-configuration.ts";
 import { lambdaLimits } from "../lambda/limits.ts";
+import { checkQueueMapping, type QueueMappingSettings } from "../messaging/queue-mapping.ts";
 import { Field, present } from "./fields.ts";
 import { intervalOf } from "./schedule.ts";
 import type {
@@ -12,6 +13,7 @@ import type {
   FunctionResource,
   KeyAttribute,
   MappingResource,
+  QueueMappingResource,
   QueueResource,
   ScheduleResource,
   StreamResource,
@@ -49,6 +51,7 @@ export function readTopology(json: unknown, directory: string): CheckedTopology 
     "topics",
     "functions",
     "eventSourceMappings",
+    "queueMappings",
     "schedules",
     "customResources",
   );
@@ -63,6 +66,7 @@ export function readTopology(json: unknown, directory: string): CheckedTopology 
     topics: byName(fields.topics, names.topics, readTopic),
     functions: byName(fields.functions, names.functions, (field) => readFunction(field, directory)),
     eventSourceMappings: fields.eventSourceMappings?.list().map(readMapping) ?? [],
+    queueMappings: fields.queueMappings?.list().map(readQueueMapping) ?? [],
     schedules: byName(fields.schedules, names.schedules, readSchedule),
     customResources: byName(fields.customResources, names.customResources, readCustomResource),
   };
@@ -102,8 +106,9 @@ function readKey(field: Field): KeyAttribute {
 }
 
 function readQueue(field: Field): QueueResource {
-  const fields = field.object("maximumMessageSize", "contentBasedDeduplication");
+  const fields = field.object("maximumMessageSize", "contentBasedDeduplication", "visibilityTimeout");
   return present({
+    visibilityTimeout: fields.visibilityTimeout?.whole(0, 43_200),
     maximumMessageSize: fields.maximumMessageSize?.whole(1024, 1_048_576),
     contentBasedDeduplication: fields.contentBasedDeduplication?.flag(),
   });
@@ -195,6 +200,30 @@ function readMapping(field: Field): MappingResource {
   };
 }
 
+function readQueueMapping(field: Field): QueueMappingResource {
+  const { functionName, queueName, enabled, ...settings } = field.object(
+    "functionName",
+    "queueName",
+    "enabled",
+    "batchSize",
+    "maximumBatchingWindowInSeconds",
+    "functionResponseTypes",
+    "maximumConcurrency",
+  );
+  settings.functionResponseTypes?.list().forEach((type) => type.oneOf("ReportBatchItemFailures"));
+  const queue = field.required({ queueName }, "queueName").text();
+  const given = Object.fromEntries(
+    Object.entries(settings).map(([name, { value }]) => [name, value]),
+  ) as unknown as QueueMappingSettings;
+  at(field, () => checkQueueMapping(queue, given));
+  return {
+    ...given,
+    functionName: field.required({ functionName }, "functionName").text(),
+    queueName: queue,
+    ...present({ enabled: enabled?.flag() }),
+  };
+}
+
 function readSchedule(field: Field): ScheduleResource {
   const fields = field.object("scheduleExpression", "functionName", "input", "state");
   const scheduleExpression = field.required(fields, "scheduleExpression").text();
@@ -225,7 +254,8 @@ function at(field: Field, check: () => void): void {
 }
 
 function checkReferences(topology: CheckedTopology): void {
-  const { streams, buckets, queues, topics, functions, eventSourceMappings, schedules, customResources } = topology;
+  const { streams, buckets, queues, topics, functions, eventSourceMappings, queueMappings, schedules, customResources } =
+    topology;
   const check = (path: string, kind: string, name: string, known: readonly string[]) => {
     if (known.includes(name)) return;
     const there = known.length === 0 ? "there is none" : `there are ${known.join(", ")}`;
@@ -239,9 +269,18 @@ function checkReferences(topology: CheckedTopology): void {
     check(`${path}.streamName`, "stream", streamName, Object.keys(streams));
     if (onFailure !== undefined) check(`${path}.onFailure.bucket`, "bucket", onFailure.bucket, buckets);
   });
-  const pairs = eventSourceMappings.map(({ functionName, streamName }) => `${functionName} and ${streamName}`);
+  queueMappings.forEach(({ functionName, queueName }, index) => {
+    const path = `topology.queueMappings[${index}]`;
+    check(`${path}.functionName`, "function", functionName, Object.keys(functions));
+    check(`${path}.queueName`, "queue", queueName, Object.keys(queues));
+  });
+  const pairs = [
+    ...eventSourceMappings.map(({ functionName, streamName }) => `${functionName} and ${streamName}`),
+    ...queueMappings.map(({ functionName, queueName }) => `${functionName} and queue ${queueName}`),
+  ];
   const twice = pairs.find((pair, index) => pairs.indexOf(pair) < index);
-  if (twice !== undefined) throw new MillraceError("invalid", `two mappings are between one function and one stream: ${twice}`);
+  if (twice !== undefined)
+    throw new MillraceError("invalid", `two mappings are between one function and one stream or queue: ${twice}`);
   for (const [name, { functionName }] of Object.entries(schedules)) {
     check(`topology.schedules.${name}.functionName`, "function", functionName, Object.keys(functions));
   }

@@ -25,16 +25,38 @@ export interface NamedStack {
 
 /** How a type's resources are named: the property that has the name, its greatest length, and its ARN. */
 const naming: Readonly<
-  Record<string, { readonly property: string; readonly lengthMax: number; readonly arn: string; readonly lower?: boolean }>
+  Record<
+    string,
+    {
+      readonly property: string;
+      readonly lengthMax: number;
+      readonly arn: string;
+      readonly lower?: boolean;
+      /** A reference to it is its ARN. */
+      readonly isReferredByArn?: boolean;
+    }
+  >
 > = {
   "AWS::Kinesis::Stream": { property: "Name", lengthMax: 128, arn: "kinesis:REGION:ACCOUNT:stream/" },
   "AWS::DynamoDB::Table": { property: "TableName", lengthMax: 255, arn: "dynamodb:REGION:ACCOUNT:table/" },
   "AWS::S3::Bucket": { property: "BucketName", lengthMax: 63, arn: "s3:::", lower: true },
   "AWS::Lambda::Function": { property: "FunctionName", lengthMax: 64, arn: "lambda:REGION:ACCOUNT:function:" },
   "AWS::Scheduler::Schedule": { property: "Name", lengthMax: 64, arn: "scheduler:REGION:ACCOUNT:schedule/default/" },
+  // A reference to a queue is its URL on AWS, which is not known before the cloud has started: its name is as good here.
+  "AWS::SQS::Queue": { property: "QueueName", lengthMax: 80, arn: "sqs:REGION:ACCOUNT:" },
+  "AWS::SNS::Topic": { property: "TopicName", lengthMax: 256, arn: "sns:REGION:ACCOUNT:", isReferredByArn: true },
+  "AWS::Events::EventBus": { property: "Name", lengthMax: 256, arn: "events:REGION:ACCOUNT:event-bus/" },
+  "AWS::KinesisFirehose::DeliveryStream": {
+    property: "DeliveryStreamName",
+    lengthMax: 64,
+    arn: "firehose:REGION:ACCOUNT:deliverystream/",
+  },
   "AWS::IAM::Role": { property: "RoleName", lengthMax: 64, arn: "iam::ACCOUNT:role/" },
   "AWS::Logs::LogGroup": { property: "LogGroupName", lengthMax: 512, arn: "logs:REGION:ACCOUNT:log-group:" },
 };
+
+/** DynamoDB names the streams of a table by the time at which they were turned on. */
+const streamLabel = "2026-01-01T00:00:00.000";
 
 export class TemplateValues {
   readonly #stacks: ReadonlyMap<string, NamedStack>;
@@ -54,6 +76,7 @@ export class TemplateValues {
     if (own !== undefined) return String(this.resolve(own, stack));
     // An id ends with what tells it from others.
     const made = `${stack.name.slice(0, 20)}-${id.slice(-Math.min(rule.lengthMax - 21, 42))}`;
+    if (Properties["FifoQueue"] === true || Properties["FifoTopic"] === true) return `${made}.fifo`;
     return rule.lower ? made.toLowerCase() : made;
   }
 
@@ -143,16 +166,20 @@ export class TemplateValues {
     };
     if (Object.hasOwn(pseudo, id)) return pseudo[id];
     const parameter = stack.template.Parameters?.[id];
-    return parameter === undefined ? this.nameOf(stack, id) : parameter.Default;
+    if (parameter !== undefined) return parameter.Default;
+    const { Type } = this.#resource(stack, id);
+    return naming[Type]?.isReferredByArn === true ? this.#attribute(stack, id, "Arn") : this.nameOf(stack, id);
   }
 
   #attribute(stack: NamedStack, id: string, attribute: string): string {
     const { Type } = this.#resource(stack, id);
     const name = this.nameOf(stack, id);
     const rule = naming[Type];
-    if (attribute !== "Arn" || rule === undefined) return `${name}.${attribute}`;
+    if (attribute === rule?.property) return name;
     const { region, account } = this.#place;
-    return `arn:aws:${rule.arn.replace("REGION", region).replace("ACCOUNT", account)}${name}`;
+    const arn = rule && `arn:aws:${rule.arn.replace("REGION", region).replace("ACCOUNT", account)}${name}`;
+    if (attribute === "StreamArn") return `${arn}/stream/${streamLabel}`;
+    return arn !== undefined && (attribute === "Arn" || attribute === `${Type.split("::")[2]}Arn`) ? arn : `${name}.${attribute}`;
   }
 
   #import(name: string, from: NamedStack): unknown {

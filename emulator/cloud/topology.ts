@@ -4,6 +4,7 @@
  * shows one.
  */
 import type { MappingSettings } from "../event-source-mapping/settings.ts";
+import type { QueueMappingSettings } from "../messaging/queue-mapping.ts";
 import type { BundleEntry } from "../../packaging/bundle.ts";
 
 export interface Topology {
@@ -26,6 +27,8 @@ export interface Topology {
   /** Lambda functions by name. */
   readonly functions?: Readonly<Record<string, FunctionResource>>;
   readonly eventSourceMappings?: readonly MappingResource[];
+  /** Mappings of queues. */
+  readonly queueMappings?: readonly QueueMappingResource[];
   /** EventBridge Scheduler's schedules by name. */
   readonly schedules?: Readonly<Record<string, ScheduleResource>>;
   /** Custom resources by their ids: made before functions, mappings and schedules. */
@@ -64,6 +67,8 @@ export interface QueueResource {
   readonly maximumMessageSize?: number;
   /** Of FIFO queues. Default false. */
   readonly contentBasedDeduplication?: boolean;
+  /** Seconds for which a message that was received is not received again, 0 to 43200; default 30. */
+  readonly visibilityTimeout?: number;
 }
 
 export interface TopicResource {
@@ -95,6 +100,13 @@ export interface MappingResource extends MappingSettings {
   readonly enabled?: boolean;
   /** Gets records that are discarded, with their payload. */
   readonly onFailure?: { readonly bucket: string };
+}
+
+export interface QueueMappingResource extends QueueMappingSettings {
+  readonly functionName: string;
+  readonly queueName: string;
+  /** Default true. */
+  readonly enabled?: boolean;
 }
 
 export interface ScheduleResource {

@@ -2,8 +2,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { buildApp } from "fauxqs";
+import { MillraceError } from "../../runtime/base/errors.ts";
 import { type HttpFaults, installFaults } from "../http-faults.ts";
-import { newStores } from "../s3/fauxqs-stores.ts";
+import { newStores, type Stores } from "../s3/fauxqs-stores.ts";
 import type { StandIn } from "../stand-in.ts";
 
 export interface MessagingOptions {
@@ -24,12 +25,32 @@ export interface Messaging extends StandIn {
   subscribe(topic: string, queue: string): void;
   /** What can be received from a queue, in its order; undefined: there is no such queue. Nothing is received by it. */
   messagesIn(queue: string): readonly QueuedMessage[] | undefined;
+  /** What a mapping of the queue receives from. Throws `invalid` when there is none. */
+  source(queue: string): MessageSource;
 }
 
 export interface QueuedMessage {
   readonly body: string;
   readonly attributes: Readonly<Record<string, string>>;
   readonly group: string | undefined;
+}
+
+/** A queue as its mapping knows it. */
+export interface MessageSource {
+  readonly arn: string;
+  /** So many at most; undefined attributes are left out. They come again unless they are deleted in time. */
+  receive(countMax: number): readonly ReceivedMessage[];
+  delete(receiptHandle: string): void;
+}
+
+/** In the words of Lambda's event. */
+export interface ReceivedMessage {
+  readonly messageId: string;
+  readonly receiptHandle: string;
+  readonly body: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly messageAttributes: Readonly<Record<string, unknown>>;
+  readonly md5OfBody: string;
 }
 
 /** The account that fauxqs makes ARNs of. */
@@ -64,6 +85,15 @@ export async function startMessaging({ port = 0, region = "us-east-1", faults }:
     subscribe: (topic, queue) => {
       snsStore.subscribe(topicArn(topic), "sqs", queueArn(queue), { RawMessageDelivery: "true" });
     },
+    source: (name) => {
+      const queue = sqsStore.getQueueByName(name);
+      if (queue === undefined) throw new MillraceError("invalid", `there is no queue of this name: ${name}`);
+      return {
+        arn: queue.arn,
+        receive: (countMax) => queue.dequeue(countMax, undefined, (arn) => sqsStore.getQueueByArn(arn)).map(receivedOf),
+        delete: (receiptHandle) => void queue.deleteMessage(receiptHandle),
+      };
+    },
     messagesIn: (queue) =>
       sqsStore.inspectQueue(queue)?.messages.ready.map(({ body, messageAttributes, messageGroupId }) => ({
         body,
@@ -72,6 +102,30 @@ export async function startMessaging({ port = 0, region = "us-east-1", faults }:
         ),
         group: messageGroupId,
       })),
+  };
+}
+
+type Received = ReturnType<NonNullable<ReturnType<Stores["sqsStore"]["getQueueByName"]>>["dequeue"]>[number];
+
+function receivedOf({
+  MessageId,
+  ReceiptHandle,
+  Body,
+  MD5OfBody,
+  Attributes = {},
+  MessageAttributes = {},
+}: Received): ReceivedMessage {
+  const messageAttributes = Object.entries(MessageAttributes).map(([name, { DataType, StringValue, BinaryValue }]) => [
+    name,
+    { dataType: DataType, stringValue: StringValue, binaryValue: BinaryValue },
+  ]);
+  return {
+    messageId: MessageId,
+    receiptHandle: ReceiptHandle,
+    body: Body,
+    attributes: Attributes,
+    messageAttributes: Object.fromEntries(messageAttributes) as Record<string, unknown>,
+    md5OfBody: MD5OfBody,
   };
 }
 

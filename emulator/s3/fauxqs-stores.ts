@@ -4,7 +4,7 @@
  */
 import type { BuildAppOptions } from "fauxqs";
 
-type Stores = NonNullable<BuildAppOptions["stores"]>;
+export type Stores = NonNullable<BuildAppOptions["stores"]>;
 export type ObjectStore = Stores["s3Store"];
 type Listing = Parameters<ObjectStore["listObjects"]>[1];
 

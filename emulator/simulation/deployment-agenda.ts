@@ -89,8 +89,8 @@ export class DeploymentAgenda {
   #isComplete(): boolean {
     const world = this.#world;
     let complete = world.record?.phase === "running" && world.runsWhatIsDeployed;
-    const { settings, records, sinks, record, blobs } = world;
-    if (complete) checkOutputs({ settings, records, sinks, record, blobs, fail: () => (complete = false) }, "so far");
+    const { topology, records, sinks, outside } = world;
+    if (complete) checkOutputs({ topology, records, sinks, outside, fail: () => (complete = false) }, "so far");
     return complete;
   }
 

@@ -31,16 +31,18 @@ import type { SinkDriver } from "../../runtime/ports/sink-driver.ts";
 import { decodeJobRecord, type JobRecord } from "../../runtime/snapshots/job-record.ts";
 import { jobRing, lookLease, restoreLease } from "../../runtime/snapshots/names.ts";
 import { readFrame } from "../../runtime/streaming/frame.ts";
-import type { Checked } from "../../runtime/testing/simulation/checkers.ts";
+import type { Outcome } from "../../runtime/testing/simulation/checkers.ts";
 import { CommitChecker } from "../../runtime/testing/simulation/commit-checker.ts";
 import { SimulationFailure } from "../../runtime/testing/simulation/failure.ts";
 import { type Rule, safeguardsWithout, versionPartOf } from "../../runtime/testing/simulation/rules.ts";
 import { jobOptions } from "../../runtime/testing/simulation/settings.ts";
+import type { Outside } from "../../runtime/testing/simulation/sinks.ts";
 import { SinkWorld } from "../../runtime/testing/simulation/sink-world.ts";
 import { SimSources } from "../../runtime/testing/simulation/sources.ts";
 import { jobOf } from "../../runtime/testing/simulation/topologies.ts";
 import { Trace } from "../../runtime/testing/simulation/trace.ts";
-import { createRecords, type SimRecord, type Touch } from "../../runtime/testing/simulation/workload.ts";
+import type { Topology } from "../../runtime/testing/simulation/topology.ts";
+import { createRecords, encodeRecord, type SimRecord, type Touch } from "../../runtime/testing/simulation/workload.ts";
 import { EventSourceMapping } from "../event-source-mapping/event-source-mapping.ts";
 import { KinesisStream } from "../event-source-mapping/kinesis-stream.ts";
 import type { MappingEvent } from "../event-source-mapping/mapping-events.ts";
@@ -113,7 +115,9 @@ export class DeploymentWorld {
   readonly sources: SimSources;
   readonly records: readonly SimRecord[];
   /** What came out. */
-  readonly sinks: Checked["sinks"];
+  readonly sinks: Outcome["sinks"];
+  /** Tables of an author's kind. */
+  readonly outside: Outside = new Map();
   readonly s3: S3Service;
   /** What lies in the bucket under the job's names, past all faults. */
   readonly blobs: Pick<Blobs, "get">;
@@ -129,6 +133,7 @@ export class DeploymentWorld {
   failure: SimulationFailure | undefined;
   readonly #dynamo: DynamoService;
   readonly #sinkWorld: SinkWorld;
+  readonly #hasRealSinks: boolean;
   #kinesis: KinesisService | undefined;
   readonly #commits = new CommitChecker((message) => this.fail(message));
   readonly #written = new Set<string>();
@@ -150,7 +155,8 @@ export class DeploymentWorld {
     const own = createRecords(topology.sources, records, options.faults.poison, this.random, topology.deadly);
     this.records = [...own.values()].flat();
     this.calls.counts.poison += this.records.filter(({ deadly }) => deadly !== undefined).length;
-    this.sources = new SimSources(this.log, own);
+    const event = (record: SimRecord) => ({ partitionKey: record.key, bytes: encodeRecord(record) });
+    this.sources = new SimSources(this.log, new Map([...own].map(([source, list]) => [source, list.map(event)])));
     this.s3 = new S3Service(this.clock, this.calls);
     this.blobs = { get: async (name, range) => this.#peek(name, range) };
     this.#dynamo = new DynamoService({
@@ -161,10 +167,17 @@ export class DeploymentWorld {
       onPut: (_table, item) => this.#onPut(item),
       skipsCondition: options.without === "R1" ? isEntry : undefined,
     });
+    const built = jobOf(topology, jobOptions(this.settings, parallelism), () => undefined, this.outside);
+    const isOwn = ({ spec }: (typeof built.graph.nodes)[number]) => spec.kind === "sink" && spec.sink.kind === "custom";
+    this.#hasRealSinks = this.settings.realSinks || built.graph.nodes.some(isOwn);
     this.#sinkWorld = new SinkWorld((message) => this.fail(message), versionPartOf(options.without));
-    this.sinks = this.settings.realSinks ? new DeployedSinks(this.s3, this.#dynamo.rows) : this.#sinkWorld;
+    this.sinks = this.#hasRealSinks ? new DeployedSinks(this.s3, this.#dynamo.rows) : this.#sinkWorld;
     this.pokes = new AsyncInvocations({ clock: this.clock, retryDelaysMs: [] });
     this.deployed = { deployment: 1, parallelism, isMisfit: false };
+  }
+
+  get topology(): Topology {
+    return this.settings.topology;
   }
 
   /** Makes streams, functions and mappings. */
@@ -237,9 +250,9 @@ export class DeploymentWorld {
     this.pokes.put("coordinator", this.functions.get("coordinator")!, bytesOf(command));
   }
 
-  fail(message: string, cause?: unknown): void {
+  readonly fail = (message: string, cause?: unknown): void => {
     this.failure ??= new SimulationFailure(message, cause === undefined ? undefined : { cause });
-  }
+  };
 
   note(what: string): void {
     this.trace.add(this.clock.now(), "world", what);
@@ -254,9 +267,9 @@ export class DeploymentWorld {
   #job(onTouch: Touch, { parallelism, isMisfit } = this.deployed): Job {
     const options = jobOptions(this.settings, parallelism);
     const keyGroups = isMisfit ? this.settings.keyGroups * 2 : this.settings.keyGroups;
-    const job = jobOf(this.settings.topology, { ...options, keyGroups }, onTouch);
+    const job = jobOf(this.settings.topology, { ...options, keyGroups }, onTouch, this.outside);
     const nodes = job.graph.nodes.map((node) => {
-      if (node.spec.kind === "sink" && this.settings.realSinks)
+      if (node.spec.kind === "sink" && this.#hasRealSinks)
         return { ...node, spec: { ...node.spec, sink: deploySink(node.uid, node.spec.sink) } };
       if (node.spec.kind !== "source") return node;
       const { source } = node.spec;
@@ -367,7 +380,7 @@ export class DeploymentWorld {
       clients: clientsOf(process, this.calls, random, { dynamodb: this.#dynamo, s3: this.s3, kinesis: this.#kinesis! }),
       telemetry: this.#telemetry(process),
       clock,
-      openSinks: (asked) => (this.settings.realSinks ? this.#realSinksOf(openSinks(asked)) : this.#sinksOf(process)),
+      openSinks: (asked) => (this.#hasRealSinks ? this.#realSinksOf(openSinks(asked)) : this.#sinksOf(process)),
       random: () => random.next(),
       newId: () => `${process.name}-${++made}`,
       ringSize,

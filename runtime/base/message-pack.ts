@@ -331,7 +331,10 @@ export function encodeValue(value: unknown): Uint8Array {
   return writer.take();
 }
 
-/** The one value that `bytes` hold. */
+/** The one value that `bytes` hold. Throws `corrupt` when something stands behind it. */
 export function decodeValue(bytes: Uint8Array): unknown {
-  return readValue(new ByteReader(bytes));
+  const reader = new ByteReader(bytes);
+  const value = readValue(reader);
+  if (!reader.done) throw corrupt(`${reader.remaining} bytes stand behind a value`);
+  return value;
 }

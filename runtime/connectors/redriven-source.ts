@@ -6,7 +6,9 @@
  * V1 An object is written once and never changed. A generation that begins finds it among the shards that have no parents.
  */
 import type { SourceRecord } from "../api/connector.ts";
+import { corrupt } from "../base/byte-reader.ts";
 import { MillraceError } from "../base/errors.ts";
+import * as is from "../base/shape.ts";
 import { type BlobName, id, type Position, type ShardId } from "../base/ids.ts";
 import type { Blobs } from "../ports/blobs.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -45,7 +47,16 @@ export function redriveName(source: string, n: number): BlobName {
 export function parseRedrive(name: string): { readonly source: string; readonly n: number; readonly shard: ShardId } | undefined {
   const match = /^redrive\/([^/]+)\/(\d+)$/.exec(name);
   if (match === null) return undefined;
-  return { source: decodeURIComponent(match[1]!), n: Number(match[2]), shard: id<ShardId>(shardPrefix + match[2]!) };
+  const source = decodeName(match[1]!);
+  return source === undefined ? undefined : { source, n: Number(match[2]), shard: id<ShardId>(shardPrefix + match[2]!) };
+}
+
+function decodeName(name: string): string | undefined {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return undefined;
+  }
 }
 
 export function isRedriven(shard: string): boolean {
@@ -56,9 +67,23 @@ export function encodeRedrive(letters: readonly RedrivenLetter[]): Uint8Array {
   return Buffer.from(letters.map((letter) => `${JSON.stringify(letter)}\n`).join(""));
 }
 
+const letterShape = is.object({ id: is.text, at: is.time, bytes: is.text });
+
+/** Throws `corrupt`. */
 export function decodeRedrive(bytes: Uint8Array): readonly RedrivenLetter[] {
   const lines = Buffer.from(bytes).toString().split("\n");
-  return lines.filter((line) => line !== "").map((line) => JSON.parse(line) as RedrivenLetter);
+  return lines.filter((line) => line !== "").map(parseLetter);
+}
+
+function parseLetter(line: string): RedrivenLetter {
+  let letter: unknown;
+  try {
+    letter = JSON.parse(line);
+  } catch (error) {
+    throw corrupt("a dead letter that was given back is not JSON", error);
+  }
+  is.checkShape("a dead letter that was given back", letter, letterShape);
+  return letter as RedrivenLetter;
 }
 
 export interface RedriveMemory {

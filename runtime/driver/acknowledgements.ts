@@ -9,11 +9,12 @@
  */
 import { type AttemptId, type BlobName, type Generation, id, type TaskId } from "../base/ids.ts";
 import { decodeValue, encodeValue } from "../base/message-pack.ts";
+import { checkShape } from "../base/shape.ts";
 import type { Blobs } from "../ports/blobs.ts";
 import type { Message } from "../ports/journal.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { Said } from "../snapshots/decide-cut.ts";
-import type { Acknowledgement } from "../snapshots/manifest.ts";
+import { type Acknowledgement, acknowledgementShape } from "../snapshots/manifest.ts";
 import { ackMessage, ackPrefix, endMessage, endPrefix, jobRing, objectName } from "../snapshots/names.ts";
 import type { Commit } from "../state/commit.ts";
 import { generationOf } from "../streaming/channel.ts";
@@ -49,11 +50,21 @@ export async function readAcknowledgement(
   { bytes }: Message,
   blobs: Blobs,
 ): Promise<{ readonly said: Acknowledgement | "gone"; readonly object: BlobName | undefined }> {
+  const value = decodeSaid(bytes);
+  if (typeof value !== "string") return { said: value, object: undefined };
+  const stored = await blobs.get(value);
+  return { said: stored === undefined ? "gone" : checkSaid(decodeValue(stored)), object: value };
+}
+
+/** What a message holds: what was said, or the name of the object that does. Throws `corrupt`. */
+export function decodeSaid(bytes: Uint8Array): Acknowledgement | BlobName {
   const value = decodeValue(bytes);
-  if (typeof value !== "string") return { said: value as Acknowledgement, object: undefined };
-  const object = id<BlobName>(value);
-  const stored = await blobs.get(object);
-  return { said: stored === undefined ? "gone" : (decodeValue(stored) as Acknowledgement), object };
+  return typeof value === "string" ? id<BlobName>(value) : checkSaid(value);
+}
+
+function checkSaid(value: unknown): Acknowledgement {
+  checkShape("an acknowledgement", value, acknowledgementShape);
+  return value as Acknowledgement;
 }
 
 /** What the tasks of a generation said. Throws `unavailable` when something is gone that was said: the messages must be read again. */

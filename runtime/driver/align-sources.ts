@@ -8,6 +8,7 @@
  * A2 The slowest is never ahead of itself, so somebody always reads on.
  */
 import { decodeValue, encodeValue } from "../base/message-pack.ts";
+import * as is from "../base/shape.ts";
 import { id, type Generation, type TaskId } from "../base/ids.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
 import type { Journal, Message } from "../ports/journal.ts";
@@ -23,6 +24,15 @@ export function hasAlignment(job: JobGraph): boolean {
   );
 }
 
+const reportShape = is.object({ group: is.text, at: is.optional(is.time) });
+
+/** Where a task said that it stands. Throws `corrupt`. */
+export function decodeReport(bytes: Uint8Array): AlignmentReport {
+  const report = decodeValue(bytes);
+  is.checkShape("a report", report, reportShape);
+  return report as AlignmentReport;
+}
+
 /** What tasks are to be told: of the group, the slowest watermark. Pure. */
 export function decideAlignment(
   messages: readonly Message[],
@@ -31,7 +41,7 @@ export function decideAlignment(
   const reports = messages.flatMap(({ name, bytes }) => {
     if (!name.startsWith(standingPrefix)) return [];
     const task = id<TaskId>(name.slice(standingPrefix.length));
-    const { group, at } = decodeValue(bytes) as AlignmentReport;
+    const { group, at } = decodeReport(bytes);
     return generationOf(task) === generation && at !== undefined ? [{ task, group, at }] : [];
   });
   const slowest = new Map<string, number>();

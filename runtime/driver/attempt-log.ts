@@ -22,6 +22,7 @@
  */
 import { MillraceError } from "../base/errors.ts";
 import { decodeValue, encodeValue } from "../base/message-pack.ts";
+import * as is from "../base/shape.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Journal, Message } from "../ports/journal.ts";
 import { attemptMessage, attemptPrefix } from "../snapshots/names.ts";
@@ -75,6 +76,21 @@ interface Attempts {
   readonly killers: readonly Killer[];
 }
 
+const attemptsShape = is.object({
+  at: is.text,
+  deaths: is.count,
+  worker: is.optional(is.object({ by: is.text, bell: is.optional(is.text), until: is.time })),
+  suspect: is.optional(is.object({ records: is.count, safe: is.count, units: is.count, name: is.text, alone: is.count })),
+  killers: is.listOf(is.object({ n: is.count, name: is.text, times: is.count })),
+});
+
+/** Throws `corrupt`. */
+export function decodeAttempts(bytes: Uint8Array): Attempts {
+  const attempts = decodeValue(bytes);
+  is.checkShape("an attempt", attempts, attemptsShape);
+  return attempts as Attempts;
+}
+
 /** What all attempts of a turn have in common. */
 interface Turn {
   readonly task: Task;
@@ -123,7 +139,7 @@ export class AttemptLog {
   private open(what: string, at: string, stays: boolean): Attempt | undefined {
     const name = attemptMessage(what);
     const message = this.found.get(name);
-    const last = message && (decodeValue(message.bytes) as Attempts);
+    const last = message && decodeAttempts(message.bytes);
     if (this.proven && last?.at !== at) return undefined;
     const found = last?.at === at ? last : { at, deaths: 0, worker: undefined, suspect: undefined, killers: [] };
     const attempt = new Attempt(this.turn, what, found, message?.version ?? 0, stays);

@@ -14,19 +14,18 @@
 import { MillraceError } from "../base/errors.ts";
 import { decodeValue } from "../base/message-pack.ts";
 import { generationOf } from "../streaming/channel.ts";
-import type { BlobName, Checkpoint, Position, ShardId, TaskId } from "../base/ids.ts";
+import type { BlobName, Checkpoint, TaskId } from "../base/ids.ts";
 import { compareSchemas, describeDifference, type SchemaDifference, schemasOf } from "../plan/compatibility.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { Shard } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import { encodeRequest } from "../snapshots/checkpoint-request.ts";
 import { isAtRest, isComingToRest, type JobRecord, type PendingCheckpoint, tasksRun } from "../snapshots/job-record.ts";
 import { decideOrder, type Order, pause, withoutReason } from "../snapshots/decide-order.ts";
 import { decideCut, type Cut } from "../snapshots/decide-cut.ts";
 import { type Acknowledgement, decodeManifest, encodeManifest, isTombstone, type Manifest } from "../snapshots/manifest.ts";
-import { checkpointMessage, floodPrefix, inboxName, jobRing, manifestName } from "../snapshots/names.ts";
-import { id, type OperatorUid } from "../base/ids.ts";
+import { checkpointMessage, floodPrefix, jobRing, manifestName } from "../snapshots/names.ts";
+import { id } from "../base/ids.ts";
 import type { Safeguards } from "../task/safeguards.ts";
 import { readSaid } from "./acknowledgements.ts";
 import { announceAlignment, hasAlignment } from "./align-sources.ts";
@@ -34,11 +33,12 @@ import { collectGarbage } from "./collect-garbage.ts";
 import { type JobRing, moveJobRecord, readJobRing } from "./job-ring.ts";
 import { retireGenerations } from "./retire-generations.ts";
 import type { Lease } from "./lease.ts";
+import { carryOutRestore } from "./carry-out-restore.ts";
 import { sealRings } from "./seal-rings.ts";
-import { isPast } from "./shard-lineage.ts";
+import { firstRoots, rootsAfter } from "./source-roots.ts";
 import { together } from "./together.ts";
 import { addTotals, noTotals } from "../state/commit.ts";
-import { createTopology, rootTasks, type Roots } from "./topology.ts";
+import { createTopology, rootTasks } from "./topology.ts";
 
 export interface CoordinatorOptions {
   readonly id: string;
@@ -58,7 +58,7 @@ export interface CoordinatorOptions {
 
 /** For so long a turn at restoring is taken: longer than a step of it takes, normally, and no longer than the invocation lives. */
 export function restoreTurnMs(clock: Clock): number {
-  return Math.min(30_000, clock.remainingMs());
+  return Math.min(15_000, clock.remainingMs());
 }
 /** So often it is looked whether another has carried out a restore. */
 const restorePollMs = 1_000;
@@ -149,7 +149,7 @@ export class Coordinator {
 
   private async begin(ring: JobRing): Promise<void> {
     const generation = 1;
-    const topology = createTopology(this.job, generation, await this.listRoots());
+    const topology = createTopology(this.job, generation, await firstRoots(this.job, this.ports));
     const now = this.ports.clock.now();
     const record: JobRecord = {
       version: 1,
@@ -180,19 +180,6 @@ export class Coordinator {
       totals: noTotals,
     };
     await moveJobRecord(this.ports, ring, record, this.options.id);
-  }
-
-  private async listRoots(): Promise<Roots> {
-    const roots = new Map<string, { shard: ShardId; range: { from: bigint; to: bigint } }[]>();
-    for (const { node } of this.job.operators.values()) {
-      if (node.spec.kind !== "source") continue;
-      const shards = await this.ports.source(node.uid).shards(node.spec.source.name);
-      roots.set(
-        node.uid,
-        shards.filter((shard) => shard.parents.length === 0).map((shard) => ({ shard: shard.id, range: shard.range })),
-      );
-    }
-    return roots;
   }
 
   /** The plan or the parallelism has changed: goes on from the latest checkpoint in a new generation, when the state allows it. */
@@ -274,7 +261,7 @@ export class Coordinator {
       order,
       wanted: undefined,
       manifest: name,
-      topology: createTopology(this.job, generation, await this.rootsOf(manifest)),
+      topology: createTopology(this.job, generation, await rootsAfter(manifest, this.job, this.ports)),
       pending: undefined,
       completed: name,
       completedAt: manifest.takenAt,
@@ -296,55 +283,6 @@ export class Coordinator {
     throw new MillraceError("invalid", `there is no complete checkpoint of this name: ${name}`);
   }
 
-  /** The shards with which a restored generation begins: those the manifest stands in, and those it has not seen that have no parents in it. */
-  private async rootsOf(manifest: Manifest): Promise<Roots> {
-    const roots = new Map<string, { shard: ShardId; range: { from: bigint; to: bigint } }[]>();
-    for (const { node } of this.job.operators.values()) {
-      if (node.spec.kind !== "source") continue;
-      const shards = await this.ports.source(node.uid).shards(node.spec.source.name);
-      const known = new Map(manifest.tasks.flatMap((ack) => [...(ack.sources.get(node.uid)?.shards ?? [])]));
-      this.reportDeleted(node.uid, node.spec.source.name, shards, known);
-      // A child that waited for its parents begins again as their child.
-      const begun = (shard: ShardId) => {
-        const progress = known.get(shard);
-        return progress !== undefined && (progress.ended || progress.parents.every((parent) => known.get(parent)?.ended ?? true));
-      };
-      const children = (shard: ShardId) => shards.filter((candidate) => candidate.parents.includes(shard));
-      const isRoot = (shard: (typeof shards)[number]) => {
-        const progress = known.get(shard.id);
-        if (progress === undefined)
-          return (
-            !shard.parents.some((parent) => shards.some((candidate) => candidate.id === parent)) &&
-            !isPast(shard.id, (other) => known.has(other), shards)
-          );
-        if (!progress.ended) return begun(shard.id);
-        const next = children(shard.id);
-        return next.length === 0 || next.some((child) => !begun(child.id));
-      };
-      roots.set(
-        node.uid,
-        shards.filter(isRoot).map((shard) => ({ shard: shard.id, range: shard.range })),
-      );
-    }
-    return roots;
-  }
-
-  /** Shards that are no longer listed and were not read to their end: nobody will read them where each has a task of its own. */
-  private reportDeleted(
-    source: string,
-    stream: string,
-    shards: readonly Shard[],
-    known: ReadonlyMap<ShardId, { readonly position: Position | "horizon"; readonly ended: boolean }>,
-  ): void {
-    if (this.job.stages.some(({ kind }) => kind === "single")) return;
-    for (const [shard, { position: after, ended }] of known) {
-      if (ended || shards.some((listed) => listed.id === shard)) continue;
-      const message = "records were lost at the source: their retention passed before they were read";
-      this.ports.telemetry.log("error", message, { source, stream, shard, after, before: "its end" });
-      this.ports.telemetry.add("sourceGap", 1, { source, shard });
-    }
-  }
-
   /** Goes on with the restore, or waits a little for who does. Throws `unavailable` when there is no time left to wait. */
   private async awaitRestore(ring: JobRing, record: JobRecord): Promise<void> {
     if ((await this.takeRestoreTurn(ring, record)) === "taken") return;
@@ -357,7 +295,7 @@ export class Coordinator {
   private async takeRestoreTurn(ring: JobRing, record: JobRecord): Promise<"taken" | "another's"> {
     const { restoreTurn } = this.options;
     if (restoreTurn === undefined) {
-      await this.finishRestore(ring, record, async () => true);
+      await this.finishRestore(ring, record);
       return "taken";
     }
     const lease = await restoreTurn();
@@ -372,32 +310,11 @@ export class Coordinator {
     }
   }
 
-  /**
-   * Every step may be repeated: seal the old rings, take back what was published too far, make the inboxes, run. Ends early when it may
-   * not go on.
-   */
-  private async finishRestore(ring: JobRing, record: JobRecord, mayGoOn: () => Promise<boolean>): Promise<void> {
-    const { replaces, generation } = record;
-    if (!(await mayGoOn())) return;
-    if (this.options.safeguards.holds("L1")) await sealRings(replaces, this.ports, this.options.id);
+  private async finishRestore(ring: JobRing, record: JobRecord, mayGoOn = async () => true): Promise<void> {
     const manifest = record.manifest === undefined ? undefined : await this.readManifestOf(ring, record.manifest);
     if (manifest === "moved") return;
-    // Of what another job put out, whose checkpoint this was, nothing is this job's: all that it put out itself is taken back.
-    const own = manifest?.job === this.job.name ? manifest : undefined;
-    const lastSeq = new Map(own?.tasks.map((ack) => [ack.task, ack.lastSeq]));
-    const restored = { generation, from: own?.generation ?? 0, lastSeq };
-    for (const { node } of this.job.operators.values()) {
-      if (node.spec.kind !== "sink") continue;
-      if (!(await mayGoOn())) return;
-      await this.ports.sinks.quarantine(id<OperatorUid>(node.uid), restored);
-    }
-    if (!(await mayGoOn())) return;
-    await this.ports.sinks.quarantineLetters?.(restored);
-    for (const { stage, tasks, kind } of record.topology) {
-      if (kind !== "keyed") continue;
-      if (!(await mayGoOn())) return;
-      await this.options.createStream(inboxName(generation, stage), tasks.length);
-    }
+    if (!(await carryOutRestore(record, manifest, this.job, this.ports, { ...this.options, mayGoOn }))) return;
+    const { replaces } = record;
     const ended = { stages: replaces, endedAt: this.ports.clock.now() };
     const former = replaces.length === 0 ? record.former : [...record.former, ended];
     await moveJobRecord(this.ports, ring, { ...record, phase: "running", replaces: [], former }, this.options.id);

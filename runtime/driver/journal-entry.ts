@@ -19,6 +19,9 @@ export interface PayloadOptions {
   readonly compressFromBytes: number;
 }
 
+/** A longer commit is stored as it is: compressed bytes may come to any length, so what they may come to is bounded. */
+const plainBytesMax = 1 << 26;
+
 /** The first byte of an entry, before its checksum; a plain one is the commit itself, which leaves these bytes free. */
 const form = { plain: 0, compressed: 1, object: 2 } as const;
 
@@ -26,7 +29,9 @@ const form = { plain: 0, compressed: 1, object: 2 } as const;
 export async function storeCommit(commit: Commit, blobs: Blobs, options: PayloadOptions): Promise<Uint8Array> {
   const plain = encodeCommit(commit);
   const payload =
-    plain.length > options.compressFromBytes ? withHead(form.compressed, zstdCompressSync(plain)) : sealed(plain, form.plain);
+    plain.length > options.compressFromBytes && plain.length <= plainBytesMax
+      ? withHead(form.compressed, zstdCompressSync(plain))
+      : sealed(plain, form.plain);
   if (payload.length <= options.inlineBytesMax) return payload;
   const name = objectName("payloads", commit.task, commit.seq, commit.attempt);
   await blobs.put(name, payload);
@@ -73,13 +78,14 @@ export async function loadCommit(
   const bytes = name === undefined ? entry.bytes : await blobs.get(name);
   if (bytes === undefined) throw missingObject(name as BlobName);
   if (name !== undefined) checkSeal(bytes);
-  const commit = decodePayload(bytes);
+  const commit = decodeEntry(bytes);
   if (commit.task !== task || commit.seq !== entry.seq)
     throw corrupt(`entry ${entry.seq} of ${task} holds commit ${commit.seq} of ${commit.task}`);
   return commit;
 }
 
-function decodePayload(bytes: Uint8Array): Commit {
+/** The commit in an entry or in its object, of which the checksum was found right. Throws `corrupt`. */
+export function decodeEntry(bytes: Uint8Array): Commit {
   switch (bytes[0]) {
     case form.plain:
       return decodeCommit(bytes);
@@ -92,7 +98,7 @@ function decodePayload(bytes: Uint8Array): Commit {
 
 function decompress(bytes: Uint8Array): Uint8Array {
   try {
-    return zstdDecompressSync(bytes);
+    return zstdDecompressSync(bytes, { maxOutputLength: plainBytesMax });
   } catch (error) {
     throw corrupt("journal entry cannot be decompressed", error);
   }

@@ -8,6 +8,7 @@
  */
 import { type AttemptId, id, type Seq, type TaskId } from "../base/ids.ts";
 import { decodeValue, encodeValue } from "../base/message-pack.ts";
+import * as is from "../base/shape.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Journal } from "../ports/journal.ts";
 
@@ -17,6 +18,15 @@ interface Entry {
   readonly until: number;
   /** For how long it was taken. */
   readonly forMs: number;
+}
+
+const entryShape = is.object({ by: is.text, until: is.time, forMs: is.time });
+
+/** Throws `corrupt`. */
+export function decodeLease(bytes: Uint8Array): Entry {
+  const entry = decodeValue(bytes);
+  is.checkShape("a lease", entry, entryShape);
+  return entry as Entry;
 }
 
 /** By so much clocks may differ, ms. */
@@ -39,7 +49,7 @@ export async function takeLease(
 ): Promise<Lease | undefined> {
   const { entries } = await journal.tail(ring, "head");
   const head = entries.at(-1);
-  const held = head && (decodeValue(head.bytes) as Entry);
+  const held = head && decodeLease(head.bytes);
   const now = clock.now();
   if (held !== undefined && held.until > now && held.until <= now + held.forMs + skewMsMax) return undefined;
   let seq = head?.seq ?? 0;

@@ -1,5 +1,6 @@
 /** When tasks want to be rung without input, as they wrote into their mailboxes after their commits (L12). */
 import { decodeValue } from "../base/message-pack.ts";
+import * as is from "../base/shape.ts";
 import type { TaskId } from "../base/ids.ts";
 import type { Journal } from "../ports/journal.ts";
 import { wakeUpMessage } from "../snapshots/names.ts";
@@ -14,13 +15,22 @@ export interface WakeUp {
   readonly version: number;
 }
 
+const wakeUpShape = is.tuple(is.time, is.time);
+
+/** Throws `corrupt`. */
+export function decodeWakeUp(bytes: Uint8Array): readonly [at: number, by: number] {
+  const value = decodeValue(bytes);
+  is.checkShape("a wake-up", value, wakeUpShape);
+  return value as [number, number];
+}
+
 export async function readWakeUps(tasks: readonly TaskId[], journal: Pick<Journal, "tail">): Promise<readonly WakeUp[]> {
   const found = await together(
     tasks.map(async (task): Promise<readonly WakeUp[]> => {
       const { messages } = await journal.tail(task, "head");
       const message = messages.find(({ name }) => name === wakeUpMessage);
       if (message === undefined) return [];
-      const [at, by] = decodeValue(message.bytes) as [number, number];
+      const [at, by] = decodeWakeUp(message.bytes);
       return [{ task, at, by, version: message.version }];
     }),
   );

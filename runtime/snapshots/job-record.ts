@@ -12,9 +12,11 @@ import { ByteReader, corrupt } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
 import type { BlobName, Checkpoint, Generation, ShardId, TaskId } from "../base/ids.ts";
 import { readValue, writeValue } from "../base/message-pack.ts";
+import * as is from "../base/shape.ts";
 import type { Totals } from "../state/commit.ts";
+import { totalsShape } from "../state/commit-shape.ts";
 import type { HashRange } from "../streaming/hash-range.ts";
-import type { Manifest } from "./manifest.ts";
+import { type Manifest, operatorsShape, rangeShape } from "./manifest.ts";
 
 /** A stage's tasks in one generation. */
 export interface StageTopology {
@@ -94,6 +96,45 @@ export interface JobRecord {
   readonly former: readonly FormerGeneration[];
 }
 
+const stagesShape = is.listOf(
+  is.object({
+    stage: is.text,
+    generation: is.count,
+    kind: is.oneOf("single", "source", "keyed"),
+    tasks: is.listOf(is.object({ task: is.text, range: rangeShape })),
+    roots: is.mapOf(is.listOf(is.object({ shard: is.text, range: rangeShape }))),
+  }),
+);
+
+const recordShape = is.object({
+  job: is.text,
+  fingerprint: is.text,
+  operators: operatorsShape,
+  generation: is.count,
+  deployment: is.count,
+  phase: is.oneOf("restoring", "running", "pausing", "paused", "stopping", "stopped"),
+  reason: is.optional(is.text),
+  savepoint: is.optional(is.text),
+  order: is.optional(is.text),
+  wanted: is.optional(is.object({ savepoint: is.flag, after: is.count })),
+  manifest: is.optional(is.text),
+  keyGroups: is.count,
+  parallelism: is.optional(is.count),
+  topology: stagesShape,
+  pending: is.optional(is.object({ checkpoint: is.count, savepoint: is.flag, stop: is.flag, since: is.time })),
+  lastCheckpoint: is.count,
+  triggeredAt: is.optional(is.time),
+  completed: is.optional(is.text),
+  completedAt: is.optional(is.time),
+  retained: is.listOf(is.object({ manifest: is.text, savepoint: is.flag })),
+  superseded: is.listOf(is.text),
+  since: is.time,
+  failures: is.count,
+  replaces: stagesShape,
+  totals: totalsShape,
+  former: is.listOf(is.object({ stages: stagesShape, endedAt: is.time })),
+});
+
 /** Whether tasks of the generation may run: until they rest, or their rings are sealed, or are about to be. */
 export function tasksRun({ phase, savepoint }: JobRecord): boolean {
   return phase === "running" || phase === "pausing" || (phase === "stopping" && savepoint === undefined);
@@ -149,5 +190,6 @@ function checkVersion(value: unknown): JobRecord {
   const record = value as JobRecord;
   const version = (record as JobRecord | null | undefined)?.version;
   if (version !== 1) throw corrupt(`job record of format version ${String(version)}, this code knows 1`);
+  is.checkShape("a job record", record, recordShape);
   return record;
 }

@@ -4,7 +4,9 @@
  */
 import { corrupt } from "../base/byte-reader.ts";
 import type { Checkpoint, Generation, Seq, TaskId } from "../base/ids.ts";
+import * as is from "../base/shape.ts";
 import type { Progress, Totals } from "../state/commit.ts";
+import { blobRangeShape, sourcesShape, successorsShape, totalsShape } from "../state/commit-shape.ts";
 import type { OperatorSchema } from "../state/schema.ts";
 import type { BlobRange } from "../state/state-index.ts";
 import type { HashRange } from "../streaming/hash-range.ts";
@@ -52,6 +54,45 @@ export interface Tombstone {
   readonly abandoned: string;
 }
 
+export const rangeShape = is.object({ from: is.big, to: is.big });
+
+export const acknowledgementShape = is.object({
+  task: is.text,
+  stage: is.text,
+  checkpoint: is.count,
+  declined: is.flag,
+  range: rangeShape,
+  lastSeq: is.count,
+  index: is.optional(blobRangeShape),
+  sources: sourcesShape,
+  valves: is.mapOf(is.anything),
+  ended: is.flag,
+  successors: successorsShape,
+  now: is.time,
+  totals: totalsShape,
+});
+
+/** What operators stored. */
+export const operatorsShape = is.listOf(
+  is.object({ uid: is.text, states: is.listOf(is.object({ name: is.text, kind: is.text, version: is.count })) }),
+);
+
+const manifestShape = is.object({
+  job: is.text,
+  generation: is.count,
+  checkpoint: is.count,
+  kind: is.oneOf("checkpoint", "savepoint"),
+  fingerprint: is.text,
+  deployment: is.count,
+  keyGroups: is.count,
+  takenAt: is.time,
+  operators: operatorsShape,
+  tasks: is.listOf(acknowledgementShape),
+  totals: totalsShape,
+});
+
+const tombstoneShape = is.object({ checkpoint: is.count, abandoned: is.text });
+
 /** JSON with what JSON lacks, each as an object with one `$` key. Members that are undefined are left out. */
 export function encodeManifest(manifest: Manifest | Tombstone): Uint8Array {
   return Buffer.from(JSON.stringify(toJson(manifest), undefined, 1));
@@ -66,6 +107,8 @@ export function decodeManifest(bytes: Uint8Array): Manifest | Tombstone {
   }
   const version = (parsed as Manifest | null)?.version;
   if (version !== 1) throw corrupt(`manifest of format version ${String(version)}, this code knows 1`);
+  const isAbandoned = Object.hasOwn(parsed as object, "abandoned");
+  is.checkShape("a manifest", parsed, isAbandoned ? tombstoneShape : manifestShape);
   return parsed as Manifest | Tombstone;
 }
 
@@ -93,16 +136,22 @@ function numberText(value: number): string {
   return Object.is(value, -0) ? "-0" : String(value);
 }
 
+/** What is made of anything else would be as large as it says, or something else than was written. */
+function textOf(value: unknown): string {
+  if (typeof value !== "string") throw new TypeError("it is not text");
+  return value;
+}
+
 function fromJson(value: any): unknown {
   if (Array.isArray(value)) return value.map(fromJson);
   if (typeof value !== "object" || value === null) return value;
   if ("$undefined" in value) return undefined;
-  if ("$bigint" in value) return BigInt(value.$bigint);
-  if ("$number" in value) return Number(value.$number);
+  if ("$bigint" in value) return BigInt(textOf(value.$bigint));
+  if ("$number" in value) return Number(textOf(value.$number));
   if ("$map" in value) return new Map(value.$map.map(([key, item]: [unknown, unknown]) => [fromJson(key), fromJson(item)]));
   if ("$set" in value) return new Set(value.$set.map(fromJson));
   if ("$date" in value) return new Date(fromJson(value.$date) as number);
-  if ("$bytes" in value) return new Uint8Array(Buffer.from(value.$bytes, "base64"));
+  if ("$bytes" in value) return new Uint8Array(Buffer.from(textOf(value.$bytes), "base64"));
   const members: [string, unknown][] = "$object" in value ? value.$object : Object.entries(value);
   return Object.fromEntries(members.map(([key, item]) => [key, fromJson(item)]));
 }

@@ -9,7 +9,9 @@ import { ByteReader, corrupt } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
 import type { AttemptId, ChannelId, Checkpoint, Generation, Position, Seq, ShardId, TaskId } from "../base/ids.ts";
 import { readValue, writeValue } from "../base/message-pack.ts";
+import { checkShape } from "../base/shape.ts";
 import type { Successor } from "../streaming/element.ts";
+import { commitShape } from "./commit-shape.ts";
 import type { BlobRange } from "./state-index.ts";
 
 /** Where a task stands in one source shard, or in its inbox. */
@@ -218,6 +220,7 @@ export function decodeCommit(bytes: Uint8Array): Commit {
   const found = reader.u8();
   if (found !== version) throw corrupt(`journal entry of format version ${found}, this code knows ${version}`);
   const commit = readValue(reader) as Commit;
+  checkShape("a commit", commit, commitShape);
   const rows: RowChanges[] = [];
   const operators = reader.count();
   for (let i = 0; i < operators; i++) rows.push({ operator: reader.string(), schema: reader.string(), bytes: reader.bytes() });

@@ -60,6 +60,8 @@ export function tupleIdentity(key: readonly unknown[]): string {
   return identity;
 }
 
+const tupleTag = 6;
+
 /** Writes the canonical encoding of a valid key. */
 function writeCanonical(writer: ByteWriter, key: unknown): void {
   switch (typeof key) {
@@ -77,7 +79,7 @@ function writeCanonical(writer: ByteWriter, key: unknown): void {
       return;
     default: {
       const parts = key as readonly unknown[];
-      writer.u8(6);
+      writer.u8(tupleTag);
       writer.uint(parts.length);
       for (const part of parts) writeCanonical(writer, part);
     }
@@ -91,24 +93,39 @@ export function canonicalKey(key: Key): Uint8Array {
   return scratch.take();
 }
 
-/** The key of a canonical encoding. */
+/** The key of a canonical encoding. Throws `corrupt` for what no key is encoded as. */
 export function readCanonicalKey(reader: ByteReader): Key {
   const tag = reader.u8();
+  if (tag !== tupleTag) return readPart(reader, tag);
+  const length = reader.count();
+  if (length === 0) throw corrupt("a canonical key is an empty tuple");
+  return Array.from({ length }, () => readPart(reader, reader.u8()));
+}
+
+function readPart(reader: ByteReader, tag: number): KeyPart {
   switch (tag) {
     case 1:
       return reader.string();
     case 2:
-      return reader.f64();
+      return readNumber(reader.f64());
     case 3:
-      return BigInt(reader.string());
+      return readBigint(reader.string());
     case 4:
     case 5:
       return tag === 5;
-    case 6:
-      return Array.from({ length: reader.count() }, () => readCanonicalKey(reader) as KeyPart);
     default:
       throw corrupt(`not a canonical key: tag ${tag}`);
   }
+}
+
+function readNumber(number: number): number {
+  if (Number.isNaN(number) || Object.is(number, -0)) throw corrupt("a canonical key is NaN or -0");
+  return number;
+}
+
+function readBigint(digits: string): bigint {
+  if (!/^(?:0|-?[1-9]\d*)$/.test(digits)) throw corrupt("a canonical key is no bigint");
+  return BigInt(digits);
 }
 
 /** How a stage places keys in the 128-bit hash space. */

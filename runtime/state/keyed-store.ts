@@ -540,7 +540,7 @@ export class KeyedStore {
       const { next } = row;
       if (this.ttls !== undefined) dropExpired(row, this.ttls, now);
       if (retains && row.dropOver(at, this.retentionMs)) row.settleRow();
-      if (row.empty) this.dropEmpty(row);
+      if (row.empty && !row.idle) this.dropEmpty(row);
       row = next;
     }
   }

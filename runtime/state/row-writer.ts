@@ -34,8 +34,8 @@ export class RowWriter {
     const { out } = this;
     const from = out.length;
     this.startRow(row);
-    if (row.isOneCell) this.writeOwnChange(row);
-    else this.writeChanges(row);
+    if (row.changedAside) this.writeChanges(row);
+    else this.writeOwnChange(row);
     row.settleRow();
     return this.endRow(from);
   }

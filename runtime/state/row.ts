@@ -11,7 +11,8 @@
  * W3 A row without its own cell has no others.
  * W5 What is over (C2) goes without a word in a commit, where the durable state knows that its window has fired: whoever has it finds by
  *    itself that it is over. The row then counts as changed all the same (`thinned`), so that the next base leaves it out.
- * W4 Whoever changes a cell says so by `noteChange`: a commit does not look at cells beyond the row's own where none has changed.
+ * W4 Whoever changes a cell says so by `noteChange`: a commit looks at nothing beyond the row's own cell where nothing of it has changed
+ *    (`changedAside`), and not at further cells where none of them has.
  */
 import type { Key } from "../api/key.ts";
 import type { Seq } from "../base/ids.ts";
@@ -50,8 +51,8 @@ class RowExtras extends Cell {
   ordered = false;
   /** One of `others` may have changed since the last commit (W4). */
   othersChanged = false;
-  /** When something is due in one of `others`; NaN: it must be looked for. Each of them that is looked at costs a cache miss. */
-  othersDue = NaN;
+  /** When something is due in one of `others`; undefined: it must be looked for. Each of them that is looked at costs a cache miss. */
+  othersDue: number | undefined = undefined;
 
   /** The row may as well have none, once it is settled. */
   get empty(): boolean {
@@ -79,7 +80,7 @@ function withItem<T>(list: T[], item: T): T[] {
 const noExtras = new RowExtras();
 
 /** Beside those of the row's own cell. */
-const mark = { present: 1 << 16, listed: 1 << 17, idle: 1 << 18, thinned: 1 << 19 } as const;
+const mark = { present: 1 << 16, listed: 1 << 17, idle: 1 << 18, thinned: 1 << 19, changedAside: 1 << 20 } as const;
 
 /** Rows stand in the queue of event-time timers themselves, since nearly all of them do. */
 export class Row extends Cell {
@@ -145,9 +146,12 @@ export class Row extends Cell {
     return !this.present && this.extras.timers.length === 0;
   }
 
-  /** It has nothing beside its own cell, nor has it had since the last commit. */
-  get isOneCell(): boolean {
-    return this.extras === noExtras;
+  /** Something beside its own cell has changed since the last commit. */
+  get changedAside(): boolean {
+    return (this.bits & mark.changedAside) !== 0;
+  }
+  private set changedAside(on: boolean) {
+    this.set(mark.changedAside, on);
   }
 
   /** The row's cells beyond its own. */
@@ -175,9 +179,14 @@ export class Row extends Cell {
 
   /** The cell, which is one of the row's, changes. */
   noteChange(cell: Cell): void {
-    if (cell === this) return;
-    this.extras.othersChanged = true;
-    this.extras.othersDue = NaN;
+    if (cell !== this) this.noteOthers();
+  }
+
+  private noteOthers(): void {
+    const { extras } = this;
+    extras.othersChanged = true;
+    extras.othersDue = undefined;
+    this.changedAside = true;
   }
 
   /** Timers that are no flags of cells. */
@@ -196,6 +205,12 @@ export class Row extends Cell {
   private ownExtras(): RowExtras {
     if (this.extras === noExtras) this.extras = new RowExtras();
     return this.extras;
+  }
+
+  /** For what the next commit is to see. */
+  private changingExtras(): RowExtras {
+    this.changedAside = true;
+    return this.ownExtras();
   }
 
   /** The row as the queue of processing-time timers sees it. */
@@ -302,8 +317,9 @@ export class Row extends Cell {
   private makeOther(like: Cell): Cell {
     const extras = this.ownExtras();
     const { ordered } = extras;
-    extras.othersChanged = true;
-    extras.othersDue = NaN;
+    extras.othersDue = undefined;
+    // A window that has fired mostly says nothing more.
+    if (!like.stored || like.unsettled) this.noteOthers();
     if (!ordered && !extras.isCell) {
       extras.isCell = true;
       extras.become(like);
@@ -329,7 +345,8 @@ export class Row extends Cell {
     const { extras } = this;
     if (!extras.hasCells) return this.leaveOwn();
     const { others, ordered } = extras;
-    extras.othersDue = NaN;
+    extras.othersDue = undefined;
+    this.changedAside = true;
     if (cell.stored) this.rememberDeleted(cell);
     if (cell === this && others.length > 0) this.become(others.pop() as Cell);
     else if (cell === this) {
@@ -350,7 +367,7 @@ export class Row extends Cell {
   }
 
   private rememberDeleted({ state, namespace, storedNamespace }: Cell): void {
-    const extras = this.ownExtras();
+    const extras = this.changingExtras();
     extras.deleted = withItem(extras.deleted, { state, namespace: storedNamespace ?? namespace });
   }
 
@@ -423,7 +440,7 @@ export class Row extends Cell {
   }
 
   addTimer(timer: Timer): void {
-    const extras = this.ownExtras();
+    const extras = this.changingExtras();
     extras.timers = withItem(extras.timers, timer);
   }
 
@@ -445,6 +462,7 @@ export class Row extends Cell {
   /** Takes a live timer out that is no flag of a cell. */
   dropTimer(timer: Timer): void {
     timer.live = false;
+    this.changedAside = true;
     takeOut(this.extras.timers, timer);
   }
 
@@ -461,7 +479,7 @@ export class Row extends Cell {
   private touch(timer: Timer): void {
     if (timer.touched) return;
     timer.touched = true;
-    const extras = this.ownExtras();
+    const extras = this.changingExtras();
     extras.touchedTimers = withItem(extras.touchedTimers, timer);
   }
 
@@ -484,9 +502,10 @@ export class Row extends Cell {
 
   private othersDue(retentionMs: number): number {
     const { extras } = this;
-    if (!Number.isNaN(extras.othersDue)) return extras.othersDue;
-    const due = earliestDue(extras.others, extras.ordered, retentionMs);
-    return (extras.othersDue = extras.isCell ? Math.min(due, extras.dueAt(retentionMs)) : due);
+    const due = extras.isCell ? extras.dueAt(retentionMs) : Infinity;
+    if (extras.others.length === 0) return due;
+    extras.othersDue ??= earliestDue(extras.others, extras.ordered, retentionMs);
+    return Math.min(due, extras.othersDue);
   }
 
   /** The time of the earliest timer of a domain, or Infinity. */
@@ -517,7 +536,9 @@ export class Row extends Cell {
     // Backwards, the row's own cell last: what takes the place of a cell that goes was looked at already.
     if (extras !== noExtras && this.othersDue(retentionMs) <= at)
       for (let i = this.otherCount - 1; i >= 0; i--) dropped = this.dropIfOver(this.otherAt(i), at, retentionMs) || dropped;
-    return this.dropIfOver(this, at, retentionMs) || dropped;
+    dropped = this.dropIfOver(this, at, retentionMs) || dropped;
+    if (dropped) this.leaveExtras();
+    return dropped;
   }
 
   private dropIfOver(cell: Cell, at: number, retentionMs: number): boolean {
@@ -555,15 +576,29 @@ export class Row extends Cell {
   settleRow(): void {
     this.listed = this.thinned = false;
     if (!this.present && this.stored) this.clearOwn();
-    if (this.extras === noExtras) return;
-    for (const timer of this.extras.touchedTimers) {
+    if (this.changedAside) this.settleExtras();
+  }
+
+  private settleExtras(): void {
+    const { extras } = this;
+    this.changedAside = false;
+    if (extras === noExtras) return;
+    for (const timer of extras.touchedTimers) {
       timer.touched = false;
       timer.stored = timer.live;
     }
-    this.extras.touchedTimers = nothing;
-    this.extras.deleted = nothing;
-    this.extras.othersChanged = false;
-    if (this.extras.empty) this.extras = noExtras;
+    extras.touchedTimers = nothing;
+    extras.deleted = nothing;
+    extras.othersChanged = false;
+    this.leaveExtras();
+  }
+
+  /** Lets them go where neither the row nor the next commit has a use for them. */
+  private leaveExtras(): void {
+    const { empty, deleted, touchedTimers } = this.extras;
+    if (!empty || deleted !== nothing || touchedTimers !== nothing) return;
+    this.extras = noExtras;
+    this.changedAside = false;
   }
 
   /** What the row was before a unit of work that may fail: `restore` brings it back. */
@@ -586,8 +621,7 @@ export class Row extends Cell {
     extras.leave();
     extras.others = copy.others;
     extras.ordered = copy.ordered;
-    extras.othersChanged = true;
-    extras.othersDue = NaN;
+    this.noteOthers();
     extras.deleted = copy.deleted;
     extras.timers = copy.timers;
     extras.touchedTimers = [...copy.timers.filter((timer) => timer.touched), ...copy.cancelled];

@@ -397,6 +397,7 @@ function lookAtRows(rows: readonly (Row | ProcessingRow)[], from: number): numbe
     seen += hash;
     if (typeof key === "string") seen += key.length;
   }
+  for (let i = from; i < to; i++) seen += rowOf(rows[i] as Row | ProcessingRow).otherCount;
   return seen | 0;
 }
 

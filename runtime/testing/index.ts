@@ -9,3 +9,14 @@ export type { DeadLetter } from "../ports/sink-driver.ts";
 export { type GivenBySink, type MarbleOptions, type Marbles, marbles } from "./marbles.ts";
 export { printMarbles } from "./print-marbles.ts";
 export { type MarbleTest, verifyMarbles } from "./verify-marbles.ts";
+export {
+  type EventOf,
+  type JobSimulationOptions,
+  type Replay,
+  simulate,
+  type SimulatedJob,
+  type SimulatedLetter,
+  type SimulatedRun,
+  SimulationError,
+  type SimulationReport,
+} from "./simulate.ts";

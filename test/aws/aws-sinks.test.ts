@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { Writable } from "node:stream";
 import { describe, it } from "node:test";
-import { CreateTableCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
+import { ScanCommand } from "@aws-sdk/client-dynamodb";
+import { createTable } from "../../emulator/cloud/create-table.ts";
 import { awsClients } from "../../runtime/adapters/aws/aws-clients.ts";
 import { AwsSinks } from "../../runtime/adapters/aws/aws-sinks.ts";
 import { MemoryTelemetry } from "../../runtime/adapters/memory/memory-telemetry.ts";
@@ -57,16 +58,7 @@ async function place(sinks: Readonly<Record<string, Sink<any, any>>>, bindings: 
 }
 
 async function createCounts(name: string): Promise<void> {
-  await (
-    await dynamo.client()
-  ).send(
-    new CreateTableCommand({
-      TableName: name,
-      BillingMode: "PAY_PER_REQUEST",
-      KeySchema: [{ AttributeName: "page", KeyType: "HASH" }],
-      AttributeDefinitions: [{ AttributeName: "page", AttributeType: "S" }],
-    }),
-  );
+  await createTable(await dynamo.client(), name, { partitionKey: { name: "page", type: "S" } });
 }
 
 describe("aws: the sinks of a job", () => {

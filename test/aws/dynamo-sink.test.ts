@@ -1,14 +1,9 @@
 /** The DynamoDB sink: a table that is the same whatever is repeated, by whomever, however late; and what a restore takes back. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import {
-  CreateTableCommand,
-  DeleteTableCommand,
-  type DynamoDBClient,
-  PutItemCommand,
-  ScanCommand,
-} from "@aws-sdk/client-dynamodb";
+import { DeleteTableCommand, PutItemCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
 import fc from "fast-check";
+import { createTable } from "../../emulator/cloud/create-table.ts";
 import { type ChangedRow, DynamoSink } from "../../runtime/adapters/aws/dynamo-sink.ts";
 import { RowTable } from "../../runtime/adapters/aws/row-table.ts";
 import { MemoryTelemetry } from "../../runtime/adapters/memory/memory-telemetry.ts";
@@ -37,18 +32,6 @@ const row = (page: string, n: number, more: object = {}): Count => ({ page, star
 const sinkOf = (options: Partial<DynamodbOptions<Count>> = {}) =>
   dynamodb<Count>({ table: "counts", key: ["page", "start"], ...options });
 
-async function createTable(client: DynamoDBClient, TableName: string, keys: Readonly<Record<string, "S" | "N">>) {
-  const names = Object.keys(keys);
-  await client.send(
-    new CreateTableCommand({
-      TableName,
-      BillingMode: "PAY_PER_REQUEST",
-      KeySchema: names.map((AttributeName, n) => ({ AttributeName, KeyType: n === 0 ? "HASH" : "RANGE" })),
-      AttributeDefinitions: names.map((AttributeName) => ({ AttributeName, AttributeType: keys[AttributeName]! })),
-    }),
-  );
-}
-
 interface Place {
   readonly options?: Partial<DynamodbOptions<Count>>;
   readonly maxAttempts?: number;
@@ -61,7 +44,8 @@ interface Place {
 async function place({ options = {}, maxAttempts = 1, job = "job", operator: uid = operator, table }: Place = {}) {
   const name = table ?? `counts-${++tables}`;
   const undisturbed = await servers.client();
-  if (table === undefined) await createTable(undisturbed, name, { page: "S", start: "N" });
+  if (table === undefined)
+    await createTable(undisturbed, name, { partitionKey: { name: "page", type: "S" }, sortKey: { name: "start", type: "N" } });
   const handler = new FaultyHandler();
   const telemetry = new MemoryTelemetry();
   const clock = new HastyClock();
@@ -448,8 +432,8 @@ describe("aws: a table that cannot be written", () => {
 
   it("has other keys: found out at the start, and said when it is written", async () => {
     const client = await servers.client();
-    await createTable(client, "by-page", { page: "S" });
-    await createTable(client, "by-number", { page: "N", start: "N" });
+    await createTable(client, "by-page", { partitionKey: { name: "page", type: "S" } });
+    await createTable(client, "by-number", { partitionKey: { name: "page", type: "N" }, sortKey: { name: "start", type: "N" } });
     const effects = effectsOf(sinkOf(), [{ rows: [row("a", 1)] }]).flat();
     const byPage = await place({ table: "by-page", options: { key: ["page", "start"] } });
     await assert.rejects(byPage.target.check(), failsAs("invalid", /by-page has page, the sink page, start/));
@@ -459,7 +443,7 @@ describe("aws: a table that cannot be written", () => {
     const byNumber = await place({ table: "by-number" });
     await assert.rejects(byNumber.carryOut(effects), failsAs("invalid", /keys are not those of the sink.*by-number/));
     await client.send(new DeleteTableCommand({ TableName: "by-number" }));
-    await createTable(client, "by-number", { page: "S", start: "N" });
+    await createTable(client, "by-number", { partitionKey: { name: "page", type: "S" }, sortKey: { name: "start", type: "N" } });
     await byNumber.carryOut(effects);
     assert.deepEqual(await byNumber.rows(), { a: 1 });
     await byNumber.target.check();

@@ -6,9 +6,11 @@
  */
 import assert from "node:assert/strict";
 import { after, suite, test } from "node:test";
-import { CreateTableCommand, type CreateTableCommandInput, ScanCommand } from "@aws-sdk/client-dynamodb";
+import { ScanCommand } from "@aws-sdk/client-dynamodb";
 import { CreateBucketCommand } from "@aws-sdk/client-s3";
 import { parquetReadObjects } from "hyparquet";
+import { createTable } from "../../emulator/cloud/create-table.ts";
+import type { TableResource } from "../../emulator/cloud/topology.ts";
 import { startMessaging } from "../../emulator/messaging/start-messaging.ts";
 import { awsClients } from "../../runtime/adapters/aws/aws-clients.ts";
 import { AwsSinks } from "../../runtime/adapters/aws/aws-sinks.ts";
@@ -109,17 +111,7 @@ function expectedRows(): readonly string[] {
   return [...counts].map(([window, n]) => JSON.stringify([...JSON.parse(window), n])).sort();
 }
 
-const countsTable: Omit<CreateTableCommandInput, "TableName"> = {
-  BillingMode: "PAY_PER_REQUEST",
-  KeySchema: [
-    { AttributeName: "page", KeyType: "HASH" },
-    { AttributeName: "start", KeyType: "RANGE" },
-  ],
-  AttributeDefinitions: [
-    { AttributeName: "page", AttributeType: "S" },
-    { AttributeName: "start", AttributeType: "N" },
-  ],
-};
+const countsTable: TableResource = { partitionKey: { name: "page", type: "S" }, sortKey: { name: "start", type: "N" } };
 
 const isCounted = ({ page }: { readonly page: string }) => page !== last.page;
 
@@ -280,7 +272,7 @@ async function run({ seed, parallelism, faults, replaced }: Run) {
   messaging.createQueue(queue);
   const telemetry = new MemoryTelemetry();
   const [table, bucket] = [`counts-${name}`, `results-${name}`];
-  await (await dynamo.client()).send(new CreateTableCommand({ TableName: table, ...countsTable }));
+  await createTable(await dynamo.client(), table, countsTable);
   await (await objects.client()).send(new CreateBucketCommand({ Bucket: bucket }));
   const counts = { processes: 0, checkpoints: 0, failures: 0, restores: 0 };
   const take = async () => {

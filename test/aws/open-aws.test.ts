@@ -1,7 +1,8 @@
 /** Opening the ports of a job: the SDK's own settings, the job's identity, and what failures of AWS are called. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { CreateTableCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
+import { PutItemCommand } from "@aws-sdk/client-dynamodb";
+import { createTable } from "../../emulator/cloud/create-table.ts";
 import { awsClients } from "../../runtime/adapters/aws/aws-clients.ts";
 import { awsError } from "../../runtime/adapters/aws/aws-error.ts";
 import { openAws } from "../../runtime/adapters/aws/open-aws.ts";
@@ -70,16 +71,7 @@ describe("aws: opening", () => {
 
   it("refuses a table that is not there, and one with other keys", async () => {
     await assert.rejects(open({ table: "not-there" }), failsAs("invalid", /no such table.*not-there/));
-    await (
-      await dynamodb.client()
-    ).send(
-      new CreateTableCommand({
-        TableName: "of-others",
-        BillingMode: "PAY_PER_REQUEST",
-        KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
-        AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
-      }),
-    );
+    await createTable(await dynamodb.client(), "of-others", { partitionKey: { name: "id", type: "S" } });
     await assert.rejects(open({ table: "of-others" }), failsAs("invalid", /of-others/));
   });
 

@@ -3,23 +3,40 @@ import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite, test } from "node:test";
+import { asyncBufferFromFile, parquetReadObjects } from "hyparquet";
 import { check } from "../../cli/commands/check.ts";
 import { checkpointOf, checkpoints } from "../../cli/commands/checkpoints.ts";
 import { list } from "../../cli/commands/deadletters.ts";
 import { fork } from "../../cli/commands/fork.ts";
-import { pause, resume, stop } from "../../cli/commands/orders.ts";
+import { pause, resume, savepoint, stop } from "../../cli/commands/orders.ts";
 import { giveBack } from "../../cli/commands/redrive.ts";
-import { getState, listState } from "../../cli/commands/state.ts";
-import { readStatus, readManifest } from "../../cli/job-status.ts";
+import { exportState, getState, listState } from "../../cli/commands/state.ts";
+import { readManifest, readStatus, recordOf } from "../../cli/job-status.ts";
 import { LocalRun, type LocalRunOptions } from "../../cli/local-run.ts";
 import { exitCodes } from "../../cli/report-error.ts";
 import { openLocalTarget } from "../../cli/target/local-target.ts";
 import type { Target } from "../../cli/target/target.ts";
 import { isKind } from "../../runtime/base/errors.ts";
-import { defineJob, fileSink, generator, type Job, keyedProcess, ndjson, seconds, type, value } from "../../runtime/index.ts";
+import {
+  count,
+  defineJob,
+  fileSink,
+  generator,
+  type Job,
+  keyedProcess,
+  list as listOf,
+  map,
+  millis,
+  monotonous,
+  ndjson,
+  seconds,
+  tumbling,
+  type,
+  value,
+} from "../../runtime/index.ts";
 import { planJob } from "../../runtime/plan/plan-job.ts";
 import { withDirectory } from "../connectors/support.ts";
-import { Died, mortalCalls } from "../driver/mortal-ports.ts";
+import { type Death, Died, mortal, mortalCalls } from "../driver/mortal-ports.ts";
 
 const keys = 5;
 const wait = { timeoutMs: 60_000 };
@@ -56,6 +73,83 @@ function counting({ broken = false, uid = "count", name = "counting", parallelis
   );
 }
 
+/** An entry of state as it is exported. */
+interface Exported {
+  readonly operator: string;
+  readonly state: string;
+  readonly kind: string;
+  readonly key: string;
+  readonly window?: { readonly start: number; readonly end: number };
+  readonly value: unknown;
+}
+
+const windowMs = 1_000;
+
+/** Keeps state of every kind, and counts in windows, of which the last stay open. */
+function keeping(): Job {
+  const keep = keyedProcess({
+    key: type<string>(),
+    state: { last: value<{ n: number; text: string }>(), all: listOf<number>(), halves: map<string, number>() },
+    output: type<never>(),
+    onRecord({ n }: Event, { state }) {
+      state.last.set({ n, text: `„${n}“` });
+      state.all.add(n);
+      state.halves.set(n % 2 === 0 ? "even" : "odd", n);
+    },
+  });
+  return defineJob(
+    "keeping",
+    (job) => {
+      const keyed = job
+        .source("in", generator({ seed: 1, ratePerSecond: 2_000, next: (n): Event => ({ key: `k${n % keys}`, n }) }), {
+          timestamps: ({ n }) => n * 10,
+          watermarks: monotonous(),
+        })
+        .keyBy(({ key }) => key);
+      keyed.process("keep", keep).sinkTo("none", fileSink({ path: "none", format: ndjson() }));
+      keyed
+        .window(tumbling(millis(windowMs)))
+        .aggregate("windows", count())
+        .sinkTo("out", fileSink({ path: "windows", format: ndjson() }));
+    },
+    { parallelism: 1, checkpoints: { interval: seconds(0.1) } },
+  );
+}
+
+/** What `keeping` keeps of so many events: of windows those that the watermark has not closed. */
+function stateOf(events: number): readonly Exported[] {
+  const entries: Exported[] = [];
+  const watermark = (events - 1) * 10 - 1;
+  for (let k = 0; k < keys; k++) {
+    const all = Array.from({ length: events }, (_, n) => n).filter((n) => n % keys === k);
+    const last = all.at(-1)!;
+    const entry = (state: string, kind: string, value: unknown) =>
+      entries.push({ operator: "keep", state, kind, key: `k${k}`, value });
+    entry("last", "value", { n: last, text: `„${last}“` });
+    entry("all", "list", all);
+    const half = (parity: number) => all.filter((n) => n % 2 === parity).at(-1)!;
+    entry("halves", "map", all[0]! % 2 === 0 ? [["even", half(0)], ["odd", half(1)]] : [["odd", half(1)], ["even", half(0)]]); // prettier-ignore
+    for (let start = 0; start < events * 10; start += windowMs) {
+      const n = all.filter((at) => at * 10 >= start && at * 10 < start + windowMs).length;
+      if (n > 0 && start + windowMs - 1 > watermark)
+        entries.push({
+          operator: "windows",
+          state: "",
+          kind: "",
+          key: `k${k}`,
+          window: { start, end: start + windowMs },
+          value: n,
+        });
+    }
+  }
+  return entries;
+}
+
+/** As text, its members in order. */
+function inOrder(entry: object): string {
+  return JSON.stringify(Object.fromEntries(Object.entries(entry).sort(([a], [b]) => (a < b ? -1 : 1))));
+}
+
 /** Runs the job until `work` is done, then waits for it to stop by an order, or stops it. */
 async function whileRunning<T>(job: Job, options: LocalRunOptions, work: (run: LocalRun) => Promise<T>): Promise<T> {
   const run = await LocalRun.open(job, options);
@@ -71,8 +165,9 @@ async function whileRunning<T>(job: Job, options: LocalRunOptions, work: (run: L
   }
 }
 
-async function takenIn(run: LocalRun, records: number): Promise<void> {
-  while (run.progress().totals.records < records) await new Promise((resolve) => setTimeout(resolve, 5));
+async function takenIn(run: LocalRun, records: number, ended?: AbortSignal): Promise<void> {
+  while (run.progress().totals.records < records && ended?.aborted !== true)
+    await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 function placesIn(directory: string): { state: string; output: string } {
@@ -185,6 +280,74 @@ async function withDirectoryOfJob(
   await whileRunning(counting(), places, (run) => withTarget(places, (target) => work(target, run)));
 }
 
+suite("a process that dies at a call of a port", () => {
+  /** Opens the job with ports that die at a call, and does something with it. Returns whether it died. */
+  async function dying(options: LocalRunOptions, death: Death, work: (run: LocalRun) => Promise<void>): Promise<boolean> {
+    let run: LocalRun | undefined;
+    try {
+      run = await LocalRun.open(counting(), { ...options, around: (ports) => mortal(ports, death.at, death.when) });
+      await work(run);
+      return false;
+    } catch (error) {
+      if (!(error instanceof Died)) throw error;
+      return true;
+    } finally {
+      await run?.close();
+    }
+  }
+
+  test("while the job goes back to a checkpoint: given again, the command comes to the same", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      await whileRunning(counting(), places, async (run) => {
+        await takenIn(run, 300);
+        await withTarget(places, (target) => savepoint(target, wait));
+      });
+      const from = await withTarget(
+        places,
+        async (target) => (await recordOf(target)).retained.find((it) => it.savepoint)!.manifest,
+      );
+      const { totals } = await withTarget(places, (target) => readManifest(from, target.ports));
+      let deaths = 0;
+      for (let at = 1, died = true; died; at++)
+        for (const when of ["before", "after"] as const) {
+          // What is put out beyond the savepoint each time is to be taken back.
+          await whileRunning(counting(), places, (run) => takenIn(run, run.standing.totals.records + 20));
+          died = await dying({ ...places, from }, { at, when }, async () => undefined);
+          deaths += Number(died);
+          const back = await LocalRun.open(counting(), { ...places, from });
+          await back.close();
+          assert.equal(back.standing.totals.records, totals.records, `${when} call ${at}`);
+          assert.equal(await assertCounted(places.output), totals.records, `${when} call ${at}`);
+        }
+      assert.ok(deaths > 20, `it died ${deaths} times`);
+      await whileRunning(counting(), places, (run) => takenIn(run, totals.records + 100));
+      await assertCounted(places.output);
+    }));
+
+  test("while the job is stopped, as for a change of its code: the next run goes on from where it was", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      await whileRunning(counting(), places, (run) => takenIn(run, 100));
+      let deaths = 0;
+      for (let at = 1; at < 120; at += 1 + Math.floor(at / 8)) {
+        const died = await dying(places, { at, when: at % 2 === 0 ? "before" : "after" }, async (run) => {
+          const ending = new AbortController();
+          const ended = run.run(ending.signal);
+          ended.catch(() => undefined);
+          const records = run.standing.totals.records + 20;
+          await Promise.race([takenIn(run, records, ending.signal), ended.finally(() => ending.abort())]);
+          ending.abort();
+          assert.equal(await ended, "stopped");
+        });
+        deaths += Number(died);
+        await whileRunning(counting(), places, (run) => takenIn(run, run.standing.totals.records + 20));
+        await assertCounted(places.output);
+      }
+      assert.ok(deaths > 10, `it died ${deaths} times`);
+    }));
+});
+
 suite("dead letters", () => {
   test("are given back once, wherever the command dies, and after a restore only those of its history", () =>
     withDirectory(async (directory) => {
@@ -248,6 +411,60 @@ suite("dead letters", () => {
 });
 
 suite("state and forks", () => {
+  test("state that is exported is the state, as Parquet and as lines", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      const job = keeping();
+      await whileRunning(job, places, async (run) => {
+        await takenIn(run, 300);
+        await withTarget(places, (target) => stop(target, wait));
+      });
+      const { totals } = await withTarget(places, readStatus);
+      const exportTo = (format: string) =>
+        withTarget(places, async (target) => {
+          const to = join(directory, `state.${format}`);
+          const { json } = await exportState(target, planJob(job), { at: undefined, operator: undefined, format, to });
+          return { to, entries: (json as { entries: number }).entries };
+        });
+      const [parquet, ndjson] = [await exportTo("parquet"), await exportTo("ndjson")];
+
+      const lines = (await readFile(ndjson.to, "utf8")).split("\n").filter((line) => line !== "");
+      const asLines = lines.map((line) => JSON.parse(line) as Exported);
+      const rows = await parquetReadObjects({ file: await asyncBufferFromFile(parquet.to) });
+      const asRows = rows.map(({ operator, state, kind, key, value, window_start: start, window_end: end }): Exported => {
+        const window = start === null ? undefined : { start: (start as Date).getTime(), end: (end as Date).getTime() };
+        const parsed = { key: JSON.parse(key as string) as string, value: JSON.parse(value as string) as unknown };
+        return {
+          operator: operator as string,
+          state: state as string,
+          kind: kind as string,
+          ...parsed,
+          ...(window && { window }),
+        };
+      });
+      assert.equal(parquet.entries, rows.length);
+      assert.equal(ndjson.entries, lines.length);
+      assert.deepEqual(asRows.map(inOrder).sort(), asLines.map(inOrder).sort());
+
+      const expected = stateOf(totals.records);
+      const kept = asRows.filter(({ operator }) => operator === "keep");
+      assert.deepEqual(
+        kept.map(inOrder).sort(),
+        expected
+          .filter(({ operator }) => operator === "keep")
+          .map(inOrder)
+          .sort(),
+      );
+      const windows = asRows
+        .filter(({ operator }) => operator === "windows")
+        .map(({ key, window, value }) => ({ key, window, value }));
+      const open = expected
+        .filter(({ operator }) => operator === "windows")
+        .map(({ key, window, value }) => ({ key, window, value }));
+      assert.ok(open.length > 0);
+      assert.deepEqual(windows.map(inOrder).sort(), open.map(inOrder).sort());
+    }));
+
   test("a fork that dies while it is made is made again, and goes on as a job of its own", () =>
     withDirectory(async (directory) => {
       const places = placesIn(directory);

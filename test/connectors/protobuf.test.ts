@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import fc from "fast-check";
 import { isKind } from "../../runtime/base/errors.ts";
 import { glueRegistry } from "../../runtime/adapters/aws/glue.ts";
-import { type Format, recordDecoder, Rejection } from "../../runtime/connectors/formats/format.ts";
+import { type Format, Rejection } from "../../runtime/connectors/formats/format.ts";
 import { confluentRegistry, protobuf } from "../../runtime/connectors/formats/protobuf.ts";
-import { decode } from "./support.ts";
 
 const rejection = (reason: RegExp) => (error: unknown) => error instanceof Rejection && reason.test(error.reason);
 const invalid = (words: RegExp) => (error: unknown) => isKind(error, "invalid") && words.test(error.message);
@@ -123,40 +121,6 @@ suite("protobuf with a registry", () => {
     const glue = protobuf<any>({ schema, message: "shop.v1.Head", registry: glueRegistry() });
     const uuid = "11111111222233334444555555555555";
     assert.deepEqual(glue.decode({ bytes: hex(`03 00 ${uuid} 00 0a 01 61`) }), { id: "a" });
-  });
-});
-
-suite("protobuf of any bytes", () => {
-  const format = protobuf<any>({ schema, message: "shop.v1.View" });
-  const source = { decode: recordDecoder(format) };
-
-  test("is a value or a rejection", () => {
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
-        const { values, rejections } = decode(source, { bytes });
-        assert.equal(values.length + rejections.length, 1);
-      }),
-      { numRuns: 3_000 },
-    );
-  });
-  test("is a value or a rejection when a record was changed", () => {
-    const value = fc.record({
-      user_id: fc.string(),
-      at: fc.maxSafeInteger(),
-      numbers: fc.array(fc.integer()),
-      counts: fc.dictionary(fc.string(), fc.nat()),
-      tag: fc.record({ name: fc.string() }),
-      raw: fc.uint8Array(),
-    });
-    fc.assert(
-      fc.property(value, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 3 }), (given, changes) => {
-        const bytes = Buffer.from(format.encode(given));
-        for (const [at, byte] of changes) if (bytes.length > 0) bytes[at % bytes.length] = byte;
-        const { values, rejections } = decode(source, { bytes });
-        assert.equal(values.length + rejections.length, 1);
-      }),
-      { numRuns: 1_000 },
-    );
   });
 });
 

@@ -249,6 +249,50 @@ describe("an order", () => {
       if (index !== undefined) assert.notEqual(await run.ports.blobs.get(index.blob, index), undefined);
   });
 
+  /** Goes back to the first of two checkpoints with what came in since, which is read again; returns whether the coordinator died. */
+  async function goBack(parallelism: number, death: Death): Promise<boolean> {
+    const run = await jobAt(parallelism);
+    const taken: BlobName[] = [];
+    for (let n = 0; n < 2; n++) {
+      enqueue(run, 8);
+      await run.settle();
+      taken.push(manifestName((await run.runner.checkpoint(false))!));
+    }
+    const [first] = taken as [BlobName, BlobName];
+    const died = await follow(run, { kind: "restore", id: "back", manifest: first }, death, isRunning);
+    const { manifest, retained, generation } = await recordOf(run);
+    assert.deepEqual({ manifest, generation }, { manifest: first, generation: 2 });
+    assert.ok(
+      retained.every((kept) => kept.manifest !== taken[1]),
+      "what lies beyond is given up",
+    );
+    const environment = run.environment(`back-${++lives}`);
+    for (let round = 0; round < 4; round++)
+      for (const task of await coordinatorOn(run, run.ports).livingTasks()) await environment.turn({ kind: "poke", task });
+    // The harness takes nothing back: what came again stands twice, as it was.
+    const counts = Object.entries(counted(run)).map(([key, seen]) => [key, [...new Set(seen)]] as const);
+    const put = counts[0]![1].length;
+    assert.ok(put >= 4);
+    assert.deepEqual(Object.fromEntries(counts), upTo(put));
+    for (const seen of Object.values(counted(run))) {
+      const again = seen.slice(seen.lastIndexOf(3));
+      assert.deepEqual(
+        again,
+        Array.from(again, (_, n) => n + 3),
+        "from the checkpoint on, everything once",
+      );
+    }
+    return died;
+  }
+
+  for (const parallelism of [1, 2])
+    for (const when of ["before", "after"] as const)
+      test(`to go back comes to the same, wherever the coordinator dies ${when} a call, at parallelism ${parallelism}`, async () => {
+        let at = 1;
+        while (await goBack(parallelism, { at, when })) at++;
+        assert.ok(at > 8, `it died ${at - 1} times`);
+      });
+
   test("that cannot be followed is refused", async () => {
     const run = await jobAt(1);
     const coordinator = coordinatorOn(run, run.ports);

@@ -64,6 +64,8 @@ export function topologyOf(options: DeploymentOptions): Topology {
     environment: settingsOf(options, ""),
     memorySize,
     timeout: timeouts.coordinator,
+    // One looks on, some follow orders: on a machine that they share, more would keep each other from ever getting there.
+    reservedConcurrentExecutions: 4,
   };
   const inboxes = stages.flatMap(({ id, kind, parallelism }) =>
     kind === "keyed" ? [[defaultInbox(job, id), { shardCount: Number(parallelism) }] as const] : [],

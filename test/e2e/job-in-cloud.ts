@@ -14,7 +14,7 @@ import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
 import type { Safeguard } from "../../runtime/task/safeguards.ts";
 import { functionsDirectory, namesOf, topologyOf } from "./deployment.ts";
 import { readResults } from "./read-results.ts";
-import type { PutRecord, Results, Scenario, ScenarioJobOptions } from "./scenario.ts";
+import type { DeployedJob, PutRecord, Results, ScenarioJobOptions } from "./scenario.ts";
 
 export interface JobInCloudOptions {
   /** Where modules are written. */
@@ -39,9 +39,9 @@ export class Overdue extends Error {}
 const lookEveryMs = 4_000;
 const shardBits = 128n;
 
-export class JobInCloud {
+export class JobInCloud<O extends ScenarioJobOptions = ScenarioJobOptions> {
   readonly cloud: EmulatedCloud;
-  readonly #scenario: Scenario;
+  readonly #deployed: DeployedJob<O>;
   readonly #options: JobInCloudOptions;
   readonly #name: string;
   readonly #ports: Ports;
@@ -49,9 +49,9 @@ export class JobInCloud {
   #deployments: number;
   #orders = 0;
 
-  private constructor(cloud: EmulatedCloud, scenario: Scenario, name: string, ports: Ports, options: JobInCloudOptions) {
+  private constructor(cloud: EmulatedCloud, deployed: DeployedJob<O>, name: string, ports: Ports, options: JobInCloudOptions) {
     this.cloud = cloud;
-    this.#scenario = scenario;
+    this.#deployed = deployed;
     this.#options = options;
     this.#name = name;
     this.#ports = ports;
@@ -60,9 +60,13 @@ export class JobInCloud {
     cloud.fire(namesOf(name).schedule);
   }
 
-  static async start(scenario: Scenario, job: ScenarioJobOptions, options: JobInCloudOptions): Promise<JobInCloud> {
-    const { name } = planJob(scenario.job(job));
-    const cloud = await startCloud(await topologyFor(scenario, job, 1, options), options.cloud);
+  static async start<O extends ScenarioJobOptions>(
+    deployed: DeployedJob<O>,
+    job: O,
+    options: JobInCloudOptions,
+  ): Promise<JobInCloud<O>> {
+    const { name } = planJob(deployed.job(job));
+    const cloud = await startCloud(await topologyFor(deployed, job, 1, options), options.cloud);
     const { stateTable, stateBucket } = namesOf(name);
     const ports = await openAws({
       job: name,
@@ -72,7 +76,7 @@ export class JobInCloud {
       telemetry: { add: () => undefined, gauge: () => undefined, log: () => undefined },
       clients: cloud.clients,
     });
-    return new JobInCloud(cloud, scenario, name, ports as unknown as Ports, options);
+    return new JobInCloud(cloud, deployed, name, ports as unknown as Ports, options);
   }
 
   get coordinator(): string {
@@ -80,9 +84,9 @@ export class JobInCloud {
   }
 
   /** New code over the old. */
-  async deploy(job: ScenarioJobOptions): Promise<void> {
+  async deploy(job: O): Promise<void> {
     this.#deployments++;
-    await this.cloud.deploy(await topologyFor(this.#scenario, job, this.#deployments, this.#options));
+    await this.cloud.deploy(await topologyFor(this.#deployed, job, this.#deployments, this.#options));
   }
 
   /** Undefined: the job has not begun. */
@@ -123,7 +127,7 @@ export class JobInCloud {
 
   /** Puts records at an even pace, in their order. */
   async put(records: readonly PutRecord[], lengthMs: number): Promise<void> {
-    const { streams = {} } = this.#scenario.outside;
+    const { streams = {} } = this.#deployed.outside;
     const slices = Math.max(1, Math.round(lengthMs / 500));
     const startedAt = Date.now();
     for (let n = 0; n < slices; n++) {
@@ -151,7 +155,7 @@ export class JobInCloud {
 
   results(): Promise<Results> {
     const deadLetters = { bucket: namesOf(this.#name).deadLetterBucket, prefix: deadLetterPrefix(this.#name) };
-    return patiently(() => readResults(this.cloud.clients, this.#scenario.places, deadLetters));
+    return patiently(() => readResults(this.cloud.clients, this.#deployed.places, deadLetters));
   }
 
   /** Looks twice a second until it gets something. Throws `Overdue`. */
@@ -183,26 +187,26 @@ async function patiently<T>(call: () => Promise<T>): Promise<T> {
   }
 }
 
-async function topologyFor(
-  scenario: Scenario,
-  job: ScenarioJobOptions,
+async function topologyFor<O extends ScenarioJobOptions>(
+  deployed: DeployedJob<O>,
+  job: O,
   deployment: number,
   { directory, without, batchSize, concurrency = 4 }: JobInCloudOptions,
 ): Promise<Topology> {
   const name = `job-${deployment}.ts`;
-  const made = `${scenario.maker}(${JSON.stringify(job)})`;
+  const made = `${deployed.maker}(${JSON.stringify(job)})`;
   await writeFile(
     join(directory, name),
-    `import { ${scenario.maker} } from ${JSON.stringify(scenario.module)};\nexport default ${made};\n`,
+    `import { ${deployed.maker} } from ${JSON.stringify(deployed.module)};\nexport default ${made};\n`,
   );
   const topology = topologyOf({
-    graph: planJob(scenario.job(job)),
+    graph: planJob(deployed.job(job)),
     module: `./${name}`,
     directory,
     functions: functionsDirectory,
     deployment,
-    outside: scenario.outside,
-    timeouts: { task: 20, coordinator: 12 },
+    outside: deployed.outside,
+    timeouts: { task: 20, coordinator: 20 },
     memorySize: 512,
     concurrency,
     ...(batchSize === undefined ? {} : { batchSize }),

@@ -53,11 +53,13 @@ async function linesOf({ s3 }: Clients, { bucket, prefix }: { readonly bucket: s
   return texts.flatMap((text) => text.split("\n").filter((line) => line !== ""));
 }
 
-function isFinished(name: string): boolean {
+/** Whether an object is to be read, by its name behind the prefix. */
+export function isFinished(name: string): boolean {
   return !/^\.(parts|quarantine)\/|\.part$|^restored\//.test(name);
 }
 
-function sortedMembers(line: string): string {
+/** A line of JSON with its members in order. */
+export function sortedMembers(line: string): string {
   const members = Object.entries(JSON.parse(line) as object).sort(([a], [b]) => (a < b ? -1 : 1));
   return JSON.stringify(Object.fromEntries(members));
 }

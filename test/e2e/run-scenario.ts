@@ -5,16 +5,13 @@
  *
  * E1 It ends: by its deadline at the latest, and with it every process that it started.
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { CloudEvent } from "../../emulator/cloud/index.ts";
 import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
 import type { Safeguard } from "../../runtime/task/safeguards.ts";
-import { compareResults, describeDifferences, type Difference } from "./compare-results.ts";
 import { Figures } from "./figures.ts";
 import { JobInCloud, Overdue } from "./job-in-cloud.ts";
 import type { Act, Results, Scenario, ScenarioJobOptions } from "./scenario.ts";
+import { inScratch, Trial, unrulyCloud } from "./trial.ts";
 import { Trouble, type TroubleCounts } from "./trouble.ts";
 
 export interface RunOptions {
@@ -59,31 +56,27 @@ export interface RunReport {
 /** Of which docs/connectors.md says that after a restore they may come again. */
 const repeatedByRestores: ReadonlySet<string> = new Set(["deadLetters"]);
 const retainedForever = 10_000;
-/** What is still missing is told so often. */
-const tellEveryMs = 20_000;
+/** That a mapping delivers twice, or goes back. */
+const unruliness = 0.05;
 
-export async function runScenario(scenario: Scenario, options: RunOptions): Promise<RunReport> {
-  const directory = await mkdtemp(join(tmpdir(), "millrace-e2e-"));
-  const run = new ScenarioRun(scenario, options, directory);
-  try {
-    return await run.run();
-  } finally {
-    await run.stop();
-    // Processes that were killed may be writing their last.
-    await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
-  }
+export function runScenario(scenario: Scenario, options: RunOptions): Promise<RunReport> {
+  return inScratch("e2e", async (directory) => {
+    const run = new ScenarioRun(scenario, options, directory);
+    try {
+      return await run.run();
+    } finally {
+      await run.stop();
+    }
+  });
 }
 
 class ScenarioRun {
   readonly #scenario: Scenario;
   readonly #options: RunOptions;
   readonly #directory: string;
-  readonly #startedAt = Date.now();
+  readonly #trial: Trial;
   readonly #phases: { readonly name: string; readonly figures: Figures; endedAt: number | undefined }[] = [];
-  readonly #problems = new Map<string, number>();
   readonly #restored: string[] = [];
-  /** What is waited for. */
-  #expected: Results = {};
   #job: JobInCloud | undefined;
   #trouble: Trouble | undefined;
 
@@ -91,6 +84,7 @@ class ScenarioRun {
     this.#scenario = scenario;
     this.#options = options;
     this.#directory = directory;
+    this.#trial = new Trial(options.print);
   }
 
   async run(): Promise<RunReport> {
@@ -102,7 +96,7 @@ class ScenarioRun {
       await this.#restoreAll(acts, boundary);
     } catch (error) {
       if (!(error instanceof Overdue)) throw error;
-      failures.push(error.message, ...(await this.#explain()));
+      failures.push(...error.message.split("\n"), ...(await this.#trial.explain(this.#job!)));
     }
     this.#trouble?.stop();
     return {
@@ -114,7 +108,7 @@ class ScenarioRun {
         return { name, figures, lengthMs: endedAt - figures.startedAt };
       }),
       restored: this.#restored,
-      tookMs: Date.now() - this.#startedAt,
+      tookMs: Date.now() - this.#trial.startedAt,
     };
   }
 
@@ -131,19 +125,10 @@ class ScenarioRun {
     this.#beginPhase(`parallelism ${parallelisms[0]}`);
     this.#job = await JobInCloud.start(this.#scenario, this.#jobAt(0), {
       directory: this.#directory,
-      deadline: this.#startedAt + timeoutMs,
+      deadline: this.#trial.startedAt + timeoutMs,
       without,
       signal,
-      cloud: {
-        environments: { seed, coldStartChance: 0.02, recycleChance: 0.02, zombieMsMax: 3_000 },
-        mappings: {
-          seed,
-          faults: { duplicateChance: 0.05, goBackChance: 0.05 },
-          timings: { backOffMs: 100, backOffMsMax: 1_000 },
-        },
-        asyncRetries: { retryDelaysMs: [1_000, 2_000] },
-        onEvent: (event) => this.#onEvent(event),
-      },
+      cloud: unrulyCloud(seed, unruliness, (event) => this.#onEvent(event)),
     });
     this.#say("the job is deployed");
     this.#trouble = new Trouble(this.#job.cloud, {
@@ -177,7 +162,7 @@ class ScenarioRun {
     const all = expected([first, second, closing]);
     await this.#drain("everything", all);
     await this.#nextCheckpoint();
-    this.#check("everything, a checkpoint later", compareResults(await job.results(), all));
+    await this.#check("everything, a checkpoint later", all);
     this.#say("all is worked off, and right");
     return boundary;
   }
@@ -211,7 +196,7 @@ class ScenarioRun {
     const newest = chosen.at(-1)!.manifest;
     if (newest !== chosen[0]!.manifest) {
       await job.refused("restore", newest);
-      this.#check(`${newest}, refused`, compareResults(await job.results(), all, repeatedByRestores));
+      await this.#check(`${newest}, refused`, all, repeatedByRestores);
     }
     const { completed } = (await job.record())!;
     await this.#restore(`checkpoint ${completed}, taken since`, completed!, all);
@@ -225,23 +210,13 @@ class ScenarioRun {
     if (from !== manifest) throw new Error(`restored from another checkpoint: ${from}, not ${manifest}`);
     await this.#drain(`from ${manifest}`, all, repeatedByRestores);
     await this.#nextCheckpoint();
-    this.#check(`from ${manifest}`, compareResults(await job.results(), all, repeatedByRestores));
+    await this.#check(`from ${manifest}`, all, repeatedByRestores);
     this.#restored.push(name);
     this.#say(`from ${name} to the same end`);
   }
 
-  async #drain(what: string, expected: Results, repeatable?: ReadonlySet<string>): Promise<void> {
-    this.#expected = expected;
-    let toldAt = Date.now();
-    await this.#job!.until(what, async () => {
-      const differences = compareResults(await this.#job!.results(), expected, repeatable);
-      if (differences.length === 0) return true;
-      if (Date.now() - toldAt > tellEveryMs) {
-        toldAt = Date.now();
-        for (const line of describeDifferences(differences)) this.#say(`waiting for ${what}: ${line}`);
-      }
-      return undefined;
-    });
+  #drain(what: string, expected: Results, repeatable?: ReadonlySet<string>): Promise<void> {
+    return this.#trial.drain(this.#job!, what, expected, undefined, repeatable);
   }
 
   /** What a task still held back would have been put out by then. */
@@ -254,9 +229,8 @@ class ScenarioRun {
     });
   }
 
-  #check(what: string, differences: readonly Difference[]): void {
-    if (differences.length > 0)
-      throw new Overdue([`what was right is not any more: ${what}`, ...describeDifferences(differences)].join("\n"));
+  async #check(what: string, expected: Results, repeatable?: ReadonlySet<string>): Promise<void> {
+    this.#trial.check(what, await this.#job!.results(), expected, repeatable);
   }
 
   // ---- what is told ----
@@ -274,22 +248,11 @@ class ScenarioRun {
   #onEvent(event: CloudEvent): void {
     this.#phases.at(-1)!.figures.take(event);
     this.#options.onEvent?.(event);
-    if (event.kind !== "log" || !/"level":"ERROR"|Runtime\.|Error/.test(event.line.text)) return;
-    const line = `${event.line.functionName}: ${event.line.text.slice(0, 600)}`;
-    this.#problems.set(line, (this.#problems.get(line) ?? 0) + 1);
+    this.#trial.take(event);
   }
 
   #say(line: string): void {
-    this.#options.print(`${((Date.now() - this.#startedAt) / 1000).toFixed(1).padStart(6)} s  ${line}`);
-  }
-
-  async #explain(): Promise<readonly string[]> {
-    const differences = compareResults(await this.#job!.results(), this.#expected);
-    const record = await this.#job!.record();
-    const { phase, generation, pending, completed, deployment } = record ?? {};
-    const state = JSON.stringify({ phase, generation, pending, completed, deployment });
-    const problems = [...this.#problems].slice(-8).map(([line, times]) => `${times} × ${line}`);
-    return [`the job record: ${state}`, ...describeDifferences(differences), ...problems];
+    this.#trial.say(line);
   }
 }
 

@@ -19,17 +19,21 @@ export type Place =
   | { readonly kind: "table"; readonly table: string }
   | { readonly kind: "objects"; readonly bucket: string; readonly prefix: string };
 
-export interface Scenario {
-  readonly name: string;
+/** A job as it is deployed. */
+export interface DeployedJob<O extends ScenarioJobOptions = ScenarioJobOptions> {
   /** The module and its export that makes the job; the job's options are plain data. */
   readonly module: string;
   readonly maker: string;
-  readonly job: (options: ScenarioJobOptions) => Job;
+  readonly job: (options: O) => Job;
   readonly outside: Pick<Topology, "streams" | "tables" | "buckets">;
-  /** The job begins at the first, and is stopped and resumed at each of the others. */
-  readonly parallelisms: readonly number[];
   /** By name; dead letters come beside them, as "deadLetters". */
   readonly places: Readonly<Record<string, Place>>;
+}
+
+export interface Scenario extends DeployedJob {
+  readonly name: string;
+  /** The job begins at the first, and is stopped and resumed at each of the others. */
+  readonly parallelisms: readonly number[];
   /** Three acts: what comes first, with late records in none but the second; what comes after; what closes all windows. */
   readonly acts: (seed: number, records: number) => readonly [Act, Act, Act];
   readonly expected: (acts: readonly Act[]) => Results;

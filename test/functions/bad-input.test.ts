@@ -5,9 +5,10 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { CreateTableCommand, DeleteItemCommand, ScanCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
+import { DeleteItemCommand, ScanCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
 import { CreateBucketCommand } from "@aws-sdk/client-s3";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
+import { createTable } from "../../emulator/cloud/create-table.ts";
 import { pokeOf } from "../../functions/contract.ts";
 import type { HandlerError } from "../../functions/handler-error.ts";
 import { metrics } from "../../functions/metrics.ts";
@@ -358,17 +359,6 @@ async function waits(cloud: Cloud, says?: RegExp): Promise<void> {
 }
 
 /** The table of a sink, with this key. */
-async function createTable(cloud: Cloud, name: string, key: string): Promise<void> {
-  await cloud.clients.dynamodb.send(
-    new CreateTableCommand({
-      TableName: name,
-      BillingMode: "PAY_PER_REQUEST",
-      KeySchema: [{ AttributeName: key, KeyType: "HASH" }],
-      AttributeDefinitions: [{ AttributeName: key, AttributeType: "N" }],
-    }),
-  );
-}
-
 /** A job that counts into a table of its own. */
 function tableJob(name: string, table: string, map: (row: Row) => object = ([key, count]) => ({ key, count })): Job {
   return defineJob(
@@ -450,7 +440,7 @@ describe("what is not there, or not the job's:", () => {
       "invalid",
       new RegExp(`no such table, stream, bus or function in this account and region.*rows-${name}`),
     );
-    await createTable(cloud, `rows-${name}`, "other");
+    await createTable(cloud.clients.dynamodb, `rows-${name}`, { partitionKey: { name: "other", type: "N" } });
     await refuses(cloud, "invalid", new RegExp(`keys are not those of the sink.*rows-${name} has other, the sink key`));
     await waits(cloud);
   });
@@ -458,7 +448,7 @@ describe("what is not there, or not the job's:", () => {
   test("a state table with other keys", async () => {
     const name = newJob();
     const cloud = await start(jobOf(name), { table: `of-${name}` });
-    await createTable(cloud, `of-${name}`, "key");
+    await createTable(cloud.clients.dynamodb, `of-${name}`, { partitionKey: { name: "key", type: "N" } });
     await refuses(cloud, "invalid", new RegExp(`the table has other keys than the job needs.*of-${name}`));
   });
 
@@ -493,7 +483,7 @@ describe("what is not there, or not the job's:", () => {
     const [first, second] = [newJob(), newJob()];
     const table = `rows-${first}`;
     const owner = await start(tableJob(first, table), { parts: { openSinks } });
-    await createTable(owner, table, "key");
+    await createTable(owner.clients.dynamodb, table, { partitionKey: { name: "key", type: "N" } });
     await put(owner, all);
     await owner.command();
     await owner.deliver();
@@ -624,7 +614,7 @@ describe("what is too large:", () => {
     const table = `rows-${name}`;
     const job = tableJob(name, table, ([key, count]) => ({ key, count, ...(count === 2 && key === 1 && { text }) }));
     const cloud = await start(job, { parts: { openSinks } });
-    await createTable(cloud, table, "key");
+    await createTable(cloud.clients.dynamodb, table, { partitionKey: { name: "key", type: "N" } });
     await put(cloud, all);
     await cloud.command();
     await cloud.deliver();

@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { CreateTableCommand } from "@aws-sdk/client-dynamodb";
+import { createTable } from "../../emulator/cloud/create-table.ts";
 import { openSinks } from "../../functions/open-sinks.ts";
 import {
   defineJob,
@@ -123,14 +123,7 @@ describe("what is logged", () => {
         },
       },
     });
-    await cloud.clients.dynamodb.send(
-      new CreateTableCommand({
-        TableName: table,
-        BillingMode: "PAY_PER_REQUEST",
-        KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
-        AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
-      }),
-    );
+    await createTable(cloud.clients.dynamodb, table, { partitionKey: { name: "id", type: "S" } });
     await put(cloud, ...troubles.map(personOf), `{"name": "${secret}"`, `${secret} is no JSON`);
     await goOn(cloud, 6);
     const expected = [...troubles.filter((trouble) => trouble !== "none"), "is no JSON"];

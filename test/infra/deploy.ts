@@ -1,7 +1,12 @@
 /** Synthesises a job in a stack of its own, as an author's app does. */
-import { App, Stack } from "aws-cdk-lib";
+import { App, Duration, Stack } from "aws-cdk-lib";
 import { Template } from "aws-cdk-lib/assertions";
-import { AttributeType, Table } from "aws-cdk-lib/aws-dynamodb";
+import { AttributeType, StreamViewType, Table } from "aws-cdk-lib/aws-dynamodb";
+import { EventBus } from "aws-cdk-lib/aws-events";
+import { DeliveryStream } from "aws-cdk-lib/aws-kinesisfirehose";
+import { Code, Function, Runtime } from "aws-cdk-lib/aws-lambda";
+import { Topic } from "aws-cdk-lib/aws-sns";
+import { Queue, type QueueProps } from "aws-cdk-lib/aws-sqs";
 import { type IStream, Stream, StreamMode, type StreamProps } from "aws-cdk-lib/aws-kinesis";
 import { Bucket } from "aws-cdk-lib/aws-s3";
 import { join } from "node:path";
@@ -31,6 +36,10 @@ export class Surroundings extends Stack {
 
   bucket(id: string): Bucket {
     return new Bucket(this, id);
+  }
+
+  queue(id: string, props: QueueProps = {}): Queue {
+    return new Queue(this, id, { visibilityTimeout: Duration.minutes(7), ...props });
   }
 }
 
@@ -80,3 +89,46 @@ export const bindManyTasks: MakeProps = (stack) => ({
   streams: { clicks: stack.stream("Clicks") },
   tables: { rows: stack.table("Rows") },
 });
+
+/** What a job of many connectors is bound to on one machine. */
+export const bindEmulated = (stack: Surroundings, hook: string, tasks: QueueProps = {}) => ({
+  streams: { rows: stack.stream("Rows"), copy: stack.stream("Copy") },
+  buckets: { archive: stack.bucket("Archive"), lake: stack.bucket("Lake") },
+  tables: {
+    table: new Table(stack, "Table", {
+      partitionKey: { name: "key", type: AttributeType.STRING },
+      sortKey: { name: "n", type: AttributeType.NUMBER },
+    }),
+  },
+  queues: { tasks: stack.queue("Tasks", tasks), jobs: stack.queue("Jobs", { fifo: true }) },
+  events: { orders: { eventPattern: { source: ["shop.orders"] } } },
+  topics: { news: new Topic(stack, "News") },
+  functions: {
+    callee: new Function(stack, "Callee", {
+      runtime: Runtime.NODEJS_24_X,
+      handler: "index.handler",
+      code: Code.fromAsset(join(import.meta.dirname, "callee")),
+    }),
+  },
+  endpoints: { hook },
+});
+
+export const mskArn = "arn:aws:kafka:us-east-1:000000000000:cluster/records/0a1b2c3d-1";
+
+/** And what it is bound to on AWS. */
+export const bindMany = (stack: Surroundings) => {
+  const emulated = bindEmulated(stack, "https://hook.example/rows");
+  return {
+    ...emulated,
+    tables: {
+      ...emulated.tables,
+      items: new Table(stack, "Items", {
+        partitionKey: { name: "id", type: AttributeType.STRING },
+        stream: StreamViewType.NEW_AND_OLD_IMAGES,
+      }),
+    },
+    eventBuses: { bus: new EventBus(stack, "Bus") },
+    deliveryStreams: { delivery: DeliveryStream.fromDeliveryStreamName(stack, "Delivery", "delivery") },
+    kafkaTopics: { records: { clusterArn: mskArn } },
+  };
+};

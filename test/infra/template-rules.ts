@@ -10,14 +10,27 @@ interface Statement {
   readonly Resource: unknown;
 }
 
-/** What a function behind an event source mapping must be allowed to do with its stream (Lambda's guide, "with-kinesis"). */
-const neededByMapping = [
-  "kinesis:DescribeStream",
-  "kinesis:DescribeStreamSummary",
-  "kinesis:GetRecords",
-  "kinesis:GetShardIterator",
-  "kinesis:ListShards",
-];
+type MappingKind = "stream" | "table" | "queue" | "kafka";
+
+/** What a function behind an event source mapping must be allowed to do with its source (Lambda's guide, "with-kinesis" and its like). */
+const neededByMapping: Readonly<Record<MappingKind, readonly string[]>> = {
+  stream: [
+    "kinesis:DescribeStream",
+    "kinesis:DescribeStreamSummary",
+    "kinesis:GetRecords",
+    "kinesis:GetShardIterator",
+    "kinesis:ListShards",
+  ],
+  table: ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"],
+  queue: ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
+  kafka: ["kafka:DescribeClusterV2", "kafka:GetBootstrapBrokers"],
+};
+
+function mappingKindOf({ Topics, ScalingConfig, EventSourceArn }: Resource["Properties"]): MappingKind {
+  if (Topics !== undefined) return "kafka";
+  if (ScalingConfig !== undefined) return "queue";
+  return EventSourceArn?.["Fn::GetAtt"]?.[1] === "StreamArn" ? "table" : "stream";
+}
 
 /** One line for each defect. */
 export function defectsOf(template: TemplateJson): string[] {
@@ -37,7 +50,7 @@ function defectsIn(id: string, { Type, Properties: own }: Resource, template: Te
       ];
     case "AWS::Lambda::EventSourceMapping":
       return [
-        ...(own.StartingPosition === undefined ? ["no starting position"] : []),
+        ...(own.StartingPosition === undefined && mappingKindOf(own) !== "queue" ? ["no starting position"] : []),
         ...((own.StartingPosition === "AT_TIMESTAMP") !== (own.StartingPositionTimestamp !== undefined)
           ? ["a time goes with AT_TIMESTAMP"]
           : []),
@@ -50,12 +63,15 @@ function defectsIn(id: string, { Type, Properties: own }: Resource, template: Te
   }
 }
 
-function missingActions({ FunctionName, EventSourceArn }: Resource["Properties"], template: TemplateJson): string[] {
+function missingActions(own: Resource["Properties"], template: TemplateJson): string[] {
+  const { FunctionName, EventSourceArn } = own;
+  // Brokers that are told by their addresses know nothing of roles.
+  if (EventSourceArn === undefined) return [];
   const role = template.Resources[FunctionName.Ref]?.Properties.Role["Fn::GetAtt"][0] as string;
   const allowed = statementsOf(role, template)
     .filter(({ Resource: on }) => [on].flat().some((one) => JSON.stringify(one) === JSON.stringify(EventSourceArn)))
     .flatMap(({ Action }) => [Action].flat());
-  return neededByMapping.filter((action) => !allowed.includes(action));
+  return neededByMapping[mappingKindOf(own)].filter((action) => !allowed.includes(action));
 }
 
 /** Of a role's policies. */

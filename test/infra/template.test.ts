@@ -489,10 +489,36 @@ describe("templates", () => {
   });
 
   test("stay within CloudFormation's limits at 64 tasks a stage", () => {
+    const one = deploy(jobFile("one-stage-64"), (stack) => ({ streams: { clicks: stack.stream("Clicks") } }));
+    assert.equal(ownOf(one, "AWS::Kinesis::Stream").length, 8);
+    staysWithinLimits(jsonOf(one));
     staysWithinLimits(jsonOf(many));
     const sixteen = deploy(jobFile("pageviews-64"), (stack) => ({ ...bindPageviews(stack), tasksPerCell: 16 }));
     assert.equal(ownOf(sixteen, "AWS::Kinesis::Stream").length, 4 * 4);
     staysWithinLimits(jsonOf(sixteen));
+  });
+
+  test("of four stages of 64 tasks are refused with what to set where names could be too long, else stay within them", () => {
+    const four = (stackName: string, tasksPerCell?: number) => {
+      const app = new App({ context: { "aws:cdk:bundling-stacks": [] } });
+      const stack = new Surroundings(app, stackName);
+      const props = { ...bindPageviews(stack), ...(tasksPerCell !== undefined && { tasksPerCell }) };
+      new StreamJob(stack, "PageViews", { entry: jobFile("pageviews-64"), ...props } as StreamJobProps);
+      return Template.fromStack(stack).toJSON() as TemplateJson;
+    };
+    const long = "PageViewsOfAllShopsInProduction";
+    let advised = 0;
+    assert.throws(
+      () => four(long),
+      ({ message }: Error) => {
+        advised = Number(
+          /environment variables may have 4096 bytes and could have \d+: set tasksPerCell: (\d+)/.exec(message)?.[1],
+        );
+        return advised > 8;
+      },
+    );
+    staysWithinLimits(four(long, advised));
+    assert.throws(() => four(long, advised - 1), /tasksPerCell/, "it is the least");
   });
 
   test("stay within them in two stacks, whose outputs and imports are counted too", () => {

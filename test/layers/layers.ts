@@ -71,7 +71,7 @@ export const layers: readonly Layer[] = [
   impure("emulator", [base]),
   impure("emulator/dynamodb", ["emulator"], ["dynalite"]),
   impure("emulator/s3", ["emulator"], ["fauxqs"]),
-  impure("emulator/messaging", ["emulator", "emulator/s3"], ["fauxqs"]),
+  impure("emulator/messaging", [base, "emulator", "emulator/s3", "emulator/lambda"], ["fauxqs"]),
   impure("packaging", [base], ["esbuild"]),
   impure("emulator/lambda", [base, "emulator"]),
   impure("emulator/event-source-mapping", [base, "emulator", "emulator/lambda"], ["@aws-sdk/"]),

@@ -16,6 +16,7 @@ import { GunzipBytes } from "../../connectors/files/gunzip-bytes.ts";
 import { PlainBytes } from "../../connectors/files/plain-bytes.ts";
 import type { Framing } from "../../connectors/formats/format.ts";
 import type { S3ObjectsSettings } from "../../connectors/s3/s3-objects.ts";
+import { ForwardedRecord } from "../../connectors/forwarded-record.ts";
 import type { SourceReader } from "../../connectors/source-reader.ts";
 import type { Blobs } from "../../ports/blobs.ts";
 import type { ReadLimit, ReadResult, Shard } from "../../ports/log.ts";
@@ -160,34 +161,21 @@ export class S3ObjectsReader implements SourceReader {
   }
 }
 
-/** A record of an object; what it is made of is worked out when asked for. */
-class ObjectRecord implements SourceRecord {
-  readonly partitionKey: string;
-  readonly #record: SourceRecord;
+/** A record of an object: its place is the object's number and the place within. */
+class ObjectRecord extends ForwardedRecord {
   readonly #number: number;
+  readonly #key: string;
 
   constructor(record: SourceRecord, number: number, key: string) {
-    this.#record = record;
+    super(record);
     this.#number = number;
-    this.partitionKey = key;
+    this.#key = key;
   }
-  get position(): string {
-    return `${this.#number + 1}${this.#record.position.padStart(offsetDigits, "0")}`;
+  override get position(): string {
+    return `${this.#number + 1}${this.inner.position.padStart(offsetDigits, "0")}`;
   }
-  get arrivalTime(): number {
-    return this.#record.arrivalTime;
-  }
-  get bytes(): Uint8Array {
-    return this.#record.bytes;
-  }
-  get text(): string | undefined {
-    return this.#record.text;
-  }
-  get header(): string | undefined {
-    return this.#record.header;
-  }
-  get rejected(): string | undefined {
-    return this.#record.rejected;
+  override get partitionKey(): string {
+    return this.#key;
   }
 }
 

@@ -1,18 +1,13 @@
-/**
- * Publishes the messages of an SNS sink: PublishBatch within its limits.
- *
- * N1 To a FIFO topic a message goes when the one before it in its group is there: a batch keeps no order where it refuses some.
- */
+/** Publishes the messages of an SNS sink: PublishBatch within its limits. Order in groups as in message-entries.ts. */
 import type { PublishBatchRequestEntry } from "@aws-sdk/client-sns";
-import { MillraceError } from "../../base/errors.ts";
 import type { Delivery, MessageChannel } from "../../connectors/messages/message-target.ts";
 import type { OutgoingMessage } from "../../connectors/messages/message.ts";
 import { attributesSize } from "../../connectors/messages/text.ts";
 import type { SnsMessageFields, SnsSettings } from "../../connectors/sns/sns-settings.ts";
 import { awsError } from "./aws-error.ts";
-import { deliveryOf, sendBatch } from "./batch-channel.ts";
+import { sendBatch } from "./batch-channel.ts";
+import { attributesOf, deliveriesOf, orderOf, textAttributes } from "./message-entries.ts";
 import type { LoadedSns } from "./lazy-clients.ts";
-import { textAttributes } from "./sqs-channel.ts";
 
 export class SnsChannel implements MessageChannel {
   readonly name: string;
@@ -30,13 +25,11 @@ export class SnsChannel implements MessageChannel {
     this.#settings = settings;
     this.#load = load;
     this.limits = { messages: 10, bytes: settings.maxMessageBytes, atOnce: 8 };
-    this.order = topic.endsWith(".fifo") ? "groups" : "none";
-    if (this.order === "groups" && !settings.grouped)
-      throw new MillraceError("invalid", `a FIFO topic needs groups, give the sink a messageGroup: ${topic}`);
+    this.order = orderOf("topic", topic, settings);
   }
 
   sizeOf(message: OutgoingMessage): number {
-    return message.body.length + attributesSize(this.#attributesOf(message));
+    return message.body.length + attributesSize(attributesOf(message, this.#settings));
   }
 
   async send(messages: readonly OutgoingMessage[], { signal }: { readonly signal: AbortSignal }): Promise<readonly Delivery[]> {
@@ -47,15 +40,7 @@ export class SnsChannel implements MessageChannel {
         TopicArn: await this.#arnOf(),
         PublishBatchRequestEntries: messages.map((message, n) => this.#entryOf(message, n)),
       });
-      const { Successful = [], Failed = [] } = await client.send(command, { abortSignal: signal });
-      const taken = new Set(Successful.map(({ Id }) => Id));
-      const failed = new Map(Failed.map((failure) => [failure.Id, failure]));
-      return messages.map((_, n): Delivery => {
-        const { Code = "", Message = "", SenderFault = false } = failed.get(String(n)) ?? {};
-        if (!taken.has(String(n)) && !failed.has(String(n)))
-          return { outcome: "again", reason: "the answer does not tell of it" };
-        return deliveryOf(taken.has(String(n)) ? undefined : { code: Code, message: Message, isFinal: SenderFault }, what);
-      });
+      return deliveriesOf(messages, await client.send(command, { abortSignal: signal }), what);
     });
   }
 
@@ -70,7 +55,7 @@ export class SnsChannel implements MessageChannel {
 
   #entryOf(message: OutgoingMessage, n: number): PublishBatchRequestEntry {
     const { subject } = (message.fields ?? {}) as SnsMessageFields;
-    const attributes = this.#attributesOf(message);
+    const attributes = attributesOf(message, this.#settings);
     return {
       Id: String(n),
       Message: Buffer.from(message.body).toString(),
@@ -79,12 +64,6 @@ export class SnsChannel implements MessageChannel {
       ...(message.group !== undefined && { MessageGroupId: message.group }),
       ...(this.order === "groups" && { MessageDeduplicationId: message.id }),
     };
-  }
-
-  #attributesOf({ id, fields }: OutgoingMessage): Readonly<Record<string, string>> | undefined {
-    const { idAttribute } = this.#settings;
-    const attributes = (fields as SnsMessageFields | undefined)?.attributes;
-    return idAttribute === null ? attributes : { ...attributes, [idAttribute]: id };
   }
 
   /** A name is looked for among the account's topics. */

@@ -1,16 +1,13 @@
-/**
- * Sends the messages of an SQS sink: SendMessageBatch within its limits.
- *
- * Q1 To a FIFO queue a message goes when the one before it in its group is there: a batch keeps no order where it refuses some.
- */
-import type { MessageAttributeValue, SendMessageBatchRequestEntry } from "@aws-sdk/client-sqs";
+/** Sends the messages of an SQS sink: SendMessageBatch within its limits. Order in groups as in message-entries.ts. */
+import type { SendMessageBatchRequestEntry } from "@aws-sdk/client-sqs";
 import { MillraceError } from "../../base/errors.ts";
 import type { Delivery, MessageChannel } from "../../connectors/messages/message-target.ts";
 import type { OutgoingMessage } from "../../connectors/messages/message.ts";
 import { attributesSize } from "../../connectors/messages/text.ts";
-import type { SqsMessageFields, SqsSettings } from "../../connectors/sqs/sqs-settings.ts";
+import type { SqsSettings } from "../../connectors/sqs/sqs-settings.ts";
 import { awsError } from "./aws-error.ts";
-import { deliveryOf, sendBatch } from "./batch-channel.ts";
+import { sendBatch } from "./batch-channel.ts";
+import { attributesOf, deliveriesOf, orderOf, textAttributes } from "./message-entries.ts";
 import type { LoadedSqs } from "./lazy-clients.ts";
 
 export class SqsChannel implements MessageChannel {
@@ -28,15 +25,13 @@ export class SqsChannel implements MessageChannel {
     this.#queue = queue;
     this.#settings = settings;
     this.#load = load;
-    this.order = queue.endsWith(".fifo") ? "groups" : "none";
-    if (this.order === "groups" && !settings.grouped)
-      throw new MillraceError("invalid", `a FIFO queue needs groups, give the sink a messageGroup: ${queue}`);
+    this.order = orderOf("queue", queue, settings);
     if (this.order === "groups" && settings.delaySeconds !== undefined)
       throw new MillraceError("invalid", `messages of a FIFO queue have no delay of their own, leave out delaySeconds: ${queue}`);
   }
 
   sizeOf(message: OutgoingMessage): number {
-    return message.body.length + attributesSize(this.#attributesOf(message));
+    return message.body.length + attributesSize(attributesOf(message, this.#settings));
   }
 
   async send(messages: readonly OutgoingMessage[], { signal }: { readonly signal: AbortSignal }): Promise<readonly Delivery[]> {
@@ -47,15 +42,7 @@ export class SqsChannel implements MessageChannel {
         QueueUrl: await this.#urlOf(),
         Entries: messages.map((message, n) => this.#entryOf(message, n)),
       });
-      const { Successful = [], Failed = [] } = await client.send(command, { abortSignal: signal });
-      const taken = new Set(Successful.map(({ Id }) => Id));
-      const failed = new Map(Failed.map((failure) => [failure.Id, failure]));
-      return messages.map((_, n): Delivery => {
-        const { Code = "", Message = "", SenderFault = false } = failed.get(String(n)) ?? {};
-        if (!taken.has(String(n)) && !failed.has(String(n)))
-          return { outcome: "again", reason: "the answer does not tell of it" };
-        return deliveryOf(taken.has(String(n)) ? undefined : { code: Code, message: Message, isFinal: SenderFault }, what);
-      });
+      return deliveriesOf(messages, await client.send(command, { abortSignal: signal }), what);
     });
   }
 
@@ -71,7 +58,7 @@ export class SqsChannel implements MessageChannel {
 
   #entryOf(message: OutgoingMessage, n: number): SendMessageBatchRequestEntry {
     const { delaySeconds } = this.#settings;
-    const attributes = this.#attributesOf(message);
+    const attributes = attributesOf(message, this.#settings);
     return {
       Id: String(n),
       MessageBody: Buffer.from(message.body).toString(),
@@ -80,12 +67,6 @@ export class SqsChannel implements MessageChannel {
       ...(this.order === "groups" && { MessageDeduplicationId: message.id }),
       ...(delaySeconds !== undefined && { DelaySeconds: delaySeconds }),
     };
-  }
-
-  #attributesOf({ id, fields }: OutgoingMessage): Readonly<Record<string, string>> | undefined {
-    const { idAttribute } = this.#settings;
-    const attributes = (fields as SqsMessageFields | undefined)?.attributes;
-    return idAttribute === null ? attributes : { ...attributes, [idAttribute]: id };
   }
 
   async #urlOf(): Promise<string> {
@@ -98,10 +79,4 @@ export class SqsChannel implements MessageChannel {
     );
     return (this.#url = QueueUrl!);
   }
-}
-
-export function textAttributes(attributes: Readonly<Record<string, string>>): Record<string, MessageAttributeValue> {
-  return Object.fromEntries(
-    Object.entries(attributes).map(([name, value]) => [name, { DataType: "String", StringValue: value }]),
-  );
 }

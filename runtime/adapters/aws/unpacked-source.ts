@@ -6,8 +6,7 @@
  */
 import type { SourceRecord } from "../../api/connector.ts";
 import { id, type Position, type ShardId } from "../../base/ids.ts";
-import { beginsAsAggregate } from "../../connectors/kinesis/kpl.ts";
-import { placeOf, unpack } from "../../connectors/kinesis/unpack.ts";
+import { placeOf, unpack, wholeRecords } from "../../connectors/kinesis/unpack.ts";
 import type { SourceReader } from "../../connectors/source-reader.ts";
 import type { ReadLimit, ReadResult, Shard } from "../../ports/log.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
@@ -59,8 +58,9 @@ export class UnpackedSource implements SourceReader {
 
   /** What the records of a shard hold: of a mapping's batch too. */
   async unpack(stream: string, shard: ShardId, packed: readonly SourceRecord[]): Promise<readonly SourceRecord[]> {
-    const isPacked = packed.some(({ bytes }) => beginsAsAggregate(bytes));
-    const { records, foreign } = unpack(packed, isPacked ? await this.#rangeOf(stream, shard) : fullRange);
+    const whole = wholeRecords(packed);
+    if (whole !== undefined) return whole;
+    const { records, foreign } = unpack(packed, await this.#rangeOf(stream, shard));
     if (foreign > 0) this.#telemetry.add("source.foreignUserRecords", foreign);
     return records;
   }

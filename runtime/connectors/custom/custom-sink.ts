@@ -2,7 +2,8 @@
 import type { ChangeKind, Mode, Sink, SinkWriter } from "../../api/connector.ts";
 import type { Key } from "../../api/key.ts";
 import { MillraceError } from "../../base/errors.ts";
-import { encodeValue } from "../../base/message-pack.ts";
+import { decodeValue, encodeValue } from "../../base/message-pack.ts";
+import * as is from "../../base/shape.ts";
 
 /** One row as `write` gets it. */
 export interface CustomRow<T> {
@@ -43,6 +44,7 @@ export interface CustomSinkFunctions<T, M extends Mode = "append"> {
   /**
    * Writes rows of one commit, in their order. Called again with the same ids after a crash, and by a process that was thought dead long
    * after newer rows. What it throws is taken for something that passes, and it is called again; a MillraceError means what its kind says.
+   * The message is logged, since whoever looks after the job needs it: it must not quote rows.
    */
   write(rows: readonly CustomRow<T>[], call: { readonly signal: AbortSignal }): Promise<void> | void;
   /** The job goes on from a checkpoint: what was written after it may be taken back. May be called again. */
@@ -80,6 +82,15 @@ export function customSink<T, M extends Mode = "append">(functions: CustomSinkFu
 
 /** A row as it stands in a payload. */
 export type StoredRow = readonly [kind: ChangeKind, timestamp: number | undefined, value: unknown];
+
+const rowsShape = is.listOf(is.tuple(is.oneOf("+I", "-U", "+U", "-D"), is.optional(is.number), is.anything));
+
+/** The rows of a payload. Throws `corrupt`. */
+export function decodeRows(payload: Uint8Array): readonly StoredRow[] {
+  const rows = decodeValue(payload);
+  is.checkShape("a payload of a custom sink", rows, rowsShape);
+  return rows as readonly StoredRow[];
+}
 
 class CustomSinkWriter implements SinkWriter<unknown> {
   readonly #rowsPerWrite: number;

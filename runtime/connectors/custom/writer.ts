@@ -4,11 +4,10 @@
  * I1 A row's id and version follow from its commit and its place in it, so they are the same whenever it is written again.
  */
 import { isKind, MillraceError, messageOf } from "../../base/errors.ts";
-import { decodeValue } from "../../base/message-pack.ts";
 import type { Restored, SinkEffect } from "../../ports/sink-driver.ts";
 import { rowId, rowVersion } from "../row-version.ts";
 import type { SinkTarget } from "../sink-target.ts";
-import type { CustomRow, CustomSinkFunctions, StoredRow } from "./custom-sink.ts";
+import { type CustomRow, type CustomSinkFunctions, decodeRows, type StoredRow } from "./custom-sink.ts";
 
 const defaultTimeoutMs = 30_000;
 
@@ -25,7 +24,7 @@ export class CustomWriter implements SinkTarget {
 
   async carryOut(effect: SinkEffect): Promise<void> {
     await this.#open();
-    const rows = (decodeValue(effect.payload) as StoredRow[]).map((row, place) => rowOf(effect, row, place));
+    const rows = decodeRows(effect.payload).map((row, place) => rowOf(effect, row, place));
     const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(this.#functions.timeoutMs ?? defaultTimeoutMs)]);
     await this.#call("write", () => this.#functions.write(rows, { signal }));
   }

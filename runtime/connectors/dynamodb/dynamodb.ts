@@ -10,6 +10,7 @@ import { days, type Duration } from "../../api/duration.ts";
 import type { Key, KeyPart } from "../../api/key.ts";
 import { MillraceError } from "../../base/errors.ts";
 import { decodeValue, encodeValue } from "../../base/message-pack.ts";
+import * as is from "../../base/shape.ts";
 import { attributesBytes, itemBytesMax, toAttributes } from "./attribute.ts";
 
 export interface DynamodbOptions<T> {
@@ -84,9 +85,16 @@ export function dynamodb<T>(options: DynamodbOptions<T>): Sink<T, Mode> {
   };
 }
 
-/** The rows of a payload. */
+const payloadShape = is.object({
+  at: is.time,
+  rows: is.listOf(is.object({ values: is.object({}), deleted: is.flag, isNew: is.flag })),
+});
+
+/** The rows of a payload. Throws `corrupt`. */
 export function decodeTablePayload(payload: Uint8Array): TablePayload {
-  return decodeValue(payload) as TablePayload;
+  const rows = decodeValue(payload);
+  is.checkShape("a payload of a DynamoDB sink", rows, payloadShape);
+  return rows as TablePayload;
 }
 
 class TableWriter implements SinkWriter<Readonly<Record<string, unknown>>> {

@@ -4,6 +4,7 @@
  * and lets go of it only when what came of it is committed.
  */
 import type { Source } from "../../api/connector.ts";
+import { messageOf } from "../../base/errors.ts";
 import { type Format, recordDecoder, Rejection } from "../formats/format.ts";
 import { json } from "../formats/json.ts";
 import { queueSource } from "../sqs/sqs.ts";
@@ -60,6 +61,15 @@ function eventOf<T>(envelope: Envelope, format: Format<T>): BusEvent<T> {
     detail === undefined
   )
     throw new Rejection("not an event of EventBridge: it lacks an id, source, detail-type, time or detail");
-  const text = JSON.stringify(detail);
+  const text = textOf(detail);
   return { id, source, detailType, time: at, detail: format.decode({ bytes: Buffer.from(text), text }) };
+}
+
+/** What can be read at any depth cannot be written at any. */
+function textOf(detail: unknown): string {
+  try {
+    return JSON.stringify(detail);
+  } catch (error) {
+    throw new Rejection(`the detail of the event cannot be read: ${messageOf(error)}`);
+  }
 }

@@ -5,6 +5,7 @@
  * a part are always the same, and a finished file is never touched.
  */
 import { MillraceError } from "../../base/errors.ts";
+import * as is from "../../base/shape.ts";
 
 export interface WriteOperation {
   readonly op: "write";
@@ -45,11 +46,18 @@ export function encodePartOperation(operation: PartOperation): Uint8Array {
   return Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), bytes]);
 }
 
+const written = { folder: is.optional(is.text), part: is.text, file: is.text, offset: is.count };
+const headShape = is.tagged("op", {
+  write: is.object(written),
+  publish: is.object({ ...written, length: is.count, crc32: is.count }),
+});
+
 /** Throws `corrupt` for a payload that is not one. */
 export function decodePartOperation(payload: Uint8Array): PartOperation {
   const lineEnd = payload.indexOf(lineFeed);
   const head = lineEnd < 0 ? undefined : parse(Buffer.from(payload.subarray(0, lineEnd)).toString("utf8"));
-  if (head?.op === "write" || head?.op === "publish") return { ...head, bytes: payload.subarray(lineEnd + 1) } as PartOperation;
+  if (head !== undefined && headShape(head) === undefined)
+    return { ...head, bytes: payload.subarray(lineEnd + 1) } as PartOperation;
   throw new MillraceError("corrupt", `not a payload of a file sink: ${Buffer.from(payload.subarray(0, 80)).toString("latin1")}`);
 }
 

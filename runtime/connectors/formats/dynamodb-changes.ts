@@ -4,6 +4,8 @@
  *
  * C1 INSERT, MODIFY and REMOVE are changes of one row, as debezium.ts has them (D1).
  * C2 Numbers are exact: a number where it holds what stands there, else a `bigint`, else the record is rejected.
+ * C3 Of a table that `dynamodb()` writes, rows are without the version that stands beside them, and a row that it has marked as deleted is
+ *    not there: marking it is the delete, and that the mark goes later is no change.
  *
  * Sources: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_Record.html;
  * https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/kds_gettingstarted.html
@@ -19,22 +21,40 @@ const depthMax = 32;
 const readOnly = "changes of a table are only read: write json()";
 const readJson = json().decode;
 
+export interface DynamodbChangesOptions<T> extends ChangeFormatOptions<T> {
+  /** Of a table that `dynamodb()` writes, the attribute under which it keeps the row's version; default "_millrace". */
+  readonly versionAttribute?: string;
+}
+
+/** An image of an item: a row, or what a delete has left in its place. */
+type Image = { readonly row: Record<string, unknown>; readonly isDeleted: boolean };
+
 /** For `asChangelog`. Throws `invalid` for options that cannot be. */
-export function dynamodbChanges<T>({ mode, schema }: ChangeFormatOptions<T>): FormatOfMany<Change<T>> {
+export function dynamodbChanges<T>({
+  mode,
+  schema,
+  versionAttribute = "_millrace",
+}: DynamodbChangesOptions<T>): FormatOfMany<Change<T>> {
   checkMode(mode);
   const changesOf = rowChanges(mode, schema, "the table's stream does not bring it (NEW_AND_OLD_IMAGES does)");
+  const imageIn = (image: unknown, name: string) => imageOf(image, name, versionAttribute);
   const decodeAll = (encoded: Encoded): readonly Change<T>[] => {
     const record = readJson(encoded);
     if (!isRecord(record) || !isRecord(record.dynamodb)) throw new Rejection("not a record of a DynamoDB stream");
     const { Keys, OldImage, NewImage } = record.dynamodb;
-    const [before, after] = [imageOf(OldImage, "OldImage"), imageOf(NewImage, "NewImage")];
+    const [before, after] = [imageIn(OldImage, "OldImage"), imageIn(NewImage, "NewImage")];
+    const deleted = () =>
+      changesOf("delete", before?.row ?? (mode === "upsert" ? imageIn(Keys, "Keys")?.row : undefined), undefined);
     switch (record.eventName) {
       case "INSERT":
-        return changesOf("insert", undefined, after);
+        return after?.isDeleted === true ? [] : changesOf("insert", undefined, after?.row);
       case "MODIFY":
-        return changesOf("update", before, after);
+        if (after?.isDeleted === true) return before?.isDeleted === true ? [] : deleted();
+        return before?.isDeleted === true
+          ? changesOf("insert", undefined, after?.row)
+          : changesOf("update", before?.row, after?.row);
       case "REMOVE":
-        return changesOf("delete", before ?? (mode === "upsert" ? imageOf(Keys, "Keys") : undefined), undefined);
+        return before?.isDeleted === true ? [] : deleted();
       default:
         throw new Rejection(`not a record of a DynamoDB stream: its event is ${JSON.stringify(record.eventName)?.slice(0, 40)}`);
     }
@@ -49,10 +69,12 @@ export function dynamodbChanges<T>({ mode, schema }: ChangeFormatOptions<T>): Fo
 }
 
 /** An item as a plain object; undefined: there is none. Throws `Rejection`. */
-function imageOf(image: unknown, name: string): Record<string, unknown> | undefined {
+function imageOf(image: unknown, name: string, versionAttribute: string): Image | undefined {
   if (image === undefined || image === null) return undefined;
   if (!isRecord(image)) throw new Rejection(`not an item: ${name}`);
-  return membersOf(image, name, 0);
+  const { [versionAttribute]: version, ...attributes } = image;
+  const mark = isRecord(version) && isRecord(version.M) ? version.M.d : undefined;
+  return { row: membersOf(attributes, name, 0), isDeleted: isRecord(mark) && mark.BOOL === true };
 }
 
 /** A DynamoDB attribute value, in JSON or as the SDK has it, as a plain value. Throws `Rejection`. */

@@ -4,10 +4,11 @@
  *
  * H1 Shards keep their names, since mappings bring batches under them; two of one name are refused.
  */
-import type { SourceRecord, WriterSchema } from "../../api/connector.ts";
+import type { SourceRecord } from "../../api/connector.ts";
 import { MillraceError } from "../../base/errors.ts";
 import type { Position, ShardId } from "../../base/ids.ts";
 import type { ReadLimit, ReadResult, Shard } from "../../ports/log.ts";
+import { ForwardedRecord } from "../forwarded-record.ts";
 import type { SourceReader } from "../source-reader.ts";
 
 /** A part, and the name its reader knows it by. */
@@ -94,37 +95,15 @@ export class HybridReader implements SourceReader {
   }
 }
 
-/** A record as its part's reader gave it; what it is made of is worked out when asked for. */
-class RecordOfPart implements SourceRecord {
-  readonly part: number;
-  readonly #record: SourceRecord;
+/** A record of a part. */
+class RecordOfPart extends ForwardedRecord {
+  readonly #part: number;
 
   constructor(record: SourceRecord, part: number) {
-    this.#record = record;
-    this.part = part;
+    super(record);
+    this.#part = part;
   }
-  get position(): string {
-    return this.#record.position;
-  }
-  get partitionKey(): string {
-    return this.#record.partitionKey;
-  }
-  get arrivalTime(): number {
-    return this.#record.arrivalTime;
-  }
-  get bytes(): Uint8Array {
-    return this.#record.bytes;
-  }
-  get text(): string | undefined {
-    return this.#record.text;
-  }
-  get header(): string | undefined {
-    return this.#record.header;
-  }
-  get schema(): WriterSchema | undefined {
-    return this.#record.schema;
-  }
-  get rejected(): string | undefined {
-    return this.#record.rejected;
+  override get part(): number {
+    return this.#part;
   }
 }

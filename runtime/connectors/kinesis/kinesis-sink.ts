@@ -7,6 +7,7 @@
 import type { Sink, SinkWriter, SinkWriterContext } from "../../api/connector.ts";
 import { MillraceError } from "../../base/errors.ts";
 import { decodeValue, encodeValue } from "../../base/message-pack.ts";
+import * as is from "../../base/shape.ts";
 import { checkWritesRecords, encodeRecord, type Format, formatOptions } from "../formats/format.ts";
 
 export interface KinesisSinkOptions<T> {
@@ -54,9 +55,13 @@ export function kinesisSink<T>(options: KinesisSinkOptions<T>): Sink<T> {
   };
 }
 
-/** The records of a payload. */
+const recordsShape = is.listOf(is.tuple(is.text, is.bytes));
+
+/** The records of a payload. Throws `corrupt`. */
 export function decodeRecords(payload: Uint8Array): readonly StoredRecord[] {
-  return decodeValue(payload) as readonly StoredRecord[];
+  const records = decodeValue(payload);
+  is.checkShape("a payload of a Kinesis sink", records, recordsShape);
+  return records as readonly StoredRecord[];
 }
 
 class RecordWriter implements SinkWriter<any> {

@@ -29,6 +29,16 @@ export interface Unpacked {
   readonly foreign: number;
 }
 
+/** The records of a shard where each holds itself alone, as nearly always; undefined: one may be a pack. */
+export function wholeRecords(packed: readonly SourceRecord[]): readonly SourceRecord[] | undefined {
+  const records: SourceRecord[] = [];
+  for (const record of packed) {
+    if (beginsAsAggregate(record.bytes)) return undefined;
+    records.push(wholeRecord(record));
+  }
+  return records;
+}
+
 /** The records that those of a shard hold, in their order. */
 export function unpack(packed: readonly SourceRecord[], range: ShardRange): Unpacked {
   const records: SourceRecord[] = [];

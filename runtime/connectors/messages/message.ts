@@ -6,6 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { decodeValue, encodeValue } from "../../base/message-pack.ts";
+import * as is from "../../base/shape.ts";
 import type { SinkEffect } from "../../ports/sink-driver.ts";
 import { rowId } from "../row-version.ts";
 
@@ -38,9 +39,22 @@ export function encodeMessages(messages: readonly Message[]): Uint8Array {
   return encodeValue(messages.map(({ body, group, id, fields }): Stored => [body, group ?? null, id ?? null, fields ?? null]));
 }
 
-/** The messages of an effect, with their ids. */
+const orNull =
+  (shape: is.Shape): is.Shape =>
+  (value) =>
+    value === null ? undefined : shape(value);
+const messagesShape = is.listOf(is.tuple(is.bytes, orNull(is.text), orNull(is.text), orNull(is.object({}))));
+
+/** Throws `corrupt`. */
+function decodeMessages(payload: Uint8Array): readonly Stored[] {
+  const messages = decodeValue(payload);
+  is.checkShape("a payload of a sink of messages", messages, messagesShape);
+  return messages as readonly Stored[];
+}
+
+/** The messages of an effect, with their ids. Throws `corrupt`. */
 export function outgoingMessages(job: string, effect: SinkEffect): readonly OutgoingMessage[] {
-  return (decodeValue(effect.payload) as readonly Stored[]).map(([body, group, id, fields], place) => ({
+  return decodeMessages(effect.payload).map(([body, group, id, fields], place) => ({
     body,
     group: group ?? undefined,
     id: id ?? checkedId(`${job}/${rowId(effect, place)}`),

@@ -51,7 +51,7 @@ export class Agenda {
   /** Runs both phases. */
   async run(): Promise<void> {
     const { world } = this;
-    await world.sources.create(world.random);
+    await world.sources.create(world.random, world.subject.shards);
     for (let step = 0; step < safetyStepsMax && world.failure === undefined && !this.safetyIsOver; step++) await this.next();
     await this.drain();
   }
@@ -112,14 +112,14 @@ export class Agenda {
     const { world } = this;
     world.replaceDead();
     if (!world.scheduler.idle && world.random.chance(goOn)) return this.step();
-    if (await this.begin()) await world.scheduler.settle();
+    if (await this.begin()) await world.settle();
     else if (world.scheduler.idle) world.scheduler.pass(20);
     else await this.step();
   }
 
   private async step(): Promise<void> {
     this.world.scheduler.step();
-    await this.world.scheduler.settle();
+    await this.world.settle();
   }
 
   private async begin(): Promise<boolean> {

@@ -5,43 +5,56 @@ import { decodeManifest, isTombstone } from "../../snapshots/manifest.ts";
 import { readReferences } from "../../snapshots/segment.ts";
 import { alarmOf } from "./alarm-topology.ts";
 import type { DeadlyPlace, SimRecord } from "./workload.ts";
+import type { Outside } from "./sinks.ts";
+import type { SinkWorld } from "./sink-world.ts";
+import type { Topology } from "./topology.ts";
 import type { World } from "./world.ts";
 
-/** What is held against what is known. */
-export type Checked = Pick<World, "settings" | "records" | "record" | "fail"> & {
-  readonly sinks: Pick<World["sinks"], "list" | "table" | "deadLettersSeen">;
+/** What has come out of a topology, and of what. */
+export interface Outcome {
+  readonly topology: Topology;
+  readonly records: readonly SimRecord[];
+  readonly sinks: Pick<SinkWorld, "list" | "table" | "deadLettersSeen">;
+  /** Tables of an author's kind. */
+  readonly outside?: Outside;
+  fail(message: string): void;
+}
+
+/** What of a world's objects is held against what is known. */
+export type Kept = Pick<World, "record" | "fail"> & {
   readonly blobs: Pick<World["blobs"], "get">;
 };
 
 /** C4 Exactly what a plain recomputation from all records gives has come out: nothing lost, nothing twice. */
-export function checkOutputs(world: Checked, when: string): void {
-  const { settings, records, sinks } = world;
-  checkDeadLetters(world, when);
+export function checkOutputs(outcome: Outcome, when: string): void {
+  const { topology, records, sinks, outside } = outcome;
+  checkDeadLetters(outcome, when);
   const of = (place: DeadlyPlace | undefined) => records.filter(({ deadly }) => deadly === place);
-  const expected = settings.topology.expect(of(undefined), of("timer"));
+  const expected = topology.expect(of(undefined), of("timer"));
   for (const [sink, rows] of expected.lists) {
     const wanted = rows.map((row) => JSON.stringify(row)).sort();
-    compare(world, `rows of ${sink} ${when}`, wanted, sinks.list(sink));
+    compare(outcome, `rows of ${sink} ${when}`, wanted, sinks.list(sink));
   }
   for (const [sink, rows] of expected.tables) {
     const wanted = [...rows].map(([key, row]) => `${key} = ${JSON.stringify(row)}`).sort();
-    const found = [...sinks.table(sink)].map(([key, row]) => `${key} = ${row}`).sort();
-    compare(world, `table ${sink} ${when}`, wanted, found);
+    const own = outside?.get(sink)?.rows;
+    const held = own === undefined ? sinks.table(sink) : new Map([...own].map(([key, { row }]) => [key, JSON.stringify(row)]));
+    const found = [...held].map(([key, row]) => `${key} = ${row}`).sort();
+    compare(outcome, `table ${sink} ${when}`, wanted, found);
   }
 }
 
 /** C8 Exactly the records that kill, themselves or by their timers, are in the dead letters; again after a restore. */
-function checkDeadLetters(world: Checked, when: string): void {
-  const { records, sinks } = world;
+function checkDeadLetters({ records, sinks, fail }: Outcome, when: string): void {
   const deadly = new Set(records.filter((record) => record.deadly !== undefined).map(({ id }) => id));
   const buried = new Set<number>();
   for (const { letters } of sinks.deadLettersSeen)
     for (const { bytes, reason } of letters) {
       const ids = idsOf(bytes, records);
       for (const id of ids) buried.add(id);
-      if (!ids.some((id) => deadly.has(id))) world.fail(`C8: ${ids.join(" ")} is in the dead letters ${when}: ${reason}`);
+      if (!ids.some((id) => deadly.has(id))) fail(`C8: ${ids.join(" ")} is in the dead letters ${when}: ${reason}`);
     }
-  for (const id of deadly) if (!buried.has(id)) world.fail(`C8: record ${id} is not in the dead letters ${when}`);
+  for (const id of deadly) if (!buried.has(id)) fail(`C8: record ${id} is not in the dead letters ${when}`);
 }
 
 /** Of a source's record or a timer its JSON, of a frame's element its value, which may be of several records. */
@@ -52,12 +65,12 @@ function idsOf(bytes: Uint8Array, records: readonly SimRecord[]): number[] {
   return records.filter((record) => record.key === timer.key && alarmOf(record) === timer.at).map(({ id }) => id);
 }
 
-function compare(world: Checked, what: string, wanted: readonly string[], found: readonly string[]): void {
+function compare({ fail }: Outcome, what: string, wanted: readonly string[], found: readonly string[]): void {
   const missing = without(wanted, found);
   const extra = without(found, wanted);
   if (missing.length === 0 && extra.length === 0) return;
   const show = (rows: readonly string[]) => `${rows.length} (${rows.slice(0, 3).join("; ")})`;
-  world.fail(`C4: ${what}: missing ${show(missing)}, too much ${show(extra)}`);
+  fail(`C4: ${what}: missing ${show(missing)}, too much ${show(extra)}`);
 }
 
 /** The items of `a` that are not in `b`, each as often as it is missing. */
@@ -72,7 +85,7 @@ function without(a: readonly string[], b: readonly string[]): string[] {
 }
 
 /** C5 Every object that a retained checkpoint refers to is there. */
-export async function checkObjects(world: Checked): Promise<void> {
+export async function checkObjects(world: Kept): Promise<void> {
   for (const { manifest } of world.record?.retained ?? []) {
     const bytes = await world.blobs.get(manifest);
     if (bytes === undefined) return world.fail(`C5: the manifest of a retained checkpoint is gone: ${manifest}`);
@@ -88,6 +101,6 @@ export async function checkObjects(world: Checked): Promise<void> {
   }
 }
 
-async function exists(world: Checked, name: BlobName): Promise<boolean> {
+async function exists(world: Kept, name: BlobName): Promise<boolean> {
   return (await world.blobs.get(name, { offset: 0, length: 1 })) !== undefined;
 }

@@ -1,4 +1,5 @@
 /** Faults as data: how likely each is where it can happen, and how often each did. */
+import { MillraceError } from "../../base/errors.ts";
 
 /** Probabilities, each per occasion. */
 export interface FaultMix {
@@ -80,4 +81,23 @@ export const faultNames = Object.keys(noFaults) as readonly Fault[];
 
 export function noCounts(): FaultCounts {
   return { ...noFaults };
+}
+
+/** Faults by what an author calls them; each fault's own name stands for itself as well. */
+const groups: Readonly<Record<string, readonly Fault[]>> = {
+  crash: ["crashBefore", "crashAfter", "commitOnly"],
+  lost: ["lostResponse"],
+  zombie: ["zombieBefore", "zombieAfter"],
+};
+
+/** What `mixOf` takes. */
+export const faultKinds: readonly string[] = [...Object.keys(groups), ...faultNames];
+
+/** The mix without any faults but those named, as likely as they are there. Throws `invalid` for a name that there is not. */
+export function mixOf(kinds: readonly string[], mix: FaultMix = commonFaults): FaultMix {
+  const named = new Set(kinds.flatMap((kind): readonly string[] => groups[kind] ?? [kind]));
+  const unknown = [...named].find((kind) => !(faultNames as readonly string[]).includes(kind));
+  if (unknown !== undefined)
+    throw new MillraceError("invalid", `there is no such fault: ${unknown}: choose of ${faultKinds.join(", ")}`);
+  return { ...noFaults, ...Object.fromEntries(Object.entries(mix).filter(([fault]) => named.has(fault))) };
 }

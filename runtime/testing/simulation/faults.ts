@@ -30,11 +30,24 @@ function ignore(): void {
 export class Faults {
   mix: FaultMix;
   readonly counts: FaultCounts = noCounts();
+  /** How many have come up, those included that were left out. */
+  occurrences = 0;
+  /** Those that happened, by number, as they came up. */
+  readonly happened: number[] = [];
+  /** The only ones that may happen, by number; undefined: all. The others are drawn, and left out. */
+  private readonly only: ReadonlySet<number> | undefined;
   private readonly scheduler: SimScheduler;
   private readonly random: SeededRandom;
   private readonly trace: Trace;
 
-  constructor(scheduler: SimScheduler, random: SeededRandom, trace: Trace, mix: FaultMix) {
+  constructor(
+    scheduler: SimScheduler,
+    random: SeededRandom,
+    trace: Trace,
+    mix: FaultMix,
+    only: readonly number[] | undefined = undefined,
+  ) {
+    this.only = only && new Set(only);
     this.scheduler = scheduler;
     this.random = random;
     this.trace = trace;
@@ -44,7 +57,15 @@ export class Faults {
   /** Whether a fault that is not of a single call happens now. */
   happens(fault: Fault): boolean {
     const { mix } = this;
-    if (mix[fault] === 0 || !this.random.chance(mix[fault])) return false;
+    if (mix[fault] === 0 || !this.random.chance(mix[fault]) || !this.takesPlace(fault)) return false;
+    this.trace.add(this.scheduler.steps, "world", "has a fault", fault);
+    return true;
+  }
+
+  private takesPlace(fault: Fault): boolean {
+    const occurrence = this.occurrences++;
+    if (this.only !== undefined && !this.only.has(occurrence)) return false;
+    this.happened.push(occurrence);
     this.counts[fault]++;
     return true;
   }
@@ -55,7 +76,7 @@ export class Faults {
     return new Promise<T>((resolve, reject) => {
       this.scheduler.wait(process, () => {
         const fault = this.draw();
-        this.trace.add(this.scheduler.steps, process.name, fault === undefined ? what : `${what} (${fault})`);
+        this.trace.add(this.scheduler.steps, process.name, what, fault);
         this.carryOut(process, fault, effect, resolve, reject);
       });
     });
@@ -66,8 +87,7 @@ export class Faults {
     for (const fault of callFaults) {
       left -= this.mix[fault];
       if (left >= 0) continue;
-      this.counts[fault]++;
-      return fault;
+      return this.takesPlace(fault) ? fault : undefined;
     }
     return undefined;
   }

@@ -18,7 +18,7 @@ export interface SharedPorts {
   readonly journal: Journal;
   readonly pages: Pages;
   readonly blobs: Blobs;
-  readonly sinks: SinkDriver;
+  sinksOf(process: SimProcess): SinkDriver;
   readonly telemetry: Telemetry;
   source(uid: string): LogReader;
 }
@@ -42,7 +42,7 @@ export function createPorts(
     blobs: faultyBlobs(shared, call),
     clock: faultyClock(process, scheduler, call),
     telemetry: shared.telemetry,
-    sinks: faultySinks(shared, call, faults),
+    sinks: faultySinks(shared.sinksOf(process), call, faults),
     source: (uid) => faultyReader(() => shared.source(uid), call),
   };
 }
@@ -162,15 +162,15 @@ function faultyClock(process: SimProcess, scheduler: SimScheduler, call: Call): 
   };
 }
 
-function faultySinks(shared: SharedPorts, call: Call, faults: Faults): SinkDriver {
+function faultySinks(sinks: SinkDriver, call: Call, faults: Faults): SinkDriver {
   return {
     carryOut: (effect) =>
       call(`sink ${effect.operator} ${effect.task} ${effect.seq}.${effect.n}`, async () => {
-        await shared.sinks.carryOut(effect);
-        faults.echo(() => shared.sinks.carryOut(effect));
+        await sinks.carryOut(effect);
+        faults.echo(() => sinks.carryOut(effect));
       }),
-    deadLetters: (batch) => call(`deadLetters ${batch.task} ${batch.seq}`, () => shared.sinks.deadLetters(batch)),
+    deadLetters: (batch) => call(`deadLetters ${batch.task} ${batch.seq}`, () => sinks.deadLetters(batch)),
     quarantine: (operator, restored) =>
-      call(`quarantine ${operator} for ${restored.generation}`, () => shared.sinks.quarantine(operator, restored)),
+      call(`quarantine ${operator} for ${restored.generation}`, () => sinks.quarantine(operator, restored)),
   };
 }

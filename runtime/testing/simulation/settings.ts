@@ -4,13 +4,16 @@ import { millis } from "../../api/duration.ts";
 import type { PayloadOptions } from "../../driver/journal-entry.ts";
 import { defaultLimits, type TaskLimits } from "../../task/task-plan.ts";
 import type { SeededRandom } from "../../base/seeded-random.ts";
-import { topologies, windows } from "./topologies.ts";
+import { drawTopology, windows } from "./topologies.ts";
 import type { Topology } from "./topology.ts";
 
-export interface Settings {
-  readonly topology: Topology;
+/** How large a world is, and what limits it has, whatever it runs. */
+export interface Sizes {
   /** In batch mode there are no checkpoints, and so nothing that is restored. */
   readonly mode: NonNullable<JobOptions["mode"]>;
+  /** Of a topology that is generated: more are left out. */
+  readonly stagesMax: number;
+  /** Records of all sources, where they are made up. */
   readonly records: number;
   readonly parallelism: number;
   readonly keyGroups: number;
@@ -42,10 +45,17 @@ export interface Settings {
   readonly staysOpen: boolean;
 }
 
+/** The sizes of a world that runs a topology. */
+export interface Settings extends Sizes {
+  readonly topology: Topology;
+}
+
+/** How many worlds are frail. */
+export const frailShare = 0.15;
+
 /** What makes a world frail, beside its faults. */
-function frailSettings(topology: Topology) {
+export function frailSizes() {
   return {
-    topology,
     mode: "streaming" as const,
     parallelism: 1,
     batchMax: 3,
@@ -57,20 +67,24 @@ function frailSettings(topology: Topology) {
 }
 
 export function drawSettings(random: SeededRandom, topology: string | undefined): Settings {
-  const frail = random.chance(0.15);
-  const drawn = drawAny(random, topology, frail);
-  return frail ? { ...drawn, ...frailSettings(topology === undefined ? windows : drawn.topology) } : drawn;
+  const frail = random.chance(frailShare);
+  const drawn = drawTopology(random, topology);
+  const mode = random.chance(0.15) && drawn.asTheyCome !== true ? "batch" : "streaming";
+  const single = mode === "batch" && drawn.keyedSource === true;
+  const sizes = drawSizes(random, { frail, mode, single });
+  return frail
+    ? { ...sizes, ...frailSizes(), topology: topology === undefined ? windows : drawn }
+    : { ...sizes, topology: drawn };
 }
 
-function drawAny(random: SeededRandom, topology: string | undefined, frail: boolean): Settings {
-  const named = topologies.filter(({ name }) => name === topology);
-  const drawn = random.pick(named.length > 0 ? named : topologies);
-  const mode = random.chance(0.15) && drawn.asTheyCome !== true ? "batch" : "streaming";
-  // Sources that are keyed already are not sorted in parallel.
-  const single = mode === "batch" && drawn.name.startsWith("keyed");
+/** `single`: only one task of a stage. */
+export function drawSizes(
+  random: SeededRandom,
+  { frail, mode, single }: Pick<Sizes, "frail" | "mode"> & { readonly single: boolean },
+): Sizes {
   return {
-    topology: drawn,
     mode,
+    stagesMax: Infinity,
     records: random.between(30, 110),
     parallelism: single ? 1 : random.between(1, 3),
     keyGroups: random.pick([4, 8, 16, 32]),
@@ -104,7 +118,7 @@ function drawAny(random: SeededRandom, topology: string | undefined, frail: bool
   };
 }
 
-export function jobOptions(settings: Settings, parallelism: number): JobOptions {
+export function jobOptions(settings: Sizes, parallelism: number): JobOptions {
   return {
     parallelism,
     keyGroups: settings.keyGroups,

@@ -48,9 +48,13 @@ export class SinkWorld implements SinkDriver {
   private readonly seen = new Set<string>();
   readonly deadLettersSeen: DeadLetterBatch[] = [];
 
-  constructor(fail: (message: string) => void, skips?: VersionPart) {
+  private readonly decode: (payload: Uint8Array) => unknown;
+
+  /** `decode`: of a payload a list of rows, or a row of a table. */
+  constructor(fail: (message: string) => void, skips?: VersionPart, decode: (payload: Uint8Array) => unknown = fromJson) {
     this.fail = fail;
     this.skips = skips;
+    this.decode = decode;
   }
 
   private target(operator: string): Target {
@@ -61,7 +65,7 @@ export class SinkWorld implements SinkDriver {
 
   async carryOut(effect: SinkEffect): Promise<void> {
     const target = this.target(effect.operator);
-    const value = JSON.parse(Buffer.from(effect.payload).toString()) as unknown;
+    const value = this.decode(effect.payload);
     const name = `${effect.generation}/${effect.task}/${effect.seq}/${effect.n}`;
     if (Array.isArray(value)) this.append(target, { name, effect, value });
     else this.upsert(target, { name, effect, value: (value as TableRow).value }, (value as TableRow).key);
@@ -122,20 +126,32 @@ export class SinkWorld implements SinkDriver {
 
   /** The rows that count in a list of rows, as text. */
   list(operator: string): string[] {
+    return this.listed(operator)
+      .map((row) => JSON.stringify(row))
+      .sort();
+  }
+
+  /** The rows that count in a list of rows, in the order in which they were first written. */
+  listed(operator: string): unknown[] {
     const target = this.target(operator);
-    const rows: string[] = [];
-    for (const { name, value } of target.objects.values())
-      if (target.alive.has(name)) for (const row of value as unknown[]) rows.push(JSON.stringify(row));
-    return rows.sort();
+    return [...target.objects.values()].flatMap(({ name, value }) => (target.alive.has(name) ? (value as unknown[]) : []));
   }
 
   /** The rows of a table, as text by key. */
   table(operator: string): Map<string, string> {
-    const rows = new Map<string, string>();
-    for (const [key, { current }] of this.target(operator).rows)
-      if (current !== undefined) rows.set(key, JSON.stringify(current.value));
+    return new Map([...this.tabled(operator)].map(([key, row]) => [key, JSON.stringify(row)]));
+  }
+
+  /** The rows of a table by key. */
+  tabled(operator: string): Map<string, unknown> {
+    const rows = new Map<string, unknown>();
+    for (const [key, { current }] of this.target(operator).rows) if (current !== undefined) rows.set(key, current.value);
     return rows;
   }
+}
+
+function fromJson(payload: Uint8Array): unknown {
+  return JSON.parse(Buffer.from(payload).toString()) as unknown;
 }
 
 function isContained({ generation, task, seq }: SinkEffect, { from, lastSeq }: Restored): boolean {

@@ -1,5 +1,6 @@
-/** The two kinds of sink that simulated jobs write to, as declared in a job: a list of rows, and a table of versioned rows. */
+/** The kinds of sink that simulated jobs write to, as declared in a job: a list of rows, a table of versioned rows, an author's own. */
 import type { Sink } from "../../api/connector.ts";
+import { customSink, type CustomSinkFunctions } from "../../connectors/custom/custom-sink.ts";
 
 export interface TableRow {
   readonly key: string;
@@ -60,4 +61,29 @@ export function tableSink<T>(name: string, key: (row: T) => string, keyed = true
       };
     },
   };
+}
+
+/** What sinks of an author's kind write to: by uid, the functions and the rows. */
+export type Outside = Map<string, OwnTable>;
+
+export interface OwnTable {
+  readonly functions: CustomSinkFunctions<any>;
+  readonly rows: Map<string, { readonly row: unknown; readonly version: bigint }>;
+}
+
+/** A table that an author keeps: the latest row of every key, by the versions that `customSink` gives. */
+export function customTable<T>(uid: string, key: (row: T) => string, outside: Outside): Sink<T> {
+  const rows: OwnTable["rows"] = outside.get(uid)?.rows ?? new Map();
+  const functions: CustomSinkFunctions<T> = {
+    name: uid,
+    guarantee: "exactlyOnce",
+    key,
+    rowsPerWrite: 4,
+    write: (written) => {
+      for (const { value: row, version } of written)
+        if ((rows.get(key(row))?.version ?? -1n) < version) rows.set(key(row), { row, version });
+    },
+  };
+  outside.set(uid, { functions, rows });
+  return customSink(functions);
 }

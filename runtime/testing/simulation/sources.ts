@@ -5,23 +5,24 @@ import type { LogReader, Shard } from "../../ports/log.ts";
 import { hashKeyOf } from "../../state/key.ts";
 import { mergeRanges } from "../../streaming/hash-range.ts";
 import type { SeededRandom } from "../../base/seeded-random.ts";
-import { encodeRecord, type SimRecord } from "./workload.ts";
+import type { SourceEvent } from "./subject.ts";
 
 export class SimSources {
   readonly names: readonly string[];
   private readonly log: EmbeddedLog;
-  private readonly left: ReadonlyMap<string, SimRecord[]>;
+  private readonly left: ReadonlyMap<string, SourceEvent[]>;
   /** Nothing more will be appended: shards that are read out have ended. */
   ended = false;
 
-  constructor(log: EmbeddedLog, records: ReadonlyMap<string, readonly SimRecord[]>) {
+  constructor(log: EmbeddedLog, records: ReadonlyMap<string, readonly SourceEvent[]>) {
     this.log = log;
     this.names = [...records.keys()];
     this.left = new Map([...records].map(([source, own]) => [source, [...own]]));
   }
 
-  async create(random: SeededRandom): Promise<void> {
-    for (const source of this.names) await this.log.createStream(source, random.between(1, 3));
+  /** `shards`: how many a source has; else one to three. */
+  async create(random: SeededRandom, shards: ReadonlyMap<string, number> = new Map()): Promise<void> {
+    for (const source of this.names) await this.log.createStream(source, shards.get(source) ?? random.between(1, 3));
   }
 
   get produced(): boolean {
@@ -34,11 +35,7 @@ export class SimSources {
     const next = this.left.get(source)!.splice(0, random.between(1, 8));
     await this.log.append(
       source,
-      next.map((record) => ({
-        hashKey: hashKeyOf(record.key, "md5"),
-        partitionKey: record.key,
-        bytes: encodeRecord(record),
-      })),
+      next.map(({ partitionKey, bytes }) => ({ hashKey: hashKeyOf(partitionKey, "md5"), partitionKey, bytes })),
     );
   }
 

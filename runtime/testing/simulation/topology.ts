@@ -2,6 +2,7 @@
 import type { JobBuilder } from "../../api/job-builder.ts";
 import { millis } from "../../api/duration.ts";
 import { boundedOutOfOrderness, type WatermarkStrategy } from "../../api/watermarks.ts";
+import type { Outside } from "./sinks.ts";
 import { type DeadlyPlace, outOfOrdernessMs, type SimRecord, simulatedSource, type Touch } from "./workload.ts";
 
 /** What must have come out: rows of each list, in any order, and the last row of each key of each table. */
@@ -17,7 +18,12 @@ export interface Topology {
   readonly asTheyCome?: boolean;
   /** Where records may kill; default: "timestamp" and "keyed". */
   readonly deadly?: readonly DeadlyPlace[];
-  build(job: JobBuilder, touch: Touch): void;
+  /** Of a topology of stages: the same with so many of them at most. */
+  upTo?(stages: number): Topology;
+  /** Sources are keyed already, and so not sorted in parallel. */
+  readonly keyedSource?: boolean;
+  /** `outside`: what sinks of its own write to. */
+  build(job: JobBuilder, touch: Touch, outside: Outside): void;
   /** Of the records that kill nobody. `timers`: those whose timers kill. */
   expect(records: readonly SimRecord[], timers: readonly SimRecord[]): Expected;
 }

@@ -19,20 +19,11 @@ import {
   value,
 } from "../../../runtime/index.ts";
 import type { ScenarioJobOptions } from "../scenario.ts";
-
-export interface Event {
-  /** The partition key too. */
-  readonly key: string;
-  /** 1, 2, 3, … of the key. */
-  readonly n: number;
-  readonly at: number;
-}
+import { type Event, windowMs } from "./events.ts";
 
 export type Shape = "oneTask" | "exchange" | "taskPerShard";
 
-export const windowMs = 10_000;
-
-const eventSchema: Schema<Event> = {
+export const eventSchema: Schema<Event> = {
   "~standard": {
     version: 1,
     vendor: "events",

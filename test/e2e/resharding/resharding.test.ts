@@ -1,8 +1,9 @@
 /** The test of resharding in short; `npm run e2e:resharding` is the long one. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import type { Event, Shape } from "./job.ts";
-import { expectedOf, runResharding } from "./run.ts";
+import { type Event, expectedOf } from "./events.ts";
+import type { Shape } from "./job.ts";
+import { runResharding } from "./run.ts";
 
 suite("a stream that is split twice and merged once under load", () => {
   for (const shape of ["exchange", "taskPerShard"] as const satisfies readonly Shape[])

@@ -1,10 +1,7 @@
 /**
- * `npm run simulate -- --seeds A..B [--world engine|deployment]`: runs the seeds in one of the two simulated worlds. "engine" (default)
- * is the engine on ports with faults (runtime/testing/simulation), "deployment" the functions' handlers, the adapters of AWS and event
- * source mappings on simulated services. Prints what failed, its last events and the command that shows it again.
+ * `npm run simulate -- --world deployment --seeds A..B`: prints what failed, its last events and the command that shows it again.
  *
- * Of a deployment: `--topology NAME` one job instead of any; `--without RULE` with a rule switched off; `--calm` without faults;
- * `--trace` all events.
+ * `--topology NAME` one job instead of any; `--without RULE` with a rule switched off; `--calm` without faults; `--trace` all events.
  */
 import { parseArgs } from "node:util";
 import { type Rule, rules } from "../../runtime/testing/simulation/rules.ts";
@@ -14,19 +11,19 @@ import {
   deploymentFaultNames,
   noDeploymentFaultCounts,
   noDeploymentFaults,
-} from "./deployment-faults.ts";
-import { type DeploymentResult, simulateDeployment, type SimulateDeploymentOptions } from "./simulate-deployment.ts";
+} from "../../emulator/simulation/deployment-faults.ts";
+import {
+  type DeploymentResult,
+  simulateDeployment,
+  type SimulateDeploymentOptions,
+} from "../../emulator/simulation/simulate-deployment.ts";
 
-const at = process.argv.indexOf("--world");
-const [, world = "engine"] = at < 0 ? [] : process.argv.splice(at, 2);
-if (world === "deployment") process.exitCode = await simulateDeployments();
-else if (world === "engine") await import("../../runtime/testing/simulation/main.ts");
-else usage(`no such world: ${world}`);
+process.exitCode = await simulateDeployments();
 
 function usage(problem: string): never {
   const jobs = topologies.map(({ name }) => name).join("|");
   console.error(`${problem}
-usage: npm run simulate -- --seeds A..B [--world engine|deployment] [--topology ${jobs}] [--without ${rules.join("|")}]`);
+usage: npm run simulate -- --world deployment --seeds A..B [--topology ${jobs}] [--without ${rules.join("|")}]`);
   process.exit(2);
 }
 

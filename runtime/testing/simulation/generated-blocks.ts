@@ -1,0 +1,395 @@
+/**
+ * What topologies are generated of: steps of a stream of rows, and ends of it, each with its plain recomputation.
+ *
+ * B1 What a block gives is a function of the rows that come in, as a multiset, whatever their order; no row that it gives is late.
+ * B2 Ids are unique in a stream.
+ */
+import { combine, count, sum } from "../../api/aggregators.ts";
+import type { DataStream } from "../../api/data-stream.ts";
+import { hours, millis } from "../../api/duration.ts";
+import { evictors } from "../../api/evictors.ts";
+import { keyedProcess, outputTag, type } from "../../api/functions.ts";
+import type { KeyedStream } from "../../api/keyed-stream.ts";
+import { list, map } from "../../api/state.ts";
+import { triggers } from "../../api/triggers.ts";
+import {
+  calendarDays,
+  countWindow,
+  cumulating,
+  globalWindow,
+  session,
+  sliding,
+  type TimeWindow,
+  tumbling,
+} from "../../api/windows.ts";
+import type { WindowedStream } from "../../api/windowed-stream.ts";
+import type { SeededRandom } from "../../base/seeded-random.ts";
+import { appendSink, customTable, type Outside, tableSink } from "./sinks.ts";
+import { groupBy, startOf } from "./topology.ts";
+
+export interface Row {
+  readonly id: string;
+  readonly key: string;
+  readonly value: number;
+  /** The record's timestamp. */
+  readonly at: number;
+  /** Nothing but weight. */
+  readonly pad: string;
+}
+
+type Rows = readonly Row[];
+
+/** `uid`: what its operators are named by. */
+export interface Block {
+  readonly name: string;
+  /** Through an exchange: a stage of its own, where there is more than one task. */
+  readonly stage: boolean;
+  build(rows: DataStream<Row>, uid: string): DataStream<Row>;
+  expect(rows: Rows, uid: string): Rows;
+}
+
+export interface End {
+  readonly name: string;
+  build(rows: DataStream<Row>, uid: string, outside: Outside): void;
+  /** A list, or a table by its key. */
+  expect(rows: Rows): readonly unknown[] | ReadonlyMap<string, unknown>;
+}
+
+const byKey = ({ key }: Row) => key;
+const byId = ({ id }: Row) => id;
+const total = (rows: Rows) => rows.reduce((all, row) => all + row.value, 0);
+
+// ---- windows ----
+
+interface Kind {
+  readonly name: string;
+  windows(rows: KeyedStream<Row, string>): WindowedStream<Row, string, TimeWindow>;
+  /** The ends of a key's windows, and the rows in each. */
+  shares(rows: Rows): readonly { readonly end: number; readonly own: Rows }[];
+}
+
+/** Windows whose ends each row knows by itself. */
+function byEnds(rows: Rows, endsOf: (row: Row) => readonly number[]) {
+  const shares = rows.flatMap((row) => endsOf(row).map((end) => ({ row, end })));
+  return [...groupBy(shares, ({ end }) => String(end)).values()].map((own) => ({
+    end: own[0]!.end,
+    own: own.map(({ row }) => row),
+  }));
+}
+
+function sessionsOf(rows: Rows, gap: (row: Row) => number) {
+  const sessions: { end: number; own: Row[] }[] = [];
+  for (const row of rows.toSorted((a, b) => a.at - b.at)) {
+    const last = sessions.at(-1);
+    if (last === undefined || row.at > last.end) sessions.push({ end: row.at + gap(row), own: [row] });
+    else {
+      last.end = Math.max(last.end, row.at + gap(row));
+      last.own.push(row);
+    }
+  }
+  return sessions;
+}
+
+const dayMs = 24 * 3_600_000;
+
+const kinds: readonly ((random: SeededRandom) => Kind)[] = [
+  (random) => {
+    const [size, offset] = [random.pick([40, 100, 250]), random.pick([0, -30, 15])];
+    return {
+      name: `tumbling ${size} ${offset}`,
+      windows: (rows) => rows.window(tumbling(millis(size), { offset: millis(offset) })),
+      shares: (rows) => byEnds(rows, ({ at }) => [startOf(at - offset, size) + offset + size]),
+    };
+  },
+  (random) => {
+    const step = random.pick([25, 40]);
+    return {
+      name: `sliding ${step}`,
+      windows: (rows) => rows.window(sliding(millis(3 * step), millis(step))),
+      shares: (rows) => byEnds(rows, ({ at }) => [1, 2, 3].map((n) => startOf(at, step) + n * step)),
+    };
+  },
+  (random) => {
+    const step = random.pick([25, 50]);
+    return {
+      name: `cumulating ${step}`,
+      windows: (rows) => rows.window(cumulating(millis(step), millis(3 * step))),
+      shares: (rows) =>
+        byEnds(rows, ({ at }) => [1, 2, 3].map((n) => startOf(at, 3 * step) + n * step).filter((end) => end > at)),
+    };
+  },
+  (random) => {
+    const gap = random.pick([12, 45]);
+    return {
+      name: `session ${gap}`,
+      windows: (rows) => rows.window(session(millis(gap))),
+      shares: (rows) => sessionsOf(rows, () => gap),
+    };
+  },
+  () => {
+    const gap = ({ value: n }: Row) => 3 + (n % 40);
+    return {
+      name: "dynamic session",
+      windows: (rows) => rows.window(session<Row>((row) => millis(gap(row)))),
+      shares: (rows) => sessionsOf(rows, gap),
+    };
+  },
+  () => {
+    const [offset, end] = [hours(9), (at: number) => startOf(at + 9 * 3_600_000, dayMs) + dayMs];
+    return {
+      name: "days",
+      windows: (rows) => rows.window(calendarDays({ timeZone: "Asia/Tokyo" })),
+      shares: (rows) => byEnds(rows, ({ at }) => [end(at) - offset]),
+    };
+  },
+];
+
+type Windows = WindowedStream<Row, string, TimeWindow>;
+
+const rowOf = (uid: string, key: string, end: number, n: number): Row => ({
+  id: `${uid} ${key}@${end}`,
+  key,
+  value: n % valueMax,
+  at: end - 1,
+  pad: "",
+});
+
+const valueMax = 1_000;
+
+function apply(windows: Windows, uid: string): DataStream<Row> {
+  return windows.apply(uid, (key, { end }, own) => [rowOf(uid, key, end, total(own))]);
+}
+
+/** The sum of a window's values, in the ways that windows have. */
+const sums: readonly ((windows: Windows, uid: string) => DataStream<Row>)[] = [
+  (windows, uid) =>
+    windows.aggregate(uid, combine({ n: sum<Row>((row) => row.value) }), (key, { end }, { n }) => rowOf(uid, key, end, n)),
+  (windows, uid) =>
+    windows.reduce(
+      uid,
+      (a, b) => ({ ...a, value: a.value + b.value }),
+      (key, { end }, row) => rowOf(uid, key, end, row.value),
+    ),
+  apply,
+  (windows, uid) => apply(windows.trigger(triggers.purging(triggers.eventTime())), uid),
+  (windows, uid) => apply(windows.allowedLateness(millis(30)), uid),
+  (windows, uid) => apply(windows.evictor(evictors.count(1_000)), uid),
+];
+
+function windowBlock(random: SeededRandom): Block {
+  const kind = random.pick(kinds)(random);
+  const way = random.pick(sums);
+  return {
+    name: `${kind.name} as ${sums.indexOf(way)}`,
+    stage: true,
+    build: (rows, uid) => way(kind.windows(rows.keyBy(byKey)), uid),
+    expect: (rows, uid) =>
+      [...groupBy(rows, byKey)].flatMap(([key, own]) =>
+        kind.shares(own).map(({ end, own: share }) => rowOf(uid, key, end, total(share))),
+      ),
+  };
+}
+
+/** One window of all keys at a time. */
+function togetherBlock(): Block {
+  const size = 60;
+  return {
+    name: "together",
+    stage: true,
+    build: (rows, uid) =>
+      rows.windowAll(tumbling(millis(size))).apply(uid, (_key, { end }, own) => [rowOf(uid, "all", end, total(own))]),
+    expect: (rows, uid) =>
+      byEnds(rows, ({ at }) => [startOf(at, size) + size]).map(({ end, own }) => rowOf(uid, "all", end, total(own))),
+  };
+}
+
+// ---- state and timers ----
+
+/** What a key has by a time, collected by hand: a row of it when that time comes. */
+function collectBlock(): Block {
+  const size = 80;
+  const endOf = ({ at }: Row) => startOf(at, size) + size;
+  const collected = (uid: string, key: string, end: number, own: Rows): Row => ({ ...rowOf(uid, key, end, total(own)), at: end });
+  return {
+    name: "collect",
+    stage: true,
+    build: (rows, uid) => {
+      const collect = keyedProcess({
+        key: type<string>(),
+        state: { rows: list<Row>(), byEnd: map<number, number>() },
+        output: type<Row>(),
+        onRecord(row: Row, { state, timers }) {
+          state.rows.add(row);
+          state.byEnd.set(endOf(row), (state.byEnd.get(endOf(row)) ?? 0) + 1);
+          timers.eventTime(endOf(row));
+        },
+        onTimer(end, ctx) {
+          const all = ctx.state.rows.get();
+          const due = all.filter((row) => endOf(row) === end);
+          if (due.length !== ctx.state.byEnd.get(end)) throw new Error("two states of a key differ");
+          ctx.emit(collected(uid, ctx.key, end, due));
+          ctx.state.byEnd.delete(end);
+          ctx.state.rows.update(all.filter((row) => endOf(row) !== end));
+        },
+      });
+      return rows.keyBy(byKey).process(uid, collect);
+    },
+    expect: (rows, uid) =>
+      [...groupBy(rows, byKey)].flatMap(([key, own]) =>
+        byEnds(own, (row) => [endOf(row)]).map((share) => collected(uid, key, share.end, share.own)),
+      ),
+  };
+}
+
+/** Lets through what it has not seen: all, if its state and its input go together. */
+function unseenBlock(): Block {
+  return {
+    name: "unseen",
+    stage: true,
+    build: (rows, uid) => rows.keyBy(byKey).process(uid, unseen()),
+    expect: (rows) => rows,
+  };
+}
+
+/** Also first behind a source that is keyed already. */
+export function unseen() {
+  return keyedProcess({
+    key: type<string>(),
+    state: { seen: map<string, boolean>() },
+    output: type<Row>(),
+    onRecord(row: Row, ctx) {
+      if (ctx.state.seen.get(row.id) === true) return;
+      ctx.state.seen.set(row.id, true);
+      ctx.emit(row);
+    },
+  });
+}
+
+// ---- without state ----
+
+/** Rows to two streams, and together again. */
+function partedBlock(): Block {
+  const even = ({ value: n }: Row) => n % 2 === 0;
+  const odd = (row: Row): Row => ({ ...row, value: row.value + 1 });
+  return {
+    name: "parted",
+    stage: false,
+    build: (rows, uid) => {
+      const odds = outputTag<Row>(`${uid}-odds`);
+      const parted = rows.process(uid, {
+        output: type<Row>(),
+        sideOutputs: [odds],
+        onRecord: (row, ctx) => (even(row) ? ctx.emit(row) : ctx.output(odds, row)),
+      });
+      return parted.union(parted.sideOutput(odds).map(`${uid}-odd`, odd));
+    },
+    expect: (rows) => rows.map((row) => (even(row) ? row : odd(row))),
+  };
+}
+
+/** So large that commits do not hold them: their payload lies elsewhere. */
+function paddedBlock(random: SeededRandom): Block {
+  const pad = "x".repeat(random.pick([100, 600]));
+  const padded = (row: Row): Row => ({ ...row, pad });
+  return {
+    name: `padded ${pad.length}`,
+    stage: false,
+    build: (rows, uid) => rows.map(uid, padded),
+    expect: (rows) => rows.map(padded),
+  };
+}
+
+function twiceBlock(): Block {
+  const both = (row: Row): Row[] => [row, { ...row, id: `${row.id}'`, key: `${row.key}'` }];
+  return { name: "twice", stage: false, build: (rows, uid) => rows.flatMap(uid, both), expect: (rows) => rows.flatMap(both) };
+}
+
+function keptBlock(): Block {
+  const kept = ({ value: n }: Row) => n % 3 !== 0;
+  return { name: "kept", stage: false, build: (rows, uid) => rows.filter(uid, kept), expect: (rows) => rows.filter(kept) };
+}
+
+function spreadBlock(random: SeededRandom): Block {
+  const global = random.chance(0.3);
+  return {
+    name: global ? "global" : "rebalanced",
+    stage: true,
+    build: (rows, uid) => (global ? rows.global() : rows.rebalance()).map(uid, (row) => row),
+    expect: (rows) => rows,
+  };
+}
+
+const stages = [windowBlock, windowBlock, windowBlock, togetherBlock, collectBlock, collectBlock, unseenBlock, spreadBlock];
+const steps = [partedBlock, paddedBlock, twiceBlock, keptBlock];
+
+/** Steps, of which one is a stage. */
+export function drawStage(random: SeededRandom): readonly Block[] {
+  const stage = random.pick(stages)(random);
+  return random.chance(0.4) ? [random.pick(steps)(random), stage] : [stage];
+}
+
+// ---- ends ----
+
+interface KeyTotal {
+  readonly key: string;
+  readonly n: number;
+}
+
+const ends: readonly End[] = [
+  {
+    name: "list",
+    build: (rows, uid) => rows.sinkTo(uid, appendSink(uid)),
+    expect: (rows) => rows,
+  },
+  {
+    name: "table",
+    build: (rows, uid) => rows.sinkTo(uid, tableSink<Row>(uid, byId)),
+    expect: (rows) => new Map(rows.map((row) => [row.id, row])),
+  },
+  {
+    name: "totals",
+    build: (rows, uid) =>
+      rows
+        .map(`${uid}-each`, ({ key, value: n }): KeyTotal => ({ key, n }))
+        .keyBy(({ key }) => key)
+        .reduce(`${uid}-total`, (a, b) => ({ key: a.key, n: a.n + b.n }))
+        .sinkTo(
+          uid,
+          tableSink<KeyTotal>(uid, ({ key }) => key),
+        ),
+    expect: (rows) => new Map([...groupBy(rows, byKey)].map(([key, own]) => [key, { key, n: total(own) }])),
+  },
+  {
+    name: "own",
+    build: (rows, uid, outside) => rows.sinkTo(uid, customTable<Row>(uid, byId, outside)),
+    expect: (rows) => new Map(rows.map((row) => [row.id, row])),
+  },
+  {
+    name: "threes",
+    build: (rows, uid) =>
+      rows
+        .keyBy(byKey)
+        .window(countWindow(3))
+        .aggregate(`${uid}-three`, count(), (key, _window, n) => ({ key, n }))
+        .sinkTo(uid, appendSink(uid)),
+    expect: (rows) =>
+      [...groupBy(rows, byKey)].flatMap(([key, own]) =>
+        Array.from({ length: Math.floor(own.length / 3) }, () => ({ key, n: 3 })),
+      ),
+  },
+  {
+    name: "all at last",
+    build: (rows, uid) =>
+      rows
+        .keyBy(byKey)
+        .window(globalWindow())
+        .trigger(triggers.endOfStream())
+        .aggregate(`${uid}-last`, count(), (key, _window, n) => ({ key, n }))
+        .sinkTo(uid, appendSink(uid)),
+    expect: (rows) => [...groupBy(rows, byKey)].map(([key, own]) => ({ key, n: own.length })),
+  },
+];
+
+export function drawEnd(random: SeededRandom): End {
+  return random.pick(ends);
+}

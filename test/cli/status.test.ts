@@ -1,0 +1,61 @@
+/** How a job stands, as `millrace status` says it. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { suite, test } from "node:test";
+import { status } from "../../cli/commands/status.ts";
+import { LocalRun } from "../../cli/local-run.ts";
+import { openLocalTarget } from "../../cli/target/local-target.ts";
+import { consoleSink, defineJob, generator, seconds } from "../../runtime/index.ts";
+import { withDirectory } from "../connectors/support.ts";
+import { Writable } from "node:stream";
+
+function numbers({ ratePerSecond }: { readonly ratePerSecond?: number } = {}) {
+  const pace = ratePerSecond === undefined ? {} : { ratePerSecond };
+  return defineJob(
+    "numbers",
+    (job) => job.source("numbers", generator({ seed: 1, count: 500, next: (n) => n, ...pace })).sinkTo("out", consoleSink()),
+    { checkpoints: { interval: seconds(1) } },
+  );
+}
+
+async function statusIn(directory: string) {
+  const target = await openLocalTarget(join(directory, "state"), { output: directory });
+  try {
+    const { json, lines } = await status(target);
+    return { finished: (json as { finished: boolean }).finished, text: lines.join("\n") };
+  } finally {
+    await target.close();
+  }
+}
+
+/** Runs it until it has finished, or until some of it is done. */
+async function run(directory: string, job: ReturnType<typeof numbers>, enough = Infinity): Promise<void> {
+  const sink = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const running = await LocalRun.open(job, { state: join(directory, "state"), output: directory, console: sink });
+  const ending = new AbortController();
+  const ended = running.run(ending.signal);
+  while (enough < Infinity && running.progress().totals.records < enough) await new Promise((resolve) => setTimeout(resolve, 5));
+  if (enough < Infinity) ending.abort();
+  await ended;
+  await running.close();
+}
+
+suite("how a job stands", () => {
+  test("one that has read all is finished, and nobody is told to run it", () =>
+    withDirectory(async (directory) => {
+      await run(directory, numbers());
+      const { finished, text } = await statusIn(directory);
+      assert.ok(finished);
+      assert.match(text, /phase +finished: nothing is left to do/);
+      assert.doesNotMatch(text, /millrace run/);
+    }));
+
+  test("one that was left on its way is not", () =>
+    withDirectory(async (directory) => {
+      await run(directory, numbers({ ratePerSecond: 200 }), 20);
+      const { finished, text } = await statusIn(directory);
+      assert.ok(!finished);
+      assert.match(text, /phase +running, as it was left/);
+      assert.match(text, /run it: +millrace run JOB/);
+    }));
+});

@@ -1,0 +1,7 @@
+/** Everything that reads what may be anything. */
+import type { Decoder } from "./decoder.ts";
+import { engineDecoders } from "./engine-decoders.ts";
+import { eventDecoders } from "./event-decoders.ts";
+import { formatDecoders } from "./format-decoders.ts";
+
+export const decoders: readonly Decoder[] = [...engineDecoders, ...formatDecoders, ...eventDecoders];

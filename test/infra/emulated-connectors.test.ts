@@ -1,0 +1,190 @@
+/** A job of many connectors, from the assembly that would be deployed: objects, a stream, a queue and events in; seven sinks out. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import { ScanCommand } from "@aws-sdk/client-dynamodb";
+import { PutRecordsCommand } from "@aws-sdk/client-kinesis";
+import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from "@aws-sdk/client-s3";
+import { SendMessageBatchCommand, SQSClient } from "@aws-sdk/client-sqs";
+import { App, Duration } from "aws-cdk-lib";
+import { SqsSubscription } from "aws-cdk-lib/aws-sns-subscriptions";
+import { parquetReadObjects } from "hyparquet";
+import {
+  type AssemblyTopology,
+  type CloudEvent,
+  type EmulatedCloud,
+  readAssembly,
+  startCloud,
+} from "../../emulator/cloud/index.ts";
+import { deploymentContext, StreamJob } from "../../infra/index.ts";
+import { type Fake, startReceiver, type Taken } from "../aws/service-fakes.ts";
+import { bindEmulated, bindMany, jobFile, Surroundings } from "./deploy.ts";
+import type { Row } from "./jobs/many-connectors.ts";
+
+const stops: (() => Promise<unknown> | void)[] = [];
+after(async () => {
+  for (const stop of stops.reverse()) await stop();
+});
+
+function newDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), "millrace-connectors-"));
+  stops.push(() => rmSync(directory, { recursive: true }));
+  return directory;
+}
+
+/** What would be deployed, read back. */
+async function assemblyOf(job: string, propsOf: (stack: Surroundings) => object): Promise<AssemblyTopology> {
+  const outdir = newDirectory();
+  const app = new App({ outdir, context: { "aws:cdk:bundling-stacks": ["Jobs"], [deploymentContext]: 7 } });
+  const stack = new Surroundings(app, "Jobs");
+  new StreamJob(stack, "Job", { entry: jobFile(job), ...propsOf(stack), timeout: Duration.seconds(15) });
+  app.synth();
+  return readAssembly(outdir);
+}
+
+const rows = Array.from({ length: 100 }, (_, n): Row => ({ key: `key-${n % 4}`, n }));
+const [archived, streamed, queued, brought] = [0, 25, 50, 75].map((from) => rows.slice(from, from + 25)) as [
+  Row[],
+  Row[],
+  Row[],
+  Row[],
+];
+
+function named(names: readonly string[], part: string): string {
+  const found = names.find((name) => name.toLowerCase().includes(part));
+  assert.ok(found, `${part} in ${names.join(", ")}`);
+  return found;
+}
+
+async function send(cloud: EmulatedCloud, queue: string, bodies: readonly string[]): Promise<void> {
+  const { sqs: endpoint } = cloud.endpoints;
+  const client = new SQSClient({ endpoint, region: "us-east-1", credentials: { accessKeyId: "a", secretAccessKey: "b" } });
+  for (let from = 0; from < bodies.length; from += 10) {
+    const Entries = bodies.slice(from, from + 10).map((MessageBody, n) => ({ Id: String(n), MessageBody }));
+    await client.send(new SendMessageBatchCommand({ QueueUrl: `${endpoint}/000000000000/${queue}`, Entries }));
+  }
+  client.destroy();
+}
+
+/** As EventBridge hands an event to a queue. */
+function eventOf(row: Row): string {
+  return JSON.stringify({
+    ...{ version: "0", id: `event-${row.n}`, "detail-type": "row", source: "shop.orders", account: "000000000000" },
+    ...{ time: "2026-01-05T08:00:00Z", region: "us-east-1", resources: [], detail: row },
+  });
+}
+
+async function lakeRows({ clients: { s3 } }: EmulatedCloud, bucket: string): Promise<readonly Row[]> {
+  const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: "rows/" }));
+  const finished = Contents.filter(({ Key }) => Key!.endsWith(".parquet") && !Key!.includes("/."));
+  const files = finished.map(async ({ Key }) => {
+    const bytes = await (await s3.send(new GetObjectCommand({ Bucket: bucket, Key: Key! }))).Body!.transformToByteArray();
+    return parquetReadObjects({ file: new Uint8Array(bytes).buffer }) as Promise<Row[]>;
+  });
+  return (await Promise.all(files)).flat();
+}
+
+const sorted = (list: readonly Row[]) => list.toSorted((a, b) => a.n - b.n).map(({ key, n }) => ({ key, n }));
+
+describe("a job of many connectors", () => {
+  let receiver: Fake;
+  let assembly: AssemblyTopology;
+
+  before(async () => {
+    receiver = await startReceiver();
+    stops.push(() => receiver.stop());
+    assembly = await assemblyOf("many-emulated", (stack) => {
+      const bound = bindEmulated(stack, `${receiver.endpoint}/hook`, { visibilityTimeout: Duration.seconds(20) });
+      bound.topics.news.addSubscription(new SqsSubscription(stack.queue("Told"), { rawMessageDelivery: true }));
+      return bound;
+    });
+  });
+
+  test("is a topology of queues, topics and their mappings, of which nothing is passed over in silence", () => {
+    const { topology, unexpected } = assembly;
+    assert.deepEqual(unexpected, []);
+    const { queues = {}, topics = {}, queueMappings = [], eventSourceMappings = [] } = topology;
+    assert.equal(Object.keys(queues).length, 5);
+    assert.ok(named(Object.keys(queues), "jobs-jobs").endsWith(".fifo"));
+    assert.deepEqual(Object.values(topics), [{ queues: [named(Object.keys(queues), "told")] }]);
+    assert.equal(eventSourceMappings.length, 1);
+    assert.deepEqual(
+      queueMappings.map(({ batchSize, maximumConcurrency, functionResponseTypes }) => [
+        batchSize,
+        maximumConcurrency,
+        functionResponseTypes,
+      ]),
+      Array(2).fill([1000, 2, ["ReportBatchItemFailures"]]),
+    );
+  });
+
+  test("says of mappings that nothing here can bring for that they are not emulated", async () => {
+    const { notActedOn, unexpected } = await assemblyOf("many-connectors", bindMany);
+    for (const source of ["dynamodb", "kafka"])
+      assert.ok(notActedOn.includes(`AWS::Lambda::EventSourceMapping.EventSourceArn (${source})`), source);
+    assert.deepEqual(unexpected, []);
+  });
+
+  test("gives every sink every row", { timeout: 300_000 }, async () => {
+    const events: CloudEvent[] = [];
+    const cloud = await startCloud(assembly.topology, { onEvent: (event) => events.push(event) });
+    stops.push(() => cloud.stop());
+    const { streams, buckets, queues, schedules, tables } = cloud.topology;
+    const { kinesis, s3, dynamodb } = cloud.clients;
+    // After the start-up check: what a job reads of a bucket is settled when the job begins, not when it is deployed.
+    for (const [file, part] of [archived.slice(0, 10), archived.slice(10)].entries()) {
+      const Body = part.map((row) => `${JSON.stringify(row)}\n`).join("");
+      await s3.send(new PutObjectCommand({ Bucket: named(buckets, "archive"), Key: `rows/${file}.ndjson`, Body }));
+    }
+    const Records = streamed.map((row) => ({ PartitionKey: row.key, Data: Buffer.from(JSON.stringify(row)) }));
+    await kinesis.send(new PutRecordsCommand({ StreamName: named(Object.keys(streams), "rows"), Records }));
+    cloud.fire(Object.keys(schedules)[0]!);
+    await send(
+      cloud,
+      named(Object.keys(queues), "tasks"),
+      queued.map((row) => JSON.stringify(row)),
+    );
+    const incoming = Object.keys(queues).find((name) => name.includes("Eventsorders") && !name.includes("undelivered"))!;
+    await send(cloud, incoming, brought.map(eventOf));
+
+    const called = () =>
+      events.flatMap((event) => {
+        const at = event.kind === "log" ? event.line.text.indexOf("CALLED ") : -1;
+        return event.kind === "log" && at >= 0 ? [JSON.parse(event.line.text.slice(at + 7)) as Taken] : [];
+      });
+    const inQueue = (part: string) =>
+      cloud
+        .messagesIn(named(Object.keys(queues), part))!
+        .map(({ body, attributes }) => ({ value: JSON.parse(body) as unknown, id: attributes["millrace-id"] }));
+    /** At least once: as a receiver that leaves out the ids that it has had. */
+    const once = (taken: readonly { readonly value: unknown; readonly id: unknown }[]) => [
+      ...new Map(taken.map(({ id, value }) => [id, value as Row])).values(),
+    ];
+    const inTable = async () => {
+      const { Items = [] } = await dynamodb.send(
+        new ScanCommand({ TableName: named(Object.keys(tables), "jobs-table"), ConsistentRead: true }),
+      );
+      return Items.map(({ key, n }): Row => ({ key: key!.S!, n: Number(n!.N) }));
+    };
+    const all = async (): Promise<Readonly<Record<string, readonly Row[]>>> => ({
+      // A FIFO queue leaves them out itself.
+      queue: inQueue("jobs-jobs").map(({ value }) => value as Row),
+      topic: once(inQueue("told")),
+      function: once(called()),
+      endpoint: once(receiver.taken),
+      table: await inTable(),
+      lake: await lakeRows(cloud, named(buckets, "lake")),
+    });
+    const isDone = async () => Object.values(await all()).every((taken) => taken.length >= rows.length);
+    for (const deadline = Date.now() + 240_000; !(await isDone()) && Date.now() < deadline;) await wait(500);
+    const failures = events.flatMap((event) =>
+      event.kind === "log" && /"level":"ERROR"/.test(event.line.text) ? [event.line.text] : [],
+    );
+    for (const [name, taken] of Object.entries(await all()))
+      assert.deepEqual(sorted(taken), rows, `${name}\n${failures.slice(-3).join("\n")}`);
+    assert.deepEqual(cloud.messagesIn(incoming), [], "what is committed is deleted");
+  });
+});
