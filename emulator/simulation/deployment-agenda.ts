@@ -4,6 +4,7 @@
  */
 import { lookCommand, payloadVersion } from "../../functions/contract.ts";
 import type { BlobName } from "../../runtime/base/ids.ts";
+import { isAtRest, isComingToRest } from "../../runtime/snapshots/job-record.ts";
 import { checkOutputs } from "../../runtime/testing/simulation/checkers.ts";
 import { noDeploymentFaults } from "./deployment-faults.ts";
 import type { DeploymentWorld } from "./deployment-world.ts";
@@ -19,6 +20,7 @@ export class DeploymentAgenda {
   readonly #world: DeploymentWorld;
   #calm = false;
   #orders = 0;
+  #watching = false;
   #acting = 0;
 
   constructor(world: DeploymentWorld) {
@@ -52,6 +54,8 @@ export class DeploymentAgenda {
     world.calls.mix = noDeploymentFaults;
     if (!(await this.#until(() => this.#acting === 0, livenessMsMax)))
       return world.fail("what was begun does not end without faults");
+    if (!this.#watching) void this.#watch();
+    this.#watching = true;
     const { completedCheckpoints } = world;
     const completes = () => !world.settings.staysOpen || world.completedCheckpoints > completedCheckpoints;
     if (!(await this.#until(completes, livenessMsMax))) return world.fail("no checkpoint completes without faults");
@@ -85,8 +89,8 @@ export class DeploymentAgenda {
   #isComplete(): boolean {
     const world = this.#world;
     let complete = world.record?.phase === "running" && world.runsWhatIsDeployed;
-    const { topology, records, sinks } = world;
-    if (complete) checkOutputs({ topology, records, sinks, fail: () => (complete = false) }, "so far");
+    const { topology, records, sinks, outside } = world;
+    if (complete) checkOutputs({ topology, records, sinks, outside, fail: () => (complete = false) }, "so far");
     return complete;
   }
 
@@ -146,8 +150,28 @@ export class DeploymentAgenda {
       if (random.chance(0.8)) await this.#until(() => this.#calm || this.#world.record?.completed !== undefined, 2 * minuteMs);
       if (this.#calm) return;
       await this.#operateOnce();
-      await this.#until(() => this.#runs, livenessMsMax);
+      while (!(await this.#until(() => this.#runs, 2 * minuteMs)) && this.#isAtRest) await this.#resume();
     }
+  }
+
+  /**
+   * An order that a coordinator has come to late, after the one that was given since, is followed like any other: who finds the job at rest
+   * that ought to run has it run again.
+   */
+  async #watch(): Promise<void> {
+    for (;;) {
+      await this.#world.clock.sleep(minuteMs);
+      if (this.#isAtRest) await this.#resume();
+    }
+  }
+
+  get #isAtRest(): boolean {
+    const { record } = this.#world;
+    return record !== undefined && (isAtRest(record) || isComingToRest(record));
+  }
+
+  async #resume(): Promise<void> {
+    await this.#order({ kind: "resume" }, () => this.#world.record!.phase === "running");
   }
 
   get #runs(): boolean {
@@ -214,7 +238,7 @@ export class DeploymentAgenda {
     const isLong = random.chance(0.2);
     acts[isLong ? "pausedLong" : "paused"]++;
     await clock.sleep(isLong ? 75 * minuteMs : random.int(minuteMs));
-    await this.#order({ kind: "resume" }, () => this.#world.record!.phase === "running");
+    await this.#resume();
   }
 
   async #stop(): Promise<void> {
@@ -222,7 +246,7 @@ export class DeploymentAgenda {
     await this.#order({ kind: "stop" }, () => this.#world.record!.phase === "stopped");
     acts.stopped++;
     await clock.sleep(random.int(minuteMs));
-    await this.#order({ kind: "resume" }, () => this.#world.record!.phase === "running");
+    await this.#resume();
   }
 
   /** Given again until it is followed: under one name, since nobody hears whether it was. */

@@ -22,6 +22,7 @@ import { type BlobName, id, type TaskId } from "../../runtime/base/ids.ts";
 import { SeededRandom } from "../../runtime/base/seeded-random.ts";
 import { defaultAttempts } from "../../runtime/driver/attempt-log.ts";
 import { loadCommit } from "../../runtime/driver/journal-entry.ts";
+import { isPlannedBy } from "../../runtime/driver/topology.ts";
 import type { JobGraph } from "../../runtime/plan/job-graph.ts";
 import { planJob } from "../../runtime/plan/plan-job.ts";
 import type { Blobs } from "../../runtime/ports/blobs.ts";
@@ -35,6 +36,7 @@ import { CommitChecker } from "../../runtime/testing/simulation/commit-checker.t
 import { SimulationFailure } from "../../runtime/testing/simulation/failure.ts";
 import { type Rule, safeguardsWithout, versionPartOf } from "../../runtime/testing/simulation/rules.ts";
 import { jobOptions } from "../../runtime/testing/simulation/settings.ts";
+import type { Outside } from "../../runtime/testing/simulation/sinks.ts";
 import { SinkWorld } from "../../runtime/testing/simulation/sink-world.ts";
 import { SimSources } from "../../runtime/testing/simulation/sources.ts";
 import { jobOf } from "../../runtime/testing/simulation/topologies.ts";
@@ -114,6 +116,8 @@ export class DeploymentWorld {
   readonly records: readonly SimRecord[];
   /** What came out. */
   readonly sinks: Outcome["sinks"];
+  /** Tables of an author's kind. */
+  readonly outside: Outside = new Map();
   readonly s3: S3Service;
   /** What lies in the bucket under the job's names, past all faults. */
   readonly blobs: Pick<Blobs, "get">;
@@ -129,6 +133,7 @@ export class DeploymentWorld {
   failure: SimulationFailure | undefined;
   readonly #dynamo: DynamoService;
   readonly #sinkWorld: SinkWorld;
+  readonly #hasRealSinks: boolean;
   #kinesis: KinesisService | undefined;
   readonly #commits = new CommitChecker((message) => this.fail(message));
   readonly #written = new Set<string>();
@@ -162,8 +167,11 @@ export class DeploymentWorld {
       onPut: (_table, item) => this.#onPut(item),
       skipsCondition: options.without === "R1" ? isEntry : undefined,
     });
+    const built = jobOf(topology, jobOptions(this.settings, parallelism), () => undefined, this.outside);
+    const isOwn = ({ spec }: (typeof built.graph.nodes)[number]) => spec.kind === "sink" && spec.sink.kind === "custom";
+    this.#hasRealSinks = this.settings.realSinks || built.graph.nodes.some(isOwn);
     this.#sinkWorld = new SinkWorld((message) => this.fail(message), versionPartOf(options.without));
-    this.sinks = this.settings.realSinks ? new DeployedSinks(this.s3, this.#dynamo.rows) : this.#sinkWorld;
+    this.sinks = this.#hasRealSinks ? new DeployedSinks(this.s3, this.#dynamo.rows) : this.#sinkWorld;
     this.pokes = new AsyncInvocations({ clock: this.clock, retryDelaysMs: [] });
     this.deployed = { deployment: 1, parallelism, isMisfit: false };
   }
@@ -216,11 +224,12 @@ export class DeploymentWorld {
 
   /** Whether the job's generation is of the plan that is deployed: another is followed by a restore. */
   get runsWhatIsDeployed(): boolean {
-    const { stages, fingerprint } = this.plan();
-    const tasksOf = (stage: string) => this.record?.topology.find((known) => known.stage === stage)?.tasks.length;
+    const { record } = this;
+    const tasksOf = (stage: string) => record?.topology.find((known) => known.stage === stage)?.tasks.length;
     return (
-      this.record?.fingerprint === fingerprint &&
-      stages.every(({ id: stage, kind, parallelism }) => kind !== "keyed" || tasksOf(stage) === parallelism)
+      record !== undefined &&
+      isPlannedBy(record, this.plan()) &&
+      this.plan().stages.every(({ id: stage, kind, parallelism }) => kind !== "keyed" || tasksOf(stage) === parallelism)
     );
   }
 
@@ -241,9 +250,9 @@ export class DeploymentWorld {
     this.pokes.put("coordinator", this.functions.get("coordinator")!, bytesOf(command));
   }
 
-  fail(message: string, cause?: unknown): void {
+  readonly fail = (message: string, cause?: unknown): void => {
     this.failure ??= new SimulationFailure(message, cause === undefined ? undefined : { cause });
-  }
+  };
 
   note(what: string): void {
     this.trace.add(this.clock.now(), "world", what);
@@ -258,9 +267,9 @@ export class DeploymentWorld {
   #job(onTouch: Touch, { parallelism, isMisfit } = this.deployed): Job {
     const options = jobOptions(this.settings, parallelism);
     const keyGroups = isMisfit ? this.settings.keyGroups * 2 : this.settings.keyGroups;
-    const job = jobOf(this.settings.topology, { ...options, keyGroups }, onTouch);
+    const job = jobOf(this.settings.topology, { ...options, keyGroups }, onTouch, this.outside);
     const nodes = job.graph.nodes.map((node) => {
-      if (node.spec.kind === "sink" && this.settings.realSinks)
+      if (node.spec.kind === "sink" && this.#hasRealSinks)
         return { ...node, spec: { ...node.spec, sink: deploySink(node.uid, node.spec.sink) } };
       if (node.spec.kind !== "source") return node;
       const { source } = node.spec;
@@ -371,7 +380,7 @@ export class DeploymentWorld {
       clients: clientsOf(process, this.calls, random, { dynamodb: this.#dynamo, s3: this.s3, kinesis: this.#kinesis! }),
       telemetry: this.#telemetry(process),
       clock,
-      openSinks: (asked) => (this.settings.realSinks ? this.#realSinksOf(openSinks(asked)) : this.#sinksOf(process)),
+      openSinks: (asked) => (this.#hasRealSinks ? this.#realSinksOf(openSinks(asked)) : this.#sinksOf(process)),
       random: () => random.next(),
       newId: () => `${process.name}-${++made}`,
       ringSize,

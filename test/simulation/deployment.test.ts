@@ -40,3 +40,15 @@ test("a seed replays event for event, and another is another run", async () => {
   assert.deepEqual(runs, [a, b, a, b]);
   assert.notEqual(a, b);
 });
+
+/** Those that the first seeds notice: the engine's simulation holds all of them to it (teeth.test.ts). */
+const toothed: readonly Rule[] = ["R1", "R3", "R4", "R5", "L1", "L5", "L8"];
+
+for (const rule of toothed)
+  test(`a deployment without ${rule} fails`, async () => {
+    for (let seed = 1; seed <= 8; seed++) {
+      const { failure } = await simulateDeployment(seed, { without: rule });
+      if (failure !== undefined) return;
+    }
+    assert.fail(`${rule} can be left out without notice`);
+  });
