@@ -1,4 +1,4 @@
-/** How docs/testing.md puts both sinks to the test. */
+/** How docs/testing-jobs.md puts both sinks to the test. */
 import { simulate, type SimulationReport } from "../../runtime/testing/index.ts";
 import { addingSink, type Held, pageCounts, replacingSink, type View } from "./page-counts.ts";
 

@@ -1,4 +1,4 @@
-/** The example of docs/testing.md: one job, and two sinks for it. Only one of them is exactly-once. */
+/** The example of docs/testing-jobs.md: one job, and two sinks for it. Only one of them is exactly-once. */
 import {
   boundedOutOfOrderness,
   count,

@@ -159,7 +159,8 @@ export class DeploymentAgenda {
     const hasCheckpoint = this.#runs && record?.completed !== undefined;
     const operations = [
       () => this.#deploy(),
-      () => this.#misdeploy(),
+      // Of a job that is new anything fits.
+      ...(record === undefined ? [] : [() => this.#misdeploy()]),
       ...(hasCheckpoint
         ? [() => this.#rescale(), () => this.#restore(), () => this.#save(), () => this.#pause(), () => this.#stop()]
         : []),

@@ -12,6 +12,8 @@ export interface DeploymentSettings extends Settings {
   readonly operations: number;
   /** The garbage is collected at every so-many-th checkpoint. */
   readonly collectEvery: number;
+  /** Rows go to S3 and DynamoDB by the real adapters; else to sinks that know the whole history. */
+  readonly realSinks: boolean;
   /** How long a record that is slow takes. */
   readonly slowRecordMs: number;
 }
@@ -34,6 +36,7 @@ export function drawDeployment(random: SeededRandom, topology: string | undefine
     skewMsMax: random.pick([0, 200, 2_000]),
     operations: random.between(0, 5),
     collectEvery: random.between(1, 3),
+    realSinks: random.chance(0.5),
     slowRecordMs: random.pick([500, 4_000]),
   };
 }

@@ -12,6 +12,8 @@
 import { createCoordinatorHandler } from "../../functions/coordinator.ts";
 import { defaultInbox, writeSettings } from "../../functions/contract.ts";
 import type { InvocationTelemetry } from "../../functions/function-telemetry.ts";
+import type { CheckedSinks } from "../../functions/open-ports.ts";
+import { openSinks } from "../../functions/open-sinks.ts";
 import { createTaskHandler, type FunctionParts } from "../../functions/task.ts";
 import { MemoryLog } from "../../runtime/adapters/memory/memory-log.ts";
 import type { Job } from "../../runtime/api/job.ts";
@@ -28,6 +30,7 @@ import type { SinkDriver } from "../../runtime/ports/sink-driver.ts";
 import { decodeJobRecord, type JobRecord } from "../../runtime/snapshots/job-record.ts";
 import { jobRing, lookLease, restoreLease } from "../../runtime/snapshots/names.ts";
 import { readFrame } from "../../runtime/streaming/frame.ts";
+import type { Outcome } from "../../runtime/testing/simulation/checkers.ts";
 import { CommitChecker } from "../../runtime/testing/simulation/commit-checker.ts";
 import { SimulationFailure } from "../../runtime/testing/simulation/failure.ts";
 import { type Rule, safeguardsWithout, versionPartOf } from "../../runtime/testing/simulation/rules.ts";
@@ -44,6 +47,7 @@ import type { MappingEvent } from "../event-source-mapping/mapping-events.ts";
 import { AsyncInvocations } from "../lambda/async-invocations.ts";
 import type { ExecutionEnvironmentFactory } from "../lambda/execution-environment.ts";
 import { VirtualClock } from "../virtual-clock.ts";
+import { deploySink, DeployedSinks } from "./deployed-sinks.ts";
 import type { DeploymentFaults } from "./deployment-faults.ts";
 import { type DeploymentSettings, drawDeployment } from "./deployment-settings.ts";
 import { DynamoService, type Item } from "./dynamo-service.ts";
@@ -108,7 +112,8 @@ export class DeploymentWorld {
   readonly log: EndingLog;
   readonly sources: SimSources;
   readonly records: readonly SimRecord[];
-  readonly sinks: SinkWorld;
+  /** What came out. */
+  readonly sinks: Outcome["sinks"];
   readonly s3: S3Service;
   /** What lies in the bucket under the job's names, past all faults. */
   readonly blobs: Pick<Blobs, "get">;
@@ -123,6 +128,7 @@ export class DeploymentWorld {
   readonly acts = Object.fromEntries(actNames.map((act) => [act, 0])) as Record<Act, number>;
   failure: SimulationFailure | undefined;
   readonly #dynamo: DynamoService;
+  readonly #sinkWorld: SinkWorld;
   #kinesis: KinesisService | undefined;
   readonly #commits = new CommitChecker((message) => this.fail(message));
   readonly #written = new Set<string>();
@@ -146,16 +152,18 @@ export class DeploymentWorld {
     this.calls.counts.poison += this.records.filter(({ deadly }) => deadly !== undefined).length;
     const event = (record: SimRecord) => ({ partitionKey: record.key, bytes: encodeRecord(record) });
     this.sources = new SimSources(this.log, new Map([...own].map(([source, list]) => [source, list.map(event)])));
-    this.sinks = new SinkWorld((message) => this.fail(message), versionPartOf(options.without));
     this.s3 = new S3Service(this.clock, this.calls);
     this.blobs = { get: async (name, range) => this.#peek(name, range) };
     this.#dynamo = new DynamoService({
+      table: tableName,
       clock: this.clock,
       random: this.#newRandom(),
       calls: this.calls,
       onPut: (_table, item) => this.#onPut(item),
       skipsCondition: options.without === "R1" ? isEntry : undefined,
     });
+    this.#sinkWorld = new SinkWorld((message) => this.fail(message), versionPartOf(options.without));
+    this.sinks = this.settings.realSinks ? new DeployedSinks(this.s3, this.#dynamo.rows) : this.#sinkWorld;
     this.pokes = new AsyncInvocations({ clock: this.clock, retryDelaysMs: [] });
     this.deployed = { deployment: 1, parallelism, isMisfit: false };
   }
@@ -252,6 +260,8 @@ export class DeploymentWorld {
     const keyGroups = isMisfit ? this.settings.keyGroups * 2 : this.settings.keyGroups;
     const job = jobOf(this.settings.topology, { ...options, keyGroups }, onTouch);
     const nodes = job.graph.nodes.map((node) => {
+      if (node.spec.kind === "sink" && this.settings.realSinks)
+        return { ...node, spec: { ...node.spec, sink: deploySink(node.uid, node.spec.sink) } };
       if (node.spec.kind !== "source") return node;
       const { source } = node.spec;
       const options = { stream: source.name, startFrom: "horizon", whenLost: "fail" };
@@ -361,7 +371,7 @@ export class DeploymentWorld {
       clients: clientsOf(process, this.calls, random, { dynamodb: this.#dynamo, s3: this.s3, kinesis: this.#kinesis! }),
       telemetry: this.#telemetry(process),
       clock,
-      openSinks: () => this.#sinksOf(process),
+      openSinks: (asked) => (this.settings.realSinks ? this.#realSinksOf(openSinks(asked)) : this.#sinksOf(process)),
       random: () => random.next(),
       newId: () => `${process.name}-${++made}`,
       ringSize,
@@ -391,8 +401,26 @@ export class DeploymentWorld {
 
   // ---- the outside ----
 
+  /** The real ones, watched. */
+  #realSinksOf(real: CheckedSinks): CheckedSinks {
+    return {
+      check: async () => real.check?.(),
+      carryOut: async (effect) => {
+        await real.carryOut(effect);
+        this.#commits.onSink(effect);
+      },
+      deadLetters: async (batch) => {
+        await real.deadLetters(batch);
+        this.sinks.deadLettersSeen.push(batch);
+        this.#commits.onDeadLetters(batch);
+      },
+      quarantine: (operator, restored) => real.quarantine(operator, restored),
+      quarantineLetters: async (restored) => real.quarantineLetters?.(restored),
+    };
+  }
+
   #sinksOf(process: SimulatedProcess): SinkDriver {
-    const { sinks } = this;
+    const sinks = this.#sinkWorld;
     return {
       carryOut: (effect) =>
         this.#atService(process, `sink ${effect.operator} ${effect.task} ${effect.seq}.${effect.n}`, async () => {

@@ -2,6 +2,8 @@
 import { itemBytes, readUnits, writeUnits } from "../../runtime/adapters/aws/item-size.ts";
 import type { SeededRandom } from "../../runtime/base/seeded-random.ts";
 import type { Clock } from "../clock.ts";
+import { rowKey } from "./deployed-sinks.ts";
+import { RowTables } from "./row-tables.ts";
 import { type Input, ServiceError, type SimulatedService } from "./sdk-clients.ts";
 import type { ServiceCalls } from "./service-calls.ts";
 
@@ -11,6 +13,8 @@ type Partition = Map<string, Item>;
 const pageBytesMax = 1 << 20;
 
 export interface DynamoOptions {
+  /** The table of the state; all others are of rows. */
+  readonly table: string;
   readonly clock: Clock;
   readonly random: SeededRandom;
   readonly calls: ServiceCalls;
@@ -23,6 +27,7 @@ export interface DynamoOptions {
 export class DynamoService implements SimulatedService {
   readonly ms = 8;
   readonly throttling = "ProvisionedThroughputExceededException";
+  readonly rows = new RowTables(rowKey);
   readonly #options: DynamoOptions;
   readonly #tables = new Map<string, Map<string, Partition>>();
 
@@ -31,14 +36,16 @@ export class DynamoService implements SimulatedService {
   }
 
   describe(command: string, input: Input): string {
-    const { p, s } = input.Item ?? input.Key ?? {};
+    const { p, s, [rowKey]: key } = input.Item ?? input.Key ?? {};
+    if (key !== undefined) return `${command} ${input.TableName} ${key.S}`;
     if (p !== undefined) return `${command} ${p.S} ${s.S}${input.Item?.n === undefined ? "" : ` ${input.Item.n.N}`}`;
     const values = input.ExpressionAttributeValues;
-    if (values !== undefined) return `${command} ${values[":p"].S} ${values[":from"].S}`;
-    return command;
+    if (values?.[":p"] !== undefined) return `${command} ${values[":p"].S} ${values[":from"].S}`;
+    return `${command} ${input.TableName ?? ""}`.trimEnd();
   }
 
-  carryOut(command: string, input: Input): Promise<object> {
+  async carryOut(command: string, input: Input): Promise<object> {
+    if (input.TableName !== undefined && input.TableName !== this.#options.table) return this.rows.carryOut(command, input);
     switch (command) {
       case "PutItem":
         return this.#put(input);

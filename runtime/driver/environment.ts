@@ -150,8 +150,9 @@ export class Environment {
   }
 
   private async attempt(bell: Doorbell, guarded: boolean, anew: boolean): Promise<TurnOutcome | "again"> {
+    const known = this.record;
     const record = await this.jobRecord();
-    if (record !== undefined && record.deployment > this.options.deployment)
+    if (record !== undefined && record.deployment > this.options.deployment && this.options.safeguards.holds("R9"))
       return { outcome: "fenced", deployment: record.deployment };
     // Newer code whose plan is another waits until its coordinator has moved the job to a generation of that plan.
     if (record === undefined || !tasksRun(record) || !isPlannedBy(record, this.job)) {
@@ -161,14 +162,14 @@ export class Environment {
     const addressed = await this.address(bell, record, anew);
     if (addressed === "again") return this.again();
     if ("outcome" in addressed) return addressed;
-    return this.turnOf(addressed, record, guarded);
+    return this.turnOf(addressed, record, guarded, record !== known);
   }
 
-  private async turnOf(bell: AddressedBell, record: JobRecord, guarded: boolean): Promise<TurnOutcome | "again"> {
+  private async turnOf(bell: AddressedBell, record: JobRecord, guarded: boolean, anew: boolean): Promise<TurnOutcome | "again"> {
     const task = bell.kind === "records" ? taskOfShard(this.job, record.generation, bell.source, bell.shard) : bell.task;
     if (generationOf(task) < record.generation) return { outcome: "stale" };
     if (generationOf(task) > record.generation) return this.options.safeguards.holds("L2") ? this.again() : { outcome: "stale" };
-    const opened = await this.opener.open(task, record, bell);
+    const opened = await this.opener.open(task, record, bell, anew);
     if (opened === "sealed") return this.again();
     if ("outcome" in opened) return opened;
     if (isSuspended(opened)) return { outcome: "waiting" };

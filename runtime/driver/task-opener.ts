@@ -65,8 +65,8 @@ export class TaskOpener {
     this.cache.clear();
   }
 
-  /** "sealed": the ring belongs to a generation that is over. */
-  async open(task: TaskId, record: JobRecord, bell: AddressedBell): Promise<OpenedTask | "sealed" | TurnOutcome> {
+  /** "sealed": the ring belongs to a generation that is over, or may: `anew` says that the job record was read for this. */
+  async open(task: TaskId, record: JobRecord, bell: AddressedBell, anew: boolean): Promise<OpenedTask | "sealed" | TurnOutcome> {
     const cached = this.cache.get(task);
     const { deployment, limits, safeguards } = this.options;
     const place = await this.placeOf(task, record);
@@ -78,11 +78,14 @@ export class TaskOpener {
     if (recovery.outcome !== "ready") return recovery;
     const { recovered } = recovery;
     const fresh = recovered.task !== cached?.task;
+    const effectsDone = fresh ? recovered.head === undefined : cached.effectsDone;
+    // Nobody seals the ring of a task that has ended, and its frames must not go into shards of a later generation.
+    if (!anew && !effectsDone && recovered.head?.progress.ended === true) return "sealed";
     const opened: OpenedTask = {
       ...recovered,
       record,
       plan,
-      effectsDone: fresh ? recovered.head === undefined : cached.effectsDone,
+      effectsDone,
       base: recovered.head === undefined ? undefined : fresh ? recovered.head.base : cached?.base,
       journalBytes: cached?.journalBytes ?? 0,
       commits: 0,

@@ -518,6 +518,32 @@ describe("L1 a restore", () => {
     await sealRings(stages, run.ports, "restorer");
   });
 
+  test("has the job record read anew where a task has ended: nobody seals its ring", async () => {
+    const run = await engine({ parallelism: 2 });
+    const sent: string[] = [];
+    const log = {
+      ...run.ports.log,
+      shards: (stream: string) => run.ports.log.shards(stream),
+      read: (...args: Parameters<LogReader["read"]>) => run.ports.log.read(...args),
+      append: (...args: Parameters<Ports["log"]["append"]>) => (sent.push(args[0]), run.ports.log.append(...args)),
+    };
+    const task = fromShard("in");
+    const old = environment(run, "old", {}, { ...run.ports, log });
+    await old.turn(poke(task));
+    await run.push("in", a(1));
+    const name = await run.checkpoint();
+    await run.push("in", a(2));
+    const head = (await headOf(run, task))!;
+    assert.ok(head.effects.some(({ effect }) => effect === "send"));
+    const commit = { ...head, seq: head.seq + 1, attempt: id<AttemptId>("end"), progress: { ...head.progress, ended: true } };
+    const bytes = await storeCommit(commit, run.ports.blobs, { inlineBytesMax: Infinity, compressFromBytes: Infinity });
+    await run.ports.journal.write(task, { seq: commit.seq, attempt: commit.attempt, bytes });
+    await run.coordinator("restorer").restore(name);
+    sent.length = 0;
+    assert.deepEqual(await old.turn(poke(task)), { outcome: "stale" });
+    assert.deepEqual(sent, []);
+  });
+
   test("seals tasks that never started too", async () => {
     const run = await engine({ parallelism: 3 });
     const name = await run.checkpoint();

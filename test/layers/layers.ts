@@ -91,6 +91,7 @@ export const layers: readonly Layer[] = [
     ...engine,
     ...adapters,
     aws,
+    connectors,
     "runtime/testing",
     "functions",
     "functions/contract.ts",

@@ -59,7 +59,7 @@ function byId() {
 }
 
 suite("simulate", () => {
-  test("catches the sink of docs/testing.md that adds up what comes again, and passes the one that replaces", async () => {
+  test("catches the sink of docs/testing-jobs.md that adds up what comes again, and passes the one that replaces", async () => {
     const { runs, faults, restores } = await simulateReplacing();
     assert.equal(runs, 8);
     for (const fault of ["crashBefore", "crashAfter", "lostResponse", "zombieBefore", "echo"])

@@ -14,7 +14,7 @@ import type { World } from "./world.ts";
 export interface Outcome {
   readonly topology: Topology;
   readonly records: readonly SimRecord[];
-  readonly sinks: SinkWorld;
+  readonly sinks: Pick<SinkWorld, "list" | "table" | "deadLettersSeen">;
   /** Tables of an author's kind. */
   readonly outside?: Outside;
   fail(message: string): void;

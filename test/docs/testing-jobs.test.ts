@@ -1,4 +1,4 @@
-/** docs/testing.md shows the code of docs/testing, letter by letter, which test/testing/simulate.test.ts runs. */
+/** docs/testing-jobs.md shows the code of docs/testing, letter by letter, which test/testing/simulate.test.ts runs. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { faultKinds } from "../../runtime/testing/simulation/fault-mix.ts";
 
 const docs = join(resolve(import.meta.dirname, "../.."), "docs");
-const page = await readFile(join(docs, "testing.md"), "utf8");
+const page = await readFile(join(docs, "testing-jobs.md"), "utf8");
 const plain = (code: string) => code.replaceAll(/\s+/g, " ").trim();
 
 test("the page shows code that is run", async () => {
