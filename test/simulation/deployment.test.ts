@@ -8,6 +8,7 @@ import {
   noDeploymentFaults,
 } from "../../emulator/simulation/deployment-faults.ts";
 import { simulateDeployment } from "../../emulator/simulation/simulate-deployment.ts";
+import type { Rule } from "../../runtime/testing/simulation/rules.ts";
 
 const seeds = 16;
 
