@@ -13,6 +13,8 @@ import { accountLimits, type AccountLimits } from "../runtime/adapters/aws/accou
 import { awsClients } from "../runtime/adapters/aws/aws-clients.ts";
 import { customerKeyOf, isKnownKey } from "../runtime/adapters/aws/stream-key.ts";
 import { isKind, MillraceError } from "../runtime/base/errors.ts";
+import { partsOf } from "../runtime/connectors/hybrid/hybrid.ts";
+import { queueKinds } from "../runtime/connectors/sqs/sqs.ts";
 import { Coordinator } from "../runtime/driver/coordinator.ts";
 import { together } from "../runtime/driver/together.ts";
 import { planJob } from "../runtime/plan/plan-job.ts";
@@ -25,7 +27,7 @@ import {
   type CustomResourceRequest,
   decodeCustomResource,
 } from "./custom-resource.ts";
-import { executionsOf, refusalOfExecutions } from "./executions.ts";
+import { executionsOf, queueExecutions, refusalOfExecutions } from "./executions.ts";
 import { guardedHandler, type Made } from "./guarded-handler.ts";
 import { fieldsOf, millraceError } from "./handler-error.ts";
 import type { LambdaContext } from "./lambda-context.ts";
@@ -179,7 +181,8 @@ async function checkExecutions(
     if (counted.has(rung)) continue;
     counted.add(rung);
     const shards = (await sources.get(uid)!.shards(source.name)).filter(({ closed }) => !closed);
-    open.set(stage, (open.get(stage) ?? 0) + shards.length);
+    const isQueue = queueKinds.includes(partsOf(source).at(-1)!.kind);
+    open.set(stage, (open.get(stage) ?? 0) + (isQueue ? queueExecutions : shards.length));
   }
   const reserved = ReservedConcurrency === undefined ? undefined : Number(ReservedConcurrency);
   const most = executionsOf(graph, {

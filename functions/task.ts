@@ -18,7 +18,7 @@ import { isKind, MillraceError } from "../runtime/base/errors.ts";
 import { id, type ShardId, type TaskId } from "../runtime/base/ids.ts";
 import { partsOf } from "../runtime/connectors/hybrid/hybrid.ts";
 import { placeOf } from "../runtime/connectors/kinesis/unpack.ts";
-import { queueShard } from "../runtime/connectors/sqs/sqs.ts";
+import { queueKinds, queueShard } from "../runtime/connectors/sqs/sqs.ts";
 import type { Doorbell, TurnOutcome } from "../runtime/driver/doorbell.ts";
 import { Environment } from "../runtime/driver/environment.ts";
 import { defaultEnvironment, type EnvironmentOptions } from "../runtime/driver/environment-options.ts";
@@ -64,8 +64,6 @@ export type TaskHandler = (event: unknown, context: LambdaContext) => Promise<Ba
  * brings is read as long as there is time.
  */
 const turnsPerPoke = 20;
-/** Sources that queues bring. */
-const queueKinds = ["sqs", "eventBridge"];
 /** What a turn keeps of the invocation's time for its commit and effects, at most; and at most this share of all the time there is. */
 const reserveMsMax = 5_000;
 const reserveShare = 0.25;

@@ -44,7 +44,7 @@ export class Committer {
     const attempt = id<AttemptId>(`${this.options.id}.${++this.attempts}`);
     const groups = this.needsBase(opened) ? await this.loadForBase(opened, barrier !== undefined || task.ended) : undefined;
     const runsBefore = task.runBlobs;
-    await this.spill(task, objectName("runs", task.plan.task, task.head + 1, attempt));
+    await this.spill(task, objectName("runs", task.plan.task, task.head + 1, this.inNames(attempt)));
     const draft = task.finish();
     const base = groups === undefined ? opened.base : await this.writeBase(opened, groups, draft.seq, attempt);
     const effects: Effect[] = [...draft.effects];
@@ -53,7 +53,9 @@ export class Committer {
     if (task.ended) effects.push({ effect: "ended", index: base?.index });
     const done = draft.seq - 1;
     const commit: Commit = { ...draft, effects, attempt, by: takesFromBatch(opened) ? "mapping" : "poke", done, base };
-    const bytes = await storeCommit(commit, this.ports.blobs, this.options.payload);
+    const bytes = await storeCommit(commit, this.ports.blobs, this.options.payload, this.inNames(attempt));
+    const carryOutEffects = () => carryOut(commit, opened.plan, this.ports, this.inboxes, this.options.messageBytesMax);
+    if (!this.options.safeguards.holds("R2")) await carryOutEffects();
     await this.write(task.plan.task, draft.seq, attempt, bytes);
     opened.head = commit;
     opened.base = base;
@@ -62,13 +64,18 @@ export class Committer {
     await opened.attempts?.committed();
     opened.journalBytes = groups === undefined ? opened.journalBytes + bytes.length : 0;
     opened.effectsDone = false;
-    const effectsCarriedOut = carryOut(commit, opened.plan, this.ports, this.inboxes, this.options.messageBytesMax);
+    const effectsCarriedOut = carryOutEffects();
     if (this.options.safeguards.holds("R3")) await effectsCarriedOut;
     else this.leave(opened, effectsCarriedOut);
     opened.effectsDone = true;
     const runs = task.runBlobs;
     const spent = [...runsBefore].filter((blob) => !runs.has(blob));
     if (spent.length > 0) await this.ports.blobs.delete(spent);
+  }
+
+  /** Without R6: attempts at an entry write to the same place. */
+  private inNames(attempt: AttemptId): AttemptId {
+    return this.options.safeguards.holds("R6") ? attempt : id<AttemptId>("any");
   }
 
   private async spill(task: Task, name: BlobName): Promise<void> {
@@ -84,7 +91,7 @@ export class Committer {
 
   private needsBase(opened: OpenedTask): boolean {
     const { task } = opened;
-    if (task.barrier !== undefined || task.ended) return true;
+    if (task.barrier !== undefined || (task.ended && this.options.safeguards.holds("L11"))) return true;
     const above = task.head + 1 - (opened.base?.seq ?? 0);
     return above >= this.ports.journal.ringSize - 8 || opened.journalBytes > this.options.journalBytesMax;
   }
@@ -103,7 +110,7 @@ export class Committer {
   ): Promise<Base> {
     const { task } = opened;
     if (task.chain.stores.length === 0 && task.channels.held.count === 0) return { seq, index: undefined, local: undefined };
-    const name = objectName("segments", task.plan.task, seq, attempt);
+    const name = objectName("segments", task.plan.task, seq, this.inNames(attempt));
     const { bytes, ranges } = buildBase(task, groups, name, seq);
     await this.ports.blobs.put(name, bytes);
     return { seq, ...ranges };

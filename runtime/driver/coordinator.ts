@@ -384,6 +384,11 @@ export class Coordinator {
     return { ...nothing, record: (await moveJobRecord(this.ports, ring, moved, this.options.id)) ? moved : record };
   }
 
+  /** L10: whoever comes second finds that the name is taken. */
+  private get onlyOnce(): { readonly ifAbsent: boolean } {
+    return { ifAbsent: this.options.safeguards.holds("L10") };
+  }
+
   /** Why the job must pause, where it does not yet. What was said before is withdrawn: it has been followed. */
   private async readFloods(ring: JobRing, record: JobRecord): Promise<string | undefined> {
     const floods = ring.messages.filter(({ name }) => name.startsWith(floodPrefix));
@@ -509,7 +514,7 @@ export class Coordinator {
       totals: tasks.reduce((sum, ack) => addTotals(sum, ack.totals, ack.sources.size > 0), record.totals),
     };
     if (
-      (await this.ports.blobs.put(name, encodeManifest(manifest), { ifAbsent: true })) === "exists" &&
+      (await this.ports.blobs.put(name, encodeManifest(manifest), this.onlyOnce)) === "exists" &&
       (await this.isAbandoned(name))
     )
       return this.abandon(ring, record, checkpoint, "abandoned by another coordinator");
@@ -538,7 +543,7 @@ export class Coordinator {
   private async abandon(ring: JobRing, record: JobRecord, checkpoint: Checkpoint, reason: string): Promise<Look> {
     const name = manifestName(checkpoint);
     const tombstone = encodeManifest({ version: 1, checkpoint, abandoned: reason });
-    if ((await this.ports.blobs.put(name, tombstone, { ifAbsent: true })) === "exists" && !(await this.isAbandoned(name)))
+    if ((await this.ports.blobs.put(name, tombstone, this.onlyOnce)) === "exists" && !(await this.isAbandoned(name)))
       return { ...nothing, record };
     this.ports.telemetry.log("warn", "checkpoint abandoned", { checkpoint, reason });
     const moved: JobRecord = { ...record, pending: undefined, failures: record.failures + 1 };

@@ -152,7 +152,7 @@ export class Environment {
   private async attempt(bell: Doorbell, guarded: boolean, anew: boolean): Promise<TurnOutcome | "again"> {
     const known = this.record;
     const record = await this.jobRecord();
-    if (record !== undefined && record.deployment > this.options.deployment)
+    if (record !== undefined && record.deployment > this.options.deployment && this.options.safeguards.holds("R9"))
       return { outcome: "fenced", deployment: record.deployment };
     // Newer code whose plan is another waits until its coordinator has moved the job to a generation of that plan.
     if (record === undefined || !tasksRun(record) || !isPlannedBy(record, this.job)) {

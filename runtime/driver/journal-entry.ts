@@ -26,14 +26,19 @@ const plainBytesMax = 1 << 26;
 const form = { plain: 0, compressed: 1, object: 2 } as const;
 
 /** The bytes of the entry, whose object (if it needs one) has been written. */
-export async function storeCommit(commit: Commit, blobs: Blobs, options: PayloadOptions): Promise<Uint8Array> {
+export async function storeCommit(
+  commit: Commit,
+  blobs: Blobs,
+  options: PayloadOptions,
+  nameOfAttempt = commit.attempt,
+): Promise<Uint8Array> {
   const plain = encodeCommit(commit);
   const payload =
     plain.length > options.compressFromBytes && plain.length <= plainBytesMax
       ? withHead(form.compressed, zstdCompressSync(plain))
       : sealed(plain, form.plain);
   if (payload.length <= options.inlineBytesMax) return payload;
-  const name = objectName("payloads", commit.task, commit.seq, commit.attempt);
+  const name = objectName("payloads", commit.task, commit.seq, nameOfAttempt);
   await blobs.put(name, payload);
   return withHead(form.object, Buffer.from(name));
 }

@@ -4,7 +4,9 @@
  *
  * It holds when the task has a single shard, the head advanced its position by records of a batch of its own mapping, in this
  * deployment (a mapping that is replaced may begin elsewhere, L4), and the batch that is brought now starts after that position. With
- * several shards the mapping of one says nothing of what the head took from another: there is no proof.
+ * several shards the mapping of one says nothing of what the head took from another: there is no proof. Nor is there while a batch of a
+ * source may be in the hands of who was given it before the job was restored: the mapping has moved on from it by another's success, in
+ * the generation before, and not by that of whoever commits it now.
  */
 import type { SourceRecord } from "../api/connector.ts";
 import type { Position } from "../base/ids.ts";
@@ -18,8 +20,22 @@ export function isMappingsBatch(bell: AddressedBell): boolean {
   return bell.kind !== "poke" && bell.after === undefined;
 }
 
-export function provesEffects(head: Commit, bell: AddressedBell, deployment: number, safeguards: Safeguards): boolean {
+/** What is known of the one who asks, and of the generation. */
+export interface ProofContext {
+  readonly deployment: number;
+  readonly safeguards: Safeguards;
+  /** Whoever was given a batch before the generation began may be alive (L3). */
+  readonly mayHoldOlder: boolean;
+}
+
+export function provesEffects(
+  head: Commit,
+  bell: AddressedBell,
+  { deployment, safeguards, mayHoldOlder }: ProofContext,
+): boolean {
   if (bell.kind === "poke" || !isMappingsBatch(bell)) return false;
+  // Inboxes are of one generation.
+  if (bell.kind === "records" && mayHoldOlder) return false;
   if (head.by !== "mapping" || (head.deployment !== deployment && safeguards.holds("L4"))) return false;
   const first: SourceRecord | undefined = bell.records[0];
   const position = bell.kind === "frames" ? head.progress.inbox : positionOf(head, bell, safeguards);

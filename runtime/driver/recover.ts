@@ -62,7 +62,7 @@ export async function recoverTask(
   if (last === undefined) return startTask(plan, record, parents, ports, messages);
   const head = await loadCommit(plan.task, last, ports.blobs);
   if (head.by === "seal" && plan.safeguards.holds("L1")) return { outcome: "sealed" };
-  if (head.deployment > plan.deployment) return { outcome: "fenced", deployment: head.deployment };
+  if (head.deployment > plan.deployment && plan.safeguards.holds("R9")) return { outcome: "fenced", deployment: head.deployment };
   const caughtUp = cached !== undefined && entries[0]?.seq === cached.task.head + 1;
   const task = caughtUp ? await catchUp(plan, cached, entries, head, ports) : await restart(plan, record, parents, head, ports);
   return { outcome: "ready", recovered: { task, head, messages } };

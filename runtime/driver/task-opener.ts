@@ -123,10 +123,11 @@ export class TaskOpener {
 
   /** R5: repeats the head's effects unless this environment saw them finish, or they are proven done. */
   private async finishHead(opened: OpenedTask, bell: AddressedBell): Promise<void> {
-    const { head, plan } = opened;
+    const { head, plan, record } = opened;
     if (opened.effectsDone || head === undefined) return;
-    const { deployment, safeguards } = this.options;
-    const proven = provesEffects(head, bell, deployment, safeguards);
+    const { deployment, safeguards, invocationMsMax } = this.options;
+    const mayHoldOlder = record.generation > 1 && this.ports.clock.now() - record.since <= invocationMsMax;
+    const proven = provesEffects(head, bell, { deployment, safeguards, mayHoldOlder });
     if (!proven && safeguards.holds("R5")) {
       this.ports.telemetry.add("turn.effectsRepeated", head.effects.length);
       await carryOut(head, plan, this.ports, this.inboxes, this.options.messageBytesMax);

@@ -3,18 +3,24 @@
  * all are on: nothing but tests of the tests passes anything else.
  */
 export type Safeguard =
+  | "R2" // effects of n are carried out after n is written
   | "R3" // effects of n are done before n + 1 is written
   | "R4" // a frame is applied at most once
   | "R5" // effects that nobody saw finish are repeated
   | "R5.shards" // with several shards there is no proof that a head's effects are done
+  | "R6" // objects have names that no other attempt uses
+  | "R9" // code stops at a head that newer code has written
   | "L1" // the rings of the old generation are sealed
   | "L2" // a newer frame makes the receiver look again, instead of being dropped
   | "L3" // records between the position and the batch are read first
   | "L4" // a head of another deployment proves nothing of its effects
   | "L5" // versions of outside rows have all their parts
   | "L6" // garbage collection lists before it reads the roots
+  | "L7" // each key group in memory carries its own version
   | "L8" // alignment waits for exactly the live channels; children wait for their parents
   | "L9" // a higher barrier abandons a lower alignment
+  | "L10" // completing and giving up a checkpoint are one conditional write
+  | "L11" // a task that ends takes a base
   | "L14" // environments that died are counted, and what killed them is narrowed down
   | "hold"; // frames behind a barrier are held
 

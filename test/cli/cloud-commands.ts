@@ -1,37 +1,43 @@
 /**
  * The commands as their user types them, against a job in the emulated cloud: status, savepoint, stop, start, rescale 1 → 4 → 2, dead letters
- * given back, and a fork that goes on on this machine with the stream where it is. Every event is counted once all along.
+ * given back, a fork that goes on on this machine with the stream where it is, and one that another deployed job goes on from, beside it.
+ * Every event is counted once all along.
  */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import { PutRecordsCommand } from "@aws-sdk/client-kinesis";
-import { type EmulatedCloud, startCloud } from "../../emulator/cloud/index.ts";
+import { type EmulatedCloud, startCloud, type Topology } from "../../emulator/cloud/index.ts";
 import { exitCodes } from "../../cli/report-error.ts";
 import { planJob } from "../../runtime/plan/plan-job.ts";
+import { Commands } from "../e2e/commands.ts";
+import { DeployDoor } from "../e2e/operations/deploy-door.ts";
 import { functionsDirectory, namesOf, topologyOf } from "../e2e/deployment.ts";
 import { readResults } from "../e2e/read-results.ts";
 import { countingJob, type CountingOptions } from "./jobs/counting-job.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "millrace-commands-"));
-const cli = join(import.meta.dirname, "../../cli/main.ts");
 const jobModule = join(import.meta.dirname, "jobs/counting-job.ts");
 const names = namesOf("counting");
 const keys = ["a", "b", "c", "d", "e"];
 
 let cloud: EmulatedCloud;
+let commands: Commands;
 let looks: NodeJS.Timeout;
 let deployments = 0;
 let put = 0;
 
 before(async () => {
   cloud = await startCloud(topology({}), { directory: join(scratch, "cloud") });
-  looks = setInterval(() => cloud.fire(names.schedule), 3_000);
+  commands = new Commands({ directory: scratch, variables: cloud.variables, coordinator: names.coordinator });
+  looks = setInterval(() => {
+    for (const schedule of Object.keys(cloud.topology.schedules)) cloud.fire(schedule);
+  }, 3_000);
   cloud.fire(names.schedule);
 });
 after(async () => {
@@ -71,38 +77,26 @@ async function putEvents(count: number): Promise<void> {
   put += count;
 }
 
-interface Ran {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function millrace(...args: readonly string[]): Promise<Ran> {
-  const child = spawn(process.execPath, [cli, ...args], { cwd: scratch, env: { ...process.env, ...cloud.variables } });
-  let [out, err] = ["", ""];
-  child.stdout.on("data", (text: Buffer) => (out += text.toString()));
-  child.stderr.on("data", (text: Buffer) => (err += text.toString()));
-  const [code] = (await once(child, "exit")) as [number];
-  return { code, out, err };
-}
+const millrace = (...args: readonly string[]) => commands.run(...args);
 
 /** A command on the deployed job that must do what it is asked for. */
 async function done(...args: readonly string[]): Promise<any> {
-  const { code, out, err } = await millrace(
-    ...args,
-    "--coordinator",
-    names.coordinator,
-    "--json",
-    ...(args[0] === "status" ? [] : ["--timeout", "90"]),
-  );
-  assert.equal(code, exitCodes.done, `${args.join(" ")}: ${err}${out}`);
-  return JSON.parse(out);
+  return commands.done(...args, ...(args[0] === "status" ? [] : ["--timeout", "90"]));
 }
 
 async function counted(prefix: string): Promise<Record<string, number[]>> {
   const places = { out: { kind: "objects", bucket: "results", prefix } } as never;
   const deadLetters = { bucket: names.deadLetterBucket, prefix: "dead-letters/counting/" };
   return countsOf((await readResults(cloud.clients, places, deadLetters)).out!);
+}
+
+/** Waits until these are the counts under a prefix. */
+async function untilCounted(prefix: string, expected: Record<string, number[]>): Promise<void> {
+  for (let tries = 0; tries < 60; tries++) {
+    if (isDeepStrictEqual(await counted(prefix), expected)) return;
+    await sleep(500);
+  }
+  assert.deepEqual(await counted(prefix), expected);
 }
 
 function countsOf(lines: readonly string[]): Record<string, number[]> {
@@ -119,10 +113,10 @@ function upTo(n: number): number[] {
   return Array.from({ length: n }, (_, i) => i + 1);
 }
 
-/** Waits until the job has taken in so many events. */
-async function takenIn(events: number): Promise<void> {
+/** Waits until a job has taken in so many events. */
+async function takenIn(events: number, coordinator = names.coordinator): Promise<void> {
   for (let tries = 0; tries < 90; tries++) {
-    const { code, out } = await millrace("status", "--coordinator", names.coordinator, "--json");
+    const { code, out } = await millrace("status", "--coordinator", coordinator, "--json");
     if (code === 0 && (JSON.parse(out) as { totals: { records: number } }).totals.records >= events) return;
     await sleep(500);
   }
@@ -143,12 +137,20 @@ test("a job in the cloud is looked after by its commands", { timeout: 600_000 },
   for (const parallelism of [4, 2])
     await t.test(`it is rescaled to ${parallelism}`, async () => {
       await putEvents(20);
-      const { code, out } = await millrace("rescale", "--coordinator", names.coordinator);
-      assert.equal(code, exitCodes.done, out);
-      assert.match(out, /^stopped with savepoint \d+/);
-      await putEvents(20);
-      await cloud.deploy(topology({ parallelism }));
-      assert.equal((await done("start")).phase, "running");
+      if (parallelism === 4) {
+        const { code, out } = await millrace("rescale", "--coordinator", names.coordinator);
+        assert.equal(code, exitCodes.done, out);
+        assert.match(out, /^stopped with savepoint \d+/);
+        await putEvents(20);
+        await cloud.deploy(topology({ parallelism }));
+        assert.equal((await done("start")).phase, "running");
+      } else {
+        const door = await DeployDoor.open((to) => cloud.deploy(topology({ parallelism: to })));
+        const { tasks } = await done("rescale", "--deploy", door.command(parallelism));
+        door.close();
+        assert.equal((tasks as Record<string, number>).count, parallelism);
+        await putEvents(20);
+      }
       await takenIn(put * keys.length);
       const { tasks } = await done("status").catch(() => ({ tasks: [] }));
       assert.equal((tasks as { stage: string }[]).filter(({ stage }) => stage === "count").length, parallelism);
@@ -174,13 +176,10 @@ test("a job in the cloud is looked after by its commands", { timeout: 600_000 },
     const before = put;
     await putEvents(10);
     const twin = moduleOf("twin.ts", { name: "twin" });
-    const child = spawn(
-      process.execPath,
-      [cli, "start", twin, "--state", "forked", "--bind", "in=kinesis:events", "--bind", "out=twin-results"],
-      { cwd: scratch, env: { ...process.env, ...cloud.variables }, stdio: ["ignore", "ignore", "pipe"] },
-    );
+    const bound = ["--bind", "in=kinesis:events", "--bind", "out=twin-results"];
+    const child = commands.start("start", twin, "--state", "forked", ...bound);
     let said = "";
-    child.stderr.on("data", (text: Buffer) => (said += text.toString()));
+    child.stderr!.on("data", (text: Buffer) => (said += text.toString()));
     for (let tries = 0; tries < 60 && !said.includes("finished"); tries++) {
       const { out } = await millrace("status", "--state", "forked", "--json");
       if ((JSON.parse(out) as { totals: { records: number } }).totals.records >= put * keys.length + 10) break;
@@ -198,6 +197,34 @@ test("a job in the cloud is looked after by its commands", { timeout: 600_000 },
     );
     const expected = Object.fromEntries(keys.map((key) => [key, upTo(put).slice(before)]));
     assert.deepEqual(countsOf(lines), expected, said);
+  });
+
+  await t.test("another deployed job goes on from it beside it, and takes its place", async () => {
+    const green = namesOf("green");
+    const [blueNow, greenNow] = [topology({ parallelism: 2 }), topology({ name: "green" })];
+    await cloud.deploy({
+      streams: { ...blueNow.streams, ...greenNow.streams },
+      tables: { ...blueNow.tables, ...greenNow.tables },
+      buckets: [...new Set([...blueNow.buckets!, ...greenNow.buckets!])],
+      functions: { ...blueNow.functions, ...greenNow.functions },
+      eventSourceMappings: [...blueNow.eventSourceMappings!, ...greenNow.eventSourceMappings!],
+      schedules: { ...blueNow.schedules, ...greenNow.schedules },
+    } as Topology);
+    // It has begun by itself, from the stream's beginning: that is given up.
+    await takenIn(1, green.coordinator);
+    const refused = await millrace("fork", "--coordinator", names.coordinator, "--to", green.coordinator, "--json");
+    assert.match(refused.out + refused.err, /--replace/);
+    await takenIn(put * keys.length + 10);
+    const before = put;
+    const { job, from } = await done("fork", "--to", green.coordinator, "--replace");
+    assert.deepEqual([job, from], ["green", "counting"]);
+    await putEvents(10);
+    await takenIn(put * keys.length + 10, green.coordinator);
+    await takenIn(put * keys.length + 10);
+    const beyond = Object.fromEntries(keys.map((key) => [key, upTo(put).slice(before)]));
+    await untilCounted("green/", beyond);
+    // Blue is right all along, and stops when green has taken its place.
+    await untilCounted("counting/", Object.fromEntries(keys.map((key) => [key, upTo(put)])));
   });
 
   await t.test("nothing is lost, and nothing counted twice", async () => {

@@ -82,6 +82,7 @@ describe("a ceiling on dead letters", () => {
       await go(run, 12);
       assert.equal((await recordOf(run)).phase, "running");
       assert.equal(run.deadLetters().length, 3_000);
+      assert.equal(run.telemetry.total("turn.deadLetters"), 3_000, "each is counted in the turn that puts it aside, once");
     }
   });
 });

@@ -5,7 +5,7 @@ import { boundedOutOfOrderness, keyedProcess, millis, type, value } from "../../
 import { MillraceError } from "../../runtime/base/errors.ts";
 import { id, type TaskId } from "../../runtime/base/ids.ts";
 import { attemptPrefix } from "../../runtime/snapshots/names.ts";
-import { defaultAttempts } from "../../runtime/driver/attempt-log.ts";
+import { decodeAttempts, defaultAttempts } from "../../runtime/driver/attempt-log.ts";
 import type { Doorbell } from "../../runtime/driver/doorbell.ts";
 import { without } from "../../runtime/task/safeguards.ts";
 import { harness, type HarnessOptions, type RunningHarness } from "../../runtime/testing/harness.ts";
@@ -303,6 +303,23 @@ describe("L14 what is no poison", () => {
     assert.deepEqual(run.output("out"), [1, 2, 3]);
     assert.deepEqual(run.deadLetters(), []);
     assert.ok(fails < 0);
+  });
+
+  test("an environment that fails and lives says so: another may go on at once", async () => {
+    let fails = 3;
+    const wrapPorts = replacing("journal", "write", (write) => async (task, entry) => {
+      if (task === all && fails-- > 0) throw new MillraceError("unavailable", "not now");
+      return write(task, entry);
+    });
+    const run = await start(new Mortals(), { wrapPorts });
+    run.enqueue("in", ...records([1]));
+    await assert.rejects(run.environment("first").turn(bell), { kind: "unavailable" });
+    const { messages } = await run.ports.journal.tail(all, "head");
+    const attempts = messages.filter(({ name }) => name.startsWith(attemptPrefix)).map(({ bytes }) => decodeAttempts(bytes));
+    assert.equal(attempts.length, 1);
+    assert.deepEqual([attempts[0]!.worker, attempts[0]!.deaths], [undefined, 0]);
+    assert.equal((await run.environment("other").turn(bell)).outcome, "done");
+    assert.deepEqual(run.output("out"), [1]);
   });
 
   test("environments that come and go while nothing is to be done are not counted", async () => {

@@ -1,6 +1,9 @@
 /** Sources of which mappings bring what comes: topics of Kafka, queues, buses, and the changes of a table. */
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { after, describe, test } from "node:test";
 import { DescribeTableCommand } from "@aws-sdk/client-dynamodb";
 import {
   type BusEvent,
@@ -21,6 +24,7 @@ import {
   value,
 } from "../../runtime/index.ts";
 import { type BlobName, id } from "../../runtime/base/ids.ts";
+import { avro, confluentRegistry } from "../../runtime/connectors/formats/avro.ts";
 import { FakeTableStream } from "../aws/fake-table-stream.ts";
 import { newJob } from "../aws/stand-ins.ts";
 import { type Cloud, rowSink, startCloud } from "./cloud.ts";
@@ -76,6 +80,8 @@ async function invoke(cloud: Cloud, event: object): Promise<any> {
 
 // ---- topics ----
 
+/** Of `startCloud`, of each stage. */
+const environments = 2;
 const entry = json(type<Entry>());
 const base64 = (text: string) => Buffer.from(text).toString("base64");
 
@@ -195,6 +201,85 @@ describe("a topic of Kafka", () => {
   });
 });
 
+describe("a topic whose records name their schemas", () => {
+  const schemaOf = (...more: readonly object[]) => ({
+    ...{ type: "record", name: "Entry" },
+    fields: [{ name: "key", type: "string" }, { name: "n", type: "int" }, ...more],
+  });
+  const written = schemaOf();
+  const read = schemaOf({ name: "currency", type: "string", default: "EUR" });
+
+  /** Knows schema 7, once it answers. */
+  class Registry {
+    answers = true;
+    asked = 0;
+    readonly #server = createServer((request, response) => {
+      this.asked++;
+      if (!this.answers) response.writeHead(503).end();
+      else if (request.url === "/schemas/ids/7") response.end(JSON.stringify({ schema: JSON.stringify(written) }));
+      else response.writeHead(404).end(JSON.stringify({ error_code: 40403 }));
+    });
+
+    async start(): Promise<string> {
+      this.#server.listen(0, "127.0.0.1");
+      await once(this.#server, "listening");
+      after(() => this.#server.close());
+      return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    }
+  }
+
+  type Priced = Entry & { readonly currency: string };
+
+  const start = async () => {
+    const registry = new Registry();
+    const schemas = confluentRegistry({ url: await registry.start() });
+    const source = kafka({ topic: "orders", partitions: 2, format: avro<Priced>({ schema: read, registry: schemas }) });
+    const job = countingJob<Priced>(source, ({ key, n, currency }) => ({ key: `${key} ${currency}`, n }), 2);
+    const cloud = await startCloud({ job, streams: {} });
+    await cloud.command();
+    return { registry, cloud };
+  };
+
+  /** As its producer writes it: of another schema than the job's. */
+  const eventOf = (offsets: readonly number[], schemaId = 7) => {
+    const format = avro<Entry>({ schema: written, registry: confluentRegistry({ url: "http://writer" }), schemaId });
+    const event = kafkaEvent({ 0: offsets.map((offset) => [offset, { key: "a", n: offset + 1 }] as const) });
+    for (const [place, record] of event.records["orders-0"]!.entries())
+      record.value = Buffer.from(format.encode({ key: "a", n: offsets[place]! + 1 })).toString("base64");
+    return event;
+  };
+
+  test("has them read by what wrote them: the registry is asked once for each", async () => {
+    const { registry, cloud } = await start();
+    await invoke(cloud, eventOf([0, 1, 2]));
+    await invoke(cloud, eventOf([2, 3]));
+    await settle(cloud, 4);
+    assert.deepEqual(sorted(rowsOf(cloud)), sorted(inOrder("a EUR", 4)));
+    assert.equal(cloud.rows.letters.length, 0);
+    assert.ok(registry.asked <= environments, `asked ${registry.asked} times`);
+  });
+
+  test("waits for a registry that does not answer, and takes nothing in meanwhile", async () => {
+    const { registry, cloud } = await start();
+    registry.answers = false;
+    await assert.rejects(invoke(cloud, eventOf([0, 1])), /unavailable|does not answer|503/);
+    registry.answers = true;
+    await invoke(cloud, eventOf([0, 1]));
+    await settle(cloud, 2);
+    assert.deepEqual(sorted(rowsOf(cloud)), sorted(inOrder("a EUR", 2)));
+    assert.equal(cloud.rows.letters.length, 0);
+  });
+
+  test("has those that name one which is not there among the dead letters, as they came", async () => {
+    const { cloud } = await start();
+    await invoke(cloud, eventOf([0], 8));
+    await invoke(cloud, eventOf([1]));
+    await settle(cloud, 1);
+    assert.equal(cloud.rows.letters.length, 1);
+    assert.deepEqual(rowsOf(cloud), [["a EUR", 2, 0]]);
+  });
+});
+
 // ---- queues ----
 
 function sqsEvent(messages: readonly (readonly [id: string, body: unknown])[], queue = "tasks") {
@@ -235,6 +320,25 @@ describe("a queue", () => {
         [1, 2, 3, 4, 5],
       );
     });
+
+  test("does not bring again what was taken in since the checkpoint that the job is taken back to", async () => {
+    const cloud = await start(1);
+    await cloud.command();
+    await invoke(cloud, sqsEvent([message(1), message(2)]));
+    cloud.clock.advance(20_000);
+    await settle(cloud, 2);
+    const { completed } = await cloud.command();
+    assert.deepEqual(await invoke(cloud, sqsEvent([message(3)])), { batchItemFailures: [] });
+    assert.equal(rowsOf(cloud).length, 3);
+    await cloud.command({ version: 1, kind: "restore", id: "back", manifest: id<BlobName>(completed!) });
+    cloud.rows.written.clear();
+    // Message 3 was deleted. One of those before it that is delivered again is known; what comes next goes on from the checkpoint's state.
+    assert.deepEqual(await invoke(cloud, sqsEvent([message(2), message(4)])), { batchItemFailures: [] });
+    assert.deepEqual(rowsOf(cloud), [["a", 4, 2]]);
+    // One that was still under way is taken in, though the job had it before: its rows were taken back with it.
+    await invoke(cloud, sqsEvent([message(3), message(3)]));
+    assert.deepEqual(sorted(rowsOf(cloud)), sorted([["a", 4, 2], ["a", 3, 4]])); // prettier-ignore
+  });
 
   test("keeps all its messages, by their ids, while the job does not run", async () => {
     const cloud = await start(1);

@@ -10,8 +10,22 @@ import {
   UpdateStreamRecordDistributionStrategyCommand,
 } from "@aws-sdk/client-kinesis";
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { ListObjectsV2Command } from "@aws-sdk/client-s3";
 import type { AccountLimits } from "../../runtime/adapters/aws/account-limits.ts";
-import { defineJob, type Job, json, keyedProcess, kinesis, minutes, s3, ndjson, type, value } from "../../runtime/index.ts";
+import {
+  consoleSink,
+  defineJob,
+  type Job,
+  json,
+  keyedProcess,
+  kinesis,
+  minutes,
+  ndjson,
+  s3,
+  s3Objects,
+  type,
+  value,
+} from "../../runtime/index.ts";
 import { type BlobName, id } from "../../runtime/base/ids.ts";
 import { createCheckHandler } from "../../functions/check.ts";
 import { type StartCheckProperties, writeSettings } from "../../functions/contract.ts";
@@ -149,6 +163,21 @@ describe("the start-up check", () => {
       ...{ PhysicalResourceId: `${job.name}-start-check`, Status: "SUCCESS" },
     });
     assert.equal((await cloud.command()).generation, 1, "the job begins with its first generation, afterwards");
+  });
+
+  test("settles nothing of a job that has not begun: what comes into a bucket until then is read", async () => {
+    const name = newJob();
+    const job = defineJob(name, (to) => {
+      const format = ndjson(type<number>());
+      to.source("history", s3Objects({ bucket: bucketName, prefix: `${name}-history/`, format })).sinkTo("out", consoleSink());
+    });
+    const cloud = await cloudOf(job);
+    assert.deepEqual((await checked(cloud, job)).outcome, passed);
+    const { Contents = [] } = await cloud.clients.s3.send(new ListObjectsV2Command({ Bucket: bucketName, Prefix: `${name}/` }));
+    assert.deepEqual(
+      Contents.filter(({ Key }) => Key!.includes("history")).map(({ Key }) => Key),
+      [],
+    );
   });
 
   test("tries again when its answer is lost", async () => {

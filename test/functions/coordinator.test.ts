@@ -130,6 +130,15 @@ describe("the coordinator", () => {
     assert.equal(cloud.pokes.length, pokes, "nobody is rung for nothing");
   });
 
+  test("that died while it looked is followed by another within ten seconds", async () => {
+    const cloud = await start(jobOf(newJob(), 1_000));
+    await cloud.command();
+    await cloud.dieInCommand();
+    assert.equal((await cloud.command()).looks, 0, "nobody knows yet that it died");
+    cloud.clock.advance(10_000);
+    assert.ok((await cloud.command()).looks > 0);
+  });
+
   test("looks on while a checkpoint is under way, and not beyond its time", async () => {
     const cloud = await start(jobOf(newJob(), 0, { checkpoints: { interval: minutes(5) } }));
     await cloud.command();

@@ -12,11 +12,12 @@ import { Vpc } from "aws-cdk-lib/aws-ec2";
 import { AwsSolutionsChecks, NagSuppressions } from "cdk-nag";
 import { decodeCommand, readSettings, startCheckType } from "../../functions/contract.ts";
 import { metrics } from "../../functions/metrics.ts";
-import { justifiedSuppressions, StreamJob, type StreamJobProps } from "../../infra/index.ts";
+import { jobTag, justifiedSuppressions, StreamJob, type StreamJobProps } from "../../infra/index.ts";
 import { localstackContext } from "../../infra/localstack.ts";
 import { startCheckContext } from "../../infra/start-check.ts";
 import { unrestrictable } from "../../infra/permissions.ts";
 import {
+  bindMany,
   bindManyTasks,
   bindPageviews,
   deploy,
@@ -222,7 +223,10 @@ describe("functions", () => {
     });
     given.template.resourceCountIs("AWS::Budgets::Budget", 1);
     given.template.allResourcesProperties("AWS::Logs::LogGroup", { KmsKeyId: Match.anyValue(), RetentionInDays: 30 });
-    const everywhere = statementsWithStar(jsonOf(given)).flatMap(({ Action }) => [Action].flat());
+    const withKafka = deploy(jobFile("many-connectors"), bindMany);
+    const everywhere = [given, withKafka].flatMap((one) =>
+      statementsWithStar(jsonOf(one)).flatMap(({ Action }) => [Action].flat()),
+    );
     assert.deepEqual([...new Set(everywhere)].sort(), [...unrestrictable].sort());
   });
 
@@ -398,7 +402,8 @@ describe("alarms", () => {
   const headings = [...runbook.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading!.toLowerCase());
 
   test("each name a section of the runbook, and every section is some alarm's", () => {
-    const alarms = ownOf(wide, "AWS::CloudWatch::Alarm").map(([, { Properties: own }]) => own);
+    const events = deploy(jobFile("many-connectors"), bindMany);
+    const alarms = [wide, events].flatMap((one) => ownOf(one, "AWS::CloudWatch::Alarm").map(([, { Properties: own }]) => own));
     const sections = alarms.map(({ AlarmDescription }) => /docs\/operations\/runbook\.md#([a-z]+)$/.exec(AlarmDescription)?.[1]);
     for (const [n, section] of sections.entries()) assert.ok(headings.includes(section!), alarms[n]!.AlarmDescription);
     assert.deepEqual(
@@ -463,6 +468,22 @@ describe("on LocalStack", () => {
     assert.ok(scripts["deploy:localstack"].includes(`aws-cdk@${devDependencies["aws-cdk"]} `));
     assert.ok(scripts["deploy:localstack"].includes(`-c ${localstackContext}=true`));
   });
+});
+
+test("whatever costs bears the job's name, by which a budget counts it", () => {
+  const types = [
+    "DynamoDB::Table",
+    "S3::Bucket",
+    "Kinesis::Stream",
+    "Lambda::Function",
+    "Lambda::EventSourceMapping",
+    "Logs::LogGroup",
+  ];
+  for (const type of types)
+    for (const [id, { Properties: own }] of ownOf(wide, `AWS::${type}`)) {
+      const tags = (own.Tags as { Key: string; Value: string }[]).filter(({ Key }) => Key === jobTag);
+      assert.deepEqual(tags, [{ Key: "millrace:job", Value: "pageviews-wide" }], id);
+    }
 });
 
 describe("templates", () => {

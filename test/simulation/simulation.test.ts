@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { commonFaults, faultNames, noCounts, noFaults } from "../../runtime/testing/simulation/fault-mix.ts";
 import { simulateSeed } from "../../runtime/testing/simulation/simulate.ts";
-import { topologies } from "../../runtime/testing/simulation/topologies.ts";
+import { drawTopology, topologies, topologyNames } from "../../runtime/testing/simulation/topologies.ts";
+import { SeededRandom } from "../../runtime/base/seeded-random.ts";
+import { exampleNames, exampleScenario } from "./example-topologies.ts";
 
 test("exactly once, and consistent snapshots, under the common fault mix", async () => {
   const counts = noCounts();
@@ -40,4 +42,26 @@ test("a seed replays event for event, and another is another run", async () => {
   const [a, b] = runs;
   assert.deepEqual(runs, [a, b, a, b]);
   assert.notEqual(a, b);
+});
+
+for (const name of [...topologyNames, ...exampleNames])
+  test(`the same seed twice is the same run: ${name}`, async () => {
+    const run = async () => {
+      const { hash, failure } = await simulateSeed(8, { topology: name, scenario: exampleScenario(name, undefined) });
+      return [hash, failure?.message];
+    };
+    const first = await run();
+    assert.deepEqual(await run(), first);
+    assert.equal(first[1], undefined);
+  });
+
+test("what is generated has every block, and one to four stages", () => {
+  const seen = new Set<string>();
+  for (let seed = 0; seed < 400; seed++) {
+    const { name } = drawTopology(new SeededRandom(seed), "generated");
+    for (const block of name.replaceAll(/[()]/g, "").split(/[,:;] /)) seen.add(block.split(" ")[0]!);
+  }
+  const blocks = ["tumbling", "sliding", "cumulating", "session", "dynamic", "days", "together", "collect", "unseen", "parted"];
+  const others = ["padded", "twice", "kept", "global", "rebalanced", "list", "table", "totals", "own", "threes", "all", "a+b+c"];
+  for (const block of [...blocks, ...others]) assert.ok(seen.has(block), block);
 });

@@ -1,14 +1,21 @@
-/** Each rule switched off alone is noticed within 100 seeds of the one common fault mix. */
+/**
+ * Each rule switched off alone is noticed within 200 seeds of the one common fault mix. docs/testing.md says which rules cannot be shown so,
+ * and what shows them.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { rules } from "../../runtime/testing/simulation/rules.ts";
+import { type Rule, rules } from "../../runtime/testing/simulation/rules.ts";
 import { simulateSeed } from "../../runtime/testing/simulation/simulate.ts";
 
-const seedsMax = 100;
+const seedsMax = 200;
+/** Of rules for which it takes many: a seed that is known to notice, tried before all others. */
+const firstTried: Partial<Record<Rule, number>> = { L7: 13, L11: 10, R9: 93 };
 
 for (const rule of rules)
   test(`a run without ${rule} fails`, async () => {
-    for (let seed = 1; seed <= seedsMax; seed++) {
+    const first = firstTried[rule] ?? 1;
+    const others = Array.from({ length: seedsMax }, (_, n) => n + 1).filter((seed) => seed !== first);
+    for (const seed of [first, ...others]) {
       const { failure } = await simulateSeed(seed, { without: rule });
       if (failure !== undefined) return;
     }

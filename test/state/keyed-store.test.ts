@@ -162,6 +162,20 @@ function entry(version: number): IndexEntry {
 }
 
 describe("a store that reads", () => {
+  test("a group that lay with a timer knows it by its rows alone", () => {
+    const writer = new Stand();
+    writer.on("a", 0).timer("eventTime", 5, true);
+    writer.commit(1);
+    const index = new SparseTable([[0, { ...entry(1), earliestEventTimer: 5 }]]);
+    const reader = new Stand(index);
+    assert.equal(reader.store.earliestTimer("eventTime"), 5);
+    assert.ok(reader.store.wantDue("eventTime", 5));
+    reader.store.load(0, [{ schema: reader.store.schema, bytes: writer.page(), version: 1 }]);
+    reader.on("a", 0).timer("eventTime", 5, false);
+    assert.equal(reader.store.earliestTimer("eventTime"), Infinity);
+    assert.equal(reader.store.wantDue("eventTime", 5), false);
+  });
+
   test("the deltas of each commit stands where the writer stands", () => {
     fc.assert(
       fc.property(commits, (list) => {

@@ -167,6 +167,29 @@ describe("contents that stay after their windows", () => {
     assert.deepEqual(reader.follow(2, stand.commit()).windows, []);
   });
 
+  test("W4: the commit in which the last of them goes by itself still deletes another window of the row", () => {
+    const stand = new Stand().open(0, 1).open(20, 2);
+    const reader = new Stand().follow(1, stand.commit());
+    stand.fire(0);
+    reader.follow(2, stand.commit());
+    stand.row.forget(stand.row.find(0, { start: 20, end: 30 })!);
+    assert.ok(stand.passOver(109).row.empty);
+    assert.deepEqual(reader.follow(3, stand.commit()).passOver(109).windows, []);
+  });
+
+  test("W4: the commit in which the last of them goes by itself still cancels a timer of the row", () => {
+    const stand = new Stand().open(0, 1);
+    const other = { start: 5, end: 15 };
+    stand.row.setTimer("eventTime", 50, other);
+    const reader = new Stand().follow(1, stand.commit());
+    stand.fire(0);
+    reader.follow(2, stand.commit());
+    stand.row.cancelTimer("eventTime", 50, other);
+    assert.ok(stand.passOver(109).row.empty);
+    reader.follow(3, stand.commit());
+    assert.equal(reader.row.hasTimer("eventTime", 50, other), false);
+  });
+
   test("go by themselves at a reader, of which no commit has told it", () => {
     const stand = new Stand().open(0, 1);
     const reader = new Stand().follow(1, stand.commit());

@@ -53,6 +53,9 @@ function messageId({ partitionKey, position, arrivalTime, bytes }: SourceRecord)
   return partitionKey === "" ? `${position}-${arrivalTime}-${crc32(bytes)}` : partitionKey;
 }
 
+/** Kinds of sources that queues bring. */
+export const queueKinds: readonly string[] = ["sqs", "eventBridge"];
+
 /** The one shard of a queue. */
 export const queueShard = "queue";
 

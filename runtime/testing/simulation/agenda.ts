@@ -17,6 +17,10 @@ const livenessStepsMax = 60_000;
 /** How often a waiting call goes on rather than something new begins. */
 const goOn = 0.8;
 
+/** So often nothing has begun, and nothing was written, that whoever could have been rung has been. */
+const quietMax = 100;
+const waitingPace = 0.2;
+
 const calmBatchMax = 60;
 const calmSweeps = 1.5;
 
@@ -37,6 +41,9 @@ export class Agenda {
   private mayEnd: boolean;
   private finishedGeneration = 0;
   private collecting = false;
+  private seenProgress = 0;
+  /** How often nothing began since something was written. */
+  private quiet = 0;
   completedCheckpoints = 0;
   /** Steps of the longest way to a goal without faults. */
   livenessSteps = 0;
@@ -113,8 +120,16 @@ export class Agenda {
     world.replaceDead();
     if (!world.scheduler.idle && world.random.chance(goOn)) return this.step();
     if (await this.begin()) await world.settle();
-    else if (world.scheduler.idle) world.scheduler.pass(20);
+    else if (world.scheduler.idle) this.pass();
     else await this.step();
+  }
+
+  /** Nothing has begun. Where nothing has come of what began for long either, the job waits for a time. */
+  private pass(): void {
+    const { world } = this;
+    if (world.progress > this.seenProgress) this.quiet = 0;
+    this.seenProgress = world.progress;
+    world.scheduler.pass(20, ++this.quiet > quietMax ? waitingPace : undefined);
   }
 
   private async step(): Promise<void> {

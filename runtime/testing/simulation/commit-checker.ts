@@ -5,6 +5,8 @@
  * C11 A snapshot holds no more records than were sent before its barrier (R7).
  * C12 No task of a generation commits once the next one runs (L1).
  * C15 A child's versions of outside rows begin above its parents' last (L5).
+ * C17 A frame is sent only after the entry that sends it is written (R2).
+ * C18 No task commits over an entry of newer code (R9).
  */
 import type { ChannelId, Checkpoint, TaskId } from "../../base/ids.ts";
 import type { DeadLetterBatch, SinkEffect } from "../../ports/sink-driver.ts";
@@ -26,6 +28,10 @@ export class CommitChecker {
   private readonly owed = new Map<TaskId, Set<string>>();
   private readonly sent = new Map<ChannelId, Sent>();
   /** By task: the last version of those it follows. */
+  /** By channel: the last frame that an entry sends. */
+  private readonly promised = new Map<ChannelId, number>();
+  /** By task: the code that wrote its head. */
+  private readonly deployments = new Map<TaskId, number>();
   private readonly versions = new Map<TaskId, number>();
 
   constructor(fail: (message: string) => void) {
@@ -36,7 +42,9 @@ export class CommitChecker {
     const { task, seq } = commit;
     const owed = this.owed.get(task) ?? new Set();
     this.owed.set(task, new Set(effectsOf(commit)));
+    this.promise(commit);
     if (commit.by === "seal") return;
+    this.checkDeployment(commit);
     if (record?.phase === "running" && generationOf(task) < record.generation)
       this.fail(`C12: entry ${seq} of ${task} was written when generation ${record.generation} ran`);
     for (const effect of owed) return this.fail(`C10: entry ${seq} of ${task} was written before ${effect} of the one before it`);
@@ -51,6 +59,23 @@ export class CommitChecker {
     const before = this.versions.get(task) ?? 0;
     if (version <= before) this.fail(`C15: entry ${seq} of ${task} is of version ${version}, its parents' last of ${before}`);
     if (ended) for (const { task: next } of successors) this.versions.set(next, Math.max(version, this.versions.get(next) ?? 0));
+  }
+
+  private checkDeployment({ task, seq, deployment }: Commit): void {
+    const before = this.deployments.get(task) ?? 0;
+    if (deployment < before) this.fail(`C18: entry ${seq} of ${task} is of deployment ${deployment}, over one of ${before}`);
+    this.deployments.set(task, deployment);
+  }
+
+  private promise({ effects }: Commit): void {
+    for (const effect of effects)
+      if (effect.effect === "send") for (const frame of effect.frames) this.promised.set(effect.channel, readFrame(frame).seq);
+  }
+
+  /** Frames that a stream is to take. */
+  beforeAppend(bytes: Uint8Array): void {
+    const { channel, seq } = readFrame(bytes);
+    if (seq > (this.promised.get(channel) ?? -1)) this.fail(`C17: frame ${seq} of ${channel} is sent, and no entry says so`);
   }
 
   /** Frames that a stream has taken. */

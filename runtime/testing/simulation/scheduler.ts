@@ -97,8 +97,8 @@ export class SimScheduler {
   }
 
   /** Nothing goes on for a while: zombies' time passes too. */
-  pass(ms: number): void {
-    if (!this.random.chance(this.pace)) return;
+  pass(ms: number, pace = this.pace): void {
+    if (!this.random.chance(Math.max(pace, this.pace))) return;
     this.now += ms;
     this.steps += ms;
     this.thaw(false);

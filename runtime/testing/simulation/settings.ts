@@ -71,7 +71,7 @@ export function drawSettings(random: SeededRandom, topology: string | undefined)
   const drawn = drawTopology(random, topology);
   const mode = random.chance(0.15) && drawn.asTheyCome !== true ? "batch" : "streaming";
   const single = mode === "batch" && drawn.keyedSource === true;
-  const sizes = drawSizes(random, { frail, mode, single });
+  const sizes = { ...drawSizes(random, { frail, mode, single }), ...drawn.draw?.(random) };
   return frail
     ? { ...sizes, ...frailSizes(), topology: topology === undefined ? windows : drawn }
     : { ...sizes, topology: drawn };
@@ -105,7 +105,8 @@ export function drawSizes(
     },
     limits: {
       ...defaultLimits,
-      frameBytesMax: random.pick([700, 1_000_000]),
+      // Above what a padded row takes, which would be refused.
+      frameBytesMax: random.pick([1_000, 1_000_000]),
       heldBytesMax: random.pick([1_500, 64 << 20, 64 << 20]),
       outputBytesMax: random.pick([500, 8 << 20]),
     },

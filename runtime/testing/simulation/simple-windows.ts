@@ -42,6 +42,32 @@ export const windows: Topology = {
   }),
 };
 
+/** The smallest of all: few records, one stage of windows, never in batch mode. For many seeds a second. */
+export const small: Topology = {
+  name: "small",
+  draw: (random) => ({
+    records: random.between(6, 14),
+    parallelism: random.between(1, 2),
+    restores: random.int(2),
+    reshardings: random.int(2),
+    environments: random.between(1, 2),
+    staysOpen: random.chance(0.2),
+  }),
+  sources: ["a"],
+  asTheyCome: true,
+  build(job, touch) {
+    read(job, "a", touch)
+      .keyBy((record) => record.key)
+      .window(tumbling(millis(windowMs)))
+      .aggregate("perWindow", totals(touch), (key, { start }, { n, total }): WindowRow => ({ key, start, n, total }))
+      .sinkTo("rows", appendSink("rows"));
+  },
+  expect: (records) => ({
+    lists: new Map([["rows", windowRows(records, (record) => record.key)]]),
+    tables: new Map(),
+  }),
+};
+
 interface SessionRow extends Total {
   readonly key: string;
   readonly start: number;

@@ -8,7 +8,7 @@ import type { Job } from "../../api/job.ts";
 import { SeededRandom } from "../../base/seeded-random.ts";
 import { alarms } from "./alarm-topology.ts";
 import { generateTopology } from "./generated-topology.ts";
-import { overlapping, sessions, windows } from "./simple-windows.ts";
+import { overlapping, sessions, small, windows } from "./simple-windows.ts";
 import { assigned, threeStages } from "./stage-topologies.ts";
 import { collecting, keyedRolling, keyedSources, rolling } from "./state-topologies.ts";
 import type { Outside } from "./sinks.ts";
@@ -25,6 +25,7 @@ export function jobOf(topology: Topology, options: JobOptions, touch: Touch, out
 
 export const topologies: readonly Topology[] = [
   assigned,
+  small,
   windows,
   sessions,
   rolling,

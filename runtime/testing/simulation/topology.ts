@@ -2,6 +2,8 @@
 import type { JobBuilder } from "../../api/job-builder.ts";
 import { millis } from "../../api/duration.ts";
 import { boundedOutOfOrderness, type WatermarkStrategy } from "../../api/watermarks.ts";
+import type { SeededRandom } from "../../base/seeded-random.ts";
+import type { Sizes } from "./settings.ts";
 import type { Outside } from "./sinks.ts";
 import { type DeadlyPlace, outOfOrdernessMs, type SimRecord, simulatedSource, type Touch } from "./workload.ts";
 
@@ -18,6 +20,8 @@ export interface Topology {
   readonly asTheyCome?: boolean;
   /** Where records may kill; default: "timestamp" and "keyed". */
   readonly deadly?: readonly DeadlyPlace[];
+  /** Sizes of its own. */
+  draw?(random: SeededRandom): Partial<Sizes>;
   /** Of a topology of stages: the same with so many of them at most. */
   upTo?(stages: number): Topology;
   /** Sources are keyed already, and so not sorted in parallel. */

@@ -7,6 +7,7 @@
  * C7 No record is late: the workload has none that could be.
  * C3 No process fails but by what is meant to be tried again, or dies of a record that is made to kill (C8).
  * C13 A page never goes back to an older version.
+ * C16 A checkpoint is completed or given up, once (L10).
  * C9 Frames are waved through as stale only when their generation is over: the mapping does not deliver them again.
  */
 import type { TaskId } from "../../base/ids.ts";
@@ -22,7 +23,8 @@ import { defaultEnvironment } from "../../driver/environment-options.ts";
 import { loadCommit } from "../../driver/journal-entry.ts";
 import type { JobGraph } from "../../plan/job-graph.ts";
 import { decodeJobRecord, type JobRecord } from "../../snapshots/job-record.ts";
-import { jobRing } from "../../snapshots/names.ts";
+import { jobRing, manifestPrefix } from "../../snapshots/names.ts";
+import type { Blobs } from "../../ports/blobs.ts";
 import type { Journal, StoredEntry } from "../../ports/journal.ts";
 import type { Log } from "../../ports/log.ts";
 import type { Pages } from "../../ports/pages.ts";
@@ -108,6 +110,8 @@ export class World {
   /** The job record as it was last written. */
   record: JobRecord | undefined;
   failure: SimulationFailure | undefined;
+  /** Entries that were written, and frames. */
+  progress = 0;
   private readonly commits = new CommitChecker((message) => this.fail(message));
   private readonly written = new Set<string>();
   private readonly watermarks = new Map<TaskId, number>();
@@ -130,7 +134,7 @@ export class World {
       log: this.checkedLog(),
       journal: this.checkedJournal(),
       pages: this.createPages(),
-      blobs: this.blobs,
+      blobs: this.checkedBlobs(),
       sinksOf: (process) => this.checkedSinks(this.subject.sinksOf(process)),
       telemetry: {
         add: () => undefined,
@@ -198,12 +202,30 @@ export class World {
     };
   }
 
+  private checkedBlobs(): Blobs {
+    const inner = this.blobs;
+    return {
+      get: (name, range) => inner.get(name, range),
+      list: (prefix, after) => inner.list(prefix, after),
+      delete: (names) => inner.delete(names),
+      put: async (name, bytes, options) => {
+        const before = name.startsWith(manifestPrefix) ? await inner.get(name) : undefined;
+        const put = await inner.put(name, bytes, options);
+        if (before !== undefined && put === "put" && !Buffer.from(before).equals(bytes))
+          this.fail(`C16: ${name} was written twice`);
+        return put;
+      },
+    };
+  }
+
   private checkedLog(): Log {
     const inner = this.log;
     return {
       shards: (stream) => inner.shards(stream),
       read: (stream, shard, after, limit) => inner.read(stream, shard, after, limit),
       append: async (stream, records) => {
+        // Before they are there: whoever is to receive them may be quicker.
+        for (const { bytes } of records) this.commits.beforeAppend(bytes);
         const results = await inner.append(stream, records);
         for (const [n, { bytes }] of records.entries()) if (results[n]?.outcome === "appended") this.commits.onAppended(bytes);
         return results;
@@ -226,6 +248,7 @@ export class World {
   }
 
   private async onEntry(task: TaskId, entry: StoredEntry): Promise<void> {
+    this.progress++;
     const name = `${task} ${entry.seq}`;
     if (this.written.has(name)) this.fail(`C1: entry ${entry.seq} of ${task} was written twice`);
     this.written.add(name);
@@ -245,7 +268,7 @@ export class World {
       ...defaultEnvironment,
       // Environments die here as they never do elsewhere: what happens to a record by chance must not look like poison.
       attempts: { carefulFrom: 3, aloneMax: 5, leaseMs: 60 },
-      id: process.name,
+      id: this.options.without === "L16" ? "e" : process.name,
       deployment: this.deployment,
       payload,
       messageBytesMax: payload.inlineBytesMax,

@@ -1,0 +1,30 @@
+/** When a mapping's batch proves that the effects of the head before it are done (R5). */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { AddressedBell } from "../../runtime/driver/doorbell.ts";
+import { provesEffects, type ProofContext } from "../../runtime/driver/proven-effects.ts";
+import type { Commit } from "../../runtime/state/commit.ts";
+import { allSafeguards } from "../../runtime/task/safeguards.ts";
+
+/** As far as the proof reads it: a head of the mapping's, which has taken position 34 of the only shard. */
+const head = {
+  by: "mapping",
+  deployment: 1,
+  progress: { inbox: "34", sources: new Map([["a", { shards: new Map([["s", { position: "34" }]]) }]]) },
+} as unknown as Commit;
+const records = (position: string) =>
+  ({ kind: "records", source: "a", shard: "s", records: [{ position }] }) as unknown as AddressedBell;
+const frames = { kind: "frames", task: "t", records: [{ position: "40" }] } as unknown as AddressedBell;
+const usual: ProofContext = { deployment: 1, safeguards: allSafeguards, mayHoldOlder: false };
+
+test("a batch that starts after the head's position proves them, one that starts before does not", () => {
+  assert.equal(provesEffects(head, records("40"), usual), true);
+  assert.equal(provesEffects(head, records("34"), usual), false);
+  assert.equal(provesEffects({ ...head, by: "poke" }, records("40"), usual), false);
+  assert.equal(provesEffects(head, records("40"), { ...usual, deployment: 2 }), false);
+});
+
+test("nothing is proved while one who was given a batch before a restore may commit it, but by an inbox of the generation", () => {
+  assert.equal(provesEffects(head, records("40"), { ...usual, mayHoldOlder: true }), false);
+  assert.equal(provesEffects(head, frames, { ...usual, mayHoldOlder: true }), true);
+});
