@@ -353,6 +353,9 @@ export class DeploymentWorld {
     const { name } = error as Error;
     if (name === "Millrace.unavailable") return;
     if (name === "Millrace.fenced" && deployment < this.deployed.deployment) return;
+    // A table outside refuses what an environment of an older generation repeats.
+    const [, by] = /generation (\d+) has taken over/.exec(String(error)) ?? [];
+    if (name === "Millrace.fenced" && by !== undefined && Number(by) <= (this.record?.generation ?? 0)) return;
     // An order may be refused: whoever gave it looks at what became of it.
     if (name === "Millrace.invalid" && (isMisfit || (event as { id?: string }).id !== undefined)) return;
     this.fail(`C3: a function of deployment ${deployment} failed: ${String(error)}`, error);
