@@ -53,9 +53,16 @@ const begin = Date.parse("2026-01-01T00:00:00Z");
 const failsAs = (kind: ErrorKind, message: RegExp) => (error: unknown) => isKind(error, kind) && message.test(error.message);
 const record = (text: string, hashKey = 0n) => ({ hashKey, bytes: bytesOf(text) });
 
+/** Whoever waits turns it. */
+class ObligingClock extends ManualClock {
+  override async sleep(ms: number): Promise<void> {
+    this.advance(ms);
+  }
+}
+
 /** A server with the stream `physical`, to which the source of the logical name `views` is bound. */
 async function bound(options: Partial<KinesisOptions<unknown>> = {}) {
-  const clock = new ManualClock({ now: begin });
+  const clock = new ObligingClock({ now: begin });
   const telemetry = new MemoryTelemetry();
   const faults: { decide: (operation: string) => Fault | undefined } = { decide: () => undefined };
   const made = await servers.log({ clock, telemetry, maxAttempts: 1, faults: ({ operation }) => faults.decide(operation) });
@@ -329,7 +336,8 @@ describe("aws: a Kinesis source that may not be read", () => {
     await assert.rejects(reader.shards("views"), failsAs("invalid", /no permission.*physical/));
     refuse("ProvisionedThroughputExceededException");
     await assert.rejects(reader.read("views", shard, "horizon", everything), failsAs("unavailable", /throttled.*physical/));
-    faults.decide = () => undefined;
+    let refusals = 3;
+    faults.decide = () => (refusals-- > 0 ? { kind: "refuse", type: "ProvisionedThroughputExceededException" } : undefined);
     assert.deepEqual(await textsOf(reader, shard), ["a"]);
   });
 
