@@ -4,6 +4,7 @@
  *
  * What requests cost on the way (their encoding, signing, TLS) is not here: `requestCpuMs` stands for it.
  */
+import { capacity, consumed, holds, type Item } from "../../emulator/simulation/dynamo-answers.ts";
 import type { ManualClock } from "../../runtime/adapters/memory/manual-clock.ts";
 import type { AwsClients } from "../../runtime/adapters/aws/aws-clients.ts";
 import { itemBytes, readUnits, writeUnits } from "../../runtime/adapters/aws/item-size.ts";
@@ -13,7 +14,6 @@ export const requestMs = { dynamodb: 5, s3Write: 30, s3Read: 20, kinesis: 15 } a
 /** CPU of one request in the SDK, at a full processor; an assumption. */
 export const requestCpuMs = 0.7;
 
-type Item = Parameters<typeof itemBytes>[0];
 type Input = Record<string, any>;
 
 export interface SimulatedRecord {
@@ -219,27 +219,6 @@ export class SimulatedServices {
 export const shardId = "shardId-000000000000";
 /** Of as many digits as Kinesis gives. */
 const firstSequenceNumber = 10n ** 55n;
-
-function capacity(units: number) {
-  return { CapacityUnits: units };
-}
-
-function consumed(units: number) {
-  return { ConsumedCapacity: capacity(units) };
-}
-
-/** The conditions that the adapters make: alternatives of an attribute that is not there or has a number. */
-function holds(condition: string, values: Item, stored: Item | undefined): boolean {
-  return condition.split(" OR ").some((clause) => {
-    const absent = /^attribute_not_exists\((\w+)\)$/.exec(clause);
-    if (absent !== null) return stored?.[absent[1]!] === undefined;
-    const [, name, operator, value] = /^(\w+) (=|<) (:\w+)$/.exec(clause) ?? [];
-    if (name === undefined) throw new Error(`not simulated: ${clause}`);
-    if (stored === undefined) return false;
-    const [a, b] = [Number(stored[name]!.N), Number(values[value!]!.N)];
-    return operator === "=" ? a === b : a < b;
-  });
-}
 
 function rangeOf(bytes: Uint8Array, header: string | undefined): Uint8Array {
   const [, from, to] = /^bytes=(\d*)-(\d*)$/.exec(header ?? "bytes=0-")!;

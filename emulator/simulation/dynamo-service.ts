@@ -2,12 +2,12 @@
 import { itemBytes, readUnits, writeUnits } from "../../runtime/adapters/aws/item-size.ts";
 import type { SeededRandom } from "../../runtime/base/seeded-random.ts";
 import type { Clock } from "../clock.ts";
+import { capacity, consumed, holds, type Item } from "./dynamo-answers.ts";
 import { rowKey } from "./deployed-sinks.ts";
 import { RowTables } from "./row-tables.ts";
 import { type Input, ServiceError, type SimulatedService } from "./sdk-clients.ts";
 import type { ServiceCalls } from "./service-calls.ts";
 
-export type Item = Parameters<typeof itemBytes>[0];
 type Partition = Map<string, Item>;
 
 const pageBytesMax = 1 << 20;
@@ -139,25 +139,4 @@ export class DynamoService implements SimulatedService {
 /** Bytes that were handed over or out belong to whoever has them. */
 function copyOf(item: Item): Item {
   return item.b?.B === undefined ? { ...item } : { ...item, b: { B: item.b.B.slice() } };
-}
-
-function capacity(units: number) {
-  return { CapacityUnits: units };
-}
-
-function consumed(units: number) {
-  return { ConsumedCapacity: capacity(units) };
-}
-
-/** The conditions that the adapters make: alternatives of an attribute that is not there or has a number. */
-function holds(condition: string, values: Item, stored: Item | undefined): boolean {
-  return condition.split(" OR ").some((clause) => {
-    const absent = /^attribute_not_exists\((\w+)\)$/.exec(clause);
-    if (absent !== null) return stored?.[absent[1]!] === undefined;
-    const [, name, operator, value] = /^(\w+) (=|<) (:\w+)$/.exec(clause) ?? [];
-    if (name === undefined) throw new Error(`a condition is not simulated so far: ${clause}`);
-    if (stored === undefined) return false;
-    const [a, b] = [Number(stored[name]!.N), Number(values[value!]!.N)];
-    return operator === "=" ? a === b : a < b;
-  });
 }

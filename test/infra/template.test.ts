@@ -3,16 +3,15 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
-import { App, Aspects, RemovalPolicy, Stack } from "aws-cdk-lib";
+import { App, RemovalPolicy, Stack } from "aws-cdk-lib";
 import { Annotations, Match, Template } from "aws-cdk-lib/assertions";
 import { Key } from "aws-cdk-lib/aws-kms";
 import { CfnEventSourceMapping } from "aws-cdk-lib/aws-lambda";
 import { Topic } from "aws-cdk-lib/aws-sns";
 import { Vpc } from "aws-cdk-lib/aws-ec2";
-import { AwsSolutionsChecks, NagSuppressions } from "cdk-nag";
 import { decodeCommand, readSettings, startCheckType } from "../../functions/contract.ts";
 import { metrics } from "../../functions/metrics.ts";
-import { jobTag, justifiedSuppressions, StreamJob, type StreamJobProps } from "../../infra/index.ts";
+import { jobTag, StreamJob, type StreamJobProps } from "../../infra/index.ts";
 import { localstackContext } from "../../infra/localstack.ts";
 import { startCheckContext } from "../../infra/start-check.ts";
 import { unrestrictable } from "../../infra/permissions.ts";
@@ -29,6 +28,7 @@ import {
   Surroundings,
   wideFile,
 } from "./deploy.ts";
+import { passesNag } from "./nag.ts";
 import { defectsOf, statementsOf, type TemplateJson, textOf } from "./template-rules.ts";
 
 let single: Deployed;
@@ -368,14 +368,7 @@ describe("permissions", () => {
       readers.map((role) => role.replace(/Role\w{8}$/, "")),
       ["JobTasksclicks0"],
     );
-    Aspects.of(glue.job).add(new AwsSolutionsChecks());
-    NagSuppressions.addResourceSuppressions(glue.job, justifiedSuppressions, true);
-    glue.app.synth();
-    const findings = glue.job.node.findAll().flatMap(({ node }) => node.metadata.map(({ data }) => String(data)));
-    assert.deepEqual(
-      findings.filter((finding) => finding.includes("AwsSolutions-")),
-      [],
-    );
+    passesNag(glue);
   });
 
   test("of a stage end at what it reads and feeds (F1)", () => {
@@ -551,16 +544,7 @@ describe("templates", () => {
   });
 
   test("pass cdk-nag's AwsSolutions, but for what is said here", () => {
-    const deployed = deploy(wideFile, bindPageviews);
-    Aspects.of(deployed.job).add(new AwsSolutionsChecks());
-    NagSuppressions.addResourceSuppressions(deployed.job, justifiedSuppressions, true);
-    deployed.app.synth();
-    const findings = deployed.job.node
-      .findAll()
-      .flatMap(({ node }) => node.metadata.map(({ type, data }) => `${node.path} ${type}: ${String(data)}`))
-      .filter((line) => line.includes("AwsSolutions-"));
-    assert.deepEqual(findings, []);
-    assert.ok(justifiedSuppressions.length <= 5);
+    passesNag(deploy(wideFile, bindPageviews));
   });
 
   test("are validated at synthesis: a property out of its range ends it", () => {

@@ -135,6 +135,7 @@ export const layers: readonly Layer[] = [
       "emulator/dynamodb",
       "emulator/s3",
       "emulator/lambda",
+      "emulator/simulation",
       "emulator",
       "producer",
     ],
