@@ -214,6 +214,23 @@ describe("aws: dead letters", () => {
     { operator, reason: "not valid UTF-8", shard: "shardId-0", position: "18", bytes: Uint8Array.of(0xff, 0x00) },
   ];
 
+  it("beyond a checkpoint that is restored are set aside; those of before it stay, and what comes again changes nothing", async () => {
+    const { folder, bucket, keys } = await place();
+    const written = new S3DeadLetters(bucket, folder);
+    const batch = (seq: number) => ({ task, generation: 1, seq, letters });
+    for (const seq of [3, 4]) await written.write(batch(seq));
+    const [kept, beyond] = ["g1-g1.count~0-00000003.ndjson", "g1-g1.count~0-00000004.ndjson"];
+    const original = textOf((await bucket.get(folder + beyond))!);
+    for (let times = 0; times < 2; times++) {
+      await written.quarantine(restoreOf({ [task]: 3 }));
+      await written.write(batch(4));
+      assert.deepEqual(await keys(), [`.quarantine/${beyond}`, kept, beyond]);
+      assert.equal(textOf((await bucket.get(`${folder}.quarantine/${beyond}`))!), original);
+      assert.equal((await bucket.get(folder + beyond))!.length, 0);
+      assert.ok((await bucket.get(folder + kept))!.length > 0);
+    }
+  });
+
   it("are one object a commit, with reason, operator, position and the original bytes, however often written", async () => {
     const { folder, bucket, keys } = await place();
     const written = new S3DeadLetters(bucket, folder);
