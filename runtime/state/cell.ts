@@ -5,9 +5,10 @@
  *    window has that timer and no other, and a session's moves with each record. See `Row.setTimer`.
  * C2 A store may keep the contents of windows (its state number 0) for some time after they have fired: those without the timer of C1.
  *    When they are over follows from their windows, so no timer says it. See `Row.dropOver`.
+ * C3 A namespace that moves in place is one cell's. Whoever keeps it beyond the next change of the cell takes a copy (`keptNamespace`).
  */
 import { SliceTable } from "./slice-table.ts";
-import { type Namespace, sameNamespace, voidNamespace } from "./namespace.ts";
+import { keptNamespace, movedTo, type Namespace, sameNamespace, voidNamespace } from "./namespace.ts";
 
 /** Its cells without a timer are over some time after their windows' ends, where the store says so. */
 const retainedState = 0;
@@ -26,6 +27,7 @@ const bit = {
   endTimerStored: 1 << 13,
   replaced: 1 << 14,
   handedOut: 1 << 15,
+  renamed: 1 << 16,
 } as const;
 
 const kindBits = { value: 0, list: bit.list, map: bit.map, slices: bit.list | bit.map } as const;
@@ -33,15 +35,15 @@ const kindMask = kindBits.slices;
 /** What stays of a cell while its contents come and go. */
 const nature = bit.state | bit.list | bit.map;
 /** All that is a cell's. Higher bits are a row's, which is a cell too. */
-const cellBits = 0xffff;
+const cellBits = 0x1ffff;
 
 export class Cell {
   protected bits: number;
   namespace: Namespace;
   /** The value, a T[], a Map, or a SliceTable: as `kind` says. */
   value: any;
-  /** The namespace under which the durable state has the cell, where it has another since. */
-  storedNamespace: Namespace | undefined = undefined;
+  /** While it is renamed, the namespace under which the durable state has it; else one that the next renaming may use again. */
+  private other: Namespace | undefined = undefined;
   /** Of a list, `storedLength`; of a map, `changed`. */
   private known: number | Set<unknown> | undefined = undefined;
 
@@ -49,6 +51,16 @@ export class Cell {
     this.bits = state | kindBits[kind];
     this.namespace = namespace;
     this.value = value;
+  }
+
+  /** The namespace under which the durable state has the cell, where it has another since. */
+  get storedNamespace(): Namespace | undefined {
+    return (this.bits & bit.renamed) === 0 ? undefined : this.other;
+  }
+
+  /** The durable state has the cell, or will be told to have it, under the name that it has now. */
+  forgetStoredName(): void {
+    this.set(bit.renamed, false);
   }
 
   /** The state's place in its operator's schema. */
@@ -153,12 +165,13 @@ export class Cell {
   }
 
   /** Moves the cell to another window. */
-  rename(namespace: Namespace): void {
-    if (this.stored) {
-      const stored = this.storedNamespace ?? this.namespace;
-      this.storedNamespace = sameNamespace(stored, namespace) ? undefined : stored;
-    }
-    this.namespace = namespace;
+  rename({ start, end }: Namespace): void {
+    const { namespace, other } = this;
+    if (this.stored && (this.bits & bit.renamed) === 0) {
+      this.namespace = movedTo(other, start, end);
+      this.other = namespace;
+    } else this.namespace = movedTo(namespace, start, end);
+    this.set(bit.renamed, this.stored && !sameNamespace(this.other as Namespace, this.namespace));
     this.dirty = true;
   }
 
@@ -167,7 +180,6 @@ export class Cell {
     const { bits } = this;
     const kept = bits & (~cellBits | nature | bit.endTimer | bit.handedOut);
     this.bits = kept | bit.stored | ((bits & bit.endTimer) !== 0 ? bit.endTimerStored : 0);
-    this.storedNamespace = undefined;
     const kind = bits & kindMask;
     if (kind === 0) return;
     if (kind === kindBits.list) this.known = this.value.length;
@@ -178,6 +190,8 @@ export class Cell {
   copy(): Cell {
     const copy = new Cell();
     copy.become(this);
+    copy.namespace = keptNamespace(this.namespace);
+    copy.other = this.storedNamespace && keptNamespace(this.storedNamespace);
     // Of a cell that has gone its kind may be left.
     copy.value = this.value instanceof SliceTable ? this.value.copy() : structuredClone(this.value);
     if (this.changed !== undefined) copy.changed = new Set(this.changed);
@@ -189,7 +203,7 @@ export class Cell {
     this.bits = (this.bits & ~cellBits) | (other.bits & cellBits);
     this.namespace = other.namespace;
     this.value = other.value;
-    this.storedNamespace = other.storedNamespace;
+    this.other = other.other;
     this.known = other.known;
   }
 
@@ -198,7 +212,7 @@ export class Cell {
     this.bits = (this.bits & ~cellBits) | state | kindBits[kind];
     this.namespace = namespace;
     this.value = value;
-    this.storedNamespace = undefined;
+    this.other = undefined;
     this.known = undefined;
   }
 }

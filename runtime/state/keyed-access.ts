@@ -70,10 +70,16 @@ export class KeyedAccess {
 
   /** All state of one window of the current key, and the timer at its end, become another window's, which ends no earlier. */
   renameWindow(from: Namespace, to: Namespace): void {
-    const { row, store } = this;
+    const { row } = this;
     const { only } = row;
-    if (only === undefined) for (const cell of row.cellsIn(from)) row.renameCell(cell, to);
-    else if (sameNamespace(only.namespace, from)) row.renameCell(only, to);
+    if (only === undefined) for (const cell of row.cellsIn(from)) this.renameCell(cell, to);
+    else if (sameNamespace(only.namespace, from)) this.renameCell(only, to);
+  }
+
+  /** The same, of a cell that is all the state of its window. */
+  renameCell(cell: Cell, to: Namespace): void {
+    const { row, store } = this;
+    row.renameCell(cell, to);
     store.markDirty(row);
   }
 

@@ -16,3 +16,30 @@ export const globalNamespace: Namespace = { start: Number.MIN_SAFE_INTEGER, end:
 export function sameNamespace(a: Namespace, b: Namespace): boolean {
   return a === b || (a.start === b.start && a.end === b.end);
 }
+
+/**
+ * A namespace of one cell's own, which is changed in place as its window grows: a session moves with each record, and a new object for
+ * each would outlive the processor's cache and the young generation. Nobody else may keep it.
+ */
+export class MovingNamespace implements Namespace {
+  start: number;
+  end: number;
+
+  constructor(start: number, end: number) {
+    this.start = start;
+    this.end = end;
+  }
+}
+
+/** The namespace [start, end): the given one, where it may be changed in place. */
+export function movedTo(namespace: Namespace | undefined, start: number, end: number): MovingNamespace {
+  if (!(namespace instanceof MovingNamespace)) return new MovingNamespace(start, end);
+  namespace.start = start;
+  namespace.end = end;
+  return namespace;
+}
+
+/** What stays when the cell's own moves on. */
+export function keptNamespace(namespace: Namespace): Namespace {
+  return namespace instanceof MovingNamespace ? { start: namespace.start, end: namespace.end } : namespace;
+}

@@ -300,7 +300,7 @@ function migrated(value: unknown, migrate: ((value: any) => any) | undefined): u
 
 function renameRead(row: Row, cell: Cell, namespace: Namespace): void {
   row.renameCell(cell, namespace);
-  cell.storedNamespace = undefined;
+  cell.forgetStoredName();
 }
 
 function setCell(row: Row, { state, namespace, known }: CellRead, kind: Cell["kind"], value: any): Cell {

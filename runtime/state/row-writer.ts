@@ -162,7 +162,7 @@ export class RowWriter {
     for (const key of changed) {
       const present = cell.value.has(key);
       this.writeCellHead(present ? op.putEntry : op.deleteEntry, cell);
-      cell.storedNamespace = undefined; // said once
+      cell.forgetStoredName(); // said once
       writeValue(this.out, key);
       if (present) writeValue(this.out, cell.value.get(key));
     }

@@ -16,8 +16,9 @@ import type { WindowSpec } from "../../api/graph.ts";
 import { contentsName } from "../../api/operator-states.ts";
 import type { TriggerResult } from "../../api/triggers.ts";
 import type { TimeWindow } from "../../api/windows.ts";
+import type { Cell } from "../../state/cell.ts";
 import { CurrentNamespace } from "../../state/keyed-access.ts";
-import { type Namespace } from "../../state/namespace.ts";
+import { MovingNamespace, type Namespace } from "../../state/namespace.ts";
 import type { Timer, TimerDomain } from "../../state/timer.ts";
 import { addWindow, type MergingWindow } from "../../time/merging-windows.ts";
 import { cleanupTime, coverWindows, isWindowLate, largestTime, timeWindow, windowsIntersect } from "../../time/windows.ts";
@@ -48,6 +49,10 @@ export class WindowOperator implements Operator {
   private readonly plain: boolean;
   /** Windows stay for some time after they have fired at their ends. */
   private readonly retains: boolean;
+  /** The window's own timer is the only one that it has. */
+  private readonly keepsOneTimer: boolean;
+  /** What a window grows to, for as long as it takes to say so. */
+  private readonly grown = { start: 0, end: 0 };
   /** They then go by themselves (Cell C2), so no timer says when. */
   private readonly passes: boolean;
   private readonly mergedStates: MergedStates;
@@ -65,6 +70,7 @@ export class WindowOperator implements Operator {
     this.trigger = triggerOf(spec.trigger, host.access, this.contentsAt);
     this.plain = this.trigger === eventTimeTrigger;
     this.retains = this.plain && spec.allowedLateness > 0;
+    this.keepsOneTimer = this.plain && !this.retains;
     this.passes = this.retains && host.access.store.retentionMs < Infinity;
     this.emitter = emitterOf(host, spec, this.contents);
     this.mergedStates = new MergedStates(host.access);
@@ -136,11 +142,40 @@ export class WindowOperator implements Operator {
   // ---- merging windows: the windows of a key are the namespaces of its contents ----
 
   private addToMerging(value: unknown, timestamp: number, opened: TimeWindow): boolean {
+    const { row } = this.host.access;
+    const { only } = row;
+    if (this.keepsOneTimer && (only === undefined ? !row.present : this.takesIn(only, opened)))
+      return this.addToOnly(value, timestamp, opened, only);
     const window = this.join(opened);
     if (window === undefined) return false;
     this.contentsAt.namespace = window;
     this.take(value, timestamp, window);
     return true;
+  }
+
+  private takesIn({ state, namespace }: Cell, opened: TimeWindow): boolean {
+    return state === this.contentsState && windowsIntersect(namespace, opened);
+  }
+
+  /** The key has one window, or none, and that has one timer, which goes along: no window need be made for it. */
+  private addToOnly(value: unknown, timestamp: number, opened: TimeWindow, only: Cell | undefined): boolean {
+    const { access } = this.host;
+    if (only === undefined && this.isLate(opened)) return false;
+    if (only !== undefined) this.grow(only, opened);
+    const namespace = only === undefined ? new MovingNamespace(opened.start, opened.end) : only.namespace;
+    this.contentsAt.namespace = namespace;
+    const fresh = this.contents.add(value, timestamp);
+    if (fresh) access.setTimer("eventTime", namespace.end - 1, namespace);
+    return true;
+  }
+
+  private grow(only: Cell, { start, end }: TimeWindow): void {
+    const { namespace } = only;
+    if (start >= namespace.start && end <= namespace.end) return;
+    const { grown } = this;
+    grown.start = Math.min(start, namespace.start);
+    grown.end = Math.max(end, namespace.end);
+    this.host.access.renameCell(only, grown);
   }
 
   /** The window that the record goes to; undefined: it is late. Nearly always the key has one window, or none. */
@@ -185,7 +220,7 @@ export class WindowOperator implements Operator {
   private extend(known: TimeWindow, window: TimeWindow, others: readonly TimeWindow[] = none): void {
     const { access } = this.host;
     access.renameWindow(known, window);
-    if (this.plain && !this.retains && others.length === 0) {
+    if (this.keepsOneTimer && others.length === 0) {
       // The window's one timer has gone along.
       this.contentsAt.namespace = window;
       return;
