@@ -8,7 +8,7 @@
  * C3 A namespace that moves in place is one cell's. Whoever keeps it beyond the next change of the cell takes a copy (`keptNamespace`).
  */
 import { SliceTable } from "./slice-table.ts";
-import { keptNamespace, movedTo, type Namespace, sameNamespace, voidNamespace } from "./namespace.ts";
+import { keptNamespace, movedTo, type Namespace, voidNamespace } from "./namespace.ts";
 
 /** Its cells without a timer are over some time after their windows' ends, where the store says so. */
 const retainedState = 0;
@@ -27,7 +27,6 @@ const bit = {
   endTimerStored: 1 << 13,
   replaced: 1 << 14,
   handedOut: 1 << 15,
-  renamed: 1 << 16,
 } as const;
 
 const kindBits = { value: 0, list: bit.list, map: bit.map, slices: bit.list | bit.map } as const;
@@ -35,15 +34,16 @@ const kindMask = kindBits.slices;
 /** What stays of a cell while its contents come and go. */
 const nature = bit.state | bit.list | bit.map;
 /** All that is a cell's. Higher bits are a row's, which is a cell too. */
-const cellBits = 0x1ffff;
+const cellBits = 0xffff;
 
 export class Cell {
   protected bits: number;
   namespace: Namespace;
   /** The value, a T[], a Map, or a SliceTable: as `kind` says. */
   value: any;
-  /** While it is renamed, the namespace under which the durable state has it; else one that the next renaming may use again. */
-  private other: Namespace | undefined = undefined;
+  /** By how much its window's edges have moved from where the durable state has them, ms. */
+  startMoved = 0;
+  endMoved = 0;
   /** Of a list, `storedLength`; of a map, `changed`. */
   private known: number | Set<unknown> | undefined = undefined;
 
@@ -53,14 +53,21 @@ export class Cell {
     this.value = value;
   }
 
-  /** The namespace under which the durable state has the cell, where it has another since. */
-  get storedNamespace(): Namespace | undefined {
-    return (this.bits & bit.renamed) === 0 ? undefined : this.other;
+  /** The durable state has the cell under another namespace. */
+  get renamed(): boolean {
+    return this.startMoved !== 0 || this.endMoved !== 0;
+  }
+
+  /** The namespace under which the durable state has the cell, where it has it. */
+  get storedNamespace(): Namespace {
+    const { start, end } = this.namespace;
+    return this.renamed ? { start: start - this.startMoved, end: end - this.endMoved } : this.namespace;
   }
 
   /** The durable state has the cell, or will be told to have it, under the name that it has now. */
   forgetStoredName(): void {
-    this.set(bit.renamed, false);
+    this.startMoved = 0;
+    this.endMoved = 0;
   }
 
   /** The state's place in its operator's schema. */
@@ -166,12 +173,12 @@ export class Cell {
 
   /** Moves the cell to another window. */
   rename({ start, end }: Namespace): void {
-    const { namespace, other } = this;
-    if (this.stored && (this.bits & bit.renamed) === 0) {
-      this.namespace = movedTo(other, start, end);
-      this.other = namespace;
-    } else this.namespace = movedTo(namespace, start, end);
-    this.set(bit.renamed, this.stored && !sameNamespace(this.other as Namespace, this.namespace));
+    const { namespace } = this;
+    if (this.stored) {
+      this.startMoved += start - namespace.start;
+      this.endMoved += end - namespace.end;
+    }
+    this.namespace = movedTo(namespace, start, end);
     this.dirty = true;
   }
 
@@ -180,6 +187,7 @@ export class Cell {
     const { bits } = this;
     const kept = bits & (~cellBits | nature | bit.endTimer | bit.handedOut);
     this.bits = kept | bit.stored | ((bits & bit.endTimer) !== 0 ? bit.endTimerStored : 0);
+    this.forgetStoredName();
     const kind = bits & kindMask;
     if (kind === 0) return;
     if (kind === kindBits.list) this.known = this.value.length;
@@ -191,7 +199,6 @@ export class Cell {
     const copy = new Cell();
     copy.become(this);
     copy.namespace = keptNamespace(this.namespace);
-    copy.other = this.storedNamespace && keptNamespace(this.storedNamespace);
     // Of a cell that has gone its kind may be left.
     copy.value = this.value instanceof SliceTable ? this.value.copy() : structuredClone(this.value);
     if (this.changed !== undefined) copy.changed = new Set(this.changed);
@@ -203,7 +210,8 @@ export class Cell {
     this.bits = (this.bits & ~cellBits) | (other.bits & cellBits);
     this.namespace = other.namespace;
     this.value = other.value;
-    this.other = other.other;
+    this.startMoved = other.startMoved;
+    this.endMoved = other.endMoved;
     this.known = other.known;
   }
 
@@ -212,7 +220,7 @@ export class Cell {
     this.bits = (this.bits & ~cellBits) | state | kindBits[kind];
     this.namespace = namespace;
     this.value = value;
-    this.other = undefined;
+    this.forgetStoredName();
     this.known = undefined;
   }
 }

@@ -100,9 +100,9 @@ const rowsAhead = 16;
 function touchRows(rows: readonly (Row | undefined)[], from: number, to: number): number {
   let units = 0;
   for (let i = from; i < to; i++) {
-    const { key, storedNamespace } = rows[i] as Row;
+    const { key, namespace } = rows[i] as Row;
     if (typeof key === "string") units += key.length;
-    if (storedNamespace !== undefined) units += storedNamespace.start;
+    units += namespace.start;
   }
   return units & 1;
 }

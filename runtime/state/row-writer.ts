@@ -43,12 +43,15 @@ export class RowWriter {
   private writeOwnChange(row: Row): void {
     if (row.present) {
       if (row.unsettled) this.writeCellChange(row);
-    } else if (row.stored) this.writeDelete({ state: row.state, namespace: row.storedNamespace ?? row.namespace });
+    } else if (row.stored) this.writeDelete(row.state, row.storedNamespace);
   }
 
   private writeChanges(row: Row): void {
     const { deleted, touchedTimers } = row;
-    for (let i = 0; i < deleted.length; i++) this.writeDelete(deleted[i] as DeletedCell);
+    for (let i = 0; i < deleted.length; i++) {
+      const { state, namespace } = deleted[i] as DeletedCell;
+      this.writeDelete(state, namespace);
+    }
     this.writeOwnChange(row);
     // Each cell looked at costs a cache miss, and windows that wait for late records are many.
     const length = row.othersChanged ? row.otherCount : 0;
@@ -110,7 +113,7 @@ export class RowWriter {
     out.f64(end);
   }
 
-  private writeDelete({ state, namespace }: DeletedCell): void {
+  private writeDelete(state: number, namespace: Namespace): void {
     this.writeHead(op.delete, namespace);
     this.out.u8(state);
     this.writeNamespace(namespace);
@@ -118,18 +121,16 @@ export class RowWriter {
 
   /** `code`, the state and its namespace; the namespace under which it is stored when that is another. */
   private writeCellHead(code: number, cell: Cell): void {
-    const { namespace, storedNamespace } = cell;
+    const { namespace, renamed } = cell;
     const timed = cell.endTimer ? code | flag.endTimer : code;
-    this.writeHead(storedNamespace === undefined ? timed : timed | flag.renamed, namespace);
-    this.out.u8(cell.state);
+    this.writeHead(renamed ? timed | flag.renamed : timed, namespace);
+    const { out } = this;
+    out.u8(cell.state);
     this.writeNamespace(namespace);
-    if (storedNamespace !== undefined) this.writeStoredName(namespace, storedNamespace);
-  }
-
-  /** Only windows are renamed, and mostly one end moves. */
-  private writeStoredName(namespace: Namespace, stored: Namespace): void {
-    this.out.int(stored.start - namespace.start);
-    this.out.int(stored.end - namespace.end);
+    if (!renamed) return;
+    // Never −0.
+    out.int(0 - cell.startMoved);
+    out.int(0 - cell.endMoved);
   }
 
   private writeCellChange(cell: Cell): void {

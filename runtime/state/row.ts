@@ -80,7 +80,7 @@ function withItem<T>(list: T[], item: T): T[] {
 const noExtras = new RowExtras();
 
 /** Beside those of the row's own cell. */
-const mark = { present: 1 << 17, listed: 1 << 18, idle: 1 << 19, thinned: 1 << 20, changedAside: 1 << 21 } as const;
+const mark = { present: 1 << 16, listed: 1 << 17, idle: 1 << 18, thinned: 1 << 19, changedAside: 1 << 20 } as const;
 
 /** Rows stand in the queue of event-time timers themselves, since nearly all of them do. */
 export class Row extends Cell {
@@ -366,9 +366,9 @@ export class Row extends Cell {
     this.endTimer = false;
   }
 
-  private rememberDeleted({ state, namespace, storedNamespace }: Cell): void {
+  private rememberDeleted({ state, storedNamespace }: Cell): void {
     const extras = this.changingExtras();
-    extras.deleted = withItem(extras.deleted, { state, namespace: storedNamespace ?? namespace });
+    extras.deleted = withItem(extras.deleted, { state, namespace: storedNamespace });
   }
 
   private clearOwn(): void {

@@ -7,17 +7,15 @@
  * Q3 A row is queued again lazily: one whose earliest timer has moved on since (it was deleted) is moved when it is met.
  * Q4 Stale entries never outnumber the valid ones by more than a constant, in each bucket and in the heaps.
  * Q5 Rows before the horizon stand at their exact times; those after it only at the second or so in which they are due, until it
- *    comes: the timers of sessions move with each record, and most have moved on by then.
- *
- * Windows put very many rows at few timestamps, so rows stand in buckets, and only the buckets' times are in heaps.
+ *    comes: the timers of sessions move with each record, and most have moved on by then. They are then put in order at once
+ *    (open-span.ts); what is scheduled before the horizon later stands in a line of its own.
  */
 import { sortByHash } from "./canonical-order.ts";
-import { NumberHeap } from "./number-heap.ts";
+import { OpenSpan, spanMs } from "./open-span.ts";
+import { type Bucket, type Queued, TimerLine } from "./timer-line.ts";
 
 /** A row with timers. */
-export interface Scheduled {
-  /** Where the row stands in the queue; undefined when it does not. Begins so, then the queue's alone. */
-  queuedIn: Bucket<any> | undefined;
+export interface Scheduled extends Queued {
   /** The row's earliest timer now, whole ms; Infinity when it has none. `retentionMs` is the queue's. */
   earliest(retentionMs: number): number;
 }
@@ -27,21 +25,6 @@ export interface DueRows<R> {
   readonly at: number;
   readonly rows: readonly R[];
 }
-
-/** Rows that stand at one time. */
-export interface Bucket<R> {
-  readonly at: number;
-  readonly line: { forget(row: R): void };
-  readonly rows: R[];
-  /** Rows whose `queuedIn` it is. */
-  valid: number;
-}
-
-/** Below this many stale entries tidying is not worth its while. */
-const staleAllowed = 16;
-
-/** What is after the horizon is told apart by so much. */
-const spanMs = 1024;
 
 /** So many rows are looked at before they are used: they lie scattered in memory, and are then fetched side by side. */
 const rowsAhead = 16;
@@ -53,14 +36,18 @@ function lookAtRows(rows: readonly Scheduled[], from: number, retentionMs: numbe
   return seen;
 }
 
+const none: never[] = [];
+
 export class TimerQueue<R extends Scheduled> {
   readonly #compare: (a: R, b: R) => number;
   readonly #hashOf: ((row: R) => number) | undefined;
   readonly #retentionMs: number;
-  /** At exact times, before the horizon. */
-  readonly #near = new Line<R>();
   /** At the beginnings of spans, from the horizon on. */
-  readonly #far = new Line<R>();
+  readonly #far = new TimerLine<R>();
+  /** The span before the horizon. */
+  readonly #open = new OpenSpan<R>();
+  /** At exact times, before the horizon. */
+  readonly #near = new TimerLine<R>();
   #horizon = Number.NEGATIVE_INFINITY;
   #size = 0;
   /** Of no use but that looks at rows are not optimised away. */
@@ -85,16 +72,19 @@ export class TimerQueue<R extends Scheduled> {
   /** What is held in memory, stale entries included. */
   footprint(): { entries: number; times: number } {
     const [near, far] = [this.#near.footprint(), this.#far.footprint()];
-    return { entries: near.entries + far.entries, times: near.times + far.times };
+    return { entries: near.entries + this.#open.entries + far.entries, times: near.times + far.times };
   }
 
   /** Queues the row at `at` unless it stands there or earlier already. An infinite `at` is no timer. */
   schedule(row: R, at: number): void {
     if (!(at < Number.POSITIVE_INFINITY)) return;
     const near = at < this.#horizon;
-    const time = near ? at : Math.floor(at / spanMs) * spanMs;
-    if (row.queuedIn !== undefined) {
-      if (row.queuedIn.at <= time) return;
+    let time = near ? at : Math.floor(at / spanMs) * spanMs;
+    const { queuedIn } = row;
+    if (queuedIn !== undefined) {
+      if (queuedIn.at <= time && (queuedIn !== this.#open.bucket || !near)) return;
+      // Where in the open span it stood is not known.
+      if (queuedIn === this.#open.bucket) time = Math.min(time, row.earliest(this.#retentionMs));
       this.remove(row);
     }
     this.#size++;
@@ -118,8 +108,12 @@ export class TimerQueue<R extends Scheduled> {
    * that row's timer was deleted since.
    */
   peek(): number {
-    while (this.#far.earliest() <= this.#near.earliest() && this.#far.earliest() < Number.POSITIVE_INFINITY) this.#openSpan();
-    return this.#near.earliest();
+    for (;;) {
+      const [open, near, far] = [this.#open.earliest(), this.#near.earliest(), this.#far.earliest()];
+      const exact = Math.min(open, near);
+      if (exact < far || far === Number.POSITIVE_INFINITY) return exact;
+      this.#openSpan();
+    }
   }
 
   /**
@@ -127,7 +121,7 @@ export class TimerQueue<R extends Scheduled> {
    * until then, since firing may schedule more. Whoever fires a row schedules it again at its next timer.
    */
   popDue(upTo: number): DueRows<R> | undefined {
-    while (Math.min(this.#near.earliest(), this.#far.earliest()) <= upTo) {
+    while (Math.min(this.#open.earliest(), this.#near.earliest(), this.#far.earliest()) <= upTo) {
       const at = this.peek();
       if (at > upTo || at === Number.POSITIVE_INFINITY) return undefined;
       const rows = this.#take(at);
@@ -139,110 +133,54 @@ export class TimerQueue<R extends Scheduled> {
   /** Moves the horizon past the next span: its rows go to where their timers are now. */
   #openSpan(): void {
     const bucket = this.#far.take(this.#far.earliest());
-    this.#horizon = bucket.at + spanMs;
+    const start = bucket.at;
+    const horizon = start + spanMs;
+    this.#horizon = horizon;
     this.#size -= bucket.valid;
     const { rows } = bucket;
+    const open = this.#open;
+    open.begin(start, rows.length);
     for (let i = 0; i < rows.length; i++) {
       if (i % rowsAhead === 0) this.#seen = lookAtRows(rows, i, this.#retentionMs);
       const row = rows[i]!;
       if (row.queuedIn !== bucket) continue;
       row.queuedIn = undefined;
-      this.schedule(row, row.earliest(this.#retentionMs));
+      const due = row.earliest(this.#retentionMs);
+      if (due < start || due >= horizon) this.schedule(row, due);
+      else {
+        open.add(row, due - start);
+        this.#size++;
+      }
     }
+    open.sort();
   }
 
-  /** Empties a bucket of an exact time; rows that have no timer there go to where their next one is. */
+  /** Takes out what stands at an exact time; rows that have no timer there go to where their next one is. */
   #take(at: number): R[] {
-    const bucket = this.#near.take(at);
-    const { rows } = bucket;
-    this.#size -= bucket.valid;
+    let rows: R[] = this.#open.earliest() === at ? this.#emptyAt(at, this.#open.take(at), this.#open.bucket) : none;
+    if (this.#near.earliest() === at) {
+      const bucket = this.#near.take(at);
+      const further = this.#emptyAt(at, bucket.rows, bucket);
+      rows = rows.length === 0 ? further : rows.concat(further);
+    }
+    return this.#hashOf === undefined ? rows.sort(this.#compare) : sortByHash(rows, this.#hashOf, this.#compare);
+  }
+
+  /** Leaves of the rows those that are in the bucket, and due at `at`; they leave the bucket. */
+  #emptyAt(at: number, rows: R[], bucket: Bucket<R>): R[] {
     let due = 0;
     for (let i = 0; i < rows.length; i++) {
       if (i % rowsAhead === 0) this.#seen = lookAtRows(rows, i, this.#retentionMs);
       const row = rows[i]!;
       if (row.queuedIn !== bucket) continue;
       row.queuedIn = undefined;
+      bucket.valid--;
+      this.#size--;
       const earliest = row.earliest(this.#retentionMs);
       if (earliest > at) this.schedule(row, earliest);
       else rows[due++] = row;
     }
     if (due < rows.length) rows.length = due;
-    return this.#hashOf === undefined ? rows.sort(this.#compare) : sortByHash(rows, this.#hashOf, this.#compare);
+    return rows;
   }
-}
-
-/** Buckets in the order of their times. */
-class Line<R extends Scheduled> {
-  readonly #buckets = new Map<number, Bucket<R>>();
-  /** Every bucket's time, and times whose buckets are gone. */
-  readonly #times = new NumberHeap();
-  /** The bucket that took the last row: successive rows mostly share a time. */
-  #last: Bucket<R> | undefined;
-
-  add(row: R, at: number): void {
-    const bucket = this.#last?.at === at ? this.#last : this.#bucketAt(at);
-    row.queuedIn = bucket;
-    bucket.rows.push(row);
-    bucket.valid++;
-  }
-
-  /** The earliest bucket's time, Infinity when there is none. */
-  earliest(): number {
-    for (;;) {
-      const at = this.#times.peek();
-      if (at === Number.POSITIVE_INFINITY || this.#buckets.has(at)) return at;
-      this.#times.pop();
-    }
-  }
-
-  /** Takes the bucket at `at` out: the caller's, with its stale entries. */
-  take(at: number): Bucket<R> {
-    const bucket = this.#buckets.get(at) as Bucket<R>;
-    this.#drop(bucket);
-    return bucket;
-  }
-
-  /** Makes the row's entry stale. */
-  forget(row: R): void {
-    const bucket = row.queuedIn as Bucket<R>;
-    row.queuedIn = undefined;
-    bucket.valid--;
-    if (bucket.valid === 0) this.#drop(bucket);
-    else if (bucket.rows.length > 2 * bucket.valid + staleAllowed) compact(bucket);
-  }
-
-  footprint(): { entries: number; times: number } {
-    let entries = 0;
-    for (const bucket of this.#buckets.values()) entries += bucket.rows.length;
-    return { entries, times: this.#times.size };
-  }
-
-  #bucketAt(at: number): Bucket<R> {
-    let bucket = this.#buckets.get(at);
-    if (bucket === undefined) {
-      bucket = { at, line: this, rows: [], valid: 0 };
-      this.#buckets.set(at, bucket);
-      this.#times.push(at);
-      if (this.#times.size > 2 * this.#buckets.size + staleAllowed) this.#times.reset(this.#buckets.keys());
-    }
-    return (this.#last = bucket);
-  }
-
-  #drop(bucket: Bucket<R>): void {
-    this.#buckets.delete(bucket.at);
-    if (this.#last === bucket) this.#last = undefined;
-  }
-}
-
-/** Leaves one entry of each valid row: a row that left and came back has two that look valid. */
-function compact<R extends Scheduled>(bucket: Bucket<R>): void {
-  const { rows } = bucket;
-  let kept = 0;
-  for (const row of rows) {
-    if (row.queuedIn !== bucket) continue;
-    row.queuedIn = undefined;
-    rows[kept++] = row;
-  }
-  rows.length = kept;
-  for (const row of rows) row.queuedIn = bucket;
 }
