@@ -84,20 +84,21 @@ const mark = { present: 1 << 16, listed: 1 << 17, idle: 1 << 18, thinned: 1 << 1
 
 /** Rows stand in the queue of event-time timers themselves, since nearly all of them do. */
 export class Row extends Cell {
-  readonly key: Key;
-  readonly group: KeyGroupState;
-  /** The top 32 bits of the key's hash key, as a signed number: it then needs no box. See `hash`. */
-  private readonly signedHash: number;
+  // In the order in which they are needed together: what records and timers look at lies beside the cell's own.
+  /** Where the row stands in the queue of event-time timers. The queue's. */
+  queuedIn: any = undefined;
+  private extras = noExtras;
   /** The turn in which it was asked for last. */
   usedAt = 0;
   /** The last commit that changed it; 0 when none has since it was loaded. */
   changedAt: Seq = 0;
-  private extras = noExtras;
+  readonly key: Key;
+  /** The top 32 bits of the key's hash key, as a signed number: it then needs no box. See `hash`. */
+  private readonly signedHash: number;
+  readonly group: KeyGroupState;
   /** Neighbours among the group's rows. The group's. */
   next: Row | undefined = undefined;
   previous: Row | undefined = undefined;
-  /** Where the row stands in the queue of event-time timers. The queue's. */
-  queuedIn: any = undefined;
 
   constructor(key: Key, hash: number, group: KeyGroupState) {
     super();
