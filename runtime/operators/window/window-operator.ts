@@ -18,7 +18,7 @@ import type { TriggerResult } from "../../api/triggers.ts";
 import type { TimeWindow } from "../../api/windows.ts";
 import type { Cell } from "../../state/cell.ts";
 import { CurrentNamespace } from "../../state/keyed-access.ts";
-import { MovingNamespace, type Namespace } from "../../state/namespace.ts";
+import { movedTo, type Namespace } from "../../state/namespace.ts";
 import type { Timer, TimerDomain } from "../../state/timer.ts";
 import { addWindow, type MergingWindow } from "../../time/merging-windows.ts";
 import { cleanupTime, coverWindows, isWindowLate, largestTime, timeWindow, windowsIntersect } from "../../time/windows.ts";
@@ -162,7 +162,7 @@ export class WindowOperator implements Operator {
     const { access } = this.host;
     if (only === undefined && this.isLate(opened)) return false;
     if (only !== undefined) this.grow(only, opened);
-    const namespace = only === undefined ? new MovingNamespace(opened.start, opened.end) : only.namespace;
+    const namespace = only === undefined ? movedTo(undefined, opened.start, opened.end) : only.namespace;
     this.contentsAt.namespace = namespace;
     const fresh = this.contents.add(value, timestamp);
     if (fresh) access.setTimer("eventTime", namespace.end - 1, namespace);
