@@ -54,14 +54,21 @@ function lint(scratch: string): void {
   lintBudget(scratch, options);
 }
 
-/** The table of regions (infra/regions.ts) is what cfn-lint finds of a budget. */
+/**
+ * The table of regions (infra/regions.ts) has what cfn-lint finds of a budget. What it does not find there is told: there may be budgets now, or
+ * this version of it may know nothing of the region's types any more.
+ */
 function lintBudget(scratch: string, options: readonly string[]): void {
   const Budget = { BudgetType: "COST", TimeUnit: "MONTHLY", BudgetLimit: { Amount: 5, Unit: "USD" } };
   const template = { Resources: { Budget: { Type: "AWS::Budgets::Budget", Properties: { Budget } } } };
   writeFileSync(join(scratch, "budget.json"), JSON.stringify(template));
   const { stdout } = spawnSync("cfn-lint", [...options, "--", "budget.json"], { cwd: scratch, encoding: "utf8" });
   const found = [...new Set([...stdout.matchAll(/[a-z]{2}(?:-[a-z]+)+-\d/g)].map(([region]) => region))];
-  assert.deepEqual(found.sort(), [...withoutBudgets].sort());
+  const missing = found.filter((region) => !withoutBudgets.includes(region));
+  assert.deepEqual(missing, [], "regions without budgets that the table does not have");
+  assert.ok(found.length > 0, "cfn-lint knows what a region lacks");
+  const more = withoutBudgets.filter((region) => !found.includes(region));
+  if (more.length > 0) console.log(`  of the regions without budgets, cfn-lint does not say so of: ${more.join(", ")}`);
 }
 
 // ---- moto ----
