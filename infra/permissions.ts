@@ -236,7 +236,7 @@ export function lookAtAccount(): PolicyStatement {
   return allow(readLimits, ["*"]);
 }
 
-/** DynamoDB asks for all of them of who uses a table: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html */
+/** What CDK's own grants give to who reads and writes an encrypted table, stream or bucket. */
 export function useKey({ keyArn }: IKey): PolicyStatement {
   const encrypt = ["kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"];
   return allow(["kms:Decrypt", "kms:DescribeKey", ...encrypt], [keyArn]);

@@ -277,7 +277,7 @@ export class EmulatedCloud {
     await this.#changeMappings(replaced);
     await this.#makeQueueMappings();
     await this.#schedules?.stop();
-    this.#runSchedules();
+    this.#runSchedules(replaced.schedules);
   }
 
   /** Ends all. `graceMs`: how long invocations under way may go on; default 0. */
@@ -318,16 +318,18 @@ export class EmulatedCloud {
     await this.#makeCustomResources(this.topology, directories, {});
     for (const resource of this.topology.eventSourceMappings) this.#startMapping(resource);
     await this.#makeQueueMappings();
-    this.#runSchedules();
+    this.#runSchedules({});
   }
 
-  #runSchedules(): void {
+  /** Those that are new, or changed, begin at once, as a schedule without a start date does. */
+  #runSchedules(former: CheckedTopology["schedules"]): void {
     const ended = new AbortController();
     const signal = AbortSignal.any([ended.signal, this.#stopping.signal]);
     const enabled = Object.entries(this.topology.schedules).filter(([, { state }]) => state !== "DISABLED");
-    const running = enabled.map(([name, { scheduleExpression }]) =>
-      runSchedule(intervalOf(scheduleExpression), this.#clock, signal, () => this.fire(name)),
-    );
+    const running = enabled.map(([name, schedule]) => {
+      if (JSON.stringify(schedule) !== JSON.stringify(former[name])) this.fire(name);
+      return runSchedule(intervalOf(schedule.scheduleExpression), this.#clock, signal, () => this.fire(name));
+    });
     this.#schedules = {
       stop: async () => {
         ended.abort();

@@ -167,18 +167,21 @@ describe("a job of many connectors", () => {
 
   test("gives every sink every row", { timeout: 300_000 }, async () => {
     const events: CloudEvent[] = [];
-    const cloud = await startCloud(assembly.topology, { onEvent: (event) => events.push(event) });
+    // It is rung when its input lies ready: what it reads of a bucket is settled when it begins.
+    const [[schedule, rings] = assert.fail("nothing rings")] = Object.entries(assembly.topology.schedules ?? {});
+    const silent = { ...assembly.topology, schedules: { [schedule]: { ...rings, state: "DISABLED" } } };
+    const cloud = await startCloud(silent, { onEvent: (event) => events.push(event) });
     stops.push(() => cloud.stop());
-    const { streams, buckets, queues, schedules, tables } = cloud.topology;
+    const { streams, buckets, queues, tables } = cloud.topology;
     const { kinesis, s3, dynamodb } = cloud.clients;
-    // After the start-up check: what a job reads of a bucket is settled when the job begins, not when it is deployed.
+    // After the start-up check, which settles nothing.
     for (const [file, part] of [archived.slice(0, 10), archived.slice(10)].entries()) {
       const Body = part.map((row) => `${JSON.stringify(row)}\n`).join("");
       await s3.send(new PutObjectCommand({ Bucket: named(buckets, "archive"), Key: `rows/${file}.ndjson`, Body }));
     }
     const Records = streamed.map((row) => ({ PartitionKey: row.key, Data: Buffer.from(JSON.stringify(row)) }));
     await kinesis.send(new PutRecordsCommand({ StreamName: named(Object.keys(streams), "rows"), Records }));
-    cloud.fire(Object.keys(schedules)[0]!);
+    cloud.fire(schedule);
     await send(
       cloud,
       named(Object.keys(queues), "tasks"),

@@ -468,6 +468,17 @@ describe("on LocalStack", () => {
   });
 });
 
+test("who begins is told the versions of CDK that go together, which are those of this repository and of the example", () => {
+  const read = (path: string) => readFileSync(join(root, path), "utf8");
+  const { devDependencies } = JSON.parse(read("package.json"));
+  const own = JSON.parse(read("examples/own-app/package.json"));
+  const told = read("docs/deploying.md").split(/\s+/);
+  for (const name of ["aws-cdk", "aws-cdk-lib", "constructs"]) {
+    assert.ok(told.includes(`${name}@${devDependencies[name]}`), name);
+    assert.equal({ ...own.dependencies, ...own.devDependencies }[name], devDependencies[name], name);
+  }
+});
+
 test("whatever costs bears the job's name, by which a budget counts it", () => {
   const types = [
     "DynamoDB::Table",
