@@ -4,8 +4,14 @@ import { duration, grouped, plural } from "./words.ts";
 
 /** Shown once, when the cloud runs. */
 export function describeCloud(cloud: EmulatedCloud, state: string | undefined): string {
-  const { streams, tables, buckets, functions } = cloud.topology;
-  const { kinesis, dynamodb, s3, lambda } = cloud.endpoints;
+  const { streams, tables, buckets, queues, topics, eventBuses, rules, functions } = cloud.topology;
+  const { kinesis, dynamodb, s3, lambda, sqs, sns, events } = cloud.endpoints;
+  // Of what few jobs use, where this one does.
+  const others: readonly (readonly [string, string, readonly string[]])[] = [
+    ["SQS", sqs, Object.keys(queues)],
+    ["SNS", sns, Object.keys(topics)],
+    ["EventBridge", events, busesOf(eventBuses, rules)],
+  ];
   const stream = ([name, { shardCount }]: [string, { shardCount: number }]) => `${name} (${plural(shardCount, "shard")})`;
   return [
     "",
@@ -14,6 +20,7 @@ export function describeCloud(cloud: EmulatedCloud, state: string | undefined): 
       ["DynamoDB", dynamodb, listed(Object.keys(tables))],
       ["S3", s3, listed(buckets)],
       ["Lambda", lambda, listed(Object.keys(functions))],
+      ...others.flatMap(([service, endpoint, names]) => (names.length === 0 ? [] : [[service, endpoint, listed(names)]])),
     ]),
     "",
     ...columns(Object.keys(functions).map((name) => [name, describeFunction(name, cloud.topology)])),
@@ -29,6 +36,12 @@ export function describeCloud(cloud: EmulatedCloud, state: string | undefined): 
   ].join("\n");
 }
 
+/** The account's own bus is worth a word where a rule looks at it. */
+function busesOf(eventBuses: readonly string[], rules: Required<Topology>["rules"]): readonly string[] {
+  const ruled = Object.values(rules).some(({ eventBusName = "default" }) => eventBusName === "default");
+  return ruled ? ["default", ...eventBuses] : eventBuses;
+}
+
 function tryIt(stream: string | undefined): string[] {
   if (stream === undefined) return [];
   // From a file: what --data itself takes, text or base64, is another in each major version of the CLI.
@@ -36,17 +49,23 @@ function tryIt(stream: string | undefined): string[] {
   return ["and feed it, for instance, with", "", `  ${command}`, ""];
 }
 
-function describeFunction(name: string, { functions, eventSourceMappings, schedules }: Required<Topology>): string {
+function describeFunction(
+  name: string,
+  { functions, eventSourceMappings, queueMappings, schedules }: Required<Topology>,
+): string {
   const { memorySize = 128, timeout = 3, reservedConcurrentExecutions } = functions[name]!;
   const of = <T extends { readonly functionName: string }>(resource: T) => resource.functionName === name;
   const most = reservedConcurrentExecutions === undefined ? [] : [`at most ${grouped(reservedConcurrentExecutions)} at once`];
   const sources = eventSourceMappings.filter(of).map(({ streamName, enabled = true }) => {
     return `from stream ${streamName}${enabled ? "" : " (disabled)"}`;
   });
+  const queues = queueMappings.filter(of).map(({ queueName, enabled = true }) => {
+    return `from queue ${queueName}${enabled ? "" : " (disabled)"}`;
+  });
   const rates = Object.values(schedules)
     .filter(of)
     .map(({ scheduleExpression, state }) => `${scheduleExpression}${state === "DISABLED" ? " (disabled)" : ""}`);
-  return [`${memorySize} MB`, `${timeout} s`, ...most, ...sources, ...rates].join(", ");
+  return [`${memorySize} MB`, `${timeout} s`, ...most, ...sources, ...queues, ...rates].join(", ");
 }
 
 /** One line; undefined for what needs no word. */

@@ -12,7 +12,7 @@ export interface EmulateOptions {
   readonly stacks: readonly string[];
   /** Where the cloud keeps its data; undefined: in memory. */
   readonly state: string | undefined;
-  /** The first of four ports; 0: free ones. */
+  /** The first of six ports; 0: free ones. */
   readonly port: number;
   /** What functions print. */
   readonly output: Pick<NodeJS.WritableStream, "write">;

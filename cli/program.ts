@@ -109,7 +109,10 @@ function emulateCommand(add: Add, finish: Finish): void {
     .option("--stack <name>", "of cdk.out, a stack and those that it depends on; may be repeated", repeated, [])
     .option("--state <dir>", "where the cloud keeps its data (default: in memory)")
     .addOption(
-      new Option("--port <n>", "the first of four ports, for Kinesis, DynamoDB, S3 and Lambda; 0 takes free ones")
+      new Option(
+        "--port <n>",
+        "the first of six ports, for Kinesis, DynamoDB, S3, Lambda, SQS with SNS, EventBridge; 0 takes free ones",
+      )
         .default(4600)
         .argParser(portOf),
     )
@@ -362,6 +365,6 @@ function atLeastZero(text: string): number {
 }
 
 function portOf(text: string): number {
-  if (!/^\d+$/.test(text) || Number(text) > 65_532) throw new UsageError(`--port is a number, at most 65532: ${text}`);
+  if (!/^\d+$/.test(text) || Number(text) > 65_530) throw new UsageError(`--port is a number, at most 65530: ${text}`);
   return Number(text);
 }

@@ -112,13 +112,15 @@ export function alarmsOf({ options }: JobGraph, { watermarkLagMax, deadLettersMa
 }
 
 /**
- * Beside them, of each function: how old the records are that a mapping brings; and what was not run for want of concurrency. Of each rule that
+ * Beside them, of each function: how old the records are that a mapping brings, or how many wait; and what was not run for want of concurrency. Of each rule that
  * brings events: what it could not hand over.
  */
 export const iteratorAge = {
   id: "IteratorAge",
   says: "the job falls behind: half of the stream's retention has passed unread",
 } as const;
+/** Of each function that reads Kafka: how many records of a topic wait; Lambda knows no age of them. */
+export const offsetLag = { id: "OffsetLag", says: "the job falls behind: records of a Kafka topic wait unread" } as const;
 export const throttles = { id: "Throttles", says: "functions are not run for want of concurrency" } as const;
 
 export const eventsUndelivered = {

@@ -23,6 +23,7 @@ const defaults = {
   batchWindow: Duration.seconds(1),
   logRetention: RetentionDays.ONE_MONTH,
   watermarkLagMax: Duration.minutes(15),
+  offsetLagMax: 100_000,
   deadLettersMax: 0,
   dashboard: true,
 } as const satisfies Partial<StreamJobProps>;
@@ -54,6 +55,7 @@ const names: Readonly<Record<keyof StreamJobProps, true>> = {
   logRetention: true,
   memorySize: true,
   monthlyBudget: true,
+  offsetLagMax: true,
   parameters: true,
   planFile: true,
   queues: true,
@@ -83,6 +85,7 @@ export function checkProps(props: StreamJobProps): CheckedProps {
   whole("tasksPerCell", checked.tasksPerCell, 1, 64);
   whole("batchSize", checked.batchSize, 1, 10_000);
   whole("accountConcurrency", checked.accountConcurrency, 1, Number.MAX_SAFE_INTEGER);
+  whole("offsetLagMax", checked.offsetLagMax, 0, Number.MAX_SAFE_INTEGER);
   whole("deadLettersMax", checked.deadLettersMax, 0, Number.MAX_SAFE_INTEGER);
   if (checked.reservedConcurrency !== undefined) whole("reservedConcurrency", checked.reservedConcurrency, 1, 1_000);
   if (checked.deployment !== undefined) whole("deployment", checked.deployment, 1, Number.MAX_SAFE_INTEGER);

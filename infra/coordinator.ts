@@ -1,5 +1,5 @@
 /** The coordinator of a job: a function, and the schedule that rings it once a minute. */
-import { Duration } from "aws-cdk-lib";
+import { Duration, Stack } from "aws-cdk-lib";
 import { Rule, RuleTargetInput, Schedule } from "aws-cdk-lib/aws-events";
 import { LambdaFunction } from "aws-cdk-lib/aws-events-targets";
 import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
@@ -67,7 +67,9 @@ export class JobCoordinator extends Construct {
 
   #schedule(): CfnSchedule {
     const { functionArn } = this.function.function;
-    const role = new Role(this, "ScheduleRole", { assumedBy: new ServicePrincipal("scheduler.amazonaws.com") });
+    // Schedules of other accounts are not let in.
+    const conditions = { StringEquals: { "aws:SourceAccount": Stack.of(this).account } };
+    const role = new Role(this, "ScheduleRole", { assumedBy: new ServicePrincipal("scheduler.amazonaws.com", { conditions }) });
     role.addToPolicy(permissions.allow(["lambda:InvokeFunction"], [functionArn]));
     const schedule = new CfnSchedule(this, "Schedule", {
       description: "Rings the coordinator",

@@ -21,7 +21,7 @@ import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import { Construct } from "constructs";
 import { metricNamespace, type metrics } from "../functions/metrics.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
-import { type AlarmSpec, alarmsOf, eventsUndelivered, iteratorAge, runbookSection, throttles } from "./alarms.ts";
+import { type AlarmSpec, alarmsOf, eventsUndelivered, iteratorAge, offsetLag, runbookSection, throttles } from "./alarms.ts";
 import { type CheckedProps, retentionHoursOf } from "./check-props.ts";
 import type { Bell } from "./connector.ts";
 import type { JobCoordinator } from "./coordinator.ts";
@@ -59,13 +59,15 @@ export class JobObservability extends Construct {
     if (props.monthlyBudget !== undefined) this.#budget(all);
   }
 
+  /** How far behind a cell is, by what each kind of mapping tells. */
   #ages(cell: Cell, all: JobObservabilityProps): readonly Alarm[] {
     const bells = cell.mappings.map(({ bell }) => bell);
     const ofShards = bells.filter(({ kind }) => kind === "stream" || kind === "table");
     const ofQueues = cell.mappings.flatMap(({ bell, mapping }) =>
       bell.kind === "queue" ? [this.#messageAge(`${cell.stage}-${mapping.node.id}`, bell, all)] : [],
     );
-    return [...(ofShards.length > 0 ? [this.#iteratorAge(cell, ofShards, all)] : []), ...ofQueues];
+    const ofTopics = bells.some(({ kind }) => kind === "kafka") ? [this.#offsetLag(cell, all)] : [];
+    return [...(ofShards.length > 0 ? [this.#iteratorAge(cell, ofShards, all)] : []), ...ofQueues, ...ofTopics];
   }
 
   #jobAlarm(spec: AlarmSpec, { job, props }: JobObservabilityProps): Alarm {
@@ -112,6 +114,22 @@ export class JobObservability extends Construct {
         treatMissingData: TreatMissingData.NOT_BREACHING,
       },
       iteratorAge.id,
+    );
+  }
+
+  /** Of the topic that is furthest behind: a mapping of Kafka tells how many records wait, not how old they are. */
+  #offsetLag({ stage, cell, function: { function: target } }: Cell, { props }: JobObservabilityProps): Alarm {
+    return this.#alarm(
+      `${offsetLag.id}-${stage}-${cell}`,
+      offsetLag.says,
+      props,
+      {
+        metric: target.metric("OffsetLag", { statistic: "Maximum", period: Duration.minutes(5) }),
+        threshold: props.offsetLagMax,
+        evaluationPeriods: 3,
+        treatMissingData: TreatMissingData.NOT_BREACHING,
+      },
+      offsetLag.id,
     );
   }
 

@@ -55,7 +55,10 @@ const stateItems = ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamod
 const writeRow = ["dynamodb:GetItem", "dynamodb:PutItem"];
 const readChanges = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"];
 const readCluster = ["kafka:DescribeCluster", "kafka:DescribeClusterV2", "kafka:GetBootstrapBrokers"];
-const objects = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"];
+/** What the start-up check does with state: it reads, and sees whether table and prefix are the job's and may be written. */
+const lookAtItems = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"];
+const lookAtObjects = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"];
+const objects = [...lookAtObjects, "s3:DeleteObject"];
 
 export function allow(
   actions: readonly string[],
@@ -66,14 +69,27 @@ export function allow(
 }
 
 /** The items of the job, by their partition keys. */
-export function useStateTable(job: string, { tableArn }: ExternalTable): PolicyStatement {
+export function useStateTable(job: string, table: ExternalTable): PolicyStatement {
+  return onItems(stateItems, job, table);
+}
+
+export function lookAtStateTable(job: string, table: ExternalTable): PolicyStatement {
+  return onItems(lookAtItems, job, table);
+}
+
+function onItems(actions: readonly string[], job: string, { tableArn }: ExternalTable): PolicyStatement {
   const own = identityPartition(job);
-  return allow(stateItems, [tableArn], { "ForAllValues:StringLike": { "dynamodb:LeadingKeys": [own, `${own}/*`] } });
+  return allow(actions, [tableArn], { "ForAllValues:StringLike": { "dynamodb:LeadingKeys": [own, `${own}/*`] } });
 }
 
 /** Objects under the prefix, and to see that one is not there, which S3 tells only those who may list. */
 export function useObjects(bucket: ExternalBucket, prefix: string): PolicyStatement[] {
   return [allow(objects, [bucket.arnForObjects(`${prefix}*`)]), listObjects(bucket, prefix)];
+}
+
+/** The same but for taking away, for who sees whether it may write by an upload that it gives up. */
+export function probeObjects(bucket: ExternalBucket, prefix: string): PolicyStatement[] {
+  return [allow(lookAtObjects, [bucket.arnForObjects(`${prefix}*`)]), listObjects(bucket, prefix)];
 }
 
 /** Requests for an object bring no prefix: with a plain condition one that is not there would read as forbidden. */
@@ -92,6 +108,14 @@ export function useState(job: string, bucket: ExternalBucket): PolicyStatement[]
 
 export function useDeadLetters(job: string, bucket: ExternalBucket): PolicyStatement[] {
   return useObjects(bucket, deadLetterPrefix(job));
+}
+
+export function lookAtState(job: string, bucket: ExternalBucket): PolicyStatement[] {
+  return probeObjects(bucket, objectKey(job, ""));
+}
+
+export function lookAtDeadLetters(job: string, bucket: ExternalBucket): PolicyStatement[] {
+  return probeObjects(bucket, deadLetterPrefix(job));
 }
 
 export function readStreams(streams: readonly IStream[]): PolicyStatement[] {
@@ -212,8 +236,10 @@ export function lookAtAccount(): PolicyStatement {
   return allow(readLimits, ["*"]);
 }
 
+/** What CDK's own grants give to who reads and writes an encrypted table, stream or bucket. */
 export function useKey({ keyArn }: IKey): PolicyStatement {
-  return allow(["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"], [keyArn]);
+  const encrypt = ["kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"];
+  return allow(["kms:Decrypt", "kms:DescribeKey", ...encrypt], [keyArn]);
 }
 
 export function useNetwork(): PolicyStatement {

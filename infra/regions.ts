@@ -5,8 +5,8 @@
  *    CloudFormation refuses a template with types that it does not have there, and the start-up check's function, of the same runtime
  *    and processor as all others, is made first.
  *
- * Source: the resource types that CloudFormation publishes for each region, as cfn-lint 1.51.0 has them. Every type that a job always needs is
- * in all of them; `npm run validate` looks again.
+ * Source: the resource types that CloudFormation publishes for each region, as cfn-lint 1.51.0 has them. Every type that a job
+ * needs, of whatever connectors, with a key and a network of its own, is in all of them; `npm run validate` looks again.
  */
 import { Fact, FactName } from "aws-cdk-lib/region-info";
 import { Token } from "aws-cdk-lib";

@@ -46,8 +46,10 @@ export const sinks: Readonly<Record<string, SinkConnector>> = {
   },
   s3: (place, { options }, bound) => {
     const bucket = boundTo(bound, "buckets", place);
-    const use = permissions.useObjects(bucket, String(options.prefix ?? ""));
-    return { keys: one(bucket.encryptionKey), permissions: { task: use, coordinator: use, check: use } };
+    const prefix = String(options.prefix ?? "");
+    const use = permissions.useObjects(bucket, prefix);
+    const look = permissions.probeObjects(bucket, prefix);
+    return { keys: one(bucket.encryptionKey), permissions: { task: use, coordinator: use, check: look } };
   },
   sqs: (place, { options }, bound) => {
     const queue = boundTo(bound, "queues", place);

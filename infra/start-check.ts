@@ -80,12 +80,12 @@ export function startCheckOf(scope: Construct, id: string, props: StartCheckProp
   return String(scope.node.tryGetContext(startCheckContext) ?? true) === "false" ? undefined : new StartCheck(scope, id, props);
 }
 
-/** To look at all that the job's functions read and write. It writes nothing of a sink's. */
+/** To look at all that the job's functions read and write. It writes nothing of a sink's, and takes nothing away. */
 function permissionsOf({ job, connectors, storage }: StartCheckProps): PolicyStatement[] {
   return [
-    permissions.useStateTable(job.name, storage.table),
-    ...permissions.useState(job.name, storage.bucket),
-    ...permissions.useDeadLetters(job.name, storage.deadLetters),
+    permissions.lookAtStateTable(job.name, storage.table),
+    ...permissions.lookAtState(job.name, storage.bucket),
+    ...permissions.lookAtDeadLetters(job.name, storage.deadLetters),
     ...connectors.flatMap((connector) => connector.permissions.check),
     permissions.lookAtAccount(),
     ...keysOf(connectors).map(permissions.useKey),

@@ -101,6 +101,8 @@ export interface StreamJobProps {
   readonly alarmTopic?: ITopic;
   /** An alarm rings when event time lies further behind the clock for 5 minutes; more than bound, lateness and windows explain. Default 15 minutes. */
   readonly watermarkLagMax?: Duration;
+  /** An alarm rings when so many records of a Kafka topic wait unread for 15 minutes; may be 0. Default 100000. */
+  readonly offsetLagMax?: number;
   /** An alarm rings above so many dead letters in 5 minutes; may be 0. Default 0. */
   readonly deadLettersMax?: number;
   /** Default true: a dashboard, which costs 3 USD a month beyond an account's first three. */

@@ -10,9 +10,10 @@ import {
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { messageOf, MillraceError } from "../../runtime/base/errors.ts";
-import type { Messaging } from "../messaging/start-messaging.ts";
+import { defaultBus } from "../events/start-events.ts";
 import { createTable } from "./create-table.ts";
 import type { CheckedTopology } from "./read-topology.ts";
+import type { Services } from "./services.ts";
 import type { StreamResource } from "./topology.ts";
 
 export interface ServiceClients {
@@ -49,8 +50,11 @@ export async function createResources(topology: CheckedTopology, clients: Servic
   ]);
 }
 
-/** The queues and topics, which are in this process. */
-export function createMessaging({ queues, topics }: CheckedTopology, messaging: Messaging): void {
+/** The queues, topics, buses and rules, which are in this process. */
+export function createMessaging(
+  { queues, topics, eventBuses, rules }: CheckedTopology,
+  { messaging, events }: Pick<Services, "messaging" | "events">,
+): void {
   for (const [name, { maximumMessageSize, contentBasedDeduplication, visibilityTimeout }] of Object.entries(queues))
     messaging.createQueue(name, {
       ...(visibilityTimeout !== undefined && { VisibilityTimeout: String(visibilityTimeout) }),
@@ -61,6 +65,11 @@ export function createMessaging({ queues, topics }: CheckedTopology, messaging: 
     messaging.createTopic(name);
     for (const queue of topic.queues ?? []) messaging.subscribe(name, queue);
   }
+  const inForce = Object.values(rules).filter(({ state }) => state !== "DISABLED");
+  events.use(
+    eventBuses,
+    inForce.map(({ eventBusName = defaultBus, ...rule }) => ({ ...rule, eventBusName })),
+  );
 }
 
 /** An object, in a bucket of the topology. */

@@ -51,7 +51,7 @@ export interface CloudOptions {
   readonly base?: string;
   /** Where it keeps its data; without one all is in memory and gone when it stops. */
   readonly directory?: string;
-  /** The first of four consecutive ports: Kinesis, DynamoDB, S3, Lambda. Default: free ones. */
+  /** The first of six consecutive ports: Kinesis, DynamoDB, S3, Lambda, SQS with SNS, EventBridge. Default: free ones. */
   readonly port?: number;
   /** Kinesis' own limits unless given. */
   readonly kinesisLimits?: KinesisOptions["limits"];
@@ -158,8 +158,8 @@ export class EmulatedCloud {
   }
 
   /** By service, http:// URLs. */
-  get endpoints(): Readonly<Record<"kinesis" | "dynamodb" | "s3" | "lambda" | "sqs" | "sns", string>> {
-    const { kinesis, dynamodb, s3, messaging } = this.#services!;
+  get endpoints(): Readonly<Record<"kinesis" | "dynamodb" | "s3" | "lambda" | "sqs" | "sns" | "events", string>> {
+    const { kinesis, dynamodb, s3, messaging, events } = this.#services!;
     return {
       kinesis: kinesis.endpoint,
       dynamodb: dynamodb.endpoint,
@@ -167,12 +167,13 @@ export class EmulatedCloud {
       lambda: this.#invokeApi!.endpoint,
       sqs: messaging.endpoint,
       sns: messaging.endpoint,
+      events: events.endpoint,
     };
   }
 
   /** The environment variables by which AWS's SDKs and the AWS CLI find it. */
   get variables(): Record<string, string> {
-    const { kinesis, dynamodb, s3, lambda, sqs, sns } = this.endpoints;
+    const { kinesis, dynamodb, s3, lambda, sqs, sns, events } = this.endpoints;
     return {
       AWS_ENDPOINT_URL_KINESIS: kinesis,
       AWS_ENDPOINT_URL_DYNAMODB: dynamodb,
@@ -180,6 +181,7 @@ export class EmulatedCloud {
       AWS_ENDPOINT_URL_LAMBDA: lambda,
       AWS_ENDPOINT_URL_SQS: sqs,
       AWS_ENDPOINT_URL_SNS: sns,
+      AWS_ENDPOINT_URL_EVENTBRIDGE: events,
       AWS_REGION: this.topology.region,
       AWS_DEFAULT_REGION: this.topology.region,
       AWS_ACCESS_KEY_ID: fakeCredentials.accessKeyId,
@@ -251,7 +253,7 @@ export class EmulatedCloud {
   async deploy(topology: unknown): Promise<void> {
     const checked = readTopology(topology, resolve(this.#options.base ?? "."));
     await createResources(checked, this.clients);
-    createMessaging(checked, this.#services!.messaging);
+    createMessaging(checked, this.#services!);
     const directories = await this.#bundle(checked);
     const added = directories.filter(([name]) => !this.#functions.has(name));
     for (const [name, directory] of added) this.#addFunction(name, checked.functions[name]!, directory);
@@ -275,7 +277,7 @@ export class EmulatedCloud {
     await this.#changeMappings(replaced);
     await this.#makeQueueMappings();
     await this.#schedules?.stop();
-    this.#runSchedules();
+    this.#runSchedules(replaced.schedules);
   }
 
   /** Ends all. `graceMs`: how long invocations under way may go on; default 0. */
@@ -307,7 +309,7 @@ export class EmulatedCloud {
     });
     this.#clients = serviceClients(this.endpoints, region);
     await createResources(this.topology, this.#clients);
-    createMessaging(this.topology, this.#services.messaging);
+    createMessaging(this.topology, this.#services);
     this.#scratch = root === undefined ? await mkdtemp(join(tmpdir(), "millrace-cloud-")) : undefined;
     this.#code = join(root ?? this.#scratch!, "code");
     const directories = await this.#bundle(this.topology);
@@ -316,16 +318,18 @@ export class EmulatedCloud {
     await this.#makeCustomResources(this.topology, directories, {});
     for (const resource of this.topology.eventSourceMappings) this.#startMapping(resource);
     await this.#makeQueueMappings();
-    this.#runSchedules();
+    this.#runSchedules({});
   }
 
-  #runSchedules(): void {
+  /** Those that are new, or changed, begin at once, as a schedule without a start date does. */
+  #runSchedules(former: CheckedTopology["schedules"]): void {
     const ended = new AbortController();
     const signal = AbortSignal.any([ended.signal, this.#stopping.signal]);
     const enabled = Object.entries(this.topology.schedules).filter(([, { state }]) => state !== "DISABLED");
-    const running = enabled.map(([name, { scheduleExpression }]) =>
-      runSchedule(intervalOf(scheduleExpression), this.#clock, signal, () => this.fire(name)),
-    );
+    const running = enabled.map(([name, schedule]) => {
+      if (JSON.stringify(schedule) !== JSON.stringify(former[name])) this.fire(name);
+      return runSchedule(intervalOf(schedule.scheduleExpression), this.#clock, signal, () => this.fire(name));
+    });
     this.#schedules = {
       stop: async () => {
         ended.abort();

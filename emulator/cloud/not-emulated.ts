@@ -34,8 +34,14 @@ export const notEmulated: Readonly<Record<string, Readonly<Record<string, string
   },
   "AWS::SNS::Topic": { KmsMasterKeyId: "nothing is encrypted here", Tags: "nothing is billed here" },
   "AWS::SQS::QueuePolicy": { "*": "there are no permissions here" },
-  "AWS::Events::Rule": { "*": "there are no buses here: what a rule would bring is put into its queue by hand" },
-  "AWS::Events::EventBus": { "*": "there are no buses here" },
+  "AWS::Events::Rule": {
+    Description: "words",
+    Tags: "nothing is billed here",
+    "Targets.DeadLetterConfig": "a queue of this machine takes what it is given",
+    "Targets.Id": "targets are told apart by their queues",
+    "Targets.RetryPolicy": "a queue of this machine takes what it is given",
+  },
+  "AWS::Events::EventBus": { Tags: "nothing is billed here" },
   "AWS::Lambda::Function": {
     Architectures: "functions run on this machine's processor",
     Description: "words",

@@ -16,6 +16,7 @@ import type {
   MappingResource,
   QueueMappingResource,
   QueueResource,
+  RuleResource,
   ScheduleResource,
   StreamResource,
   TableResource,
@@ -171,6 +172,8 @@ const emulatedTypes: ReadonlySet<string> = new Set([
   "AWS::SQS::Queue",
   "AWS::SNS::Topic",
   "AWS::SNS::Subscription",
+  "AWS::Events::EventBus",
+  "AWS::Events::Rule",
   "AWS::Lambda::Function",
   "AWS::Lambda::EventSourceMapping",
   "AWS::Scheduler::Schedule",
@@ -187,6 +190,8 @@ class Translation {
   readonly #topics = new Set<string>();
   /** By topic. */
   readonly #subscriptions = new Map<string, string[]>();
+  readonly #eventBuses: string[] = [];
+  readonly #rules: Record<string, RuleResource> = {};
   readonly #functions: Record<string, FunctionResource> = {};
   readonly #mappings: MappingResource[] = [];
   readonly #queueMappings: QueueMappingResource[] = [];
@@ -204,6 +209,8 @@ class Translation {
       buckets: this.#buckets,
       queues: this.#queues,
       topics: Object.fromEntries([...this.#topics].map((name) => [name, { queues: this.#subscriptions.get(name) ?? [] }])),
+      eventBuses: this.#eventBuses,
+      rules: this.#rules,
       functions: this.#functions,
       eventSourceMappings: this.#mappings,
       queueMappings: this.#queueMappings,
@@ -230,6 +237,12 @@ class Translation {
         return;
       case "AWS::SNS::Subscription":
         return this.#subscription(type, properties);
+      case "AWS::Events::EventBus":
+        this.#rest(type, properties, "Name");
+        this.#eventBuses.push(name);
+        return;
+      case "AWS::Events::Rule":
+        return this.#rule(type, name, properties);
       case "AWS::Lambda::Function":
         return this.#function(type, name, properties);
       case "AWS::Lambda::EventSourceMapping":
@@ -314,6 +327,22 @@ class Translation {
     if (!isRaw) this.notActedOn.add(`${type}.RawMessageDelivery`);
     const topic = lastOf(TopicArn, ":");
     this.#subscriptions.set(topic, [...(this.#subscriptions.get(topic) ?? []), lastOf(Endpoint, ":")]);
+  }
+
+  /** Events by their pattern, to queues; what else sets a rule off, and what else is told, is not here. */
+  #rule(type: string, name: string, own: Properties): void {
+    const { EventBusName, EventPattern, State, Targets = [] } = own;
+    this.#rest(type, own, "Name", "EventBusName", "EventPattern", "State", "Targets");
+    const queues: string[] = [];
+    for (const { Arn, ...more } of Targets as Properties[]) {
+      for (const inner of Object.keys(more)) this.notActedOn.add(`${type}.Targets.${inner}`);
+      const service = String(Arn).split(":")[2]!;
+      if (service === "sqs") queues.push(lastOf(Arn, ":"));
+      else this.notActedOn.add(`${type}.Targets.Arn (${service})`);
+    }
+    if (EventPattern === undefined) return;
+    const eventBusName = EventBusName === undefined ? undefined : lastOf(EventBusName, "/");
+    this.#rules[name] = { eventPattern: EventPattern, queues, ...present({ eventBusName, state: State }) };
   }
 
   #mapping(type: string, own: Properties): void {

@@ -1,8 +1,10 @@
 /** Checks a topology: every field's type and range, names, and that what refers to another resource finds it. */
 import { resolve } from "node:path";
 import { MillraceError, messageOf } from "../../runtime/base/errors.ts";
+import { compileEventPattern } from "../event-source-mapping/filter-pattern.ts";
 import { checkSettings, type MappingSettings } from "../event-source-mapping/settings.ts";
 import type { BundleEntry } from "../../packaging/bundle.ts";
+import { defaultBus } from "../events/start-events.ts";
 import { checkEnvironment } from "../lambda/function-configuration.ts";
 import { lambdaLimits } from "../lambda/limits.ts";
 import { checkQueueMapping, type QueueMappingSettings } from "../messaging/queue-mapping.ts";
@@ -15,6 +17,7 @@ import type {
   MappingResource,
   QueueMappingResource,
   QueueResource,
+  RuleResource,
   ScheduleResource,
   StreamResource,
   TableResource,
@@ -32,6 +35,8 @@ const names = {
   buckets: /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
   queues: /^(?=.{1,80}$)[\w-]+(\.fifo)?$/,
   topics: /^(?=.{1,256}$)[\w-]+(\.fifo)?$/,
+  eventBuses: /^[\w./-]{1,256}$/,
+  rules: /^[\w.-]{1,64}$/,
   functions: /^[\w-]{1,64}$/,
   schedules: /^[\w.-]{1,64}$/,
   customResources: /^[\w-]{1,255}$/,
@@ -49,6 +54,8 @@ export function readTopology(json: unknown, directory: string): CheckedTopology 
     "buckets",
     "queues",
     "topics",
+    "eventBuses",
+    "rules",
     "functions",
     "eventSourceMappings",
     "queueMappings",
@@ -64,6 +71,8 @@ export function readTopology(json: unknown, directory: string): CheckedTopology 
     buckets: fields.buckets?.list().map((bucket) => bucket.text("a bucket's name", names.buckets)) ?? [],
     queues: byName(fields.queues, names.queues, readQueue),
     topics: byName(fields.topics, names.topics, readTopic),
+    eventBuses: fields.eventBuses?.list().map((bus) => bus.text("a bus' name", names.eventBuses)) ?? [],
+    rules: byName(fields.rules, names.rules, readRule),
     functions: byName(fields.functions, names.functions, (field) => readFunction(field, directory)),
     eventSourceMappings: fields.eventSourceMappings?.list().map(readMapping) ?? [],
     queueMappings: fields.queueMappings?.list().map(readQueueMapping) ?? [],
@@ -117,6 +126,20 @@ function readQueue(field: Field): QueueResource {
 function readTopic(field: Field): TopicResource {
   const fields = field.object("queues");
   return present({ queues: fields.queues?.list().map((queue) => queue.text()) });
+}
+
+function readRule(field: Field): RuleResource {
+  const fields = field.object("eventBusName", "eventPattern", "queues", "state");
+  const pattern = field.required(fields, "eventPattern");
+  at(pattern, () => compileEventPattern(JSON.stringify(pattern.value ?? null)));
+  return {
+    eventPattern: pattern.value as RuleResource["eventPattern"],
+    queues: field
+      .required(fields, "queues")
+      .list()
+      .map((queue) => queue.text("a queue that is not FIFO", /(?<!\.fifo)$/)),
+    ...present({ eventBusName: fields.eventBusName?.text(), state: fields.state?.oneOf("ENABLED", "DISABLED") }),
+  };
 }
 
 function readFunction(field: Field, directory: string): FunctionResource {
@@ -254,8 +277,8 @@ function at(field: Field, check: () => void): void {
 }
 
 function checkReferences(topology: CheckedTopology): void {
-  const { streams, buckets, queues, topics, functions, eventSourceMappings, queueMappings, schedules, customResources } =
-    topology;
+  const { streams, buckets, queues, topics, eventBuses, rules, functions } = topology;
+  const { eventSourceMappings, queueMappings, schedules, customResources } = topology;
   const check = (path: string, kind: string, name: string, known: readonly string[]) => {
     if (known.includes(name)) return;
     const there = known.length === 0 ? "there is none" : `there are ${known.join(", ")}`;
@@ -263,6 +286,10 @@ function checkReferences(topology: CheckedTopology): void {
   };
   for (const [name, topic] of Object.entries(topics))
     for (const queue of topic.queues ?? []) check(`topology.topics.${name}.queues`, "queue", queue, Object.keys(queues));
+  for (const [name, { eventBusName = defaultBus, queues: targets }] of Object.entries(rules)) {
+    check(`topology.rules.${name}.eventBusName`, "bus", eventBusName, [defaultBus, ...eventBuses]);
+    for (const queue of targets) check(`topology.rules.${name}.queues`, "queue", queue, Object.keys(queues));
+  }
   eventSourceMappings.forEach(({ functionName, streamName, onFailure }, index) => {
     const path = `topology.eventSourceMappings[${index}]`;
     check(`${path}.functionName`, "function", functionName, Object.keys(functions));

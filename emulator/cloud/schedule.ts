@@ -1,5 +1,5 @@
 /**
- * EventBridge Scheduler's recurring schedules that invoke a function: an event at a fixed rate.
+ * EventBridge Scheduler's recurring schedules that invoke a function: an event at once, and then at a fixed rate.
  *
  * Source: https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html. Not here: cron expressions, flexible windows,
  * one-time schedules.

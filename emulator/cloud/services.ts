@@ -7,6 +7,7 @@ import type { EmbeddedLog } from "../../runtime/adapters/log-provisioning.ts";
 import { MemoryLog } from "../../runtime/adapters/memory/memory-log.ts";
 import { startDynamoDb } from "../dynamodb/start-dynamo-db.ts";
 import type { HttpFault, HttpFaults } from "../http-faults.ts";
+import { type Events, startEvents } from "../events/start-events.ts";
 import { type Fault, type FaultyCall, type KinesisOptions, startKinesis } from "../kinesis/index.ts";
 import { type Messaging, startMessaging } from "../messaging/start-messaging.ts";
 import { startS3 } from "../s3/start-s3.ts";
@@ -20,6 +21,7 @@ export interface CloudFaults {
   readonly s3?: HttpFaults;
   /** Of SQS and SNS. */
   readonly messaging?: HttpFaults;
+  readonly events?: HttpFaults;
   readonly lambda?: HttpFaults;
 }
 
@@ -40,6 +42,7 @@ export interface Services {
   readonly dynamodb: StandIn;
   readonly s3: StandIn;
   readonly messaging: Messaging;
+  readonly events: Events;
   stop(): Promise<void>;
 }
 
@@ -64,7 +67,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
   };
   const portOf = (index: number) => (options.port === 0 ? 0 : options.port + index);
   const by =
-    (service: "dynamodb" | "s3" | "messaging") =>
+    (service: "dynamodb" | "s3" | "messaging" | "events") =>
     (operation: string): HttpFault | undefined =>
       faults()[service]?.(operation);
   try {
@@ -85,7 +88,9 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     const s3 = await started(startS3({ port: portOf(2), ...(await kept("s3")), faults: by("s3") }));
     // After the port of Lambda.
     const messaging = await started(startMessaging({ port: portOf(4), region, faults: by("messaging") }));
-    return { kinesis, dynamodb, s3, messaging, stop };
+    const send = (queue: string, body: string) => messaging.send(queue, body);
+    const events = await started(startEvents({ port: portOf(5), region, account, send, faults: by("events") }));
+    return { kinesis, dynamodb, s3, messaging, events, stop };
   } catch (error) {
     await stop();
     throw error;

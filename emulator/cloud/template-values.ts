@@ -45,6 +45,7 @@ const naming: Readonly<
   // A reference to a queue is its URL on AWS, which is not known before the cloud has started: its name is as good here.
   "AWS::SQS::Queue": { property: "QueueName", lengthMax: 80, arn: "sqs:REGION:ACCOUNT:" },
   "AWS::SNS::Topic": { property: "TopicName", lengthMax: 256, arn: "sns:REGION:ACCOUNT:", isReferredByArn: true },
+  "AWS::Events::Rule": { property: "Name", lengthMax: 64, arn: "events:REGION:ACCOUNT:rule/" },
   "AWS::Events::EventBus": { property: "Name", lengthMax: 256, arn: "events:REGION:ACCOUNT:event-bus/" },
   "AWS::KinesisFirehose::DeliveryStream": {
     property: "DeliveryStreamName",

@@ -24,6 +24,10 @@ export interface Topology {
   readonly queues?: Readonly<Record<string, QueueResource>>;
   /** SNS' topics by name; FIFO where that ends with ".fifo". In memory. */
   readonly topics?: Readonly<Record<string, TopicResource>>;
+  /** EventBridge's buses by name, beside the account's own, "default". */
+  readonly eventBuses?: readonly string[];
+  /** EventBridge's rules by name. */
+  readonly rules?: Readonly<Record<string, RuleResource>>;
   /** Lambda functions by name. */
   readonly functions?: Readonly<Record<string, FunctionResource>>;
   readonly eventSourceMappings?: readonly MappingResource[];
@@ -74,6 +78,17 @@ export interface QueueResource {
 export interface TopicResource {
   /** Queues of the topology that get what is published, as it was published. */
   readonly queues?: readonly string[];
+}
+
+export interface RuleResource {
+  /** Default "default". */
+  readonly eventBusName?: string;
+  /** As EventBridge has it: `{ "source": ["shop.orders"] }`; with the operators that filters of a mapping have. */
+  readonly eventPattern: Readonly<Record<string, unknown>>;
+  /** Queues of the topology, FIFO apart, that are sent what matches. */
+  readonly queues: readonly string[];
+  /** Default "ENABLED". */
+  readonly state?: "ENABLED" | "DISABLED";
 }
 
 export interface FunctionResource {

@@ -48,6 +48,14 @@ export function compileFilters(patterns: readonly string[]): ((data: Uint8Array)
   };
 }
 
+/** A pattern of EventBridge's, over whole events, with the operators that filters have. Throws `invalid` for another (F4). */
+export function compileEventPattern(text: string): (event: string) => boolean {
+  const pattern = parse(text);
+  if (!isObject(pattern)) throw new MillraceError("invalid", `an event pattern is a JSON object: ${text}`);
+  const matches = compileObject(pattern);
+  return (event) => matches(parse(event));
+}
+
 function compilePattern(text: string): Matcher {
   if (text.length > patternCharactersMax) {
     throw new MillraceError("invalid", `a filter pattern has at most ${patternCharactersMax} characters: ${text.length}`);

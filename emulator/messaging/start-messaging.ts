@@ -23,6 +23,8 @@ export interface Messaging extends StandIn {
   createTopic(name: string): { readonly arn: string };
   /** A queue gets what is published to a topic, as it was published. */
   subscribe(topic: string, queue: string): void;
+  /** Puts a message into a queue, as another service does. Throws `invalid` when there is none. */
+  send(queue: string, body: string): void;
   /** What can be received from a queue, in its order; undefined: there is no such queue. Nothing is received by it. */
   messagesIn(queue: string): readonly QueuedMessage[] | undefined;
   /** What a mapping of the queue receives from. Throws `invalid` when there is none. */
@@ -66,6 +68,11 @@ export async function startMessaging({ port = 0, region = "us-east-1", faults }:
   const queueArn = (name: string) => `arn:aws:sqs:${region}:${account}:${name}`;
   const topicArn = (name: string) => `arn:aws:sns:${region}:${account}:${name}`;
   const isFifo = (name: string) => name.endsWith(".fifo");
+  const queueOf = (name: string) => {
+    const queue = sqsStore.getQueueByName(name);
+    if (queue === undefined) throw new MillraceError("invalid", `there is no queue of this name: ${name}`);
+    return queue;
+  };
   return {
     endpoint: `http://${address}`,
     stop: async () => {
@@ -85,9 +92,12 @@ export async function startMessaging({ port = 0, region = "us-east-1", faults }:
     subscribe: (topic, queue) => {
       snsStore.subscribe(topicArn(topic), "sqs", queueArn(queue), { RawMessageDelivery: "true" });
     },
+    send: (name, body) => {
+      const { createMessage } = sqsStore.constructor as unknown as MessageMaker;
+      queueOf(name).enqueue(createMessage(body));
+    },
     source: (name) => {
-      const queue = sqsStore.getQueueByName(name);
-      if (queue === undefined) throw new MillraceError("invalid", `there is no queue of this name: ${name}`);
+      const queue = queueOf(name);
       return {
         arn: queue.arn,
         receive: (countMax) => queue.dequeue(countMax, undefined, (arn) => sqsStore.getQueueByArn(arn)).map(receivedOf),
@@ -105,7 +115,12 @@ export async function startMessaging({ port = 0, region = "us-east-1", faults }:
   };
 }
 
-type Received = ReturnType<NonNullable<ReturnType<Stores["sqsStore"]["getQueueByName"]>>["dequeue"]>[number];
+type Queue = NonNullable<ReturnType<Stores["sqsStore"]["getQueueByName"]>>;
+type Received = ReturnType<Queue["dequeue"]>[number];
+
+interface MessageMaker {
+  createMessage(body: string): Parameters<Queue["enqueue"]>[0];
+}
 
 function receivedOf({
   MessageId,

@@ -22,6 +22,8 @@ export interface RunOptions {
   readonly checkpointMs: number;
   /** Undefined: nothing is killed. */
   readonly killEvery: readonly [minMs: number, maxMs: number] | undefined;
+  /** Whether all goes well again once everything is put, so that what is left is worked off soon; default false. */
+  readonly endsCalmly?: boolean;
   /** That a call is refused or cut. */
   readonly faultChance: number;
   /** How many of the checkpoints that are retained are restored: the oldest, the newest and what lies between. */
@@ -159,6 +161,7 @@ class ScenarioRun {
       else await Promise.all([job.put(part, lengthMs), this.#rescale(n)]);
     }
     await job.put(closing, 0);
+    if (this.#options.endsCalmly) this.#trouble!.stop();
     const all = expected([first, second, closing]);
     await this.#drain("everything", all);
     await this.#nextCheckpoint();

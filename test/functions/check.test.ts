@@ -103,7 +103,7 @@ async function checked(cloud: Cloud, job: Job, options: CheckOptions = {}) {
       ...{ bindings: {}, inboxes: {}, taskFunctions: {}, stage: "check", cell: 0, deployment },
     }),
     clients: {
-      ...cloud.clients,
+      ...overheard(cloud.clients),
       ...(options.kinesis && { kinesis: options.kinesis }),
       ...(options.dynamodb && { dynamodb: options.dynamodb }),
     },
@@ -121,6 +121,21 @@ async function checked(cloud: Cloud, job: Job, options: CheckOptions = {}) {
   };
   const outcome = await handler(event, cloud.context(options.ms ?? 180_000));
   return { outcome, answer: answers.at(-1)! };
+}
+
+/** What AWS was asked for, whatever it was that was checked. */
+const asked = new Set<string>();
+
+function overheard<C extends object>(clients: C): C {
+  const entries = Object.entries(clients).map(([name, client]) => {
+    const other = Object.create(client as object) as { send: unknown };
+    other.send = (command: object, ...rest: unknown[]) => {
+      asked.add(command.constructor.name.replace(/Command$/, ""));
+      return (client as { send(...args: unknown[]): unknown }).send(command, ...rest);
+    };
+    return [name, other];
+  });
+  return Object.fromEntries(entries) as C;
 }
 
 async function refusal(cloud: Cloud, job: Job, options?: CheckOptions): Promise<string> {
@@ -330,5 +345,20 @@ describe("the start-up check", () => {
       handler({ version: 1, kind: "look" }, context),
       (error: any) => error.kind === "invalid" && /called by a deployment alone/.test(error.message),
     );
+  });
+
+  test("K1: asks for nothing in any of this that changes state, but to begin uploads and give them up, and to say whose the table is", () => {
+    const reads = [
+      "GetItem",
+      "Query",
+      "DescribeStreamSummary",
+      "GetRecords",
+      "GetShardIterator",
+      "ListShards",
+      "GetObject",
+      "HeadBucket",
+    ];
+    const probes = ["AbortMultipartUpload", "CreateMultipartUpload", "ListObjectsV2", "PutItem"];
+    assert.deepEqual([...asked].sort(), [...reads, ...probes].sort());
   });
 });

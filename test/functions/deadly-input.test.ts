@@ -73,7 +73,7 @@ test("a handler that never returns, and one that takes all memory: the record go
   const events: CloudEvent[] = [];
   const cloud = await startCloud(topology, {
     base: import.meta.dirname,
-    mappings: { timings: { pollIntervalMs: 50, backOffMs: 50 } },
+    mappings: { timings: { pollIntervalMs: 50, backOffMs: 50, backOffMsMax: 200 } },
     onEvent: (event) => events.push(event),
   });
   clouds.push(cloud);

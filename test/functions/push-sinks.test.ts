@@ -83,7 +83,7 @@ test("everyone is given every row, though functions are killed", async () => {
   const events: CloudEvent[] = [];
   const cloud = await startCloud(topologyOf(receiver), {
     base: import.meta.dirname,
-    mappings: { timings: { pollIntervalMs: 50, backOffMs: 50 } },
+    mappings: { timings: { pollIntervalMs: 50, backOffMs: 50, backOffMsMax: 200 } },
     onEvent: (event) => events.push(event),
   });
   stops.push(() => cloud.stop());

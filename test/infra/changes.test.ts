@@ -11,7 +11,7 @@ import { deploymentContext, recordPlansContext } from "../../infra/index.ts";
 import { deploymentOrdinal } from "../../infra/deployment-ordinal.ts";
 import { cellsOf } from "../../infra/cells.ts";
 import { type PlanRecord } from "../../infra/plan-record.ts";
-import { bindManyTasks, bindPageviews, deploy, jobFile, type MakeProps, pageviewsFile, root } from "./deploy.ts";
+import { bindMany, bindManyTasks, bindPageviews, deploy, jobFile, type MakeProps, pageviewsFile, root } from "./deploy.ts";
 import type { Variant } from "./jobs/keyed-state.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "millrace-infra-"));
@@ -55,6 +55,10 @@ describe("a deployment refuses", () => {
     ["a greatest age of records", { maxRecordAge: Duration.hours(1) }, /would be lost/],
     ["enhanced fan-out", { enhancedFanOut: true }, /drops some there/],
     ["filters", { filters: [] }, /filter\(\) in the job/],
+    ["a tumbling window", { tumblingWindow: Duration.minutes(1) }, /windows are the job's own/],
+    ["bisecting", { bisectBatchOnError: true }, /a task says itself which record fails/],
+    ["a destination of failures", { onFailure: {} }, /nothing is given up/],
+    ["whole responses", { reportBatchItemFailures: false }, /partial responses/],
     ["too little memory", { memorySize: 64 }, /memorySize is a whole number from 128 to 10240: 64/],
     ["a batch that is too large", { batchSize: 10_001 }, /batchSize .* 10001/],
     ["a time-out that Lambda does not have", { timeout: Duration.minutes(16) }, /timeout .* 15 minutes: 16 minutes/],
@@ -90,6 +94,11 @@ describe("a deployment refuses", () => {
     };
     assert.throws(() => deploy(jobFile("keyed-source"), bind), refused(/ignores partition keys .*AUTO.*: clicks/));
     deploy(jobFile("keyed-source"), bindClicks);
+    const copies: MakeProps = (stack) => {
+      const bound = bindMany(stack);
+      return { ...bound, streams: { ...bound.streams, copy: bind(stack).streams!.clicks! } };
+    };
+    assert.throws(() => deploy(jobFile("many-connectors"), copies), refused(/ignores partition keys .*AUTO.*: copy/));
   });
 
   test("a setting of a mapping that was overridden past the props", () => {
@@ -97,12 +106,32 @@ describe("a deployment refuses", () => {
       ["StartingPosition", "LATEST", /at LATEST/],
       ["ParallelizationFactor", 2, /parallelization factor is 1/],
       ["MaximumRetryAttempts", 5, /retries without end/],
+      ["MaximumRecordAgeInSeconds", 3_600, /no oldest age/],
+      ["TumblingWindowInSeconds", 60, /no tumbling window/],
+      ["FilterCriteria", { Filters: [] }, /filters nothing/],
       ["FunctionResponseTypes", [], /partial responses/],
       ["EventSourceArn", "arn:aws:kinesis:us-east-1:000000000000:stream/views/consumer/mine:1", /enhanced fan-out/],
     ] as const) {
       const deployed = deploy(pageviewsFile, bindPageviews);
       deployed.job.tasks.cells[0]!.mappings[0]!.mapping.mapping.addPropertyOverride(property, value);
       assert.throws(() => deployed.app.synth(), why, property);
+    }
+  });
+
+  test("the same of mappings of a table's changes, of Kafka and of queues", () => {
+    for (const [source, property, value, why] of [
+      ["changes", "StartingPosition", "LATEST", /at LATEST/],
+      ["changes", "MaximumRetryAttempts", 5, /retries without end/],
+      ["changes", "ParallelizationFactor", 2, /parallelization factor is 1/],
+      ["records", "StartingPosition", "LATEST", /at LATEST/],
+      ["records", "MaximumRetryAttempts", 5, /retries without end/],
+      ["tasks", "FunctionResponseTypes", [], /partial responses/],
+      ["tasks", "FilterCriteria", { Filters: [] }, /filters nothing/],
+    ] as const) {
+      const deployed = deploy(jobFile("many-connectors"), bindMany);
+      const mappings = deployed.job.tasks.cells.flatMap((cell) => cell.mappings.map(({ mapping }) => mapping));
+      mappings.find(({ node }) => node.id === `Source-${source}`)!.mapping.addPropertyOverride(property, value);
+      assert.throws(() => deployed.app.synth(), why, `${source} ${property}`);
     }
   });
 
@@ -117,7 +146,7 @@ describe("a deployment refuses", () => {
     assert.throws(load(join(scratch, "nowhere.ts")), refused(/is not there: .*nowhere/));
   });
 
-  test("a job whose sources are not on AWS, and one that ends", () => {
+  test("a job whose sources are not on AWS, and one in batch mode, which ends", () => {
     const runtime = JSON.stringify(join(root, "runtime/index.ts"));
     const text = (options: string) =>
       `import { consoleSink, defineJob, files, generator, ndjson } from ${runtime};\n` +
@@ -127,6 +156,8 @@ describe("a deployment refuses", () => {
       () => deploy(local, () => ({})),
       refused(/a source of kind files does not run on AWS, use one of kinesis, s3Objects, .*, kafka, generator there: in/),
     );
+    const batch = moduleWith(`${text("generator({ seed: 1, count: 1, next: (n) => n })")}, { mode: "batch" });`);
+    assert.throws(() => deploy(batch, () => ({})), refused(/in batch mode ends; it is run by millrace run, not deployed: local/));
   });
 });
 

@@ -379,6 +379,30 @@ test("an alarm rings when a queue's oldest message has waited for half of what i
   assert.deepEqual(ages.map(({ Properties }) => Properties.Threshold).sort(), [2 * 86_400, 7 * 86_400].sort());
 });
 
+test("an alarm rings when more records of a topic wait than is said, by the number that Lambda tells of the function that reads it", () => {
+  const lags = ({ resources }: Deployed) =>
+    Object.entries(resources("AWS::CloudWatch::Alarm")).flatMap(([, { Properties: own }]) =>
+      own.MetricName === "OffsetLag" ? [own] : [],
+    );
+  const [lag, ...more] = lags(single);
+  assert.deepEqual(more, []);
+  assert.deepEqual([lag!.Namespace, lag!.Threshold, lag!.EvaluationPeriods], ["AWS/Lambda", 100_000, 3]);
+  const [dimension] = lag!.Dimensions as { readonly Name: string; readonly Value: { readonly Ref: string } }[];
+  const topics = Object.values(mappingsOf(single)).filter(({ Topics }) => Topics !== undefined);
+  assert.deepEqual(
+    topics.map(({ FunctionName }) => FunctionName),
+    [dimension!.Value],
+  );
+  const set = deploy(
+    jobFile("many-connectors"),
+    withChange(() => ({ offsetLagMax: 0 })),
+  );
+  assert.deepEqual(
+    lags(set).map(({ Threshold }) => Threshold),
+    [0],
+  );
+});
+
 test("an alias is called, and allowed, by its own name", () => {
   const aliased = deploy(
     jobFile("many-connectors"),

@@ -103,6 +103,7 @@ export const bindEmulated = (stack: Surroundings, hook: string, tasks: QueueProp
   queues: { tasks: stack.queue("Tasks", tasks), jobs: stack.queue("Jobs", { fifo: true }) },
   events: { orders: { eventPattern: { source: ["shop.orders"] } } },
   topics: { news: new Topic(stack, "News") },
+  eventBuses: { bus: new EventBus(stack, "Bus") },
   functions: {
     callee: new Function(stack, "Callee", {
       runtime: Runtime.NODEJS_24_X,
@@ -127,7 +128,6 @@ export const bindMany = (stack: Surroundings) => {
         stream: StreamViewType.NEW_AND_OLD_IMAGES,
       }),
     },
-    eventBuses: { bus: new EventBus(stack, "Bus") },
     deliveryStreams: { delivery: DeliveryStream.fromDeliveryStreamName(stack, "Delivery", "delivery") },
     kafkaTopics: { records: { clusterArn: mskArn } },
   };

@@ -1,4 +1,4 @@
-/** A job of many connectors, from the assembly that would be deployed: objects, a stream, a queue and events in; seven sinks out. */
+/** A job of many connectors, from the assembly that would be deployed: objects, a stream, a queue and events in; eight sinks out. */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,10 +6,13 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { ScanCommand } from "@aws-sdk/client-dynamodb";
+import { EventBridgeClient, PutEventsCommand } from "@aws-sdk/client-eventbridge";
 import { PutRecordsCommand } from "@aws-sdk/client-kinesis";
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from "@aws-sdk/client-s3";
 import { SendMessageBatchCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { App, Duration } from "aws-cdk-lib";
+import { Rule } from "aws-cdk-lib/aws-events";
+import { SqsQueue } from "aws-cdk-lib/aws-events-targets";
 import { SqsSubscription } from "aws-cdk-lib/aws-sns-subscriptions";
 import { parquetReadObjects } from "hyparquet";
 import {
@@ -36,9 +39,13 @@ function newDirectory(): string {
 }
 
 /** What would be deployed, read back. */
-async function assemblyOf(job: string, propsOf: (stack: Surroundings) => object): Promise<AssemblyTopology> {
+async function assemblyOf(
+  job: string,
+  propsOf: (stack: Surroundings) => object,
+  bundled: readonly string[] = ["Jobs"],
+): Promise<AssemblyTopology> {
   const outdir = newDirectory();
-  const app = new App({ outdir, context: { "aws:cdk:bundling-stacks": ["Jobs"], [deploymentContext]: 7 } });
+  const app = new App({ outdir, context: { "aws:cdk:bundling-stacks": bundled, [deploymentContext]: 7 } });
   const stack = new Surroundings(app, "Jobs");
   new StreamJob(stack, "Job", { entry: jobFile(job), ...propsOf(stack), timeout: Duration.seconds(15) });
   app.synth();
@@ -69,12 +76,24 @@ async function send(cloud: EmulatedCloud, queue: string, bodies: readonly string
   client.destroy();
 }
 
-/** As EventBridge hands an event to a queue. */
-function eventOf(row: Row): string {
-  return JSON.stringify({
-    ...{ version: "0", id: `event-${row.n}`, "detail-type": "row", source: "shop.orders", account: "000000000000" },
-    ...{ time: "2026-01-05T08:00:00Z", region: "us-east-1", resources: [], detail: row },
+/** Onto the account's own bus, from which the job's rule takes its events and leaves those of others. */
+async function putEvents(cloud: EmulatedCloud, put: readonly Row[]): Promise<void> {
+  const { events: endpoint } = cloud.endpoints;
+  const client = new EventBridgeClient({
+    endpoint,
+    region: "us-east-1",
+    credentials: { accessKeyId: "a", secretAccessKey: "b" },
   });
+  const others = put.map((row) => ({ ...row, n: -1 }));
+  for (const [Source, list] of [
+    ["shop.orders", put],
+    ["shop.returns", others],
+  ] as const)
+    for (let from = 0; from < list.length; from += 10) {
+      const Entries = list.slice(from, from + 10).map((row) => ({ Source, DetailType: "row", Detail: JSON.stringify(row) }));
+      assert.equal((await client.send(new PutEventsCommand({ Entries }))).FailedEntryCount, 0);
+    }
+  client.destroy();
 }
 
 async function lakeRows({ clients: { s3 } }: EmulatedCloud, bucket: string): Promise<readonly Row[]> {
@@ -85,6 +104,12 @@ async function lakeRows({ clients: { s3 } }: EmulatedCloud, bucket: string): Pro
     return parquetReadObjects({ file: new Uint8Array(bytes).buffer }) as Promise<Row[]>;
   });
   return (await Promise.all(files)).flat();
+}
+
+/** Of an event as a queue has it: the row, and the id that the sink gives it. */
+function heardOf(event: unknown): { readonly value: Row; readonly id: unknown } {
+  const { detail } = event as { readonly detail: Row & Readonly<Record<string, unknown>> };
+  return { value: { key: detail.key, n: detail.n }, id: detail["millraceId"] ?? assert.fail(JSON.stringify(detail)) };
 }
 
 const sorted = (list: readonly Row[]) => list.toSorted((a, b) => a.n - b.n).map(({ key, n }) => ({ key, n }));
@@ -99,6 +124,8 @@ describe("a job of many connectors", () => {
     assembly = await assemblyOf("many-emulated", (stack) => {
       const bound = bindEmulated(stack, `${receiver.endpoint}/hook`, { visibilityTimeout: Duration.seconds(20) });
       bound.topics.news.addSubscription(new SqsSubscription(stack.queue("Told"), { rawMessageDelivery: true }));
+      const targets = [new SqsQueue(stack.queue("Heard"))];
+      new Rule(stack, "Hears", { eventBus: bound.eventBuses.bus, eventPattern: { detailType: ["row"] }, targets });
       return bound;
     });
   });
@@ -107,9 +134,19 @@ describe("a job of many connectors", () => {
     const { topology, unexpected } = assembly;
     assert.deepEqual(unexpected, []);
     const { queues = {}, topics = {}, queueMappings = [], eventSourceMappings = [] } = topology;
-    assert.equal(Object.keys(queues).length, 5);
+    assert.equal(Object.keys(queues).length, 6);
     assert.ok(named(Object.keys(queues), "jobs-jobs").endsWith(".fifo"));
     assert.deepEqual(Object.values(topics), [{ queues: [named(Object.keys(queues), "told")] }]);
+    const { eventBuses = [], rules = {} } = topology;
+    assert.deepEqual(rules[named(Object.keys(rules), "eventsorders")], {
+      eventPattern: { source: ["shop.orders"] },
+      queues: [Object.keys(queues).find((name) => name.includes("Eventsorders") && !name.includes("undelivered"))],
+      state: "ENABLED",
+    });
+    assert.deepEqual(
+      Object.values(rules).map(({ eventBusName }) => eventBusName),
+      [eventBuses[0], undefined],
+    );
     assert.equal(eventSourceMappings.length, 1);
     assert.deepEqual(
       queueMappings.map(({ batchSize, maximumConcurrency, functionResponseTypes }) => [
@@ -122,7 +159,7 @@ describe("a job of many connectors", () => {
   });
 
   test("says of mappings that nothing here can bring for that they are not emulated", async () => {
-    const { notActedOn, unexpected } = await assemblyOf("many-connectors", bindMany);
+    const { notActedOn, unexpected } = await assemblyOf("many-connectors", bindMany, []);
     for (const source of ["dynamodb", "kafka"])
       assert.ok(notActedOn.includes(`AWS::Lambda::EventSourceMapping.EventSourceArn (${source})`), source);
     assert.deepEqual(unexpected, []);
@@ -130,25 +167,28 @@ describe("a job of many connectors", () => {
 
   test("gives every sink every row", { timeout: 300_000 }, async () => {
     const events: CloudEvent[] = [];
-    const cloud = await startCloud(assembly.topology, { onEvent: (event) => events.push(event) });
+    // It is rung when its input lies ready: what it reads of a bucket is settled when it begins.
+    const [[schedule, rings] = assert.fail("nothing rings")] = Object.entries(assembly.topology.schedules ?? {});
+    const silent = { ...assembly.topology, schedules: { [schedule]: { ...rings, state: "DISABLED" } } };
+    const cloud = await startCloud(silent, { onEvent: (event) => events.push(event) });
     stops.push(() => cloud.stop());
-    const { streams, buckets, queues, schedules, tables } = cloud.topology;
+    const { streams, buckets, queues, tables } = cloud.topology;
     const { kinesis, s3, dynamodb } = cloud.clients;
-    // After the start-up check: what a job reads of a bucket is settled when the job begins, not when it is deployed.
+    // After the start-up check, which settles nothing.
     for (const [file, part] of [archived.slice(0, 10), archived.slice(10)].entries()) {
       const Body = part.map((row) => `${JSON.stringify(row)}\n`).join("");
       await s3.send(new PutObjectCommand({ Bucket: named(buckets, "archive"), Key: `rows/${file}.ndjson`, Body }));
     }
     const Records = streamed.map((row) => ({ PartitionKey: row.key, Data: Buffer.from(JSON.stringify(row)) }));
     await kinesis.send(new PutRecordsCommand({ StreamName: named(Object.keys(streams), "rows"), Records }));
-    cloud.fire(Object.keys(schedules)[0]!);
+    cloud.fire(schedule);
     await send(
       cloud,
       named(Object.keys(queues), "tasks"),
       queued.map((row) => JSON.stringify(row)),
     );
     const incoming = Object.keys(queues).find((name) => name.includes("Eventsorders") && !name.includes("undelivered"))!;
-    await send(cloud, incoming, brought.map(eventOf));
+    await putEvents(cloud, brought);
 
     const called = () =>
       events.flatMap((event) => {
@@ -173,6 +213,7 @@ describe("a job of many connectors", () => {
       // A FIFO queue leaves them out itself.
       queue: inQueue("jobs-jobs").map(({ value }) => value as Row),
       topic: once(inQueue("told")),
+      bus: once(inQueue("heard").map(({ value }) => heardOf(value))),
       function: once(called()),
       endpoint: once(receiver.taken),
       table: await inTable(),

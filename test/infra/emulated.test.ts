@@ -1,14 +1,17 @@
-/** What is emulated is what would be deployed: the example's assembly, started as a cloud, comes to its exact result. */
+/**
+ * What is emulated is what would be deployed: what `npx cdk synth` writes of the examples, without an account and without a network, is
+ * started as a cloud and comes to its exact result.
+ */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { after, afterEach, before, describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { type AttributeValue, ScanCommand } from "@aws-sdk/client-dynamodb";
 import { ListShardsCommand, PutRecordsCommand } from "@aws-sdk/client-kinesis";
-import { App } from "aws-cdk-lib";
 import {
   type AssemblyTopology,
   type CloudEvent,
@@ -17,23 +20,39 @@ import {
   startCloud,
 } from "../../emulator/cloud/index.ts";
 import { notEmulated } from "../../emulator/cloud/not-emulated.ts";
-import { addExamples } from "../../infra/app.ts";
 import { root } from "./deploy.ts";
 
-const outdir = mkdtempSync(join(tmpdir(), "millrace-assembly-"));
+const scratch = mkdtempSync(join(tmpdir(), "millrace-assembly-"));
+const outdir = join(scratch, "cdk.out");
+const attempts = join(scratch, "attempts");
+const cli = join(root, "node_modules", "aws-cdk", "bin", "cdk");
 const stacks = ["PageViewsJob", "PageViewsWideJob"] as const;
 type StackName = (typeof stacks)[number];
 let assemblies: Readonly<Record<StackName, AssemblyTopology>>;
 let cloud: EmulatedCloud | undefined;
 
+/** A machine on which nobody has ever said who they are at AWS, and which reaches no other. */
+const alone = {
+  PATH: [dirname(process.execPath), process.env.PATH].join(delimiter),
+  HOME: scratch,
+  MILLRACE_ATTEMPTS: attempts,
+  NODE_OPTIONS: `--import ${pathToFileURL(join(import.meta.dirname, "without-network.ts")).href}`,
+};
+
+/** Where the system lets us, there is no network to be reached by anything, whatever it is written in. */
+function cutOff(command: readonly string[]): readonly string[] {
+  const unshare = ["unshare", "--map-root-user", "--net"];
+  return spawnSync(unshare[0]!, [...unshare.slice(1), "true"]).status === 0 ? [...unshare, ...command] : command;
+}
+
 before(async () => {
-  const app = new App({ outdir, context: { "aws:cdk:bundling-stacks": stacks } });
-  addExamples(app);
-  app.synth();
+  const [program, ...args] = cutOff([process.execPath, cli, "synth", "--quiet", "--output", outdir]);
+  const { status, stdout, stderr } = spawnSync(program!, args, { cwd: root, env: alone, encoding: "utf8" });
+  assert.equal(status, 0, stdout + stderr);
   const read = await Promise.all(stacks.map(async (name) => [name, await readAssembly(outdir, { stacks: [name] })] as const));
   assemblies = Object.fromEntries(read) as typeof assemblies;
 });
-after(() => rmSync(outdir, { recursive: true }));
+after(() => rmSync(scratch, { recursive: true }));
 afterEach(async () => {
   await cloud?.stop();
   cloud = undefined;
@@ -95,8 +114,7 @@ async function comesToItsResult({ topology }: AssemblyTopology): Promise<void> {
     if (event.kind === "log" && /"level":"ERROR"/.test(event.line.text)) errors.push(event.line.text);
   };
   cloud = await startCloud(topology, { onEvent });
-  const { streams, tables, schedules } = cloud.topology;
-  cloud.fire(Object.keys(schedules)[0]!);
+  const { streams, tables } = cloud.topology;
   await put(nameWith(Object.keys(streams), "Data-Views"));
   const perMinute = nameWith(Object.keys(tables), "ViewsPerMinute");
   const expected = countBy(({ page, at }) => `${page} ${Math.floor(at / minuteMs) * minuteMs}`);
@@ -115,8 +133,19 @@ async function comesToItsResult({ topology }: AssemblyTopology): Promise<void> {
 }
 
 describe("the assembly of an example", () => {
+  test("is written without an account, and without a network: the app asks for none", () => {
+    // CDK's own command tells AWS how it is used, unless it is told not to, and does without an answer.
+    const asked = existsSync(attempts) ? readFileSync(attempts, "utf8").trim().split("\n") : [];
+    assert.deepEqual(
+      asked.filter((line) => !/^\S+node_modules.aws-cdk.\S+\t/.test(line)),
+      [],
+    );
+    const request = "fetch('http://localhost:65000').catch(() => undefined)";
+    spawnSync(process.execPath, ["--eval", request], { env: alone });
+    assert.match(readFileSync(attempts, "utf8"), /\tconnect\tlocalhost:65000\n/, "what is asked for is seen");
+  });
+
   test("is read by the command of CDK that is pinned", () => {
-    const cli = join(root, "node_modules", "aws-cdk", "bin", "cdk");
     const listed = execFileSync(process.execPath, [cli, "list", "--app", outdir, "--no-notices"], {
       cwd: outdir,
       encoding: "utf8",

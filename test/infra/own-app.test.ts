@@ -23,8 +23,6 @@ import { setTimeout as wait } from "node:timers/promises";
 import { promisify } from "node:util";
 import { ScanCommand } from "@aws-sdk/client-dynamodb";
 import { ListShardsCommand, PutRecordsCommand } from "@aws-sdk/client-kinesis";
-import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
-import { lookCommand } from "../../functions/contract.ts";
 import { awsClients } from "../../runtime/adapters/aws/aws-clients.ts";
 import { root } from "./deploy.ts";
 
@@ -174,14 +172,6 @@ test("the packed command emulates what was synthesised, with production dependen
   };
   const { kinesis } = awsClients(settings("Kinesis"));
   const { dynamodb } = awsClients(settings("DynamoDB"));
-  const lambda = new LambdaClient(settings("Lambda"));
-  await lambda.send(
-    new InvokeCommand({
-      FunctionName: nameIn("Lambda", /coordinator/i),
-      InvocationType: "Event",
-      Payload: Buffer.from(JSON.stringify(lookCommand)),
-    }),
-  );
   const StreamName = nameIn("Kinesis", /./);
   const { Shards = [] } = await kinesis.send(new ListShardsCommand({ StreamName }));
   const orders = Array.from({ length: 40 }, (_, n) => ({ customer: `c${n % 3}`, at: begin + n * 4_000 }));

@@ -249,6 +249,9 @@ describe("functions", () => {
     const [schedule] = ownOf(wide, "AWS::Scheduler::Schedule").map(([, { Properties: own }]) => own);
     assert.equal(schedule!.ScheduleExpression, "rate(1 minute)");
     assert.equal(decodeCommand(JSON.parse(schedule!.Target.Input)).kind, "look");
+    const trusts = ownOf(wide, "AWS::IAM::Role").map(([, { Properties: own }]) => own.AssumeRolePolicyDocument.Statement[0]);
+    const [ofSchedules] = trusts.filter(({ Principal }) => Principal.Service === "scheduler.amazonaws.com");
+    assert.deepEqual(ofSchedules.Condition, { StringEquals: { "aws:SourceAccount": { Ref: "AWS::AccountId" } } });
   });
 });
 
@@ -297,6 +300,8 @@ describe("the start-up check", () => {
     const actions = statementsOf(role!, template).flatMap(({ Action }) => [Action].flat());
     for (const action of ["kinesis:PutRecords", "kinesis:UpdateShardCount", "lambda:InvokeFunction", "dynamodb:Scan"])
       assert.ok(!actions.includes(action), action);
+    for (const action of ["s3:DeleteObject", "dynamodb:BatchWriteItem"]) assert.ok(!actions.includes(action), action);
+    assert.ok(actions.includes("s3:PutObject"), "it sees whether it may write by an upload that it gives up");
   });
 
   test("is left out where the context says so: for stand-ins that run no functions while they deploy", () => {
@@ -461,6 +466,17 @@ describe("on LocalStack", () => {
     assert.ok(scripts["deploy:localstack"].includes(`aws-cdk@${devDependencies["aws-cdk"]} `));
     assert.ok(scripts["deploy:localstack"].includes(`-c ${localstackContext}=true`));
   });
+});
+
+test("who begins is told the versions of CDK that go together, which are those of this repository and of the example", () => {
+  const read = (path: string) => readFileSync(join(root, path), "utf8");
+  const { devDependencies } = JSON.parse(read("package.json"));
+  const own = JSON.parse(read("examples/own-app/package.json"));
+  const told = read("docs/deploying.md").split(/\s+/);
+  for (const name of ["aws-cdk", "aws-cdk-lib", "constructs"]) {
+    assert.ok(told.includes(`${name}@${devDependencies[name]}`), name);
+    assert.equal({ ...own.dependencies, ...own.devDependencies }[name], devDependencies[name], name);
+  }
 });
 
 test("whatever costs bears the job's name, by which a budget counts it", () => {

@@ -75,6 +75,7 @@ export const layers: readonly Layer[] = [
   impure("packaging", [base], ["esbuild"]),
   impure("emulator/lambda", [base, "emulator"]),
   impure("emulator/event-source-mapping", [base, "emulator", "emulator/lambda"], ["@aws-sdk/"]),
+  impure("emulator/events", [base, "emulator", "emulator/lambda", "emulator/event-source-mapping"]),
 
   impure("functions", [...engine, aws, connectors, "functions/contract.ts"], ["@aws-lambda-powertools/"]),
   impure(
@@ -105,7 +106,7 @@ export const layers: readonly Layer[] = [
       ...adapters,
       "packaging",
       "emulator",
-      ...["dynamodb", "s3", "messaging", "kinesis", "lambda", "event-source-mapping"].map((part) => `emulator/${part}`),
+      ...["dynamodb", "s3", "messaging", "events", "kinesis", "lambda", "event-source-mapping"].map((part) => `emulator/${part}`),
     ],
     ["@aws-sdk/", "@smithy/"],
   ),

@@ -14,6 +14,7 @@ suite("a stream that is split twice and merged once under load", () => {
         eventsPerSecond: 200,
         inputMs: 8_000,
         killEvery: [2_000, 4_000],
+        endsCalmly: true,
         faultChance: 0.002,
         timeoutMs: 120_000,
         print: (line) => t.diagnostic(line),

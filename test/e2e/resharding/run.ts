@@ -20,6 +20,8 @@ export interface ReshardingOptions {
   readonly inputMs: number;
   /** Undefined: nothing is killed. */
   readonly killEvery: readonly [minMs: number, maxMs: number] | undefined;
+  /** Whether all goes well again once everything is put, so that what is left is worked off soon; default false. */
+  readonly endsCalmly?: boolean;
   readonly faultChance: number;
   readonly timeoutMs: number;
   readonly print: (line: string) => void;
@@ -83,6 +85,7 @@ class ReshardingRun {
       putMs = Date.now() - putAt;
       await this.#stream!.put(closing());
       this.#trial.say(`${events.length} events are put, in ${(putMs / 1_000).toFixed(1)} s`);
+      if (this.#options.endsCalmly) this.#trouble!.stop();
       await this.#drain(expectedOf(events));
       drainMs = Date.now() - putAt - putMs;
       this.#trial.say(`all is worked off ${(drainMs / 1_000).toFixed(1)} s later, and right`);

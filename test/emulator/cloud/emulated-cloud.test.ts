@@ -35,7 +35,9 @@ const topology: Topology = {
       onFailure: { bucket: "discarded" },
     },
   ],
-  schedules: { hourly: { scheduleExpression: "rate(1 hour)", functionName: "count", input: { report: "hour" } } },
+  schedules: {
+    hourly: { scheduleExpression: "rate(1 hour)", functionName: "count", input: { report: "hour" }, state: "DISABLED" },
+  },
 };
 
 const clouds: EmulatedCloud[] = [];
@@ -128,6 +130,17 @@ describe("an emulated cloud", () => {
     );
     assert.equal(cloud.environments("count").length, 4);
     client.destroy();
+  });
+
+  test("fires a schedule at once when it is made or changed, as one without a start date, and not again with the next deployment", async () => {
+    const { cloud, events } = await start();
+    const fired = () => events.flatMap((event) => (event.kind === "scheduled" ? [event.schedule] : []));
+    assert.deepEqual(fired(), [], "it is disabled");
+    const enabled = { ...topology, schedules: { hourly: { ...topology.schedules!.hourly!, state: "ENABLED" } } };
+    await cloud.deploy(enabled);
+    assert.deepEqual(fired(), ["hourly"]);
+    await cloud.deploy(enabled);
+    assert.deepEqual(fired(), ["hourly"]);
   });
 
   test("throttles and cuts as it is told to, and what was refused is done when the cause is gone", async () => {

@@ -64,8 +64,8 @@ export function manyConnectors({ name, emulated, apart = false }: ManyOptions) {
       rows.sinkTo("copy", kinesisSink({ stream: "copy", format: json(), partitionKey: ({ key }) => key }));
       rows.sinkTo("table", dynamodb({ table: "table", key: ["key", "n"] }));
       rows.sinkTo("lake", s3({ bucket: "lake", prefix: "rows/", format: parquet({ columns: { key: "string", n: "int32" } }) }));
-      if (emulated) return;
       rows.sinkTo("bus", eventBridgeSink({ bus: "bus", source: "test.rows", detailType: "row" }));
+      if (emulated) return;
       rows.sinkTo("delivery", firehoseSink({ deliveryStream: "delivery", format: ndjson() }));
     },
     { parallelism: apart ? 2 : 1, checkpoints: { interval: seconds(2) } },
