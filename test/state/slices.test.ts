@@ -180,7 +180,12 @@ class Stand {
     if (cell === undefined) return undefined;
     const table: SliceTable = cell.value;
     const slices = placesOf(table).map((place) => [table.startAt(place), table.valueAt(place)]);
-    return { window: { start: cell.namespace.start, end: cell.namespace.end }, timer: cell.endTimer, slices, changes: table.changeCount };
+    return {
+      window: { start: cell.namespace.start, end: cell.namespace.end },
+      timer: cell.endTimer,
+      slices,
+      changes: table.changeCount,
+    };
   }
 }
 
