@@ -56,6 +56,8 @@ export async function simulateSeed(seed: number, options: SimulateOptions = {}):
   if (world.failure === undefined) await checkObjects(world);
   if (world.failure === undefined && world.subject.restorable !== false) await checkRestore(world, agenda);
   await world.subject.close?.();
+  // Others of the process have waited for the whole of a seed.
+  await world.scheduler.settleOutside();
   return {
     seed,
     topology: world.subject.name,

@@ -170,9 +170,9 @@ export class World {
 
   /** Everything that follows from what has run, has run. */
   async settle(): Promise<void> {
-    await this.scheduler.settle();
-    if (this.subject.settle === undefined) return;
-    while (await this.subject.settle()) await this.scheduler.settle();
+    if (this.subject.settle === undefined) return this.scheduler.settle();
+    await this.scheduler.settleOutside();
+    while (await this.subject.settle()) await this.scheduler.settleOutside();
   }
 
   fail(message: string, cause?: unknown): void {
@@ -325,12 +325,18 @@ export class World {
 
   /** Processes that died are gone; others take their place, and that of those that are frozen. */
   replaceDead(): void {
-    const current = (item: { readonly deployment: number }) => item.deployment === this.deployment;
-    this.environments = this.environments.filter(({ process }) => process.alive);
-    this.coordinators = this.coordinators.filter(({ process }) => process.alive);
-    const awake = (item: SimEnvironment | SimCoordinator) => current(item) && !this.scheduler.isFrozen(item.process);
-    while (this.environments.filter(awake).length < this.settings.environments) this.addEnvironment();
-    while (this.coordinators.filter(awake).length < 2) this.addCoordinator();
+    this.environments = withoutDead(this.environments);
+    this.coordinators = withoutDead(this.coordinators);
+    for (let n = this.awake(this.environments); n < this.settings.environments; n++) this.addEnvironment();
+    for (let n = this.awake(this.coordinators); n < 2; n++) this.addCoordinator();
+  }
+
+  /** How many of the latest deployment stand still for nobody. */
+  private awake(processes: readonly (SimEnvironment | SimCoordinator)[]): number {
+    let count = 0;
+    for (const { process, deployment } of processes)
+      if (deployment === this.deployment && !this.scheduler.isFrozen(process)) count++;
+    return count;
   }
 
   /** C9, of a mapping whose batch was answered as stale. */
@@ -347,4 +353,8 @@ export class World {
     this.fail(`C3: ${what} failed: ${messageOf(error)}`, error);
     return false;
   }
+}
+
+function withoutDead<T extends { readonly process: SimProcess }>(processes: T[]): T[] {
+  return processes.every(({ process }) => process.alive) ? processes : processes.filter(({ process }) => process.alive);
 }
