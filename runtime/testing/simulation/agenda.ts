@@ -41,6 +41,7 @@ export class Agenda {
   private readonly again: { readonly bell: Doorbell; readonly atStep: number }[] = [];
   private restoresLeft: number;
   private reshardingsLeft: number;
+  private redeploymentsLeft: number;
   private calm = false;
   private mayEnd: boolean;
   private finishedGeneration = 0;
@@ -65,10 +66,12 @@ export class Agenda {
       { weight: 0.4, begin: () => this.collect() },
       { weight: 0.8, begin: () => this.reshard() },
       { weight: 0.15, begin: () => this.restore() },
+      { weight: 0.4, begin: () => this.redeploy() },
     ];
     this.restoresLeft = world.settings.restores;
     this.mayEnd = !world.settings.staysOpen;
     this.reshardingsLeft = world.settings.reshardings;
+    this.redeploymentsLeft = world.settings.redeployments;
   }
 
   /** Runs both phases. */
@@ -101,6 +104,7 @@ export class Agenda {
     world.scheduler.thaw(true);
     this.restoresLeft = 0;
     this.reshardingsLeft = 0;
+    this.redeploymentsLeft = 0;
     await this.completeCheckpoint();
     // What is still under way when the job has finished, zombies above all, must not matter; or it restores the job.
     for (let step = 0; world.failure === undefined && !(this.finished && world.scheduler.idle); step++) {
@@ -357,6 +361,16 @@ export class Agenda {
     const { manifest } = random.pick(record.retained);
     this.beginRestore(manifest, random.chance(0.5) ? random.between(1, 3) : undefined);
     return true;
+  }
+
+  /** New code of the same plan, beside the old; a rollback is no other. */
+  private redeploy(): boolean {
+    const { world } = this;
+    if (this.redeploymentsLeft === 0 || world.record === undefined) return false;
+    this.redeploymentsLeft--;
+    world.deployment++;
+    world.note(`deployment ${world.deployment}`);
+    return false;
   }
 
   private beginRestore(manifest: BlobName, parallelism: number | undefined): void {

@@ -27,38 +27,6 @@ import type { SeededRandom } from "../../base/seeded-random.ts";
 import { appendSink, customTable, type Outside, tableSink } from "./sinks.ts";
 import { groupBy, startOf } from "./topology.ts";
 
-export interface Row {
-  readonly id: string;
-  readonly key: string;
-  readonly value: number;
-  /** The record's timestamp. */
-  readonly at: number;
-  /** Nothing but weight. */
-  readonly pad: string;
-}
-
-type Rows = readonly Row[];
-
-/** `uid`: what its operators are named by. */
-export interface Block {
-  readonly name: string;
-  /** Through an exchange: a stage of its own, where there is more than one task. */
-  readonly stage: boolean;
-  build(rows: DataStream<Row>, uid: string): DataStream<Row>;
-  expect(rows: Rows, uid: string): Rows;
-}
-
-export interface End {
-  readonly name: string;
-  build(rows: DataStream<Row>, uid: string, outside: Outside): void;
-  /** A list, or a table by its key. */
-  expect(rows: Rows): readonly unknown[] | ReadonlyMap<string, unknown>;
-}
-
-const byKey = ({ key }: Row) => key;
-const byId = ({ id }: Row) => id;
-const total = (rows: Rows) => rows.reduce((all, row) => all + row.value, 0);
-
 // ---- windows ----
 
 interface Kind {
@@ -145,16 +113,6 @@ const kinds: readonly ((random: SeededRandom) => Kind)[] = [
 ];
 
 type Windows = WindowedStream<Row, string, TimeWindow>;
-
-const rowOf = (uid: string, key: string, end: number, n: number): Row => ({
-  id: `${uid} ${key}@${end}`,
-  key,
-  value: n % valueMax,
-  at: end - 1,
-  pad: "",
-});
-
-const valueMax = 1_000;
 
 function apply(windows: Windows, uid: string): DataStream<Row> {
   return windows.apply(uid, (key, { end }, own) => [rowOf(uid, key, end, total(own))]);
@@ -326,70 +284,4 @@ const steps = [partedBlock, paddedBlock, twiceBlock, keptBlock];
 export function drawStage(random: SeededRandom): readonly Block[] {
   const stage = random.pick(stages)(random);
   return random.chance(0.4) ? [random.pick(steps)(random), stage] : [stage];
-}
-
-// ---- ends ----
-
-interface KeyTotal {
-  readonly key: string;
-  readonly n: number;
-}
-
-const ends: readonly End[] = [
-  {
-    name: "list",
-    build: (rows, uid) => rows.sinkTo(uid, appendSink(uid)),
-    expect: (rows) => rows,
-  },
-  {
-    name: "table",
-    build: (rows, uid) => rows.sinkTo(uid, tableSink<Row>(uid, byId)),
-    expect: (rows) => new Map(rows.map((row) => [row.id, row])),
-  },
-  {
-    name: "totals",
-    build: (rows, uid) =>
-      rows
-        .map(`${uid}-each`, ({ key, value: n }): KeyTotal => ({ key, n }))
-        .keyBy(({ key }) => key)
-        .reduce(`${uid}-total`, (a, b) => ({ key: a.key, n: a.n + b.n }))
-        .sinkTo(
-          uid,
-          tableSink<KeyTotal>(uid, ({ key }) => key),
-        ),
-    expect: (rows) => new Map([...groupBy(rows, byKey)].map(([key, own]) => [key, { key, n: total(own) }])),
-  },
-  {
-    name: "own",
-    build: (rows, uid, outside) => rows.sinkTo(uid, customTable<Row>(uid, byId, outside)),
-    expect: (rows) => new Map(rows.map((row) => [row.id, row])),
-  },
-  {
-    name: "threes",
-    build: (rows, uid) =>
-      rows
-        .keyBy(byKey)
-        .window(countWindow(3))
-        .aggregate(`${uid}-three`, count(), (key, _window, n) => ({ key, n }))
-        .sinkTo(uid, appendSink(uid)),
-    expect: (rows) =>
-      [...groupBy(rows, byKey)].flatMap(([key, own]) =>
-        Array.from({ length: Math.floor(own.length / 3) }, () => ({ key, n: 3 })),
-      ),
-  },
-  {
-    name: "all at last",
-    build: (rows, uid) =>
-      rows
-        .keyBy(byKey)
-        .window(globalWindow())
-        .trigger(triggers.endOfStream())
-        .aggregate(`${uid}-last`, count(), (key, _window, n) => ({ key, n }))
-        .sinkTo(uid, appendSink(uid)),
-    expect: (rows) => [...groupBy(rows, byKey)].map(([key, own]) => ({ key, n: own.length })),
-  },
-];
-
-export function drawEnd(random: SeededRandom): End {
-  return random.pick(ends);
 }
