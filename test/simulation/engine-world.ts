@@ -27,7 +27,7 @@ function readCommand(): Command {
 
 const command = readCommand();
 const counts = noCounts();
-const sums = { passed: 0, failed: 0, steps: 0, checkpoints: 0, generations: 0 };
+const sums = { passed: 0, failed: 0, steps: 0, checkpoints: 0, generations: 0, payloads: 0, pages: 0 };
 let slowest: SeedResult | undefined;
 const startedAt = performance.now();
 const cpuAtStart = process.cpuUsage();
@@ -38,6 +38,8 @@ for (let seed = command.from; seed <= command.to; seed++) {
   if (result.livenessSteps >= (slowest?.livenessSteps ?? 0)) slowest = result;
   sums.checkpoints += result.checkpoints;
   sums.generations += result.generations;
+  sums.payloads += result.stored.payloads;
+  sums.pages += result.stored.pages;
   if (result.failure === undefined) sums.passed++;
   else await report(result);
 }
@@ -76,7 +78,8 @@ const seconds = (performance.now() - startedAt) / 1_000;
 const cpu = process.cpuUsage(cpuAtStart);
 const cpuSeconds = (cpu.user + cpu.system) / 1e6;
 const seeds = command.to - command.from + 1;
-console.log(`${sums.steps} steps, ${sums.checkpoints} checkpoints, ${sums.generations} generations`);
+const stored = `${sums.payloads} payloads as objects, ${sums.pages} pages`;
+console.log(`${sums.steps} steps, ${sums.checkpoints} checkpoints, ${sums.generations} generations, ${stored}`);
 console.log(`slowest without faults: seed ${slowest?.seed} (${slowest?.topology}) in ${slowest?.livenessSteps} steps`);
 console.log(`faults: ${faultNames.map((fault) => `${fault} ${counts[fault]}`).join(", ")}`);
 const rate = `${(seeds / seconds).toFixed(1)} seeds/s, ${(seeds / cpuSeconds).toFixed(1)} seeds per CPU second`;

@@ -1,10 +1,10 @@
 /**
- * What topologies are generated of: steps of a stream of rows, and ends of it, each with its plain recomputation.
+ * What topologies are generated of: steps of a stream of rows, each with its plain recomputation.
  *
  * B1 What a block gives is a function of the rows that come in, as a multiset, whatever their order; no row that it gives is late.
  * B2 Ids are unique in a stream.
  */
-import { combine, count, sum } from "../../api/aggregators.ts";
+import { combine, sum } from "../../api/aggregators.ts";
 import type { DataStream } from "../../api/data-stream.ts";
 import { hours, millis } from "../../api/duration.ts";
 import { evictors } from "../../api/evictors.ts";
@@ -12,19 +12,11 @@ import { keyedProcess, outputTag, type } from "../../api/functions.ts";
 import type { KeyedStream } from "../../api/keyed-stream.ts";
 import { list, map } from "../../api/state.ts";
 import { triggers } from "../../api/triggers.ts";
-import {
-  calendarDays,
-  countWindow,
-  cumulating,
-  globalWindow,
-  session,
-  sliding,
-  type TimeWindow,
-  tumbling,
-} from "../../api/windows.ts";
+import { calendarDays, calendarWeeks, cumulating, session, sliding, type TimeWindow, tumbling } from "../../api/windows.ts";
 import type { WindowedStream } from "../../api/windowed-stream.ts";
 import type { SeededRandom } from "../../base/seeded-random.ts";
-import { appendSink, customTable, type Outside, tableSink } from "./sinks.ts";
+import { collected, pairedBlock, ruledBlock, withinBlock } from "./generated-pairs.ts";
+import { type Block, byKey, type Row, type Rows, rowOf, total } from "./generated-rows.ts";
 import { groupBy, startOf } from "./topology.ts";
 
 // ---- windows ----
@@ -110,6 +102,16 @@ const kinds: readonly ((random: SeededRandom) => Kind)[] = [
       shares: (rows) => byEnds(rows, ({ at }) => [end(at) - offset]),
     };
   },
+  () => {
+    // 1 January 1970 was a Thursday: three days after a Monday; the zone has no summer time.
+    const [zoneMs, weekMs, sinceMonday] = [hours(9), 7 * dayMs, 3 * dayMs];
+    const end = (at: number) => startOf(at + zoneMs + sinceMonday, weekMs) + weekMs - sinceMonday - zoneMs;
+    return {
+      name: "weeks",
+      windows: (rows) => rows.window(calendarWeeks({ timeZone: "Asia/Tokyo" })),
+      shares: (rows) => byEnds(rows, ({ at }) => [end(at)]),
+    };
+  },
 ];
 
 type Windows = WindowedStream<Row, string, TimeWindow>;
@@ -167,7 +169,6 @@ function togetherBlock(): Block {
 function collectBlock(): Block {
   const size = 80;
   const endOf = ({ at }: Row) => startOf(at, size) + size;
-  const collected = (uid: string, key: string, end: number, own: Rows): Row => ({ ...rowOf(uid, key, end, total(own)), at: end });
   return {
     name: "collect",
     stage: true,
@@ -185,7 +186,7 @@ function collectBlock(): Block {
           const all = ctx.state.rows.get();
           const due = all.filter((row) => endOf(row) === end);
           if (due.length !== ctx.state.byEnd.get(end)) throw new Error("two states of a key differ");
-          ctx.emit(collected(uid, ctx.key, end, due));
+          ctx.emit(collected(uid, ctx.key, end, total(due)));
           ctx.state.byEnd.delete(end);
           ctx.state.rows.update(all.filter((row) => endOf(row) !== end));
         },
@@ -194,7 +195,7 @@ function collectBlock(): Block {
     },
     expect: (rows, uid) =>
       [...groupBy(rows, byKey)].flatMap(([key, own]) =>
-        byEnds(own, (row) => [endOf(row)]).map((share) => collected(uid, key, share.end, share.own)),
+        byEnds(own, (row) => [endOf(row)]).map((share) => collected(uid, key, share.end, total(share.own))),
       ),
   };
 }
@@ -277,7 +278,10 @@ function spreadBlock(random: SeededRandom): Block {
   };
 }
 
-const stages = [windowBlock, windowBlock, windowBlock, togetherBlock, collectBlock, collectBlock, unseenBlock, spreadBlock];
+const stages = [
+  ...[windowBlock, windowBlock, windowBlock, windowBlock, togetherBlock, collectBlock, collectBlock, unseenBlock, spreadBlock],
+  ...[pairedBlock, withinBlock, ruledBlock],
+];
 const steps = [partedBlock, paddedBlock, twiceBlock, keptBlock];
 
 /** Steps, of which one is a stage. */

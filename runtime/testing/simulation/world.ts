@@ -23,7 +23,7 @@ import { defaultEnvironment } from "../../driver/environment-options.ts";
 import { loadCommit } from "../../driver/journal-entry.ts";
 import type { JobGraph } from "../../plan/job-graph.ts";
 import { decodeJobRecord, type JobRecord } from "../../snapshots/job-record.ts";
-import { jobRing, manifestPrefix } from "../../snapshots/names.ts";
+import { jobRing, manifestPrefix, parseObjectName } from "../../snapshots/names.ts";
 import type { Blobs } from "../../ports/blobs.ts";
 import type { Journal, StoredEntry } from "../../ports/journal.ts";
 import type { Log } from "../../ports/log.ts";
@@ -112,6 +112,8 @@ export class World {
   failure: SimulationFailure | undefined;
   /** Entries that were written, and frames. */
   progress = 0;
+  /** Payloads that lie in objects, and pages in the table. */
+  readonly stored = { payloads: 0, pages: 0 };
   private readonly commits = new CommitChecker((message) => this.fail(message));
   private readonly written = new Set<string>();
   private readonly watermarks = new Map<TaskId, number>();
@@ -159,6 +161,7 @@ export class World {
         const before = versions.get(name) ?? 0;
         if (put === "put" && page.version < before) this.fail(`C13: page ${name} went back from ${before} to ${page.version}`);
         versions.set(name, Math.max(before, page.version));
+        if (put === "put") this.stored.pages++;
         return put;
       },
     };
@@ -213,6 +216,7 @@ export class World {
         const put = await inner.put(name, bytes, options);
         if (before !== undefined && put === "put" && !Buffer.from(before).equals(bytes))
           this.fail(`C16: ${name} was written twice`);
+        if (put === "put" && parseObjectName(name)?.kind === "payloads") this.stored.payloads++;
         return put;
       },
     };
