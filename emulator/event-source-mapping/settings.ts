@@ -67,10 +67,20 @@ export function checkSettings(settings: MappingSettings): CheckedSettings {
     maximumRetryAttempts: whole("maximumRetryAttempts", settings.maximumRetryAttempts ?? -1, -1, 10_000),
     maximumRecordAgeMs: age === -1 ? Infinity : age * 1000,
     bisects: settings.bisectBatchOnFunctionError ?? false,
-    reportsItemFailures: settings.functionResponseTypes?.includes("ReportBatchItemFailures") ?? false,
+    reportsItemFailures: listed("functionResponseTypes", settings.functionResponseTypes).includes("ReportBatchItemFailures"),
     tumblingWindowMs: window * 1000,
-    filter: compileFilters((settings.filterCriteria?.filters ?? []).map(({ pattern }) => pattern)),
+    filter: compileFilters(listed("filterCriteria", settings.filterCriteria?.filters).map(patternOf)),
   };
+}
+
+function listed<T>(name: keyof MappingSettings, list: readonly T[] | undefined): readonly T[] {
+  if (list === undefined || Array.isArray(list)) return list ?? [];
+  throw new MillraceError("invalid", `${name} is a list: ${JSON.stringify(list)}`);
+}
+
+function patternOf(filter: { readonly pattern: string } | null): string {
+  if (typeof filter?.pattern === "string") return filter.pattern;
+  throw new MillraceError("invalid", `a filter has a pattern, which is text: ${JSON.stringify(filter)}`);
 }
 
 function checkStart(settings: MappingSettings): Pick<CheckedSettings, "startingPosition" | "startingTimestamp"> {

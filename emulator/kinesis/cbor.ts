@@ -49,7 +49,7 @@ function pushSized(parts: Buffer[], kind: number, bytes: Buffer): void {
 }
 
 function encodeNumber(value: number): Buffer {
-  if (!Number.isSafeInteger(value)) return encodeDouble(value);
+  if (!Number.isSafeInteger(value) || Object.is(value, -0)) return encodeDouble(value);
   return value >= 0 ? head(major.unsigned, value) : head(major.negative, -1 - value);
 }
 
@@ -112,9 +112,9 @@ class Reader {
       case major.negative:
         return -1 - this.#argument(low);
       case major.bytes:
-        return low === indefinite ? Buffer.concat(this.#untilBreak() as Buffer[]) : this.#take(this.#argument(low));
+        return low === indefinite ? Buffer.concat(this.#chunks(major.bytes)) : this.#take(this.#argument(low));
       case major.text:
-        return low === indefinite ? (this.#untilBreak() as string[]).join("") : this.#take(this.#argument(low)).toString();
+        return (low === indefinite ? Buffer.concat(this.#chunks(major.text)) : this.#take(this.#argument(low))).toString();
       case major.list:
         return low === indefinite ? this.#untilBreak() : this.#times(this.#argument(low), () => this.value());
       case major.map:
@@ -128,7 +128,10 @@ class Reader {
 
   #map(low: number): Record<string, unknown> {
     const members =
-      low === indefinite ? pairs(this.#untilBreak()) : this.#times(this.#argument(low), () => [this.value(), this.value()]);
+      low === indefinite
+        ? pairs(this.#untilBreak())
+        : (this.#times(this.#argument(low), () => [this.value(), this.value()]) as unknown[][]);
+    if (members.some(([name]) => typeof name !== "string")) throw new RangeError("a member's name is no text");
     return Object.fromEntries(members as [string, unknown][]);
   }
 
@@ -166,6 +169,18 @@ class Reader {
   #times(count: number, read: () => unknown): unknown[] {
     if (count > this.#bytes.length) throw new RangeError(`more entries than bytes: ${count}`);
     return Array.from({ length: count }, read);
+  }
+
+  /** The parts of text or bytes of which nobody knew the length: each of the same kind. */
+  #chunks(kind: number): Buffer[] {
+    const chunks: Buffer[] = [];
+    while (this.#bytes.readUInt8(this.#at) !== breakByte) {
+      const first = this.#bytes.readUInt8(this.#at++);
+      if (first >> 5 !== kind) throw new RangeError(`a part of another kind: ${first}`);
+      chunks.push(this.#take(this.#argument(first & 0x1f)));
+    }
+    this.#at += 1;
+    return chunks;
   }
 
   #untilBreak(): unknown[] {

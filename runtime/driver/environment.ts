@@ -58,6 +58,7 @@ export class Environment {
   /** Tasks that have ended, or will never begin. */
   private readonly over = new Set<TaskId>();
   private recordReadAt = -Infinity;
+  private recordReads = 0;
   private readonly inboxes: InboxShards;
   private readonly shards: SourceShards;
   private readonly committer: Committer;
@@ -150,7 +151,7 @@ export class Environment {
   }
 
   private async attempt(bell: Doorbell, guarded: boolean, anew: boolean): Promise<TurnOutcome | "again"> {
-    const known = this.record;
+    const reads = this.recordReads;
     const record = await this.jobRecord();
     if (record !== undefined && record.deployment > this.options.deployment && this.options.safeguards.holds("R9"))
       return { outcome: "fenced", deployment: record.deployment };
@@ -162,7 +163,7 @@ export class Environment {
     const addressed = await this.address(bell, record, anew);
     if (addressed === "again") return this.again();
     if ("outcome" in addressed) return addressed;
-    return this.turnOf(addressed, record, guarded, record !== known);
+    return this.turnOf(addressed, record, guarded, this.recordReads > reads);
   }
 
   private async turnOf(bell: AddressedBell, record: JobRecord, guarded: boolean, anew: boolean): Promise<TurnOutcome | "again"> {
@@ -204,6 +205,7 @@ export class Environment {
     const isFresh = now >= this.recordReadAt && now - this.recordReadAt <= this.options.recordMsMax;
     if (this.record !== undefined && isFresh) return this.record;
     this.recordReadAt = now;
+    this.recordReads++;
     return (this.record = await readJobRecord(this.ports, this.job.name));
   }
 

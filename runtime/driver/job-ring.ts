@@ -6,7 +6,7 @@
  */
 import { crc32 } from "node:zlib";
 import { type AttemptId, type BlobName, id, type Seq } from "../base/ids.ts";
-import type { JournalTail, Message } from "../ports/journal.ts";
+import type { Journal, JournalTail, Message } from "../ports/journal.ts";
 import type { Ports } from "../ports/ports.ts";
 import {
   decodeJobRecord,
@@ -51,11 +51,27 @@ export async function useJobRing({ journal }: Ports, used: Set<BlobName>): Promi
   return head?.seq ?? 0;
 }
 
+/** What the journal's head said when it was last read: as long as it says the same, it is not decoded again. */
+interface LastRead {
+  readonly bytes: Uint8Array;
+  readonly stored: JobRecord | BlobName;
+}
+
+const lastReads = new WeakMap<Journal, LastRead>();
+
+function decodeHead(journal: Journal, bytes: Uint8Array): JobRecord | BlobName {
+  const last = lastReads.get(journal);
+  if (last !== undefined && Buffer.compare(last.bytes, bytes) === 0) return last.stored;
+  const stored = decodeRecordEntry(bytes);
+  lastReads.set(journal, { bytes, stored });
+  return stored;
+}
+
 async function readHead({ journal, blobs }: Ports) {
   for (let reads = 1; ; reads++) {
     const { entries, messages }: JournalTail = await journal.tail(jobRing, "head");
     const head = entries.at(-1);
-    const stored = head && decodeRecordEntry(head.bytes);
+    const stored = head && decodeHead(journal, head.bytes);
     if (typeof stored !== "string") return { head, record: stored, messages };
     const bytes = await blobs.get(stored);
     if (bytes !== undefined) return { head, record: decodeJobRecord(bytes), messages };

@@ -142,9 +142,20 @@ function textOf(value: unknown): string {
   return value;
 }
 
+/** What `JSON.parse` has made becomes the value itself, but for what has a `$` key. */
 function fromJson(value: any): unknown {
-  if (Array.isArray(value)) return value.map(fromJson);
   if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) {
+    for (let n = 0; n < value.length; n++) value[n] = fromJson(value[n]);
+    return value;
+  }
+  const names = Object.keys(value);
+  if (names.some((name) => name.startsWith("$"))) return fromMarked(value);
+  for (const name of names) value[name] = fromJson(value[name]);
+  return value;
+}
+
+function fromMarked(value: any): unknown {
   if ("$undefined" in value) return undefined;
   if ("$bigint" in value) return BigInt(textOf(value.$bigint));
   if ("$number" in value) return Number(textOf(value.$number));

@@ -34,7 +34,7 @@ export interface SegmentRanges {
 /** Builds one segment: pages first, then `finish`. */
 export class SegmentWriter {
   readonly name: BlobName;
-  private readonly writer = new ByteWriter(1 << 16);
+  private readonly writer = new ByteWriter(1 << 12);
   /** Pages are written here, each as a run, followed by a look at its `checksum`. */
   readonly rows = new RowWriter(this.writer);
 
@@ -130,7 +130,7 @@ function writeIndex(writer: ByteWriter, index: TaskIndex): void {
   const blobs = new Names();
   const schemas = new Names();
   const writers = new Names();
-  const body = new ByteWriter(1 << 14);
+  const body = new ByteWriter(1 << 11);
   body.uint(index.operators.size);
   for (const [operator, entries] of index.operators) {
     body.string(operator);

@@ -113,7 +113,7 @@ export class Task implements TaskShared, UnitKeeper {
   pollBy = Infinity;
   private wokenAt = Infinity;
   private readonly standing: AlignmentStanding;
-  private readonly rowWriter = new RowWriter(new ByteWriter(1 << 16));
+  private readonly rowWriter = new RowWriter(new ByteWriter(1 << 12));
 
   /** `earlier`: an instance of this task that stood at a commit before `head`; its state is taken over, and `replay` brings it up. */
   constructor(plan: TaskPlan, start: TaskStart, head: Seq, earlier?: Task) {

@@ -171,7 +171,13 @@ class JobSimulation {
 
   /** What comes out here must come out everywhere, unless the author says otherwise. */
   async #runWithoutFaults(): Promise<void> {
-    const settings = { parallelism: this.#options.parallelism ?? 1, environments: 1, reshardings: 0, restores: 0 };
+    const settings = {
+      parallelism: this.#options.parallelism ?? 1,
+      environments: 1,
+      reshardings: 0,
+      redeployments: 0,
+      restores: 0,
+    };
     const { failure } = await simulateSeed(0, {
       faults: noFaults,
       settings,
@@ -211,7 +217,13 @@ class JobSimulation {
     if (known !== undefined) return known;
     let expected: SimulatedOutcome | undefined;
     const scenario = this.#scenario((outcome) => void (expected = outcome), false);
-    const settings = { parallelism: this.#options.parallelism ?? 1, environments: 1, reshardings: 0, restores: 0 };
+    const settings = {
+      parallelism: this.#options.parallelism ?? 1,
+      environments: 1,
+      reshardings: 0,
+      redeployments: 0,
+      restores: 0,
+    };
     const { failure } = await simulateSeed(0, { faults: noFaults, settings, scenario, events });
     if (expected === undefined) throw failure ?? new MillraceError("internal", "a run without faults has no end");
     this.#expectedOf.set(name, expected);

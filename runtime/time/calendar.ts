@@ -18,6 +18,15 @@ const farthest = 8.64e15;
 /** So many days are kept in mind. */
 const startsMax = 10_000;
 
+const calendars = new Map<string, ZoneCalendar>();
+
+/** The zone's calendar, made once: that takes as long as a small batch. Throws a RangeError for a zone that the platform does not know. */
+export function calendarOf(timeZone: string): ZoneCalendar {
+  let calendar = calendars.get(timeZone);
+  if (calendar === undefined) calendars.set(timeZone, (calendar = new ZoneCalendar(timeZone)));
+  return calendar;
+}
+
 /** 0 is Sunday. 1 January 1970 was a Thursday. */
 const epochWeekday = 4;
 

@@ -1,8 +1,13 @@
 /** What fuzzing has found, each by the smallest bytes that show it. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { crc32, zstdCompressSync } from "node:zlib";
+import { crc32, gzipSync, zstdCompressSync } from "node:zlib";
 import { parseLetter } from "../../cli/dead-letters.ts";
+import { checkSettings, type MappingSettings } from "../../emulator/event-source-mapping/settings.ts";
+import { decodeCbor } from "../../emulator/kinesis/cbor.ts";
+import { answerOf } from "../../runtime/adapters/aws/lambda-caller.ts";
+import { decodeListing } from "../../runtime/adapters/aws/object-listing.ts";
+import { pageOf } from "../../runtime/adapters/aws/s3-bucket.ts";
 import { ByteReader } from "../../runtime/base/byte-reader.ts";
 import { encodeValue } from "../../runtime/base/message-pack.ts";
 import { decodeValue } from "../../runtime/base/message-pack.ts";
@@ -11,6 +16,7 @@ import { decodePartOperation } from "../../runtime/connectors/files/part-operati
 import { avro } from "../../runtime/connectors/formats/avro.ts";
 import { Rejection } from "../../runtime/connectors/formats/format.ts";
 import { json } from "../../runtime/connectors/formats/json.ts";
+import { readSchemaAnswer } from "../../runtime/connectors/registry/confluent-schemas.ts";
 import { decodeRecords } from "../../runtime/connectors/kinesis/kinesis-sink.ts";
 import { decodeRedrive, parseRedrive } from "../../runtime/connectors/redriven-source.ts";
 import { decodeSaid } from "../../runtime/driver/acknowledgements.ts";
@@ -115,4 +121,41 @@ test("an int of Avro's that has more than 32 bits", () => {
     () => read("8080808010"),
     (error) => error instanceof Rejection && /more than 32 bits: 2147483648/.test(error.reason),
   );
+});
+
+describe("a service's answer", () => {
+  test("that names schemas which are none", () => {
+    const read = () => readSchemaAnswer(JSON.stringify({ schema: "x", references: [null] }), "http://registry");
+    assert.throws(read, { kind: "invalid", message: /no schema registry/ });
+  });
+  test("of a function that says what failed in no words", () => {
+    const read = () => answerOf("f", "Unhandled", Buffer.from(JSON.stringify({ errorType: 5, errorMessage: [] })));
+    assert.throws(read, { kind: "unavailable", message: /it says nothing/ });
+  });
+  test("of a function that is no JSON", () => {
+    assert.throws(() => answerOf("f", undefined, Buffer.from("<html>")), { kind: "invalid", message: /no JSON/ });
+  });
+  test("of S3 that there is more, and not from where", () => {
+    const again = { kind: "unavailable", message: /does not go on/ };
+    assert.throws(() => pageOf({ IsTruncated: true }, undefined), again);
+    assert.throws(() => pageOf({ IsTruncated: true, Contents: [{ Key: "a" }] }, "a"), again);
+  });
+  test("that was kept as the listing of a source, and is none", () => {
+    for (const value of [null, { bucket: "b", prefix: "p" }, { version: 1, bucket: "b", prefix: "p", objects: [["a"]] }])
+      assert.throws(() => decodeListing("name", gzipSync(JSON.stringify(value)), "b", "p"), corrupt(/not of its form/));
+  });
+});
+
+describe("what the emulators are asked", () => {
+  const refused = { name: "KinesisError", type: "SerializationException" };
+  test("in CBOR whose parts are of another kind, or whose names are no text", () => {
+    for (const cbor of [bytes(0x5f, 0x01, 0xff), bytes(0x7f, 0xa0, 0xff), bytes(0xa1, 0xa1, 0x61, "x", 0x01, 0x02)])
+      assert.throws(() => decodeCbor(cbor, 1000), refused);
+  });
+  test("by filters that are no list, or no patterns", () => {
+    for (const filters of [true, [null], [{ pattern: 5 }]]) {
+      const settings = { startingPosition: "LATEST", filterCriteria: { filters } } as unknown as MappingSettings;
+      assert.throws(() => checkSettings(settings), { kind: "invalid" });
+    }
+  });
 });

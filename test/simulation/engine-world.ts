@@ -27,9 +27,10 @@ function readCommand(): Command {
 
 const command = readCommand();
 const counts = noCounts();
-const sums = { passed: 0, failed: 0, steps: 0, checkpoints: 0, generations: 0 };
+const sums = { passed: 0, failed: 0, steps: 0, checkpoints: 0, generations: 0, payloads: 0, pages: 0 };
 let slowest: SeedResult | undefined;
 const startedAt = performance.now();
+const cpuAtStart = process.cpuUsage();
 for (let seed = command.from; seed <= command.to; seed++) {
   const result = await simulateSeed(seed, optionsOf(command, command.reduction));
   for (const fault of faultNames) counts[fault] += result.faults[fault];
@@ -37,6 +38,8 @@ for (let seed = command.from; seed <= command.to; seed++) {
   if (result.livenessSteps >= (slowest?.livenessSteps ?? 0)) slowest = result;
   sums.checkpoints += result.checkpoints;
   sums.generations += result.generations;
+  sums.payloads += result.stored.payloads;
+  sums.pages += result.stored.pages;
   if (result.failure === undefined) sums.passed++;
   else await report(result);
 }
@@ -72,10 +75,14 @@ function show({ faultTrace, trace, failure }: SeedResult): void {
 }
 
 const seconds = (performance.now() - startedAt) / 1_000;
-const perSecond = (command.to - command.from + 1) / seconds;
-console.log(`${sums.steps} steps, ${sums.checkpoints} checkpoints, ${sums.generations} generations`);
-console.log(`${seconds.toFixed(1)} s, ${perSecond.toFixed(1)} seeds/s, CPU ${(process.cpuUsage().user / 1e6).toFixed(1)} s`);
+const cpu = process.cpuUsage(cpuAtStart);
+const cpuSeconds = (cpu.user + cpu.system) / 1e6;
+const seeds = command.to - command.from + 1;
+const stored = `${sums.payloads} payloads as objects, ${sums.pages} pages`;
+console.log(`${sums.steps} steps, ${sums.checkpoints} checkpoints, ${sums.generations} generations, ${stored}`);
 console.log(`slowest without faults: seed ${slowest?.seed} (${slowest?.topology}) in ${slowest?.livenessSteps} steps`);
 console.log(`faults: ${faultNames.map((fault) => `${fault} ${counts[fault]}`).join(", ")}`);
+const rate = `${(seeds / seconds).toFixed(1)} seeds/s, ${(seeds / cpuSeconds).toFixed(1)} seeds per CPU second`;
+console.log(`${rate} (${seconds.toFixed(1)} s, of the processors ${cpuSeconds.toFixed(1)} s)`);
 console.log(`${sums.passed} passed, ${sums.failed} failed`);
 process.exitCode = sums.failed > 0 ? 1 : 0;

@@ -3,6 +3,10 @@
  * engine on ports with faults (engine-world.ts), "deployment" the functions' handlers, the adapters of AWS and event source mappings on
  * simulated services (deployment-world.ts).
  */
+import { enableCompileCache } from "node:module";
+
+// Most of what a few seeds take is compiling.
+enableCompileCache();
 const args = process.argv;
 const at = args.indexOf("--world");
 const [, world = "engine"] = at < 0 ? [] : args.splice(at, 2);

@@ -2,23 +2,27 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { commonFaults, faultNames, noCounts, noFaults } from "../../runtime/testing/simulation/fault-mix.ts";
+import { drawSettings } from "../../runtime/testing/simulation/settings.ts";
 import { simulateSeed } from "../../runtime/testing/simulation/simulate.ts";
-import { drawTopology, topologies, topologyNames } from "../../runtime/testing/simulation/topologies.ts";
+import { topologies, topologyNames } from "../../runtime/testing/simulation/topologies.ts";
 import { SeededRandom } from "../../runtime/base/seeded-random.ts";
 import { exampleNames, exampleScenario } from "./example-topologies.ts";
 
 test("exactly once, and consistent snapshots, under the common fault mix", async () => {
   const counts = noCounts();
-  const seen = { checkpoints: 0, generations: 0 };
+  const seen = { checkpoints: 0, generations: 0, payloads: 0, pages: 0 };
   for (let seed = 1; seed <= 100; seed++) {
     const result = await simulateSeed(seed);
     assert.equal(result.failure, undefined, `seed ${seed}: ${result.failure?.message}\n${result.trace.slice(-20).join("\n")}`);
     for (const fault of faultNames) counts[fault] += result.faults[fault];
     seen.checkpoints += result.checkpoints;
     seen.generations += result.generations;
+    seen.payloads += result.stored.payloads;
+    seen.pages += result.stored.pages;
   }
   for (const fault of faultNames) assert.ok(counts[fault] > 40, `too few faults of kind ${fault}: ${counts[fault]}`);
   assert.ok(seen.checkpoints > 200 && seen.generations > 150, JSON.stringify(seen));
+  assert.ok(seen.payloads > 1_000 && seen.pages > 1_000, JSON.stringify(seen));
 });
 
 test("turns whose time is over leave the rest to others", async () => {
@@ -55,13 +59,20 @@ for (const name of [...topologyNames, ...exampleNames])
     assert.equal(first[1], undefined);
   });
 
-test("what is generated has every block, and one to four stages", () => {
+test("the first 300 seeds have every block, of one to four stages, and sources that are keyed already", () => {
   const seen = new Set<string>();
-  for (let seed = 0; seed < 400; seed++) {
-    const { name } = drawTopology(new SeededRandom(seed), "generated");
-    for (const block of name.replaceAll(/[()]/g, "").split(/[,:;] /)) seen.add(block.split(" ")[0]!);
+  const keyed = { alone: 0, parallel: 0 };
+  for (let seed = 1; seed <= 300; seed++) {
+    const { topology, parallelism } = drawSettings(new SeededRandom(seed), undefined);
+    if (topology.keyedSource === true) keyed[parallelism === 1 ? "alone" : "parallel"]++;
+    if (!topology.name.startsWith("generated")) seen.add(topology.name);
+    else for (const block of topology.name.replaceAll(/[()]/g, "").split(/[,:;] /)) seen.add(block.replace(/ (-?\d|as ).*/, ""));
   }
-  const blocks = ["tumbling", "sliding", "cumulating", "session", "dynamic", "days", "together", "collect", "unseen", "parted"];
-  const others = ["padded", "twice", "kept", "global", "rebalanced", "list", "table", "totals", "own", "threes", "all", "a+b+c"];
-  for (const block of [...blocks, ...others]) assert.ok(seen.has(block), block);
+  const windows = ["tumbling", "sliding", "cumulating", "session", "dynamic session", "days", "weeks", "together"];
+  const steps = ["collect", "unseen", "paired", "within", "ruled", "parted", "padded", "twice", "kept", "global", "rebalanced"];
+  const tables = ["list", "table", "totals", "own", "threes", "fours", "all at last", "upserts", "changes", "delayed"];
+  const byClock = ["tumbling", "sliding", "session", "dynamic", "days"].map((name) => `clock ${name}`);
+  const whole = topologies.map(({ name }) => name);
+  for (const block of [...windows, ...steps, ...tables, ...byClock, ...whole, "a+b+c"]) assert.ok(seen.has(block), block);
+  assert.ok(keyed.alone > 10 && keyed.parallel > 10, JSON.stringify(keyed));
 });

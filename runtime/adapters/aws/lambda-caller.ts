@@ -24,9 +24,7 @@ export class LambdaCaller {
   async call(functionName: string, event: object, signal?: AbortSignal): Promise<unknown> {
     const command = new InvokeCommand({ FunctionName: functionName, Payload: Buffer.from(JSON.stringify(event)) });
     const { FunctionError, Payload } = await this.#send(command, functionName, signal);
-    const answer: unknown = JSON.parse(Buffer.from(Payload ?? []).toString() || "null");
-    if (FunctionError === undefined) return answer;
-    throw errorOf(functionName, answer as { readonly errorType?: string; readonly errorMessage?: string } | null);
+    return answerOf(functionName, FunctionError, Payload);
   }
 
   close(): void {
@@ -42,10 +40,31 @@ export class LambdaCaller {
   }
 }
 
+/** What a function has answered. Throws what it threw, as `LambdaCaller.call` does, and `invalid` for what no function of ours answers. */
+export function answerOf(functionName: string, functionError: string | undefined, payload: Uint8Array | undefined): unknown {
+  const text = Buffer.from(payload ?? []).toString();
+  if (functionError !== undefined) throw errorOf(functionName, parse(text));
+  if (text === "") return null;
+  const answer = parse(text);
+  if (answer === undefined)
+    throw new MillraceError("invalid", `function ${functionName} is none of Millrace: its answer is no JSON`);
+  return answer;
+}
+
+/** Undefined: no JSON. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Of a handler's error, whose type says its kind; of anything else, which may be over soon: a time-out, a process that ended. */
-function errorOf(functionName: string, thrown: { readonly errorType?: string; readonly errorMessage?: string } | null) {
-  const kind = thrown?.errorType?.replace(/^Millrace\./, "") ?? "";
-  const message = thrown?.errorMessage ?? "it says nothing";
+function errorOf(functionName: string, answer: unknown): MillraceError {
+  const thrown = (answer ?? {}) as { readonly errorType?: unknown; readonly errorMessage?: unknown };
+  const kind = typeof thrown.errorType === "string" ? thrown.errorType.replace(/^Millrace\./, "") : "";
+  const message = typeof thrown.errorMessage === "string" ? thrown.errorMessage : "it says nothing";
   if (kinds.includes(kind)) return new MillraceError(kind as ErrorKind, message);
   return new MillraceError("unavailable", `function ${functionName} failed: ${message}`);
 }

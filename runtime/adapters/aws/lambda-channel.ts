@@ -81,7 +81,8 @@ function eventOf(messages: readonly OutgoingMessage[]): Uint8Array {
   return Buffer.concat(parts);
 }
 
-function failedIds(payload: Uint8Array | undefined): ReadonlySet<unknown> {
+/** What a function that was given messages says it has not taken; of an answer that says nothing of the kind, none. */
+export function failedIds(payload: Uint8Array | undefined): ReadonlySet<unknown> {
   let answer: { readonly batchItemFailures?: readonly { readonly itemIdentifier?: unknown }[] } | null;
   try {
     answer = JSON.parse(Buffer.from(payload ?? []).toString()) as typeof answer;

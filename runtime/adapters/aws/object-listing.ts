@@ -9,6 +9,7 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { corrupt } from "../../base/byte-reader.ts";
 import { messageOf, MillraceError } from "../../base/errors.ts";
 import { type BlobName, id } from "../../base/ids.ts";
+import * as is from "../../base/shape.ts";
 import type { Blobs } from "../../ports/blobs.ts";
 import type { S3Bucket } from "./s3-bucket.ts";
 
@@ -27,8 +28,11 @@ export interface ObjectListing {
   readonly hash: string;
 }
 
+/** A listing of so many bytes is of millions of objects. */
+const listingBytesMax = 1 << 29;
+
 /** As it is stored: JSON, compressed. */
-interface StoredListing {
+export interface StoredListing {
   readonly version: 1;
   readonly bucket: string;
   readonly prefix: string;
@@ -39,10 +43,10 @@ interface StoredListing {
 export async function settleListing(uid: string, prefix: string, bucket: S3Bucket, blobs: Blobs): Promise<ObjectListing> {
   const name = id<BlobName>(`sources/${uid}/objects`);
   const settled = await blobs.get(name);
-  if (settled !== undefined) return decode(name, settled, bucket.name, prefix);
-  const bytes = encode({ version: 1, bucket: bucket.name, prefix, objects: await list(bucket, prefix) });
+  if (settled !== undefined) return decodeListing(name, settled, bucket.name, prefix);
+  const bytes = encodeListing({ version: 1, bucket: bucket.name, prefix, objects: await list(bucket, prefix) });
   const outcome = await blobs.put(name, bytes, { ifAbsent: true });
-  return decode(name, outcome === "put" ? bytes : (await blobs.get(name))!, bucket.name, prefix);
+  return decodeListing(name, outcome === "put" ? bytes : (await blobs.get(name))!, bucket.name, prefix);
 }
 
 async function list(bucket: S3Bucket, prefix: string): Promise<StoredListing["objects"]> {
@@ -58,17 +62,27 @@ function isHidden(name: string): boolean {
   return /(?:^|\/)[._]/.test(name) || name.endsWith("/");
 }
 
-function encode(listing: StoredListing): Uint8Array {
+/** As it is stored. */
+export function encodeListing(listing: StoredListing): Uint8Array {
   return gzipSync(JSON.stringify(listing));
 }
 
-function decode(name: string, bytes: Uint8Array, bucket: string, prefix: string): ObjectListing {
+const listingShape = is.object({
+  version: is.oneOf(1),
+  bucket: is.text,
+  prefix: is.text,
+  objects: is.listOf(is.tuple(is.text, is.count, is.text, is.time)),
+});
+
+/** What was settled. Throws `corrupt`, and `invalid` as `settleListing`. */
+export function decodeListing(name: string, bytes: Uint8Array, bucket: string, prefix: string): ObjectListing {
   let stored: StoredListing;
   try {
-    stored = JSON.parse(gunzipSync(bytes).toString()) as StoredListing;
+    stored = JSON.parse(gunzipSync(bytes, { maxOutputLength: listingBytesMax }).toString()) as StoredListing;
   } catch (error) {
     throw corrupt(`the listing of an S3 source cannot be read: ${name}, ${messageOf(error)}`);
   }
+  is.checkShape("the listing of an S3 source", stored, listingShape);
   if (stored.bucket !== bucket || stored.prefix !== prefix) {
     const advice = "an S3 source goes on with the objects it began with: give it another uid to read others";
     throw new MillraceError("invalid", `${advice}: it began with ${stored.bucket}/${stored.prefix}, not ${bucket}/${prefix}`);

@@ -15,11 +15,12 @@ import {
   HeadBucketCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
+  type ListObjectsV2CommandOutput,
   PutObjectCommand,
   type S3Client,
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
-import type { MillraceError } from "../../base/errors.ts";
+import { MillraceError } from "../../base/errors.ts";
 import type { ByteRange } from "../../ports/blobs.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
 import { blobsPerListing } from "../limits.ts";
@@ -137,23 +138,14 @@ export class S3Bucket {
 
   /** In order of key, those after `after`; at most 1,000 at once. */
   async list(prefix: string, after?: string): Promise<{ readonly objects: readonly ObjectInfo[]; readonly more: boolean }> {
+    return pageOf(await this.#listOnce(prefix, after), after);
+  }
+
+  async #listOnce(prefix: string, after: string | undefined): Promise<ListObjectsV2CommandOutput> {
+    const from = { Bucket: this.name, Prefix: prefix, MaxKeys: blobsPerListing };
     try {
       this.#telemetry.add("s3.list", 1);
-      const answer = await this.#client.send(
-        new ListObjectsV2Command({
-          Bucket: this.name,
-          Prefix: prefix,
-          MaxKeys: blobsPerListing,
-          ...(after !== undefined && { StartAfter: after }),
-        }),
-      );
-      const objects = (answer.Contents ?? []).map(({ Key, Size, LastModified, ETag }) => ({
-        key: Key!,
-        sizeBytes: Size ?? 0,
-        writtenAt: LastModified?.getTime() ?? 0,
-        etag: ETag ?? "",
-      }));
-      return { objects, more: answer.IsTruncated === true };
+      return await this.#client.send(new ListObjectsV2Command({ ...from, ...(after !== undefined && { StartAfter: after }) }));
     } catch (error) {
       throw this.#error(error, "list", prefix);
     }
@@ -289,4 +281,24 @@ export class S3Bucket {
 function headerOf({ offset, length }: ByteRange): string {
   if (offset < 0) return `bytes=${offset}`;
   return `bytes=${offset}-${offset + Math.max(1, length) - 1}`;
+}
+
+/**
+ * What a listing's answer holds. Throws `unavailable` for one after which there is no going on: it says that there is more, and not from
+ * where, or names an object without its key.
+ */
+export function pageOf(
+  { Contents = [], IsTruncated }: Partial<Pick<ListObjectsV2CommandOutput, "Contents" | "IsTruncated">>,
+  after: string | undefined,
+): { readonly objects: readonly ObjectInfo[]; readonly more: boolean } {
+  const objects = Contents.map(({ Key, Size, LastModified, ETag }) => {
+    if (Key === undefined)
+      throw new MillraceError("unavailable", "a listing names an object without its key: it is asked for again");
+    return { key: Key, sizeBytes: Size ?? 0, writtenAt: LastModified?.getTime() ?? 0, etag: ETag ?? "" };
+  });
+  const more = IsTruncated === true;
+  const last = objects.at(-1)?.key;
+  if (more && (last === undefined || last === after))
+    throw new MillraceError("unavailable", `a listing does not go on, and is asked for again: after ${after ?? "its beginning"}`);
+  return { objects, more };
 }

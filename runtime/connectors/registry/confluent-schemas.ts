@@ -69,7 +69,7 @@ export class ConfluentSchemas implements SchemaRegistry {
       });
     }
     if (response.status === 404) return undefined;
-    if (response.ok) return parse(text, url);
+    if (response.ok) return readSchemaAnswer(text, url);
     if (response.status >= 500 || response.status === 429 || response.status === 408)
       throw new MillraceError(
         "unavailable",
@@ -81,17 +81,26 @@ export class ConfluentSchemas implements SchemaRegistry {
   }
 }
 
-function parse(text: string, url: string): Answer {
+/** What the registry says of a schema. Throws `invalid` for what is no answer of a registry. */
+export function readSchemaAnswer(text: string, url: string): Answer {
   try {
-    const answer = JSON.parse(text) as Answer | null;
-    if (typeof answer === "object" && answer !== null && Array.isArray(answer.references ?? [])) return answer;
+    const answer: unknown = JSON.parse(text);
+    if (isObject(answer)) {
+      const { schema, references = [] } = answer as Answer;
+      if (Array.isArray(references) && references.every(isObject)) return { schema, references };
+    }
   } catch {
     // As any other answer that is none.
   }
   throw new MillraceError("invalid", `this is no schema registry, check its address: ${url}`);
 }
 
-function definitionOf({ schema }: Answer, what: string): string {
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Throws `invalid` for an answer that has none. */
+export function definitionOf({ schema }: Answer, what: string): string {
   if (typeof schema === "string") return schema;
   throw new MillraceError("invalid", `the schema registry gives no schema: ${what}`);
 }

@@ -3,7 +3,7 @@ import type { TimeWindow, WindowAssignerSpec, WindowTime } from "../../api/windo
 import type { Key } from "../../api/key.ts";
 import { MillraceError, shownValue } from "../../base/errors.ts";
 import { showKey } from "../../state/key.ts";
-import { ZoneCalendar } from "../../time/calendar.ts";
+import { calendarOf } from "../../time/calendar.ts";
 import { cumulativeWindows, globalWindow, largestTime, slidingWindows, timeWindow, tumblingStart } from "../../time/windows.ts";
 
 export interface Assigner {
@@ -73,11 +73,11 @@ function spansOf(spec: SpanSpec): (time: number) => Span {
         return { from, to: from + stepMs, windows: cumulativeWindows(time, offsetMs, stepMs, sizeMs) };
       };
     case "calendarDays": {
-      const calendar = new ZoneCalendar(spec.timeZone);
+      const calendar = calendarOf(spec.timeZone);
       return (time) => spanOf(calendar.dayOf(time));
     }
     case "calendarWeeks": {
-      const calendar = new ZoneCalendar(spec.timeZone);
+      const calendar = calendarOf(spec.timeZone);
       const firstDay = { sunday: 0, monday: 1, saturday: 6 }[spec.startsOn];
       return (time) => spanOf(calendar.weekOf(time, firstDay));
     }

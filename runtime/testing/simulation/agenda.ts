@@ -27,18 +27,21 @@ const calmBatchMax = 60;
 const calmSweeps = 1.5;
 
 interface Activity {
-  readonly weight: number;
+  weight: number;
   readonly begin: () => Promise<boolean> | boolean;
 }
 
 export class Agenda {
   private readonly world: World;
+  private readonly sweeps: Activity;
+  private readonly activities: readonly Activity[];
   private readonly pokes = new Set<TaskId>();
   /** Who was poked last, by task, and has not answered. */
   private readonly poking = new Map<TaskId, SimEnvironment>();
   private readonly again: { readonly bell: Doorbell; readonly atStep: number }[] = [];
   private restoresLeft: number;
   private reshardingsLeft: number;
+  private redeploymentsLeft: number;
   private calm = false;
   private mayEnd: boolean;
   private finishedGeneration = 0;
@@ -52,9 +55,23 @@ export class Agenda {
 
   constructor(world: World) {
     this.world = world;
+    this.sweeps = { weight: world.settings.sweeps, begin: () => this.sweep() };
+    this.activities = [
+      { weight: 8, begin: () => this.ringMapping() },
+      { weight: world.settings.frail ? 40 : 4, begin: () => this.produce() },
+      { weight: 2, begin: () => this.ringPoke() },
+      { weight: 1, begin: () => this.ringAgain() },
+      this.sweeps,
+      { weight: 1.5, begin: () => this.coordinate() },
+      { weight: 0.4, begin: () => this.collect() },
+      { weight: 0.8, begin: () => this.reshard() },
+      { weight: 0.15, begin: () => this.restore() },
+      { weight: 0.4, begin: () => this.redeploy() },
+    ];
     this.restoresLeft = world.settings.restores;
     this.mayEnd = !world.settings.staysOpen;
     this.reshardingsLeft = world.settings.reshardings;
+    this.redeploymentsLeft = world.settings.redeployments;
   }
 
   /** Runs both phases. */
@@ -66,8 +83,10 @@ export class Agenda {
   }
 
   private get safetyIsOver(): boolean {
-    const { sources } = this.world;
-    return (this.mayEnd ? this.finished : sources.produced && this.reshardingsLeft === 0) && this.restoresLeft === 0;
+    const { sources, record } = this.world;
+    if (!(this.mayEnd ? this.finished : sources.produced && this.reshardingsLeft === 0)) return false;
+    // A job that has finished takes no more checkpoints: there may be none to go back to, ever.
+    return this.restoresLeft === 0 || (this.finished && record?.completed === undefined);
   }
 
   private get finished(): boolean {
@@ -80,10 +99,12 @@ export class Agenda {
     world.note("faults end");
     world.faults.mix = noFaults;
     this.calm = true;
+    this.sweeps.weight = calmSweeps;
     world.scheduler.pace = 0.012;
     world.scheduler.thaw(true);
     this.restoresLeft = 0;
     this.reshardingsLeft = 0;
+    this.redeploymentsLeft = 0;
     await this.completeCheckpoint();
     // What is still under way when the job has finished, zombies above all, must not matter; or it restores the job.
     for (let step = 0; world.failure === undefined && !(this.finished && world.scheduler.idle); step++) {
@@ -121,7 +142,8 @@ export class Agenda {
     const { world } = this;
     world.replaceDead();
     if (!world.scheduler.idle && world.random.chance(goOn)) return this.step();
-    if (await this.begin()) await world.settle();
+    const begun = this.begin();
+    if (begun === true || (begun !== false && (await begun))) await world.settle();
     else if (world.scheduler.idle) this.pass();
     else await this.step();
   }
@@ -139,22 +161,13 @@ export class Agenda {
     await this.world.settle();
   }
 
-  private async begin(): Promise<boolean> {
-    const { world } = this;
-    const activities: Activity[] = [
-      { weight: 8, begin: () => this.ringMapping() },
-      { weight: world.settings.frail ? 40 : 4, begin: () => this.produce() },
-      { weight: 2, begin: () => this.ringPoke() },
-      { weight: 1, begin: () => this.ringAgain() },
-      { weight: this.calm ? calmSweeps : world.settings.sweeps, begin: () => this.sweep() },
-      { weight: 1.5, begin: () => this.coordinate() },
-      { weight: 0.4, begin: () => this.collect() },
-      { weight: 0.8, begin: () => this.reshard() },
-      { weight: 0.15, begin: () => this.restore() },
-    ];
-    let at = world.random.next() * activities.reduce((sum, { weight }) => sum + weight, 0);
-    const chosen = activities.find(({ weight }) => (at -= weight) < 0);
-    return (await chosen?.begin()) ?? false;
+  private begin(): Promise<boolean> | boolean {
+    const { world, activities } = this;
+    let all = 0;
+    for (const { weight } of activities) all += weight;
+    let at = world.random.next() * all;
+    for (const activity of activities) if ((at -= activity.weight) < 0) return activity.begin();
+    return false;
   }
 
   // ---- producing ----
@@ -348,6 +361,16 @@ export class Agenda {
     const { manifest } = random.pick(record.retained);
     this.beginRestore(manifest, random.chance(0.5) ? random.between(1, 3) : undefined);
     return true;
+  }
+
+  /** New code of the same plan, beside the old; a rollback is no other. */
+  private redeploy(): boolean {
+    const { world } = this;
+    if (this.redeploymentsLeft === 0 || world.record === undefined) return false;
+    this.redeploymentsLeft--;
+    world.deployment++;
+    world.note(`deployment ${world.deployment}`);
+    return false;
   }
 
   private beginRestore(manifest: BlobName, parallelism: number | undefined): void {

@@ -1,10 +1,10 @@
 /**
- * What topologies are generated of: steps of a stream of rows, and ends of it, each with its plain recomputation.
+ * What topologies are generated of: steps of a stream of rows, each with its plain recomputation.
  *
  * B1 What a block gives is a function of the rows that come in, as a multiset, whatever their order; no row that it gives is late.
  * B2 Ids are unique in a stream.
  */
-import { combine, count, sum } from "../../api/aggregators.ts";
+import { combine, sum } from "../../api/aggregators.ts";
 import type { DataStream } from "../../api/data-stream.ts";
 import { hours, millis } from "../../api/duration.ts";
 import { evictors } from "../../api/evictors.ts";
@@ -12,52 +12,12 @@ import { keyedProcess, outputTag, type } from "../../api/functions.ts";
 import type { KeyedStream } from "../../api/keyed-stream.ts";
 import { list, map } from "../../api/state.ts";
 import { triggers } from "../../api/triggers.ts";
-import {
-  calendarDays,
-  countWindow,
-  cumulating,
-  globalWindow,
-  session,
-  sliding,
-  type TimeWindow,
-  tumbling,
-} from "../../api/windows.ts";
+import { calendarDays, calendarWeeks, cumulating, session, sliding, type TimeWindow, tumbling } from "../../api/windows.ts";
 import type { WindowedStream } from "../../api/windowed-stream.ts";
 import type { SeededRandom } from "../../base/seeded-random.ts";
-import { appendSink, customTable, type Outside, tableSink } from "./sinks.ts";
+import { collected, pairedBlock, ruledBlock, withinBlock } from "./generated-pairs.ts";
+import { type Block, byKey, type Row, type Rows, rowOf, total } from "./generated-rows.ts";
 import { groupBy, startOf } from "./topology.ts";
-
-export interface Row {
-  readonly id: string;
-  readonly key: string;
-  readonly value: number;
-  /** The record's timestamp. */
-  readonly at: number;
-  /** Nothing but weight. */
-  readonly pad: string;
-}
-
-type Rows = readonly Row[];
-
-/** `uid`: what its operators are named by. */
-export interface Block {
-  readonly name: string;
-  /** Through an exchange: a stage of its own, where there is more than one task. */
-  readonly stage: boolean;
-  build(rows: DataStream<Row>, uid: string): DataStream<Row>;
-  expect(rows: Rows, uid: string): Rows;
-}
-
-export interface End {
-  readonly name: string;
-  build(rows: DataStream<Row>, uid: string, outside: Outside): void;
-  /** A list, or a table by its key. */
-  expect(rows: Rows): readonly unknown[] | ReadonlyMap<string, unknown>;
-}
-
-const byKey = ({ key }: Row) => key;
-const byId = ({ id }: Row) => id;
-const total = (rows: Rows) => rows.reduce((all, row) => all + row.value, 0);
 
 // ---- windows ----
 
@@ -142,19 +102,19 @@ const kinds: readonly ((random: SeededRandom) => Kind)[] = [
       shares: (rows) => byEnds(rows, ({ at }) => [end(at) - offset]),
     };
   },
+  () => {
+    // 1 January 1970 was a Thursday: three days after a Monday; the zone has no summer time.
+    const [zoneMs, weekMs, sinceMonday] = [hours(9), 7 * dayMs, 3 * dayMs];
+    const end = (at: number) => startOf(at + zoneMs + sinceMonday, weekMs) + weekMs - sinceMonday - zoneMs;
+    return {
+      name: "weeks",
+      windows: (rows) => rows.window(calendarWeeks({ timeZone: "Asia/Tokyo" })),
+      shares: (rows) => byEnds(rows, ({ at }) => [end(at)]),
+    };
+  },
 ];
 
 type Windows = WindowedStream<Row, string, TimeWindow>;
-
-const rowOf = (uid: string, key: string, end: number, n: number): Row => ({
-  id: `${uid} ${key}@${end}`,
-  key,
-  value: n % valueMax,
-  at: end - 1,
-  pad: "",
-});
-
-const valueMax = 1_000;
 
 function apply(windows: Windows, uid: string): DataStream<Row> {
   return windows.apply(uid, (key, { end }, own) => [rowOf(uid, key, end, total(own))]);
@@ -209,7 +169,6 @@ function togetherBlock(): Block {
 function collectBlock(): Block {
   const size = 80;
   const endOf = ({ at }: Row) => startOf(at, size) + size;
-  const collected = (uid: string, key: string, end: number, own: Rows): Row => ({ ...rowOf(uid, key, end, total(own)), at: end });
   return {
     name: "collect",
     stage: true,
@@ -227,7 +186,7 @@ function collectBlock(): Block {
           const all = ctx.state.rows.get();
           const due = all.filter((row) => endOf(row) === end);
           if (due.length !== ctx.state.byEnd.get(end)) throw new Error("two states of a key differ");
-          ctx.emit(collected(uid, ctx.key, end, due));
+          ctx.emit(collected(uid, ctx.key, end, total(due)));
           ctx.state.byEnd.delete(end);
           ctx.state.rows.update(all.filter((row) => endOf(row) !== end));
         },
@@ -236,7 +195,7 @@ function collectBlock(): Block {
     },
     expect: (rows, uid) =>
       [...groupBy(rows, byKey)].flatMap(([key, own]) =>
-        byEnds(own, (row) => [endOf(row)]).map((share) => collected(uid, key, share.end, share.own)),
+        byEnds(own, (row) => [endOf(row)]).map((share) => collected(uid, key, share.end, total(share.own))),
       ),
   };
 }
@@ -319,77 +278,14 @@ function spreadBlock(random: SeededRandom): Block {
   };
 }
 
-const stages = [windowBlock, windowBlock, windowBlock, togetherBlock, collectBlock, collectBlock, unseenBlock, spreadBlock];
+const stages = [
+  ...[windowBlock, windowBlock, windowBlock, windowBlock, togetherBlock, collectBlock, collectBlock, unseenBlock, spreadBlock],
+  ...[pairedBlock, withinBlock, ruledBlock],
+];
 const steps = [partedBlock, paddedBlock, twiceBlock, keptBlock];
 
 /** Steps, of which one is a stage. */
 export function drawStage(random: SeededRandom): readonly Block[] {
   const stage = random.pick(stages)(random);
   return random.chance(0.4) ? [random.pick(steps)(random), stage] : [stage];
-}
-
-// ---- ends ----
-
-interface KeyTotal {
-  readonly key: string;
-  readonly n: number;
-}
-
-const ends: readonly End[] = [
-  {
-    name: "list",
-    build: (rows, uid) => rows.sinkTo(uid, appendSink(uid)),
-    expect: (rows) => rows,
-  },
-  {
-    name: "table",
-    build: (rows, uid) => rows.sinkTo(uid, tableSink<Row>(uid, byId)),
-    expect: (rows) => new Map(rows.map((row) => [row.id, row])),
-  },
-  {
-    name: "totals",
-    build: (rows, uid) =>
-      rows
-        .map(`${uid}-each`, ({ key, value: n }): KeyTotal => ({ key, n }))
-        .keyBy(({ key }) => key)
-        .reduce(`${uid}-total`, (a, b) => ({ key: a.key, n: a.n + b.n }))
-        .sinkTo(
-          uid,
-          tableSink<KeyTotal>(uid, ({ key }) => key),
-        ),
-    expect: (rows) => new Map([...groupBy(rows, byKey)].map(([key, own]) => [key, { key, n: total(own) }])),
-  },
-  {
-    name: "own",
-    build: (rows, uid, outside) => rows.sinkTo(uid, customTable<Row>(uid, byId, outside)),
-    expect: (rows) => new Map(rows.map((row) => [row.id, row])),
-  },
-  {
-    name: "threes",
-    build: (rows, uid) =>
-      rows
-        .keyBy(byKey)
-        .window(countWindow(3))
-        .aggregate(`${uid}-three`, count(), (key, _window, n) => ({ key, n }))
-        .sinkTo(uid, appendSink(uid)),
-    expect: (rows) =>
-      [...groupBy(rows, byKey)].flatMap(([key, own]) =>
-        Array.from({ length: Math.floor(own.length / 3) }, () => ({ key, n: 3 })),
-      ),
-  },
-  {
-    name: "all at last",
-    build: (rows, uid) =>
-      rows
-        .keyBy(byKey)
-        .window(globalWindow())
-        .trigger(triggers.endOfStream())
-        .aggregate(`${uid}-last`, count(), (key, _window, n) => ({ key, n }))
-        .sinkTo(uid, appendSink(uid)),
-    expect: (rows) => [...groupBy(rows, byKey)].map(([key, own]) => ({ key, n: own.length })),
-  },
-];
-
-export function drawEnd(random: SeededRandom): End {
-  return random.pick(ends);
 }

@@ -5,7 +5,9 @@
 import type { JobBuilder } from "../../api/job-builder.ts";
 import type { DataStream } from "../../api/data-stream.ts";
 import type { SeededRandom } from "../../base/seeded-random.ts";
-import { type Block, drawEnd, drawStage, type End, type Row, unseen } from "./generated-blocks.ts";
+import { drawStage, unseen } from "./generated-blocks.ts";
+import { drawEnd } from "./generated-ends.ts";
+import type { Block, End, Row } from "./generated-rows.ts";
 import type { Outside } from "./sinks.ts";
 import { aligned, type Expected, inOrder, read, type Topology } from "./topology.ts";
 import type { SimRecord, Touch } from "./workload.ts";
@@ -56,6 +58,7 @@ function topologyOf(shape: Shape, most: number): Topology {
     name: `generated: ${shape.branches.map((branch) => nameOf(branch, most)).join("; ")}`,
     sources: shape.sources,
     keyedSource: shape.keyed,
+    asTheyCome: shape.branches.some(({ end, between }) => end.byClock === true || between?.end.byClock === true),
     upTo: (stages) => topologyOf(shape, Math.min(stages, most)),
     build: (job, touch, outside) => {
       for (const branch of shape.branches) buildBranch(job, shape, branch, most, touch, outside);

@@ -38,6 +38,7 @@ const smaller: readonly Partial<Sizes>[] = [
   { stagesMax: 1 },
   { restores: 0 },
   { reshardings: 0 },
+  { redeployments: 0 },
   { environments: 1 },
   { parallelism: 1 },
   { staysOpen: false },

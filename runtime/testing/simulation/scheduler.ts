@@ -104,8 +104,13 @@ export class SimScheduler {
     this.thaw(false);
   }
 
-  /** Everything that follows from what has run, has run. */
-  async settle(): Promise<void> {
-    await new Promise<void>((resolve) => setImmediate(resolve));
+  /** Everything that follows from what has run, has run: the ports are in memory, so all of it is promises that are kept. */
+  settle(): Promise<void> {
+    return new Promise<void>((resolve) => process.nextTick(resolve));
+  }
+
+  /** The same where what has run is not ours alone, and may wait for the event loop. */
+  settleOutside(): Promise<void> {
+    return new Promise<void>((resolve) => setImmediate(resolve));
   }
 }

@@ -40,6 +40,8 @@ export interface Sizes {
   /** How often tasks are poked for no reason; where that is rare, mappings alone bring the data. */
   readonly sweeps: number;
   readonly reshardings: number;
+  /** How often new code of the same plan is deployed, while the old goes on for a time. */
+  readonly redeployments: number;
   readonly restores: number;
   /** The sources stay open until a checkpoint has completed without faults. */
   readonly staysOpen: boolean;
@@ -114,6 +116,7 @@ export function drawSizes(
     frail,
     sweeps: random.pick([0.1, 1.5, 1.5]),
     reshardings: random.between(0, 4),
+    redeployments: random.pick([0, 1, 2]),
     restores: mode === "batch" ? 0 : random.between(0, 3),
     staysOpen: mode === "streaming" && random.chance(0.5),
   };

@@ -50,6 +50,7 @@ export const small: Topology = {
     parallelism: random.between(1, 2),
     restores: random.int(2),
     reshardings: random.int(2),
+    redeployments: random.int(2),
     environments: random.between(1, 2),
     staysOpen: random.chance(0.2),
   }),

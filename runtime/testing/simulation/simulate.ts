@@ -42,6 +42,8 @@ export interface SeedResult {
   readonly livenessSteps: number;
   readonly checkpoints: number;
   readonly generations: number;
+  /** Payloads that were objects, pages that were put into the table. */
+  readonly stored: { readonly payloads: number; readonly pages: number };
   /** How large its world was. */
   readonly sizes: Sizes;
   /** Of everything that happened. */
@@ -56,6 +58,8 @@ export async function simulateSeed(seed: number, options: SimulateOptions = {}):
   if (world.failure === undefined) await checkObjects(world);
   if (world.failure === undefined && world.subject.restorable !== false) await checkRestore(world, agenda);
   await world.subject.close?.();
+  // Others of the process have waited for the whole of a seed.
+  await world.scheduler.settleOutside();
   return {
     seed,
     topology: world.subject.name,
@@ -68,6 +72,7 @@ export async function simulateSeed(seed: number, options: SimulateOptions = {}):
     livenessSteps: agenda.livenessSteps,
     checkpoints: agenda.completedCheckpoints,
     generations: world.record?.generation ?? 0,
+    stored: world.stored,
     sizes: world.settings,
     hash: world.trace.hash,
   };

@@ -142,10 +142,11 @@ export class SinkWorld implements SinkDriver {
     return new Map([...this.tabled(operator)].map(([key, row]) => [key, JSON.stringify(row)]));
   }
 
-  /** The rows of a table by key. */
+  /** The rows of a table by key, but for those that were deleted. */
   tabled(operator: string): Map<string, unknown> {
     const rows = new Map<string, unknown>();
-    for (const [key, { current }] of this.target(operator).rows) if (current !== undefined) rows.set(key, current.value);
+    for (const [key, { current }] of this.target(operator).rows)
+      if ((current?.value ?? null) !== null) rows.set(key, current!.value);
     return rows;
   }
 }

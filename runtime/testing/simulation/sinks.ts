@@ -63,6 +63,28 @@ export function tableSink<T>(name: string, key: (row: T) => string, keyed = true
   };
 }
 
+/** The latest row of every key of a table that changes; one that was deleted is null. */
+export function changedTable<T>(name: string, key: (row: T) => string): Sink<T, "upsert"> {
+  return {
+    kind: "simulatedTable",
+    name,
+    guarantee: "exactlyOnce",
+    options: {},
+    accepts: ["append", "upsert"],
+    key,
+    createWriter: () => {
+      let payloads: Uint8Array[] = [];
+      return {
+        add: (row: T, _timestamp, kind) =>
+          void payloads.push(encode({ key: key(row), value: kind === "-D" ? null : row } satisfies TableRow)),
+        flush: () => payloads.splice(0),
+        state: () => undefined,
+        restore: () => void (payloads = []),
+      };
+    },
+  };
+}
+
 /** What sinks of an author's kind write to: by uid, the functions and the rows. */
 export type Outside = Map<string, OwnTable>;
 

@@ -25,6 +25,7 @@ import {
   tumbling,
   type Window,
 } from "../../api/windows.ts";
+import { byClock, byClockOrAtTheEnd } from "./by-the-clock.ts";
 import { appendSink, tableSink } from "./sinks.ts";
 import { byKey, groupBy, inOrder, read, startOf, type Topology } from "./topology.ts";
 import type { SimRecord, Touch } from "./workload.ts";
@@ -280,32 +281,6 @@ const latecomers: Topology = {
     tables: new Map(),
   }),
 };
-
-/** After all records, and before no time that a watermark of theirs has. */
-const atTheEnd = 1e12;
-
-/** When the clock has passed the window's end, and at the end of the stream, which comes before the clock may have. */
-function byClockOrAtTheEnd(): Trigger<SimRecord, TimeWindow> {
-  return triggers.custom({
-    onElement(_record: SimRecord, _timestamp, window: TimeWindow, { timers }) {
-      timers.processingTime(window.maxTimestamp);
-      timers.eventTime(atTheEnd);
-      return "continue";
-    },
-    onProcessingTime: () => "fireAndPurge",
-    onEventTime: () => "fireAndPurge",
-    onMerge(window, { timers }) {
-      timers.processingTime(window.maxTimestamp);
-      timers.eventTime(atTheEnd);
-    },
-    onClear(window, { timers }) {
-      timers.cancelProcessingTime(window.maxTimestamp);
-      timers.cancelEventTime(atTheEnd);
-    },
-  });
-}
-
-const byClock = { time: "processing" } as const;
 
 /** Windows that go by the clock: which records share one is chance, but each is in as many as overlap. */
 const clockwork: Topology = {

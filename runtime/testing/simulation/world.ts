@@ -23,7 +23,7 @@ import { defaultEnvironment } from "../../driver/environment-options.ts";
 import { loadCommit } from "../../driver/journal-entry.ts";
 import type { JobGraph } from "../../plan/job-graph.ts";
 import { decodeJobRecord, type JobRecord } from "../../snapshots/job-record.ts";
-import { jobRing, manifestPrefix } from "../../snapshots/names.ts";
+import { jobRing, manifestPrefix, parseObjectName } from "../../snapshots/names.ts";
 import type { Blobs } from "../../ports/blobs.ts";
 import type { Journal, StoredEntry } from "../../ports/journal.ts";
 import type { Log } from "../../ports/log.ts";
@@ -112,6 +112,8 @@ export class World {
   failure: SimulationFailure | undefined;
   /** Entries that were written, and frames. */
   progress = 0;
+  /** Payloads that lie in objects, and pages in the table. */
+  readonly stored = { payloads: 0, pages: 0 };
   private readonly commits = new CommitChecker((message) => this.fail(message));
   private readonly written = new Set<string>();
   private readonly watermarks = new Map<TaskId, number>();
@@ -159,6 +161,7 @@ export class World {
         const before = versions.get(name) ?? 0;
         if (put === "put" && page.version < before) this.fail(`C13: page ${name} went back from ${before} to ${page.version}`);
         versions.set(name, Math.max(before, page.version));
+        if (put === "put") this.stored.pages++;
         return put;
       },
     };
@@ -170,9 +173,9 @@ export class World {
 
   /** Everything that follows from what has run, has run. */
   async settle(): Promise<void> {
-    await this.scheduler.settle();
-    if (this.subject.settle === undefined) return;
-    while (await this.subject.settle()) await this.scheduler.settle();
+    if (this.subject.settle === undefined) return this.scheduler.settle();
+    await this.scheduler.settleOutside();
+    while (await this.subject.settle()) await this.scheduler.settleOutside();
   }
 
   fail(message: string, cause?: unknown): void {
@@ -213,6 +216,7 @@ export class World {
         const put = await inner.put(name, bytes, options);
         if (before !== undefined && put === "put" && !Buffer.from(before).equals(bytes))
           this.fail(`C16: ${name} was written twice`);
+        if (put === "put" && parseObjectName(name)?.kind === "payloads") this.stored.payloads++;
         return put;
       },
     };
@@ -325,12 +329,18 @@ export class World {
 
   /** Processes that died are gone; others take their place, and that of those that are frozen. */
   replaceDead(): void {
-    const current = (item: { readonly deployment: number }) => item.deployment === this.deployment;
-    this.environments = this.environments.filter(({ process }) => process.alive);
-    this.coordinators = this.coordinators.filter(({ process }) => process.alive);
-    const awake = (item: SimEnvironment | SimCoordinator) => current(item) && !this.scheduler.isFrozen(item.process);
-    while (this.environments.filter(awake).length < this.settings.environments) this.addEnvironment();
-    while (this.coordinators.filter(awake).length < 2) this.addCoordinator();
+    this.environments = withoutDead(this.environments);
+    this.coordinators = withoutDead(this.coordinators);
+    for (let n = this.awake(this.environments); n < this.settings.environments; n++) this.addEnvironment();
+    for (let n = this.awake(this.coordinators); n < 2; n++) this.addCoordinator();
+  }
+
+  /** How many of the latest deployment stand still for nobody. */
+  private awake(processes: readonly (SimEnvironment | SimCoordinator)[]): number {
+    let count = 0;
+    for (const { process, deployment } of processes)
+      if (deployment === this.deployment && !this.scheduler.isFrozen(process)) count++;
+    return count;
   }
 
   /** C9, of a mapping whose batch was answered as stale. */
@@ -347,4 +357,8 @@ export class World {
     this.fail(`C3: ${what} failed: ${messageOf(error)}`, error);
     return false;
   }
+}
+
+function withoutDead<T extends { readonly process: SimProcess }>(processes: T[]): T[] {
+  return processes.every(({ process }) => process.alive) ? processes : processes.filter(({ process }) => process.alive);
 }
