@@ -72,6 +72,20 @@ export class InputReader {
     return this.feedShard(opened, bell.source, bell.shard, bell.records, bell.after);
   }
 
+  /** Takes in what was given back of dead letters, a commit for each part, before anything else. */
+  async feedGiven(opened: OpenedTask): Promise<Fed> {
+    const { task, budget } = opened;
+    while (task.holdsGiven) {
+      if (budget.isOver) return "late";
+      await this.steps.announce(opened, "dead letters given back", () => String(task.head));
+      const status = await this.steps.feed(opened, () => task.feedGiven());
+      if (status !== "done") return status;
+      await this.steps.endStep(opened);
+      await this.steps.commit(opened);
+    }
+    return "done";
+  }
+
   /** A poke reads for itself: each live shard, or the inbox, up to a turn's worth. */
   async readInputs(opened: OpenedTask): Promise<Fed> {
     const { task } = opened;

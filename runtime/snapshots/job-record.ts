@@ -94,6 +94,8 @@ export interface JobRecord {
   readonly totals: Totals;
   /** Oldest first. */
   readonly former: readonly FormerGeneration[];
+  /** What the generation has taken in of dead letters that were given back (given-letters.ts), up to this number; not there: none. */
+  readonly given?: number;
 }
 
 const stagesShape = is.listOf(
@@ -133,6 +135,7 @@ const recordShape = is.object({
   replaces: stagesShape,
   totals: totalsShape,
   former: is.listOf(is.object({ stages: stagesShape, endedAt: is.time })),
+  given: is.optional(is.count),
 });
 
 /** Whether tasks of the generation may run: until they rest, or their rings are sealed, or are about to be. */

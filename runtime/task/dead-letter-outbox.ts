@@ -19,7 +19,9 @@ export class DeadLetterOutbox {
       this.letters.push({ ...letter, shard: `timer of ${origin.operator}`, position: String(at), bytes });
     } else {
       const { shard } = origin;
-      this.letters.push({ ...letter, shard, position: origin.position(), bytes: new Uint8Array(origin.bytes()) });
+      const sent = origin.sent?.();
+      const bytes = new Uint8Array(origin.bytes());
+      this.letters.push({ ...letter, shard, position: origin.position(), bytes, ...(sent && { sent }) });
     }
   }
 
