@@ -188,7 +188,10 @@ async function writeAll(
   for (const [source, letters] of bySource) {
     const taken = names.flatMap((name) => parseRedrive(name) ?? []).filter((redrive) => redrive.source === source);
     const n = Math.max(0, ...taken.map((redrive) => redrive.n)) + 1;
-    const given: RedrivenLetter[] = [...letters].sort(inOrder).map(({ id, bytes }) => ({ id, at, bytes }));
+    const given: RedrivenLetter[] = [...letters].sort(inOrder).map(({ id, bytes, header, generation, task, seq }) => ({
+      ...{ id, at, bytes, by: { generation, task, seq } },
+      ...(header !== undefined && { header }),
+    }));
     if ((await blobs.put(redriveName(source, n), encodeRedrive(given), { ifAbsent: true })) === "exists") return false;
   }
   return true;

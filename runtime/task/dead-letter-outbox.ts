@@ -20,8 +20,9 @@ export class DeadLetterOutbox {
     } else {
       const { shard } = origin;
       const sent = origin.sent?.();
-      const bytes = new Uint8Array(origin.bytes());
-      this.letters.push({ ...letter, shard, position: origin.position(), bytes, ...(sent && { sent }) });
+      const header = origin.header?.();
+      const came = { ...(header !== undefined && { header }), ...(sent && { sent }) };
+      this.letters.push({ ...letter, shard, position: origin.position(), bytes: new Uint8Array(origin.bytes()), ...came });
     }
   }
 

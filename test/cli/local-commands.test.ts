@@ -1,6 +1,6 @@
 /** The commands on a job on this machine: every event is counted once whatever is ordered, and whatever dies while it is copied or given back. */
 import assert from "node:assert/strict";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import { asyncBufferFromFile, parquetReadObjects } from "hyparquet";
@@ -16,11 +16,14 @@ import { LocalRun, type LocalRunOptions } from "../../cli/local-run.ts";
 import { exitCodes } from "../../cli/report-error.ts";
 import { openLocalTarget } from "../../cli/target/local-target.ts";
 import type { Target } from "../../cli/target/target.ts";
+import type { BlobName } from "../../runtime/base/ids.ts";
 import { isKind } from "../../runtime/base/errors.ts";
 import {
   count,
+  csv,
   defineJob,
   fileSink,
+  files,
   generator,
   type Job,
   keyedProcess,
@@ -395,6 +398,70 @@ suite("dead letters", () => {
         );
         assert.equal(await assertCounted(places.output), totals.records - (parallelism === 1 ? letters : 0));
       }));
+
+  for (const parallelism of [1, 2])
+    test(`that were put aside after the checkpoint that a job goes back to do not come twice, at parallelism ${parallelism}`, () =>
+      withDirectory(async (directory) => {
+        const places = placesIn(directory);
+        const runTo = (records: number, broken: boolean, from?: BlobName) =>
+          whileRunning(counting({ broken, parallelism }), { ...places, ...(from && { from }) }, async (run) => {
+            await takenIn(run, run.standing.totals.records + records);
+            await withTarget(places, (target) => stop(target, wait));
+          });
+        const lettersOf = () =>
+          withTarget(places, async (target) => ((await list(target, { limit: 0 })).json as { letters: number }).letters);
+        await runTo(200, true);
+        const before = await lettersOf();
+        const from = await withTarget(places, (target) => checkpointOf(target, "latest"));
+        await runTo(200, true);
+        assert.ok((await lettersOf()) > before && before > 0);
+        await withTarget(places, (target) => giveBack(target, {}));
+        await runTo(200, false);
+        await runTo(600, false, from);
+        const { sources } = await withTarget(places, readStatus);
+        const made = Number(sources.find(({ shard }) => shard === "generator-0")!.position);
+        assert.equal(await assertCounted(places.output), made);
+      }));
+
+  test("of files whose header line names the fields go through with it", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      const file = join(directory, "orders.csv");
+      await writeFile(file, "amount,of\n1,ann\n2,bob\n3,ann\n");
+      const job = (broken: boolean) =>
+        defineJob(
+          "orders",
+          (it) => {
+            it.source("orders", files({ paths: file, format: csv() }))
+              .map("checked", (order) => {
+                if (broken && order.of === "ann") throw new Error("broken");
+                return order;
+              })
+              .sinkTo("out", fileSink({ path: "orders", format: ndjson() }));
+            // Goes on when the file has ended.
+            it.source("in", generator({ seed: 1, ratePerSecond: 1_000, next: (n) => n })).sinkTo(
+              "none",
+              fileSink({ path: "none", format: ndjson() }),
+            );
+          },
+          { parallelism: 1, checkpoints: { interval: seconds(0.1) } },
+        );
+      await whileRunning(job(true), places, async (run) => {
+        await takenIn(run, 100);
+        await withTarget(places, (target) => stop(target, wait));
+      });
+      assert.deepEqual((await withTarget(places, (target) => giveBack(target, {}))).given, { orders: 2 });
+      await whileRunning(job(false), places, async (run) => {
+        await takenIn(run, run.standing.totals.records + 100);
+        await withTarget(places, (target) => stop(target, wait));
+      });
+      const names = (await readdir(join(places.output, "orders"))).filter((name) => name.endsWith(".ndjson"));
+      const texts = await Promise.all(names.map((name) => readFile(join(places.output, "orders", name), "utf8")));
+      const rows = texts
+        .flatMap((text) => text.split("\n").filter((line) => line !== ""))
+        .map((line) => JSON.parse(line) as object);
+      assert.deepEqual(rows.map((row) => Object.values(row).join()).sort(), ["1,ann", "2,bob", "3,ann"]);
+    }));
 
   test("that a restore takes back are not given back", () =>
     withDirectory(async (directory) => {
