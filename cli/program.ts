@@ -137,8 +137,17 @@ function targetCommands(add: Add, finish: Finish): void {
     const { checkpoints } = await import("./commands/checkpoints.ts");
     return checkpoints(target);
   });
+  onTarget(
+    "savepoint",
+    "take a savepoint, or wait for the one that is being taken: a checkpoint that stays; the job goes on",
+    async (target, given) => {
+      const { savepoint } = await import("./commands/orders.ts");
+      return savepoint(target, { timeoutMs: given.timeout * 1_000, id: given.order });
+    },
+    (command) =>
+      waitOptions(command).option("--order <name>", "the savepoint of this order: given again by its name, it is taken once"),
+  );
   const ordered = [
-    ["savepoint", "take a savepoint: a checkpoint that stays; the job goes on"],
     ["stop", "stop with a savepoint: nothing is taken in or put out beyond it"],
     ["pause", "take nothing more in; going on is a matter of seconds"],
     ["resume", "go on after a pause, or give a stop up"],

@@ -535,7 +535,9 @@ export class Coordinator {
       (await this.isAbandoned(name))
     )
       return this.abandon(ring, record, checkpoint, "abandoned by another coordinator");
-    const retained = retain([...record.retained, { manifest: name, savepoint }], this.job.options.checkpointsRetained);
+    const order = isGranted(record, pending) ? record.wanted?.order : undefined;
+    const kept = { manifest: name, savepoint, ...(order !== undefined && { order }) };
+    const retained = retain([...record.retained, kept], this.job.options.checkpointsRetained);
     const moved: JobRecord = {
       ...record,
       pending: undefined,

@@ -248,6 +248,32 @@ suite("orders to a job on this machine", () => {
       assert.equal((await withTarget(places, readStatus)).phase, "stopped");
     }));
 
+  test("for a savepoint are one, given again by a command that has not waited to the end", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      const order = async (target: Target, id?: string) => {
+        const { json, code } = await savepoint(target, { ...wait, id });
+        return { ...(json as { id: string; checkpoint: number | undefined }), code };
+      };
+      const savepoints = () =>
+        withTarget(places, async (target) => (await recordOf(target)).retained.filter((kept) => kept.savepoint).length);
+      await whileRunning(counting(), places, (run) => takenIn(run, 100));
+      const first = await withTarget(places, order);
+      assert.equal(first.code, exitCodes.notYet);
+      assert.equal((await withTarget(places, order)).id, first.id, "the one that stands is waited for");
+      await whileRunning(counting(), places, async (run) => {
+        await takenIn(run, run.standing.totals.records + 100);
+        const taken = await withTarget(places, (target) => order(target, first.id));
+        assert.deepEqual([taken.id, taken.code], [first.id, undefined]);
+        assert.deepEqual(await withTarget(places, (target) => order(target, first.id)), taken);
+        assert.equal(await savepoints(), 1);
+        const next = await withTarget(places, order);
+        assert.ok(next.id !== first.id && next.checkpoint! > taken.checkpoint!);
+        assert.deepEqual(await withTarget(places, (target) => order(target, first.id)), taken, "whatever was ordered since");
+      });
+      assert.equal(await savepoints(), 2);
+    }));
+
   test("take it back to a checkpoint, to another parallelism, and to code that fits alone", () =>
     withDirectory(async (directory) => {
       const places = placesIn(directory);
