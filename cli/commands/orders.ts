@@ -6,7 +6,7 @@
  *    and by its order's name whenever.
  */
 import { randomUUID } from "node:crypto";
-import { MillraceError } from "../../runtime/base/errors.ts";
+import { isKind, MillraceError, messageOf } from "../../runtime/base/errors.ts";
 import { hasTaken, type Order } from "../../runtime/snapshots/decide-order.ts";
 import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
 import type { Answer } from "../answer.ts";
@@ -49,7 +49,11 @@ export async function savepoint(target: Target, options: WaitOptions & { readonl
   const id = options.id ?? wanted?.order;
   const order = id === undefined ? newOrder("savepoint") : ({ kind: "savepoint", id } as const);
   const taken = ({ retained }: JobRecord) => retained.find((kept) => kept.order === order.id)?.manifest;
-  const record = await follow(target, order, (now) => taken(now) !== undefined, options);
+  const record = await follow(target, order, (now) => taken(now) !== undefined, options).catch((error: unknown) => {
+    if (!isKind(error, "unavailable")) throw error;
+    const advice = `it may have been taken all the same, ask for it by its name: millrace savepoint --order ${order.id}`;
+    throw new MillraceError("unavailable", `${messageOf(error)}; ${advice}`, { cause: error });
+  });
   return answerTo(target, order, record, taken(record), (number) => [
     `savepoint ${number} is complete: it stays until it is given up, and the job goes on`,
     `begin again from it:  millrace start ${hint(target)} --from ${number}`,
