@@ -19,10 +19,11 @@ export function onStopSignals(stop: () => void): () => void {
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
-  if (process.channel !== undefined) {
+  if (process.send !== undefined) {
     process.on("disconnect", stop);
     // Who listens there would live as long as the other.
-    process.channel.unref();
+    process.channel?.unref();
+    if (!process.connected) stop();
   }
   return () => {
     process.off("disconnect", stop);
