@@ -230,7 +230,9 @@ function letterCommands(program: Command, finish: Finish): void {
 
 /** Stops the job, and lets it go on with what was given back. */
 function redriveCommand(group: Command, finish: Finish): void {
-  const command = group.command("redrive").description("give them back to the sources they came from, once each, after a fix");
+  const command = group
+    .command("redrive")
+    .description("give them back to the sources they came from, or behind a keyBy to their operators, once each, after a fix");
   runOptions(waitOptions(coordinatorOption(command.option("--json", "print one JSON document").exitOverride())))
     .addArgument(optionalJob())
     .option("--operator <uid>", "of one operator alone")

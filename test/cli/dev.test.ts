@@ -41,11 +41,20 @@ class Dev {
 
   constructor(module: string, state: string, output: string) {
     const args = ["--disable-warning=ExperimentalWarning", join(root, "cli/main.ts"), "dev", module];
-    this.child = spawn(process.execPath, [...args, "--state", state, "--output", output], {
-      stdio: ["ignore", "ignore", "pipe"],
-    });
+    const where = ["--state", state, "--output", output];
+    // A group of its own: a job that is left over is ended with the test.
+    this.child = spawn(process.execPath, [...args, ...where], { stdio: ["ignore", "ignore", "pipe"], detached: true });
     this.child.stderr!.on("data", (text: Buffer) => (this.said += text.toString()));
     this.ended = once(this.child, "exit");
+  }
+
+  /** Whatever of it is left. */
+  clear(): void {
+    try {
+      process.kill(-this.child.pid!, "SIGKILL");
+    } catch {
+      // Nothing is.
+    }
   }
 
   async until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
@@ -70,7 +79,7 @@ function rowsIn(output: string): readonly { readonly key: string; readonly seen:
   return lines.filter((line) => line !== "").map((line) => JSON.parse(line) as { key: string; seen: number });
 }
 
-test("a job stops with a checkpoint wherever its dev is killed, and goes on with the next", () =>
+test("a job stops with a checkpoint wherever its dev is killed, and goes on with the next", (t) =>
   withDirectory(async (directory) => {
     const [state, output, module] = [join(directory, "state"), join(directory, "results"), join(directory, "job.ts")];
     let changes = 0;
@@ -113,6 +122,7 @@ test("a job stops with a checkpoint wherever its dev is killed, and goes on with
     change();
     for (const [step, reach] of steps) {
       const dev = new Dev(module, state, output);
+      t.after(() => dev.clear());
       await reach(dev);
       dev.child.kill("SIGKILL");
       await dev.ended;
@@ -122,6 +132,7 @@ test("a job stops with a checkpoint wherever its dev is killed, and goes on with
       );
     }
     const last = new Dev(module, state, output);
+    t.after(() => last.clear());
     await more(last);
     last.child.kill("SIGINT");
     assert.deepEqual(await last.ended, [exitCodes.done, null]);
