@@ -140,8 +140,17 @@ function targetCommands(add: Add, finish: Finish): void {
     const { checkpoints } = await import("./commands/checkpoints.ts");
     return checkpoints(target);
   });
+  onTarget(
+    "savepoint",
+    "take a savepoint, or wait for the one that is being taken: a checkpoint that stays; the job goes on",
+    async (target, given) => {
+      const { savepoint } = await import("./commands/orders.ts");
+      return savepoint(target, { timeoutMs: given.timeout * 1_000, id: given.order });
+    },
+    (command) =>
+      waitOptions(command).option("--order <name>", "the savepoint of this order: given again by its name, it is taken once"),
+  );
   const ordered = [
-    ["savepoint", "take a savepoint: a checkpoint that stays; the job goes on"],
     ["stop", "stop with a savepoint: nothing is taken in or put out beyond it"],
     ["pause", "take nothing more in; going on is a matter of seconds"],
     ["resume", "go on after a pause, or give a stop up"],
@@ -224,7 +233,9 @@ function letterCommands(program: Command, finish: Finish): void {
 
 /** Stops the job, and lets it go on with what was given back. */
 function redriveCommand(group: Command, finish: Finish): void {
-  const command = group.command("redrive").description("give them back to the sources they came from, once each, after a fix");
+  const command = group
+    .command("redrive")
+    .description("give them back to the sources they came from, or behind a keyBy to their operators, once each, after a fix");
   runOptions(waitOptions(coordinatorOption(command.option("--json", "print one JSON document").exitOverride())))
     .addArgument(optionalJob())
     .option("--operator <uid>", "of one operator alone")

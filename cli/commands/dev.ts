@@ -2,7 +2,8 @@
  * `millrace dev`: runs a job here and, whenever its code changes, stops it with a checkpoint and runs it again from there.
  *
  * The job runs in a process of its own, since code that was loaded once stays loaded. Each run begins where the one before stopped: state and
- * results go on, and code that cannot go on from them is refused with the operator named, until the next change.
+ * results go on, and code that cannot go on from them is refused with the operator named, until the next change. A job does not outlive the
+ * `dev` that runs it: killed, it stops with a checkpoint.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -64,7 +65,10 @@ export async function dev(path: string, { args, print, signal }: DevOptions): Pr
 
 function runOnce(args: readonly string[]): ChildProcess {
   const cli = join(import.meta.dirname, "..", import.meta.filename.endsWith(".ts") ? "main.ts" : "main.js");
-  return spawn(process.execPath, [...process.execArgv, cli, "run", ...args], { stdio: "inherit" });
+  return spawn(process.execPath, [...process.execArgv, cli, "run", ...args], {
+    // By the channel it learns that this process has ended, however it did.
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
+  });
 }
 
 /**

@@ -14,6 +14,7 @@ import { together } from "../../runtime/driver/together.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
 import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
 import { encodeManifest, type Manifest } from "../../runtime/snapshots/manifest.ts";
+import { givenPrefix } from "../../runtime/snapshots/given-letters.ts";
 import { manifestName } from "../../runtime/snapshots/names.ts";
 import { readReferences } from "../../runtime/snapshots/segment.ts";
 import type { Answer } from "../answer.ts";
@@ -161,7 +162,8 @@ async function copyObjects(from: JobPorts, into: Pick<Ports, "blobs">, manifest:
   };
   // Dead letters that were given back are input that the positions refer to.
   const { blobs: redriven } = await from.blobs.list(redrivesPrefix);
-  const all = [...names, ...redriven.map(({ name }) => name)];
+  const { blobs: given } = await from.blobs.list(givenPrefix);
+  const all = [...names, ...[...redriven, ...given].map(({ name }) => name)];
   for (let at = 0; at < all.length; at += 8) await together(all.slice(at, at + 8).map(copy));
   return all.length;
 }

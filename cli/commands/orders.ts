@@ -2,10 +2,12 @@
  * `millrace savepoint`, `stop`, `pause`, `resume`, and going back: an order is given, then its coming about is waited for.
  *
  * O1 A command that is killed has given its order or has not. Given again it finds what has come about already, or goes on waiting.
+ * O2 Of savepoints there may be many, so each has the name of its order: given again while it is being taken the command waits for that one,
+ *    and by its order's name whenever.
  */
 import { randomUUID } from "node:crypto";
-import { MillraceError } from "../../runtime/base/errors.ts";
-import type { Order } from "../../runtime/snapshots/decide-order.ts";
+import { isKind, MillraceError, messageOf } from "../../runtime/base/errors.ts";
+import { hasTaken, type Order } from "../../runtime/snapshots/decide-order.ts";
 import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
 import type { Answer } from "../answer.ts";
 import { numberOf, recordOf } from "../job-status.ts";
@@ -21,6 +23,8 @@ export interface WaitOptions {
 export interface Outcome {
   readonly job: string;
   readonly order: Order["kind"];
+  /** The order's name: the same one given again is the same order. */
+  readonly id: string;
   /** False: it stands in the job record and has not come about yet. */
   readonly done: boolean;
   readonly phase: JobRecord["phase"];
@@ -39,12 +43,17 @@ export function newOrder(kind: Exclude<Order["kind"], "restore">): Order {
   return { kind, id: `${kind}-${randomUUID()}` };
 }
 
-export async function savepoint(target: Target, options: WaitOptions): Promise<Answer> {
-  const { lastCheckpoint: before } = await recordOf(target);
-  const taken = ({ retained }: JobRecord) =>
-    retained.find((kept) => kept.savepoint && numberOf(kept.manifest) > before)?.manifest;
-  const order = newOrder("savepoint");
-  const record = await follow(target, order, (now) => taken(now) !== undefined, options);
+/** `id`: of the order; default: of the one that stands, or a new one. */
+export async function savepoint(target: Target, options: WaitOptions & { readonly id?: string | undefined }): Promise<Answer> {
+  const { wanted } = await recordOf(target);
+  const id = options.id ?? wanted?.order;
+  const order = id === undefined ? newOrder("savepoint") : ({ kind: "savepoint", id } as const);
+  const taken = ({ retained }: JobRecord) => retained.find((kept) => kept.order === order.id)?.manifest;
+  const record = await follow(target, order, (now) => taken(now) !== undefined, options).catch((error: unknown) => {
+    if (!isKind(error, "unavailable")) throw error;
+    const advice = `it may have been taken all the same, ask for it by its name: millrace savepoint --order ${order.id}`;
+    throw new MillraceError("unavailable", `${messageOf(error)}; ${advice}`, { cause: error });
+  });
   return answerTo(target, order, record, taken(record), (number) => [
     `savepoint ${number} is complete: it stays until it is given up, and the job goes on`,
     `begin again from it:  millrace start ${hint(target)} --from ${number}`,
@@ -102,7 +111,7 @@ export async function follow(
   let record = await target.order(order);
   let rungAt = clock.now();
   while (!isDone(record)) {
-    if (record.order !== order.id)
+    if (!hasTaken(record, order.id))
       throw new MillraceError("invalid", `another order was given meanwhile, this one has not come about: ${record.order ?? ""}`);
     if (order.kind !== "resume" && order.kind !== "restore" && isPassedOver(order, record))
       throw new MillraceError("invalid", `the order was passed over, as of a job in batch mode: ${order.kind}`);
@@ -131,21 +140,22 @@ async function unlessAlready(target: Target, order: Order, phase: JobRecord["pha
 /** `manifest`: what came about; undefined: nothing has yet. */
 async function answerTo(
   target: Target,
-  { kind }: Order,
+  { kind, id }: Order,
   { phase, generation }: JobRecord,
   manifest: string | undefined,
   describe: (number: number) => readonly string[],
 ): Promise<Answer> {
   const done = manifest !== undefined;
   const number = manifest === undefined || manifest === "" ? undefined : numberOf(manifest);
-  const outcome: Outcome = { job: target.job, order: kind, done, phase, generation, checkpoint: number, manifest };
+  const outcome: Outcome = { job: target.job, order: kind, id, done, phase, generation, checkpoint: number, manifest };
   if (done) return { json: outcome, lines: describe(number ?? 0) };
   const runner = await target.runner();
   const waits =
     runner === undefined
       ? [`the order stands, and nobody runs the job: who runs it next follows it`, `run it:  millrace run JOB ${target.words}`]
       : [`the order stands and has not come about yet: ${phase}`, `look at it:  millrace status ${target.words}`];
-  return { json: outcome, lines: waits, code: exitCodes.notYet };
+  const again = kind === "savepoint" ? [`wait for it: millrace savepoint --order ${id} ${target.words}`] : [];
+  return { json: outcome, lines: [...waits, ...again], code: exitCodes.notYet };
 }
 
 /** How the job is named behind `start`: on this machine its code is needed. */

@@ -1,7 +1,9 @@
 /**
- * `millrace deadletters redrive`: gives dead letters back to the sources that their records came from, once each, after a fix.
+ * `millrace deadletters redrive`: gives dead letters back to the sources that their records came from, or behind an exchange to the operators
+ * that they were sent to, once each, after a fix.
  *
- * Stop with a savepoint, write what is given back as one object for each source, begin again: the object is one more shard of the source.
+ * Stop with a savepoint, write what is given back as one object for each source and one for all operators, begin again: the object is one more
+ * shard of the source; operators get theirs before anything else.
  * While the job is stopped nothing is put aside or taken back, so the letters that lie there are those of the savepoint's history.
  *
  * D1 What is given back is decided by one write of an object's name, which lists the letters: whoever comes second leaves them out.
@@ -18,7 +20,16 @@ import {
   type RedrivenLetter,
   redrivesPrefix,
 } from "../../runtime/connectors/redriven-source.ts";
-import type { BlobName } from "../../runtime/base/ids.ts";
+import type { BlobName, TaskId } from "../../runtime/base/ids.ts";
+import type { SentLine } from "../../runtime/connectors/dead-letter-object.ts";
+import {
+  decodeGiven,
+  encodeGiven,
+  type GivenLetter,
+  givenName,
+  givenPrefix,
+  parseGiven,
+} from "../../runtime/snapshots/given-letters.ts";
 import { comparePositions } from "../../runtime/streaming/position.ts";
 import { type Answer, printAnswer } from "../answer.ts";
 import { type Letter, type LetterFilter, readLetters } from "../dead-letters.ts";
@@ -41,9 +52,11 @@ export interface RedriveGiven extends RescaleGiven {
 interface Redriven {
   /** By source. */
   readonly given: Readonly<Record<string, number>>;
+  /** By operator behind an exchange. */
+  readonly sent: Readonly<Record<string, number>>;
   /** Given back before. */
   readonly before: number;
-  /** Of timers, and of operators behind an exchange: what lies there is no record of a source. */
+  /** Of timers, of rows that a sink cannot write, of what an exchange sends to all: what lies there is no record that came in once. */
   readonly others: number;
 }
 
@@ -76,38 +89,57 @@ async function redriveTo(target: Target, job: Job | undefined, path: string | un
   return { json, lines: [...lines, ...resumed.lines], code: resumed.code ?? exitCodes.done };
 }
 
-function describe({ given, before, others }: Redriven): readonly string[] {
-  const lines = Object.entries(given).map(([source, n]) => `${plural(n, "dead letter")} given back to source ${source}`);
+function describe({ given, sent, before, others }: Redriven): readonly string[] {
+  const lines = [
+    ...Object.entries(given).map(([source, n]) => `${plural(n, "dead letter")} given back to source ${source}`),
+    ...Object.entries(sent).map(([operator, n]) => `${plural(n, "dead letter")} given back to operator ${operator}`),
+  ];
   return [
     ...(lines.length === 0 ? ["nothing is given back"] : lines),
     ...(before === 0 ? [] : [`${plural(before, "was", "were")} given back before`]),
     ...(others === 0
       ? []
       : [
-          `${plural(others, "is", "are")} no record of a source (timers, operators behind an exchange): they stay`,
+          `${plural(others, "is", "are")} no record that came in once (timers, rows of sinks, broadcasts): they stay`,
           "to have these go through as well, go back to a checkpoint from before they were put aside:  millrace rollback --to N",
         ]),
   ];
 }
 
 export async function giveBack(target: Target, filter: LetterFilter): Promise<Redriven> {
-  await checkKeys(target);
   const { sources } = await readStatus(target);
   for (;;) {
     const { names, ids } = await readRedrives(target.ports);
     const bySource = new Map<string, Letter[]>();
+    const sent: SentLetter[] = [];
     let [before, others] = [0, 0];
     for await (const letter of readLetters(target.letters, filter)) {
       if (ids.has(letter.id)) before++;
+      else if (isSent(letter)) sent.push(letter);
       else {
         const source = sourceOf(letter, sources);
         if (source === undefined) others++;
         else bySource.set(source, [...(bySource.get(source) ?? []), letter]);
       }
     }
-    if (await writeAll(bySource, names, target.ports))
-      return { given: Object.fromEntries([...bySource].map(([source, letters]) => [source, letters.length])), before, others };
+    if (bySource.size > 0) await checkKeys(target);
+    if ((await writeAll(bySource, names, target.ports)) && (await writeSent(sent, names, target.ports))) {
+      const given = Object.fromEntries([...bySource].map(([source, letters]) => [source, letters.length]));
+      return { given, sent: countedBy(sent, ({ sent: { to } }) => to), before, others };
+    }
   }
+}
+
+type SentLetter = Letter & { readonly sent: SentLine };
+
+function isSent(letter: Letter): letter is SentLetter {
+  return letter.sent !== undefined;
+}
+
+function countedBy<T>(items: readonly T[], nameOf: (item: T) => string): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const item of items) counts[nameOf(item)] = (counts[nameOf(item)] ?? 0) + 1;
+  return counts;
 }
 
 /** State that follows the shards of a source would not be where another shard's records are counted. */
@@ -137,11 +169,12 @@ function sourceOf({ shard, task, id }: Letter, sources: readonly SourceStatus[])
 async function readRedrives({ blobs }: JobPorts) {
   const names: BlobName[] = [];
   const ids = new Set<string>();
-  for (const { name } of (await blobs.list(redrivesPrefix)).blobs) {
-    names.push(name);
-    const bytes = await blobs.get(name);
-    for (const { id } of bytes === undefined ? [] : decodeRedrive(bytes)) ids.add(id);
-  }
+  for (const [prefix, decode] of [[redrivesPrefix, decodeRedrive] as const, [givenPrefix, decodeGiven] as const])
+    for (const { name } of (await blobs.list(prefix)).blobs) {
+      names.push(name);
+      const bytes = await blobs.get(name);
+      for (const { id } of bytes === undefined ? [] : decode(bytes)) ids.add(id);
+    }
   return { names, ids };
 }
 
@@ -155,10 +188,27 @@ async function writeAll(
   for (const [source, letters] of bySource) {
     const taken = names.flatMap((name) => parseRedrive(name) ?? []).filter((redrive) => redrive.source === source);
     const n = Math.max(0, ...taken.map((redrive) => redrive.n)) + 1;
-    const given: RedrivenLetter[] = [...letters].sort(inOrder).map(({ id, bytes }) => ({ id, at, bytes }));
+    const given: RedrivenLetter[] = [...letters].sort(inOrder).map(({ id, bytes, header, generation, task, seq }) => ({
+      ...{ id, at, bytes, by: { generation, task, seq } },
+      ...(header !== undefined && { header }),
+    }));
     if ((await blobs.put(redriveName(source, n), encodeRedrive(given), { ifAbsent: true })) === "exists") return false;
   }
   return true;
+}
+
+/**
+ * In the order in which they were put aside: the records of a key come to an operator in one task of a generation, and are put aside in the
+ * order in which they came. False: somebody else has given some back meanwhile.
+ */
+async function writeSent(letters: readonly SentLetter[], names: readonly BlobName[], { blobs }: JobPorts): Promise<boolean> {
+  if (letters.length === 0) return true;
+  const n = Math.max(0, ...names.map((name) => parseGiven(name) ?? 0)) + 1;
+  const given: GivenLetter[] = letters.map(({ id, generation, seq, bytes, sent: { task, to, input, key, timestamp } }) => ({
+    ...{ id, generation, task: task as TaskId, seq, to, input, timestamp, bytes },
+    ...(key !== undefined && { key }),
+  }));
+  return (await blobs.put(givenName(n), encodeGiven(given), { ifAbsent: true })) !== "exists";
 }
 
 /** As the source had them: what came first goes first, so records of a key keep their order. Those given back before come after. */

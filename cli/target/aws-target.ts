@@ -12,7 +12,7 @@ import { MillraceError } from "../../runtime/base/errors.ts";
 import { readJobRecord } from "../../runtime/driver/job-ring.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
 import type { Telemetry } from "../../runtime/ports/telemetry.ts";
-import type { Order } from "../../runtime/snapshots/decide-order.ts";
+import { hasTaken, type Order } from "../../runtime/snapshots/decide-order.ts";
 import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
 import { deadLetterPrefix, describeCommand, type JobDescription, lookCommand, payloadVersion } from "../../functions/contract.ts";
 import type { JobPorts, LetterStore, Target } from "./target.ts";
@@ -73,7 +73,7 @@ async function giveOrder(
   const called = caller.call(coordinator, command, taken.signal).then(() => readTaken());
   const readTaken = async (): Promise<JobRecord> => {
     const record = await readJobRecord(ports as unknown as Ports, job);
-    if (record?.order === command.id) return record;
+    if (record !== undefined && hasTaken(record, command.id)) return record;
     throw new MillraceError("unavailable", `the coordinator has not taken the order, give it again: ${order.kind}`);
   };
   try {
@@ -89,7 +89,7 @@ async function seen({ clock, ...ports }: JobPorts, job: string, order: string, e
   for (;;) {
     await clock.sleep(lookMs, ended);
     const record = await readJobRecord(ports as unknown as Ports, job).catch(() => undefined);
-    if (record?.order === order) return record;
+    if (record !== undefined && hasTaken(record, order)) return record;
     if (ended.aborted) return new Promise(() => undefined);
   }
 }

@@ -15,7 +15,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import { EventSourceMapping, type EventSourceMappingOptions } from "../event-source-mapping/event-source-mapping.ts";
 import { KinesisStream } from "../event-source-mapping/kinesis-stream.ts";
 import type { MappingEvent } from "../event-source-mapping/mapping-events.ts";
-import type { KinesisOptions } from "../kinesis/index.ts";
+import { type KinesisLimits, kinesisLimits, type KinesisOptions } from "../kinesis/index.ts";
 import type { AsyncInvocationsOptions, DroppedEvent } from "../lambda/async-invocations.ts";
 import { bundleFunction, directoryOf, writeBundle } from "../../packaging/bundle.ts";
 import { EnvironmentPool, type EnvironmentPoolOptions, type PoolCounts } from "../lambda/environment-pool.ts";
@@ -53,7 +53,7 @@ export interface CloudOptions {
   readonly directory?: string;
   /** The first of six consecutive ports: Kinesis, DynamoDB, S3, Lambda, SQS with SNS, EventBridge. Default: free ones. */
   readonly port?: number;
-  /** Kinesis' own limits unless given. */
+  /** Kinesis' own unless given, and room for what mappings ask more often than AWS's would (`limitsBeside`). */
   readonly kinesisLimits?: KinesisOptions["limits"];
   /** How environments are handed out. */
   readonly environments?: Pick<EnvironmentPoolOptions, "seed" | "coldStartChance" | "recycleChance" | "zombieMsMax">;
@@ -102,11 +102,23 @@ interface EmulatedFunction {
 }
 
 /** Mappings ask the emulated Kinesis more often than AWS's would, so that a laptop does not wait for it. */
-const promptTimings: NonNullable<EventSourceMappingOptions["timings"]> = {
-  pollIntervalMs: 250,
-  catchUpIntervalMs: 200,
-  shardDiscoveryMs: 2_000,
-};
+const promptTimings = { pollIntervalMs: 250, catchUpIntervalMs: 200, shardDiscoveryMs: 2_000 } as const;
+/** AWS's mappings ask an idle shard once a second. */
+const pollsPerSecondOnAws = 1;
+
+/**
+ * Kinesis' limits where mappings ask so often: a shard allows as many reads beside theirs as on AWS, else functions that read for
+ * themselves (behind a restore, to the end of a shard) are refused again and again for what the laptop's mappings take.
+ */
+export function limitsBeside(
+  mappings: readonly Pick<MappingResource, "streamName">[],
+  pollIntervalMs: number,
+): Partial<KinesisLimits> {
+  const ofStreams = new Map<string, number>();
+  for (const { streamName } of mappings) ofStreams.set(streamName, (ofStreams.get(streamName) ?? 0) + 1);
+  const beyond = Math.max(0, 1_000 / pollIntervalMs - pollsPerSecondOnAws) * Math.max(0, ...ofStreams.values());
+  return { readCallsPerSecond: kinesisLimits.readCallsPerSecond + Math.ceil(beyond) };
+}
 
 /**
  * Starts the cloud of a topology (topology.ts; any JSON, which is checked). Throws `invalid` for a topology that AWS would refuse or
@@ -288,14 +300,23 @@ export class EmulatedCloud {
 
   /** By `startCloud` alone. */
   async start(): Promise<void> {
-    const { directory, port = 0, kinesisLimits } = this.#options;
-    const { region, account } = this.topology;
+    const { directory, port = 0, mappings } = this.#options;
+    const { region, account, eventSourceMappings } = this.topology;
+    const { pollIntervalMs } = { ...promptTimings, ...mappings?.timings };
+    const limits = this.#options.kinesisLimits ?? limitsBeside(eventSourceMappings, pollIntervalMs);
     const root = directory === undefined ? undefined : resolve(directory);
     if (root !== undefined) {
       await mkdir(root, { recursive: true });
       this.#checkpoints = await CheckpointFile.open(join(root, "checkpoints.json"));
     }
-    this.#services = await startServices({ directory: root, region, account, kinesisLimits, port, faults: () => this.#faults });
+    this.#services = await startServices({
+      directory: root,
+      region,
+      account,
+      kinesisLimits: limits,
+      port,
+      faults: () => this.#faults,
+    });
     this.#invokeApi = await startInvokeApi({
       functions: this.#invokers,
       region,

@@ -19,6 +19,20 @@ export interface DeadLetterLine {
   readonly bytes: string;
   /** The same, where they are valid UTF-8. */
   readonly text?: string;
+  /** Of a record of a file: the line that names its fields. */
+  readonly header?: string;
+  /** Of a record that came over an exchange: how, and to which task. With it the record can be given back. */
+  readonly sent?: SentLine;
+}
+
+export interface SentLine {
+  readonly task: string;
+  readonly to: string;
+  readonly input: 0 | 1;
+  /** Encoded, base64. */
+  readonly key?: string;
+  /** Event time, epoch ms; null: none. */
+  readonly timestamp: number | null;
 }
 
 /** How the objects are named. */
@@ -31,11 +45,20 @@ export interface NamedBytes {
 
 export function deadLetterObject({ generation, task, seq, effect = -1, letters }: DeadLetterBatch): NamedBytes {
   const name = partFileName(deadLetterNaming, { generation, task, seq, n: effect + 1 });
-  return { name, bytes: Buffer.from(letters.map((letter) => `${JSON.stringify(toLine(letter))}\n`).join("")) };
+  return { name, bytes: Buffer.from(letters.map((letter) => `${JSON.stringify(toLine(letter, task))}\n`).join("")) };
 }
 
-function toLine({ reason, operator, shard, position, bytes }: DeadLetter): DeadLetterLine {
+function toLine({ reason, operator, shard, position, bytes, header, sent }: DeadLetter, task: string): DeadLetterLine {
   const text = utf8Text(bytes);
-  const line = { reason, operator, shard, position, bytes: Buffer.from(bytes).toString("base64") };
+  const line = {
+    ...{ reason, operator, shard, position, bytes: Buffer.from(bytes).toString("base64") },
+    ...(header !== undefined && { header }),
+    ...(sent !== undefined && { sent: sentLine(sent, task) }),
+  };
   return text === undefined ? line : { ...line, text };
+}
+
+function sentLine({ to, input, key, timestamp }: NonNullable<DeadLetter["sent"]>, task: string): SentLine {
+  const encoded = key === undefined ? {} : { key: Buffer.from(key).toString("base64") };
+  return { task, to, input, ...encoded, timestamp: timestamp ?? null };
 }

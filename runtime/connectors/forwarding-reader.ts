@@ -5,6 +5,7 @@
 import type { SourceRecord } from "../api/connector.ts";
 import type { Position, ShardId } from "../base/ids.ts";
 import type { ReadLimit, ReadResult, Shard } from "../ports/log.ts";
+import type { Restored } from "../ports/sink-driver.ts";
 import type { SourceReader } from "./source-reader.ts";
 
 export abstract class ForwardingReader implements Required<SourceReader> {
@@ -32,6 +33,10 @@ export abstract class ForwardingReader implements Required<SourceReader> {
 
   forgetShards(): void {
     this.inner.forgetShards?.();
+  }
+
+  async leaveOut(restored: Restored): Promise<void> {
+    await this.inner.leaveOut?.(restored);
   }
 
   shards(stream: string): Promise<readonly Shard[]> {

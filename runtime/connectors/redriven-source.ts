@@ -4,6 +4,8 @@
  * does, exactly once, and a checkpoint knows how far they have come.
  *
  * V1 An object is written once and never changed. A generation that begins finds it among the shards that have no parents.
+ * V2 What was put aside after the checkpoint that a generation begins from is left out from then on, since its record is read again: before the
+ *    generation reads, an object `redrive-left/<uid>/<n>/<generation>` lists it.
  */
 import type { SourceRecord } from "../api/connector.ts";
 import { corrupt } from "../base/byte-reader.ts";
@@ -11,9 +13,12 @@ import { MillraceError } from "../base/errors.ts";
 import * as is from "../base/shape.ts";
 import { type BlobName, id, type Position, type ShardId } from "../base/ids.ts";
 import type { Blobs } from "../ports/blobs.ts";
+import type { Restored } from "../ports/sink-driver.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ReadLimit, ReadResult, Shard } from "../ports/log.ts";
+import { taskInNames } from "./files/part-name.ts";
 import { ForwardingReader } from "./forwarding-reader.ts";
+import { isBeyond, type Published } from "./restored.ts";
 import type { SourceReader } from "./source-reader.ts";
 
 /** What names of such shards begin with. */
@@ -30,6 +35,10 @@ export interface RedrivenLetter {
   readonly at: number;
   /** The original bytes, base64. */
   readonly bytes: string;
+  /** Of a record of a file: the line that names its fields. */
+  readonly header?: string;
+  /** The commit that put it aside, its task as it is called in names. */
+  readonly by?: Published;
 }
 
 export function redrivePrefix(source: string): string {
@@ -59,6 +68,11 @@ function decodeName(name: string): string | undefined {
   }
 }
 
+/** All that is left out of an object's letters lies under this. */
+function leftPrefix(source: string, n: number): string {
+  return `redrive-left/${encodeURIComponent(source)}/${String(n).padStart(digits, "0")}/`;
+}
+
 export function isRedriven(shard: string): boolean {
   return shard.startsWith(shardPrefix);
 }
@@ -67,7 +81,14 @@ export function encodeRedrive(letters: readonly RedrivenLetter[]): Uint8Array {
   return Buffer.from(letters.map((letter) => `${JSON.stringify(letter)}\n`).join(""));
 }
 
-const letterShape = is.object({ id: is.text, at: is.time, bytes: is.text });
+const publishedShape = is.object({ generation: is.count, task: is.text, seq: is.count });
+const letterShape = is.object({
+  id: is.text,
+  at: is.time,
+  bytes: is.text,
+  header: is.optional(is.text),
+  by: is.optional(publishedShape),
+});
 
 /** Throws `corrupt`. */
 export function decodeRedrive(bytes: Uint8Array): readonly RedrivenLetter[] {
@@ -129,28 +150,66 @@ export class RedrivenSource extends ForwardingReader {
     return shards;
   }
 
+  override async leaveOut(restored: Restored): Promise<void> {
+    await super.leaveOut(restored);
+    for (const { name } of (await this.#blobs.list(redrivePrefix(this.#uid))).blobs) {
+      const redrive = parseRedrive(name);
+      const bytes = redrive && (await this.#blobs.get(name));
+      if (bytes === undefined) continue;
+      const left = decodeRedrive(bytes).flatMap(({ id: letter, by }) =>
+        by !== undefined && isBeyond(by, restored, taskInNames) ? [letter] : [],
+      );
+      const into = id<BlobName>(`${leftPrefix(this.#uid, redrive!.n)}${restored.generation}`);
+      if (left.length > 0) await this.#blobs.put(into, Buffer.from(JSON.stringify(left)));
+    }
+  }
+
+  async #leftOf(n: number): Promise<ReadonlySet<string>> {
+    const left = new Set<string>();
+    for (const { name } of (await this.#blobs.list(leftPrefix(this.#uid, n))).blobs) {
+      const bytes = await this.#blobs.get(name);
+      for (const letter of bytes === undefined ? [] : decodeLeft(bytes)) left.add(letter);
+    }
+    return left;
+  }
+
   override async read(stream: string, shard: ShardId, after: Position | "horizon", limit: ReadLimit): Promise<ReadResult> {
     if (!isRedriven(shard)) return super.read(stream, shard, after, limit);
-    const name = redriveName(this.#uid, Number(shard.slice(shardPrefix.length)));
+    const n = Number(shard.slice(shardPrefix.length));
+    const name = redriveName(this.#uid, n);
     const bytes = await this.#blobs.get(name);
     if (bytes === undefined) throw new MillraceError("corrupt", `dead letters that were given back are gone: ${name}`);
-    const read = readLetters(decodeRedrive(bytes), after, limit);
+    const read = readLetters(decodeRedrive(bytes), await this.#leftOf(n), after, limit);
     return { ...read, records: await this.withSchemas(read.records) };
   }
 }
 
 /** Positions are the letters' places, from 1 on. */
-function readLetters(letters: readonly RedrivenLetter[], after: Position | "horizon", limit: ReadLimit): ReadResult {
+function readLetters(
+  letters: readonly RedrivenLetter[],
+  left: ReadonlySet<string>,
+  after: Position | "horizon",
+  limit: ReadLimit,
+): ReadResult {
   const from = after === "horizon" ? 0 : Number(after);
   const records: SourceRecord[] = [];
   let bytesTaken = 0;
-  for (let n = from; n < letters.length && records.length < limit.records && (n === from || bytesTaken < limit.bytes); n++) {
-    const { at: arrivalTime, bytes: text } = letters[n]!;
+  let n = from;
+  for (; n < letters.length && records.length < limit.records && (records.length === 0 || bytesTaken < limit.bytes); n++) {
+    const { id: letter, at: arrivalTime, bytes: text, header } = letters[n]!;
+    if (left.has(letter)) continue;
     const bytes = Buffer.from(text, "base64");
     bytesTaken += bytes.length;
-    records.push({ position: String(n + 1), partitionKey: "", arrivalTime, bytes });
+    records.push({ position: String(n + 1), partitionKey: "", arrivalTime, bytes, ...(header !== undefined && { header }) });
   }
-  const upTo = from + records.length;
-  const next = upTo >= letters.length ? undefined : id<Position>(String(upTo));
-  return { records, next, behindMs: letters.length - upTo, gap: false };
+  const next = n >= letters.length ? undefined : id<Position>(String(n));
+  return { records, next, behindMs: letters.length - n, gap: false };
+}
+
+const leftShape = is.listOf(is.text);
+
+function decodeLeft(bytes: Uint8Array): readonly string[] {
+  const left: unknown = JSON.parse(Buffer.from(bytes).toString());
+  is.checkShape("what is left out of dead letters that were given back", left, leftShape);
+  return left as readonly string[];
 }

@@ -41,6 +41,11 @@ export async function carryOutRestore(
   }
   if (!(await mayGoOn())) return false;
   await ports.sinks.quarantineLetters?.(restored);
+  for (const { node } of own === undefined ? [] : job.operators.values()) {
+    if (node.spec.kind !== "source") continue;
+    if (!(await mayGoOn())) return false;
+    await ports.source(node.uid).leaveOut?.(restored);
+  }
   for (const { stage, tasks, kind } of topology) {
     if (kind !== "keyed") continue;
     if (!(await mayGoOn())) return false;

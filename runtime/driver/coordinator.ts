@@ -30,6 +30,7 @@ import type { Safeguards } from "../task/safeguards.ts";
 import { readSaid } from "./acknowledgements.ts";
 import { announceAlignment, hasAlignment } from "./align-sources.ts";
 import { collectGarbage } from "./collect-garbage.ts";
+import { checkGiven, lastGiven } from "./give-letters.ts";
 import { type JobRing, moveJobRecord, readJobRing } from "./job-ring.ts";
 import { retireGenerations } from "./retire-generations.ts";
 import type { Lease } from "./lease.ts";
@@ -203,13 +204,17 @@ export class Coordinator {
     return record.completed;
   }
 
+  private get maySkipState(): boolean {
+    return this.options.allowSkippedState ?? this.job.options.allowSkippedState;
+  }
+
   private checkCompatible(stored: Manifest["operators"], keyGroups: number): void {
     if (keyGroups !== this.job.options.keyGroups)
       throw new MillraceError(
         "invalid",
         `keyGroups is fixed for a job's life: stored ${keyGroups}, declared ${this.job.options.keyGroups}`,
       );
-    const allowSkippedState = this.options.allowSkippedState ?? this.job.options.allowSkippedState;
+    const allowSkippedState = this.maySkipState;
     const differences = compareSchemas(stored as never, schemasOf(this.job.graph), { allowSkippedState });
     const fatal = differences.filter((difference) => difference.fatal);
     if (fatal.length === 0) return this.reportSkipped(differences);
@@ -248,6 +253,7 @@ export class Coordinator {
     const manifest = await this.readManifestOf(ring, name);
     if (manifest === "moved") return false;
     this.checkCompatible(manifest.operators, manifest.keyGroups);
+    const given = await this.giveLetters(manifest);
     const generation = record.generation + 1;
     const moved: JobRecord = {
       ...withoutReason(record),
@@ -270,8 +276,18 @@ export class Coordinator {
       failures: 0,
       totals: manifest.totals,
       replaces: [...record.replaces, ...record.topology],
+      ...(given > 0 && { given }),
     };
     return moveJobRecord(this.ports, ring, moved, this.options.id);
+  }
+
+  /** Up to which number a generation from this checkpoint takes in what was given back. Throws `invalid` where it could not. */
+  private async giveLetters(manifest: Manifest): Promise<number> {
+    const given = await lastGiven(this.ports);
+    const lost = await checkGiven(this.job, given, manifest, this.ports, this.maySkipState);
+    for (const operator of lost)
+      this.ports.telemetry.log("warn", "dead letters that were given back are left behind: their operator is gone", { operator });
+    return given;
   }
 
   /** "moved": the job has gone on meanwhile, so the checkpoint may have been collected. */
@@ -512,13 +528,16 @@ export class Coordinator {
       operators: record.operators,
       tasks,
       totals: tasks.reduce((sum, ack) => addTotals(sum, ack.totals, ack.sources.size > 0), record.totals),
+      ...(record.given !== undefined && { given: record.given }),
     };
     if (
       (await this.ports.blobs.put(name, encodeManifest(manifest), this.onlyOnce)) === "exists" &&
       (await this.isAbandoned(name))
     )
       return this.abandon(ring, record, checkpoint, "abandoned by another coordinator");
-    const retained = retain([...record.retained, { manifest: name, savepoint }], this.job.options.checkpointsRetained);
+    const order = isGranted(record, pending) ? record.wanted?.order : undefined;
+    const kept = { manifest: name, savepoint, ...(order !== undefined && { order }) };
+    const retained = retain([...record.retained, kept], this.job.options.checkpointsRetained);
     const moved: JobRecord = {
       ...record,
       pending: undefined,

@@ -34,7 +34,7 @@ import { readJobRecord } from "./job-ring.ts";
 import { loadMissing } from "./load-groups.ts";
 import { loadRuns } from "./load-runs.ts";
 import { LostRace } from "./lost-race.ts";
-import { isSuspended, mustRest, type OpenedTask } from "./opened-task.ts";
+import { type Fed, isSuspended, mustRest, type OpenedTask } from "./opened-task.ts";
 import { ShardLifecycle } from "./shard-lifecycle.ts";
 import { SourceShards } from "./source-shards.ts";
 import { TaskOpener } from "./task-opener.ts";
@@ -255,7 +255,7 @@ export class Environment {
       await this.steps.begin(opened, guarded);
       await this.askToPoll(task);
       const takenBefore = task.taken;
-      const status = bell.kind === "poke" ? await this.reader.readInputs(opened) : await this.reader.feedBell(opened, bell);
+      const status = await this.feed(opened, bell);
       if (status === "newer") return this.again();
       if (status === "late") {
         unprocessed = this.isUnnumbered(bell) ? firstOf(bell) : firstLeft(task, bell);
@@ -283,6 +283,12 @@ export class Environment {
       polls,
       unprocessed,
     };
+  }
+
+  private async feed(opened: OpenedTask, bell: AddressedBell): Promise<Fed> {
+    const given = opened.task.holdsGiven ? await this.reader.feedGiven(opened) : "done";
+    if (given !== "done") return given;
+    return bell.kind === "poke" ? this.reader.readInputs(opened) : this.reader.feedBell(opened, bell);
   }
 
   private isUnnumbered(bell: AddressedBell): boolean {
@@ -317,7 +323,8 @@ export class Environment {
   /** A checkpoint that was asked for begins at the tasks that read sources. */
   private async answerRequests(opened: OpenedTask): Promise<void> {
     const { task } = opened;
-    if (task.plan.stage.kind === "keyed") return;
+    // A checkpoint contains what was given back before it.
+    if (task.plan.stage.kind === "keyed" || task.holdsGiven) return;
     const request = opened.messages.find((message) => message.name === checkpointMessage);
     if (request === undefined || task.hasSeen(request.version)) return;
     const { savepoint } = decodeRequest(request.bytes);

@@ -2,8 +2,8 @@
  * Takes a task's input in: what a doorbell brought, what lies before it, or what a read finds.
  *
  * L3 When a batch begins after the position, the log is read from the position up to it first. This is left out once the generation is
- *    older than the longest possible life of an invocation, and a batch of this shard has been seen here that followed: a task that is
- *    only now catching up may still be behind where its mapping stands.
+ *    older than the longest possible life of an invocation, or there was none before it, and a batch of this shard has been seen here
+ *    that followed: a task that is only now catching up may still be behind where its mapping stands.
  * L11 Where a batch of a child shard comes first, its parents are read to their end by that.
  */
 import type { SourceRecord } from "../api/connector.ts";
@@ -70,6 +70,20 @@ export class InputReader {
     if (input !== undefined && input.watermarkOf(bell.shard) > this.alignmentLimit(opened, input))
       throw new MillraceError("unavailable", `shard ${bell.shard} of ${bell.source} waits for slower sources of its group`);
     return this.feedShard(opened, bell.source, bell.shard, bell.records, bell.after);
+  }
+
+  /** Takes in what was given back of dead letters, a commit for each part, before anything else. */
+  async feedGiven(opened: OpenedTask): Promise<Fed> {
+    const { task, budget } = opened;
+    while (task.holdsGiven) {
+      if (budget.isOver) return "late";
+      await this.steps.announce(opened, "dead letters given back", () => String(task.head));
+      const status = await this.steps.feed(opened, () => task.feedGiven());
+      if (status !== "done") return status;
+      await this.steps.endStep(opened);
+      await this.steps.commit(opened);
+    }
+    return "done";
   }
 
   /** A poke reads for itself: each live shard, or the inbox, up to a turn's worth. */
@@ -303,9 +317,9 @@ export class InputReader {
     return { records: this.options.recordsPerTurn * factor, bytes: this.options.bytesPerTurn * factor };
   }
 
-  /** So young is the generation that batches of an earlier one may come (L3). */
+  /** So young is the generation that batches of an earlier one may come (L3): not where it is the first. */
   private isYoung({ record }: OpenedTask): boolean {
-    return this.ports.clock.now() - record.since <= this.options.invocationMsMax;
+    return record.generation > 1 && this.ports.clock.now() - record.since <= this.options.invocationMsMax;
   }
 
   /** Something that came since a shard of the source was read may be gone. */

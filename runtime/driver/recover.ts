@@ -21,6 +21,7 @@ import type { TaskPlan } from "../task/task-plan.ts";
 import { emptyProgress, type TaskStart } from "../task/task-start.ts";
 import { loadWatermark, storeWatermark } from "../time/watermark.ts";
 import type { JobRecord } from "../snapshots/job-record.ts";
+import { givenTo } from "./give-letters.ts";
 import { missingObject, loadCommit } from "./journal-entry.ts";
 import { beginSources } from "./restored-sources.ts";
 import { isPast } from "./shard-lineage.ts";
@@ -201,7 +202,7 @@ async function startFromManifest(plan: TaskPlan, record: JobRecord, manifest: Ma
     }),
     index,
   );
-  return { index, held: [], progress, shares };
+  return { index, held: await givenTo(plan, record, manifest, ports), progress, shares };
 }
 
 /** The indexes that the task takes something over of: of state outside keys, all tasks' that have any. */

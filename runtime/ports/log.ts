@@ -4,6 +4,7 @@
  * Owns the order of records within a shard. Consistency needed: totally ordered per shard; a record acknowledged is there for
  * the whole retention; no order among the records of one append.
  */
+import type { Restored } from "./sink-driver.ts";
 import type { Position, ShardId } from "../base/ids.ts";
 import type { SourceRecord } from "../api/connector.ts";
 import type { HashRange } from "../streaming/hash-range.ts";
@@ -55,6 +56,11 @@ export interface LogReader {
   lostBetween?(shard: ShardId, after: Position, first: Position): ReadResult["lost"];
   /** What is remembered of its shards may be old: the next listing is made anew. */
   forgetShards?(): void;
+  /**
+   * Before a new generation reads: what this job itself has put into the source, and takes back with the commits that are given up, is not
+   * read any more. May be repeated.
+   */
+  leaveOut?(restored: Restored): Promise<void>;
   /** All shards, closed ones too, parents before their children; throws `invalid` for a stream that does not exist. */
   shards(stream: string): Promise<readonly Shard[]>;
   /** Records after `after`, at most `limit` but always one if there is one; throws `invalid` for a stream or shard that does not exist. */

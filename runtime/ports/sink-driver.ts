@@ -21,6 +21,10 @@ export interface DeadLetter {
   readonly shard: string;
   readonly position: string;
   readonly bytes: Uint8Array;
+  /** Of a record of a file: the line that names its fields. */
+  readonly header?: string;
+  /** Of a record that came over an exchange: to which operator's which input, with what key (encoded) and event time. */
+  readonly sent?: { readonly to: string; readonly input: 0 | 1; readonly key?: Uint8Array; readonly timestamp?: number };
 }
 export interface DeadLetterBatch {
   readonly task: TaskId;

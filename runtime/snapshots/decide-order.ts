@@ -28,7 +28,7 @@ export type OrderDecision =
 
 /** `record` is of a job that is not being restored. */
 export function decideOrder(record: JobRecord, order: Order, takesCheckpoints: boolean): OrderDecision {
-  if (record.order === order.id) return { outcome: "known" };
+  if (hasTaken(record, order.id)) return { outcome: "known" };
   if (order.kind === "restore") return decideRestore(order.manifest ?? record.completed);
   if (!takesCheckpoints) return refuse("a job in batch mode takes no checkpoints, it ends with its input");
   if (order.kind === "resume") return decideResume(record, order.id);
@@ -37,8 +37,13 @@ export function decideOrder(record: JobRecord, order: Order, takesCheckpoints: b
     return { outcome: "moved", record: { ...record, order: order.id, phase: "stopping", wanted: undefined } };
   if (order.kind === "pause") return decidePause(record, order.id);
   if (record.phase === "paused") return refuse("the job is paused, give the order to resume it or to stop it with a savepoint");
-  const wanted = { savepoint: true, after: record.lastCheckpoint };
+  const wanted = { savepoint: true, after: record.lastCheckpoint, order: order.id };
   return { outcome: "moved", record: { ...record, order: order.id, wanted } };
+}
+
+/** Whether the order has been taken: of a savepoint also where another order has come since. */
+export function hasTaken({ order, wanted, retained }: JobRecord, id: string): boolean {
+  return order === id || wanted?.order === id || retained.some((kept) => kept.order === id);
 }
 
 function decidePause(record: JobRecord, order: string): OrderDecision {

@@ -38,6 +38,10 @@ export class HeldFrames {
     return this.frames.length;
   }
 
+  has(channel: ChannelId): boolean {
+    return this.frames.some((frame) => frame.channel === channel);
+  }
+
   get all(): readonly Uint8Array[] {
     return this.frames.map((frame) => frame.bytes);
   }

@@ -62,8 +62,8 @@ export interface JobRecord {
   readonly savepoint: BlobName | undefined;
   /** The name of the order that was followed last: one that comes twice is followed once. */
   readonly order: string | undefined;
-  /** A checkpoint above number `after` that is to be taken without waiting for its time. */
-  readonly wanted: { readonly savepoint: boolean; readonly after: Checkpoint } | undefined;
+  /** A checkpoint above number `after` that is to be taken without waiting for its time. `order`: who asked for a savepoint. */
+  readonly wanted: { readonly savepoint: boolean; readonly after: Checkpoint; readonly order?: string } | undefined;
   /** What the generation began from; undefined: from nothing. */
   readonly manifest: BlobName | undefined;
   readonly keyGroups: number;
@@ -80,8 +80,8 @@ export interface JobRecord {
   readonly completed: BlobName | undefined;
   /** When that was taken, epoch ms; undefined: there is none. */
   readonly completedAt: number | undefined;
-  /** Complete ones that are kept, oldest first: each a part of the history of those after it. */
-  readonly retained: readonly { readonly manifest: BlobName; readonly savepoint: boolean }[];
+  /** Complete ones that are kept, oldest first: each a part of the history of those after it. `order`: who asked for the savepoint. */
+  readonly retained: readonly { readonly manifest: BlobName; readonly savepoint: boolean; readonly order?: string }[];
   /** Savepoints that the job has gone back behind. They are kept, and this job cannot begin from them: its outputs have been taken back. */
   readonly superseded: readonly BlobName[];
   /** When the generation began, epoch ms. */
@@ -94,6 +94,8 @@ export interface JobRecord {
   readonly totals: Totals;
   /** Oldest first. */
   readonly former: readonly FormerGeneration[];
+  /** What the generation has taken in of dead letters that were given back (given-letters.ts), up to this number; not there: none. */
+  readonly given?: number;
 }
 
 const stagesShape = is.listOf(
@@ -116,7 +118,7 @@ const recordShape = is.object({
   reason: is.optional(is.text),
   savepoint: is.optional(is.text),
   order: is.optional(is.text),
-  wanted: is.optional(is.object({ savepoint: is.flag, after: is.count })),
+  wanted: is.optional(is.object({ savepoint: is.flag, after: is.count, order: is.optional(is.text) })),
   manifest: is.optional(is.text),
   keyGroups: is.count,
   parallelism: is.optional(is.count),
@@ -126,13 +128,14 @@ const recordShape = is.object({
   triggeredAt: is.optional(is.time),
   completed: is.optional(is.text),
   completedAt: is.optional(is.time),
-  retained: is.listOf(is.object({ manifest: is.text, savepoint: is.flag })),
+  retained: is.listOf(is.object({ manifest: is.text, savepoint: is.flag, order: is.optional(is.text) })),
   superseded: is.listOf(is.text),
   since: is.time,
   failures: is.count,
   replaces: stagesShape,
   totals: totalsShape,
   former: is.listOf(is.object({ stages: stagesShape, endedAt: is.time })),
+  given: is.optional(is.count),
 });
 
 /** Whether tasks of the generation may run: until they rest, or their rings are sealed, or are about to be. */

@@ -46,6 +46,8 @@ export interface Manifest {
   readonly tasks: readonly Acknowledgement[];
   /** Counted since the job began, up to this checkpoint: what a restore takes back is not counted twice. */
   readonly totals: Totals;
+  /** What it contains of dead letters that were given back (given-letters.ts): up to this number; not there: none. */
+  readonly given?: number;
 }
 
 export interface Tombstone {
@@ -89,6 +91,7 @@ const manifestShape = is.object({
   operators: operatorsShape,
   tasks: is.listOf(acknowledgementShape),
   totals: totalsShape,
+  given: is.optional(is.count),
 });
 
 const tombstoneShape = is.object({ checkpoint: is.count, abandoned: is.text });

@@ -45,7 +45,13 @@ const progressShape = is.object({
 const effectShape = is.tagged("effect", {
   send: is.object({ channel: is.text, frames: is.listOf(is.bytes) }),
   sink: is.object({ operator: is.text, n: is.count, payload: is.bytes }),
-  deadLetter: is.object({ operator: is.text, reason: is.text, shard: is.text, position: is.text, bytes: is.bytes }),
+  deadLetter: is.object({
+    ...{ operator: is.text, reason: is.text, shard: is.text, position: is.text, bytes: is.bytes },
+    header: is.optional(is.text),
+    sent: is.optional(
+      is.object({ to: is.text, input: is.oneOf(0, 1), key: is.optional(is.bytes), timestamp: is.optional(is.time) }),
+    ),
+  }),
   acknowledge: is.object({ checkpoint: is.count, index: is.optional(blobRangeShape), declined: is.flag }),
   ended: is.object({ index: is.optional(blobRangeShape) }),
   wakeAt: is.object({ at: is.time, by: is.time }),

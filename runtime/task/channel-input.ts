@@ -11,6 +11,7 @@ import { MillraceError } from "../base/errors.ts";
 import type { ChannelId, Generation, Position, Seq, TaskId } from "../base/ids.ts";
 import type { SourceRecord } from "../api/connector.ts";
 import { Alignment } from "../snapshots/alignment.ts";
+import { givenChannel } from "../snapshots/given-letters.ts";
 import { HeldFrames } from "../snapshots/held-frames.ts";
 import type { ChannelProgress, Progress } from "../state/commit.ts";
 import { channelId, upstreamOf } from "../streaming/channel.ts";
@@ -122,6 +123,17 @@ export class ChannelInput {
   /** Takes out the next held frame that need not wait any longer. */
   releaseHeld(): Frame | undefined {
     const frame = this.held.release((channel) => this.waits(channel));
+    return frame && readFrame(frame.bytes);
+  }
+
+  /** Dead letters that were given back wait to be taken in, before anything else. */
+  get holdsGiven(): boolean {
+    return this.held.count > 0 && this.held.has(givenChannel(this.task));
+  }
+
+  releaseGiven(): Frame | undefined {
+    const given = givenChannel(this.task);
+    const frame = this.held.release((channel) => channel !== given);
     return frame && readFrame(frame.bytes);
   }
 

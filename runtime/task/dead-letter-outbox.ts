@@ -19,7 +19,10 @@ export class DeadLetterOutbox {
       this.letters.push({ ...letter, shard: `timer of ${origin.operator}`, position: String(at), bytes });
     } else {
       const { shard } = origin;
-      this.letters.push({ ...letter, shard, position: origin.position(), bytes: new Uint8Array(origin.bytes()) });
+      const sent = origin.sent?.();
+      const header = origin.header?.();
+      const came = { ...(header !== undefined && { header }), ...(sent && { sent }) };
+      this.letters.push({ ...letter, shard, position: origin.position(), bytes: new Uint8Array(origin.bytes()), ...came });
     }
   }
 

@@ -99,7 +99,8 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
       this.open(shard, { position, readUpTo, ended, parents });
     }
     const operator = () => this.uid;
-    this.origin = { kind: "record", operator, shard: "", position: () => this.position, bytes: () => this.current.bytes };
+    const came = { bytes: () => this.current.bytes, header: () => this.current.header };
+    this.origin = { kind: "record", operator, shard: "", position: () => this.position, ...came };
     Object.defineProperty(this.origin, "shard", { get: () => this.currentId });
     this.work = () => this.take(this.value);
   }

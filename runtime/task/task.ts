@@ -15,8 +15,11 @@ import { encodeValue } from "../base/message-pack.ts";
 import { messageOf, type MillraceError } from "../base/errors.ts";
 import type { BlobName, ChannelId, Checkpoint, KeyGroup, Position, Seq, ShardId } from "../base/ids.ts";
 import type { CommitEnd } from "../api/connector.ts";
+import type { Side } from "../api/graph.ts";
+import { directInput } from "../plan/direct-edge.ts";
+import { givenChannel } from "../snapshots/given-letters.ts";
 import { Activity } from "../state/activity.ts";
-import type { Commit, Effect, Progress, RowChanges, SourceProgress } from "../state/commit.ts";
+import type { Commit, Effect, Progress, RowChanges, SentTo, SourceProgress } from "../state/commit.ts";
 import type { TaskIndex } from "../state/state-index.ts";
 import { RowWriter } from "../state/row-writer.ts";
 import type { KeyedStore, LoadedPart } from "../state/keyed-store.ts";
@@ -148,10 +151,11 @@ export class Task implements TaskShared, UnitKeeper {
     restoreWatermarks(this, start.progress);
     this.frameOrigin = {
       kind: "record",
-      operator: () => this.plan.job.exchanges[(this.element as Element & { kind: "record" }).edge]?.to ?? "",
+      operator: () => this.inputOf((this.element as Element & { kind: "record" }).edge)?.to ?? "",
       shard: "inbox",
       position: () => this.framePosition,
       bytes: () => encodeValue((this.element as Element & { kind: "record" }).value),
+      sent: () => this.sentTo(this.element as Element & { kind: "record" }),
     };
     this.announced = head > 0;
     this.standing = new AlignmentStanding(plan, this.sources, start.progress.told);
@@ -308,6 +312,19 @@ export class Task implements TaskShared, UnitKeeper {
     }
   }
 
+  /** Dead letters that were given back wait: they are taken in before anything else. */
+  get holdsGiven(): boolean {
+    return this.channels.holdsGiven || (this.frame !== undefined && this.frame.channel === givenChannel(this.plan.task));
+  }
+
+  /** Feeds a frame of them. */
+  feedGiven(): FeedStatus {
+    if (this.frame === undefined) this.frame = this.channels.releaseGiven();
+    if (this.frame === undefined) return "done";
+    this.moved = true;
+    return this.feedFrame();
+  }
+
   private feedFrame(): FeedStatus {
     const { frame } = this;
     if (frame === undefined) return this.barrierDue === undefined ? "done" : "barrier";
@@ -348,11 +365,30 @@ export class Task implements TaskShared, UnitKeeper {
   private takeRecord(element: Element & { kind: "record" }): void {
     const exchange = this.plan.job.exchanges[element.edge];
     this.totals.records++;
-    this.receiver(element.edge).record(element.value, element.timestamp, exchange?.input ?? 0, element.key);
+    const input = exchange === undefined ? this.inputOf(element.edge)?.input : exchange.input;
+    this.receiver(element.edge).record(element.value, element.timestamp, input ?? 0, element.key);
+  }
+
+  /** Where an edge of the job leads, be it an exchange or not. */
+  private inputOf(edge: number): { readonly to: string; readonly input: Side } | undefined {
+    const { job } = this.plan;
+    return job.exchanges[edge] ?? directInput(job, edge);
+  }
+
+  /** What is needed to give the record back. Of what every task has got there is no one task to give it back to. */
+  private sentTo({ edge, key, timestamp }: Element & { kind: "record" }): SentTo | undefined {
+    const { job } = this.plan;
+    const input = this.inputOf(edge);
+    if (input === undefined || job.exchanges[edge]?.partitioning.kind === "broadcast") return undefined;
+    return {
+      ...{ to: input.to, input: input.input },
+      ...(key !== undefined && { key: encodeValue(key) }),
+      ...(!Number.isNaN(timestamp) && { timestamp }),
+    };
   }
 
   private receiver(edge: number): ChainNode {
-    const exchange = this.plan.job.exchanges[edge];
+    const exchange = this.plan.job.exchanges[edge] ?? this.inputOf(edge);
     const node = exchange && this.chain.byUid.get(exchange.to);
     if (node === undefined) throw corrupt(`a frame names exchange ${edge}, which does not lead to task ${this.plan.task}`);
     return node;
@@ -525,7 +561,7 @@ export class Task implements TaskShared, UnitKeeper {
   /** True when no input will bring anything more. */
   get inputEnded(): boolean {
     for (const source of this.sources.values()) if (!source.allEnded) return false;
-    if (this.sources.size > 0) return true;
+    if (this.sources.size > 0) return !this.holdsGiven;
     return this.channels.allEnded && this.channels.held.count === 0;
   }
 
@@ -636,7 +672,7 @@ export class Task implements TaskShared, UnitKeeper {
   }
 
   private earliest(idleCheckOf: (source: SourceInput) => number | undefined): number {
-    let at = Infinity;
+    let at = this.channels.holdsGiven ? this.now : Infinity;
     for (const store of this.chain.stores) at = Math.min(at, store.earliestTimer("processingTime"));
     at = Math.min(at, this.writers.wakeUpAt, this.standing.dueAt(), this.pollBy);
     for (const source of this.sources.values()) at = Math.min(at, idleCheckOf(source) ?? Infinity, source.nextAlignmentCheck());

@@ -14,6 +14,7 @@
 import type { Key } from "../api/key.ts";
 import { MillraceError } from "../base/errors.ts";
 import type { Activity } from "../state/activity.ts";
+import type { SentTo } from "../state/commit.ts";
 import { isPoison } from "./blame.ts";
 
 /** Who is to blame when the unit fails: an input record, or a timer. */
@@ -25,6 +26,10 @@ export type UnitOrigin =
       readonly shard: string;
       readonly position: () => string;
       readonly bytes: () => Uint8Array;
+      /** Of a record of a file: the line that names its fields. */
+      readonly header?: () => string | undefined;
+      /** Of a record that came over an exchange. */
+      readonly sent?: () => SentTo | undefined;
     }
   | { readonly kind: "timer"; readonly operator: string; readonly key: Key; readonly at: number; readonly domain: string };
 

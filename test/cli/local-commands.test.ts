@@ -1,6 +1,6 @@
 /** The commands on a job on this machine: every event is counted once whatever is ordered, and whatever dies while it is copied or given back. */
 import assert from "node:assert/strict";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import { asyncBufferFromFile, parquetReadObjects } from "hyparquet";
@@ -16,11 +16,14 @@ import { LocalRun, type LocalRunOptions } from "../../cli/local-run.ts";
 import { exitCodes } from "../../cli/report-error.ts";
 import { openLocalTarget } from "../../cli/target/local-target.ts";
 import type { Target } from "../../cli/target/target.ts";
+import type { BlobName } from "../../runtime/base/ids.ts";
 import { isKind } from "../../runtime/base/errors.ts";
 import {
   count,
+  csv,
   defineJob,
   fileSink,
+  files,
   generator,
   type Job,
   keyedProcess,
@@ -245,6 +248,32 @@ suite("orders to a job on this machine", () => {
       assert.equal((await withTarget(places, readStatus)).phase, "stopped");
     }));
 
+  test("for a savepoint are one, given again by a command that has not waited to the end", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      const order = async (target: Target, id?: string) => {
+        const { json, code } = await savepoint(target, { ...wait, id });
+        return { ...(json as { id: string; checkpoint: number | undefined }), code };
+      };
+      const savepoints = () =>
+        withTarget(places, async (target) => (await recordOf(target)).retained.filter((kept) => kept.savepoint).length);
+      await whileRunning(counting(), places, (run) => takenIn(run, 100));
+      const first = await withTarget(places, order);
+      assert.equal(first.code, exitCodes.notYet);
+      assert.equal((await withTarget(places, order)).id, first.id, "the one that stands is waited for");
+      await whileRunning(counting(), places, async (run) => {
+        await takenIn(run, run.standing.totals.records + 100);
+        const taken = await withTarget(places, (target) => order(target, first.id));
+        assert.deepEqual([taken.id, taken.code], [first.id, undefined]);
+        assert.deepEqual(await withTarget(places, (target) => order(target, first.id)), taken);
+        assert.equal(await savepoints(), 1);
+        const next = await withTarget(places, order);
+        assert.ok(next.id !== first.id && next.checkpoint! > taken.checkpoint!);
+        assert.deepEqual(await withTarget(places, (target) => order(target, first.id)), taken, "whatever was ordered since");
+      });
+      assert.equal(await savepoints(), 2);
+    }));
+
   test("take it back to a checkpoint, to another parallelism, and to code that fits alone", () =>
     withDirectory(async (directory) => {
       const places = placesIn(directory);
@@ -349,48 +378,115 @@ suite("a process that dies at a call of a port", () => {
 });
 
 suite("dead letters", () => {
-  test("are given back once, wherever the command dies, and after a restore only those of its history", () =>
+  for (const parallelism of [1, 2])
+    test(`are given back once, wherever the command dies, at parallelism ${parallelism}`, () =>
+      withDirectory(async (directory) => {
+        const places = placesIn(directory);
+        await whileRunning(counting({ broken: true, parallelism }), places, async (run) => {
+          await takenIn(run, 400);
+          await withTarget(places, (target) => stop(target, wait));
+        });
+        const { letters } = await withTarget(
+          places,
+          async (target) => (await list(target, { limit: 3 })).json as { letters: number },
+        );
+        assert.ok(letters > 10, `${letters} were put aside`);
+        let given = 0;
+        for (let at = 1, died = true; died; at++)
+          for (const when of ["before", "after"] as const)
+            await withTarget(places, async (target) => {
+              const around = mortalCalls({ at, when });
+              const { journal, blobs, ...others } = target.ports;
+              const ports = { ...others, journal: around(journal), blobs: around(blobs) };
+              try {
+                const back = await giveBack({ ...target, ports }, {});
+                given += (back.given.in ?? 0) + (back.sent.count ?? 0);
+                died = false;
+              } catch (error) {
+                if (!(error instanceof Died)) throw error;
+              }
+            });
+        assert.ok(given === 0 || given === letters, `${given} of ${letters} were said to be given back`);
+        assert.equal((await withTarget(places, (target) => giveBack(target, {}))).before, letters);
+
+        await whileRunning(counting({ parallelism }), places, async (run) => {
+          await takenIn(run, run.standing.totals.records + letters + 100);
+          await withTarget(places, (target) => stop(target, wait));
+        });
+        const { totals, sources } = await withTarget(places, readStatus);
+        assert.deepEqual(
+          sources.map(({ shard, position }) => [shard, position === "end"]),
+          [
+            ["generator-0", false],
+            // Behind an exchange they are no input of the source's.
+            ...(parallelism === 1 ? [["redrive-000001", true]] : []),
+          ],
+        );
+        assert.equal(await assertCounted(places.output), totals.records - (parallelism === 1 ? letters : 0));
+      }));
+
+  for (const parallelism of [1, 2])
+    test(`that were put aside after the checkpoint that a job goes back to do not come twice, at parallelism ${parallelism}`, () =>
+      withDirectory(async (directory) => {
+        const places = placesIn(directory);
+        const runTo = (records: number, broken: boolean, from?: BlobName) =>
+          whileRunning(counting({ broken, parallelism }), { ...places, ...(from && { from }) }, async (run) => {
+            await takenIn(run, run.standing.totals.records + records);
+            await withTarget(places, (target) => stop(target, wait));
+          });
+        const lettersOf = () =>
+          withTarget(places, async (target) => ((await list(target, { limit: 0 })).json as { letters: number }).letters);
+        await runTo(200, true);
+        const before = await lettersOf();
+        const from = await withTarget(places, (target) => checkpointOf(target, "latest"));
+        await runTo(200, true);
+        assert.ok((await lettersOf()) > before && before > 0);
+        await withTarget(places, (target) => giveBack(target, {}));
+        await runTo(200, false);
+        await runTo(600, false, from);
+        const { sources } = await withTarget(places, readStatus);
+        const made = Number(sources.find(({ shard }) => shard === "generator-0")!.position);
+        assert.equal(await assertCounted(places.output), made);
+      }));
+
+  test("of files whose header line names the fields go through with it", () =>
     withDirectory(async (directory) => {
       const places = placesIn(directory);
-      await whileRunning(counting({ broken: true }), places, async (run) => {
-        await takenIn(run, 400);
+      const file = join(directory, "orders.csv");
+      await writeFile(file, "amount,of\n1,ann\n2,bob\n3,ann\n");
+      const job = (broken: boolean) =>
+        defineJob(
+          "orders",
+          (it) => {
+            it.source("orders", files({ paths: file, format: csv() }))
+              .map("checked", (order) => {
+                if (broken && order.of === "ann") throw new Error("broken");
+                return order;
+              })
+              .sinkTo("out", fileSink({ path: "orders", format: ndjson() }));
+            // Goes on when the file has ended.
+            it.source("in", generator({ seed: 1, ratePerSecond: 1_000, next: (n) => n })).sinkTo(
+              "none",
+              fileSink({ path: "none", format: ndjson() }),
+            );
+          },
+          { parallelism: 1, checkpoints: { interval: seconds(0.1) } },
+        );
+      await whileRunning(job(true), places, async (run) => {
+        await takenIn(run, 100);
         await withTarget(places, (target) => stop(target, wait));
       });
-      const { letters } = await withTarget(
-        places,
-        async (target) => (await list(target, { limit: 3 })).json as { letters: number },
-      );
-      assert.ok(letters > 10, `${letters} were put aside`);
-      let given = 0;
-      for (let at = 1, died = true; died; at++)
-        for (const when of ["before", "after"] as const)
-          await withTarget(places, async (target) => {
-            const around = mortalCalls({ at, when });
-            const { journal, blobs, ...others } = target.ports;
-            const ports = { ...others, journal: around(journal), blobs: around(blobs) };
-            try {
-              given += (await giveBack({ ...target, ports }, {})).given.in ?? 0;
-              died = false;
-            } catch (error) {
-              if (!(error instanceof Died)) throw error;
-            }
-          });
-      assert.ok(given === 0 || given === letters, `${given} of ${letters} were said to be given back`);
-      assert.equal((await withTarget(places, (target) => giveBack(target, {}))).before, letters);
-
-      await whileRunning(counting(), places, async (run) => {
-        await takenIn(run, run.standing.totals.records + letters + 100);
+      assert.deepEqual((await withTarget(places, (target) => giveBack(target, {}))).given, { orders: 2 });
+      await whileRunning(job(false), places, async (run) => {
+        await takenIn(run, run.standing.totals.records + 100);
         await withTarget(places, (target) => stop(target, wait));
       });
-      const { totals, sources } = await withTarget(places, readStatus);
-      assert.deepEqual(
-        sources.map(({ shard, position }) => [shard, position === "end"]),
-        [
-          ["generator-0", false],
-          ["redrive-000001", true],
-        ],
-      );
-      assert.equal(await assertCounted(places.output), totals.records - letters);
+      const names = (await readdir(join(places.output, "orders"))).filter((name) => name.endsWith(".ndjson"));
+      const texts = await Promise.all(names.map((name) => readFile(join(places.output, "orders", name), "utf8")));
+      const rows = texts
+        .flatMap((text) => text.split("\n").filter((line) => line !== ""))
+        .map((line) => JSON.parse(line) as object);
+      assert.deepEqual(rows.map((row) => Object.values(row).join()).sort(), ["1,ann", "2,bob", "3,ann"]);
     }));
 
   test("that a restore takes back are not given back", () =>

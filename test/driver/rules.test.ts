@@ -570,27 +570,53 @@ test("L3 records between the position and a batch are read first", async () => {
   assert.equal(run.output("out").length, 3, "batches that come again are passed over");
 });
 
-test("L3 a task that catches up late reads what lies before a batch too, however old its generation is", async () => {
-  const run = await engine();
-  run.enqueue("in", a(1), a(2), a(4), a(8));
-  let reads = 0;
-  const counted = {
+/** A source whose reads are counted. */
+function countedReads(run: RunningHarness) {
+  const counted = { reads: 0 };
+  const source = () => ({
     shards: () => run.source("in").shards(),
-    read: (...args: Parameters<LogReader["read"]>) => (reads++, run.source("in").read(...args)),
-  };
-  const env = environment(run, "late", { invocationMsMax: -1 }, { ...run.ports, source: () => counted });
+    read: (...args: Parameters<LogReader["read"]>) => (counted.reads++, run.source("in").read(...args)),
+  });
+  return { counted, ports: { ...run.ports, source } as unknown as Ports };
+}
+
+test("L3 a task that catches up late reads what lies before a batch too, however old its generation is, or the first", async () => {
+  for (const options of [{ invocationMsMax: -1 }, {}]) {
+    const run = await engine();
+    run.enqueue("in", a(1), a(2), a(4), a(8));
+    const { counted, ports } = countedReads(run);
+    const env = environment(run, "late", options, ports);
+    const shard = id<ShardId>("shard-0");
+    const { records } = await run.source("in").read("in", shard, "horizon", { records: 10, bytes: 1e6 });
+    const bring = (...part: typeof records) => env.turn({ kind: "records", source: "in", shard, records: part });
+    await bring(records[2]!);
+    assert.deepEqual(
+      run.output<[string, number]>("out").map(([, sum]) => sum),
+      [1, 3, 7],
+    );
+    assert.ok(counted.reads > 0);
+    counted.reads = 0;
+    await bring(records[3]!);
+    assert.equal(counted.reads, 0, "what has followed once follows");
+  }
+});
+
+test("L3 a young generation reads before every batch, where there was one before it", async () => {
+  const run = await engine();
+  await run.push("in", a(1));
+  await run.coordinator("restorer").restore(await run.checkpoint());
+  await run.crash();
+  run.enqueue("in", a(2), a(4));
+  const { counted, ports } = countedReads(run);
+  const env = environment(run, "young", {}, ports);
   const shard = id<ShardId>("shard-0");
   const { records } = await run.source("in").read("in", shard, "horizon", { records: 10, bytes: 1e6 });
-  const bring = (...part: typeof records) => env.turn({ kind: "records", source: "in", shard, records: part });
-  await bring(records[2]!);
-  assert.deepEqual(
-    run.output<[string, number]>("out").map(([, sum]) => sum),
-    [1, 3, 7],
-  );
-  assert.ok(reads > 0);
-  reads = 0;
-  await bring(records[3]!);
-  assert.equal(reads, 0, "what has followed once follows");
+  for (const record of records.slice(-2)) {
+    counted.reads = 0;
+    await env.turn({ kind: "records", source: "in", shard, records: [record] });
+    assert.ok(counted.reads > 0, record.position);
+  }
+  assert.deepEqual(run.output("out").at(-1), ["a", 7]);
 });
 
 test("L3 what was taken in before a read that is refused is kept", async () => {
@@ -621,7 +647,7 @@ test("records lost at the source are reported with their range, by a poke and by
   run.enqueue("in", a(1), a(2), a(4), a(8));
   const shard = id<ShardId>("shard-0");
   const { records } = await run.source("in").read("in", shard, "horizon", { records: 10, bytes: 1e6 });
-  const env = environment(run, "mapped", {}, { ...run.ports, source: () => trimmed });
+  const mapped = (name: string) => environment(run, name, {}, { ...run.ports, source: () => trimmed });
   let expired = false;
   /** What lies before the third record expires. */
   const trimmed = {
@@ -634,13 +660,13 @@ test("records lost at the source are reported with their range, by a poke and by
       return { ...result, records: left, gap: left.length < result.records.length };
     },
   };
-  await env.turn({ kind: "records", source: "in", shard, records: records.slice(0, 1) });
+  await mapped("one").turn({ kind: "records", source: "in", shard, records: records.slice(0, 1) });
   const lost = () =>
     run.telemetry.lines.filter(({ message }) => message.startsWith("records were lost")).map(({ fields }) => fields);
   const range = { task: all, source: "in", stream: "in", shard, after: records[0]!.position, before: records[2]!.position };
   assert.deepEqual(lost(), []);
   expired = true;
-  await env.turn({ kind: "records", source: "in", shard, records: records.slice(3) });
+  await mapped("another").turn({ kind: "records", source: "in", shard, records: records.slice(3) });
   assert.deepEqual(lost(), [range]);
   assert.deepEqual(
     run.output<[string, number]>("out").map(([, sum]) => sum),

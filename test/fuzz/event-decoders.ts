@@ -16,6 +16,7 @@ import { unpack } from "../../runtime/connectors/kinesis/unpack.ts";
 import { decodeRecords } from "../../runtime/connectors/kinesis/kinesis-sink.ts";
 import { encodeMessages, type OutgoingMessage, outgoingMessages } from "../../runtime/connectors/messages/message.ts";
 import { decodeRedrive, encodeRedrive, parseRedrive, redriveName } from "../../runtime/connectors/redriven-source.ts";
+import { decodeGiven, encodeGiven } from "../../runtime/snapshots/given-letters.ts";
 import { parseObjectName } from "../../runtime/snapshots/names.ts";
 import { parseSchema, schemaText } from "../../runtime/state/schema.ts";
 import { fullRange } from "../../runtime/streaming/hash-range.ts";
@@ -93,6 +94,10 @@ function textDecoder(name: string, decode: (text: string) => unknown, ...whole: 
 }
 
 const letter = { id: "g1-a-1.ndjson:1", at: 5, bytes: base64(Buffer.from("x")) };
+const sentLetter = {
+  ...{ id: "g1-a-1.ndjson:1", generation: 1, task: id<TaskId>("g1.a~0"), seq: 3 },
+  ...{ to: "count", input: 0 as const, key: "oWE=", timestamp: null, bytes: "AQ==" },
+};
 const effect = { operator: id<OperatorUid>("out"), generation: 1, task: id<TaskId>("g1.a~0"), seq: 3, n: 0 };
 const deadLetters = deadLetterObject({
   ...{ generation: 1, task: id<TaskId>("g1.a~0"), seq: 3 },
@@ -170,6 +175,14 @@ export const eventDecoders: readonly Decoder[] = [
       .map((each) => Buffer.from(`${JSON.stringify(each)}\n`)),
     decode: decodeRedrive,
     encode: encodeRedrive,
+  },
+  {
+    name: "dead letters that were given back behind an exchange",
+    valid: fc
+      .oneof(fc.constant(sentLetter), mutatedJson(fc.constant(sentLetter)))
+      .map((each) => Buffer.from(`${JSON.stringify(each)}\n`)),
+    decode: decodeGiven,
+    encode: encodeGiven,
   },
   {
     name: "dead letters",

@@ -7,12 +7,17 @@ import type { SinkTarget } from "../sink-target.ts";
 /** The place of an effect among those of one sink in one task: generation, commit, place in the commit. */
 type Version = readonly [number, number, number];
 
+/** Outputs of this process whose errors are heard: once each, however many runs write there. */
+const heard = new WeakSet<Writable>();
+
 export class ConsoleWriter implements SinkTarget {
   readonly #output: Writable;
   readonly #written = new Map<string, Version>();
 
   constructor(output: Writable) {
     this.#output = output;
+    if (heard.has(output)) return;
+    heard.add(output);
     // The callback of the write tells of the same error.
     output.on("error", () => undefined);
   }

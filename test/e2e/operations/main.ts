@@ -2,6 +2,7 @@
  * `npm run e2e:operations`: a job is operated by its commands under load: resharded, rescaled, rolled back, redriven, forked.
  *
  *   … --rate 2000 --rest 10 --seed 3
+ *   … --short            resharded, rescaled and redriven alone, at a low rate, undisturbed: about a minute
  *   … --undisturbed      nothing is killed, refused or cut
  *   … --log events.txt   what functions print and what fails
  */
@@ -22,21 +23,25 @@ const { values } = parseArgs({
     patience: { type: "string", default: "15" },
     log: { type: "string" },
     undisturbed: { type: "boolean", default: false },
+    short: { type: "boolean", default: false },
   },
 });
+const calm = values.undisturbed || values.short;
+const eventsPerSecond = values.short ? 100 : Number(values.rate);
 
 const log = values.log === undefined ? undefined : createWriteStream(values.log);
 const onEvent = (event: CloudEvent) => {
   const line = describeEvent(event);
   if (line !== undefined) log?.write(`${new Date().toISOString()} ${line}\n`);
 };
-console.log(`seed ${values.seed}, ${values.rate} events a second${values.undisturbed ? ", undisturbed" : ""}`);
+console.log(`seed ${values.seed}, ${eventsPerSecond} events a second${calm ? ", undisturbed" : ""}`);
 const { failures, events, trouble, stoodStill, standstills, loadAverageMax } = await runOperations({
   seed: Number(values.seed),
-  eventsPerSecond: Number(values.rate),
-  restMs: Number(values.rest) * 1_000,
-  killEvery: values.undisturbed ? undefined : [3_000, 8_000],
-  faultChance: values.undisturbed ? 0 : 0.003,
+  ...(values.short && { acts: ["reshard", "rescale to 2", "redrive"] as const }),
+  eventsPerSecond,
+  restMs: values.short ? 300 : Number(values.rest) * 1_000,
+  killEvery: calm ? undefined : [3_000, 8_000],
+  faultChance: calm ? 0 : 0.003,
   timeoutMs: Number(values.patience) * 60_000,
   onEvent,
   print: (line) => console.log(`  ${line}`),

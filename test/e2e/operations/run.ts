@@ -23,8 +23,14 @@ import { operatedJob, type OperatedJobOptions } from "./job.ts";
 import { expectedOf, isFragile, Load, rowsOf, together, withLate } from "./load.ts";
 import { Progress } from "./progress.ts";
 
+/** What is done to the job, in this order. */
+export const allActs = ["reshard", "rescale to 4", "rescale to 2", "roll back", "redrive", "fork"] as const;
+export type Act = (typeof allActs)[number];
+
 export interface OperationsOptions {
   readonly seed: number;
+  /** Default: all of them. */
+  readonly acts?: readonly Act[];
   readonly eventsPerSecond: number;
   /** Between one thing that is done to the job and the next, ms. */
   readonly restMs: number;
@@ -104,11 +110,9 @@ class OperationsRun {
     await this.#start();
     try {
       this.#put();
-      await this.#reshard();
-      for (const parallelism of [4, 2]) await this.#rescale(parallelism);
-      await this.#rollBack();
-      await this.#redrive();
-      await this.#fork();
+      const { acts = allActs } = this.#options;
+      for (const act of allActs) if (acts.includes(act)) await this.#does[act]();
+      if (!acts.includes("fork")) await this.#close();
       await this.#end();
     } catch (error) {
       if (!(error instanceof Overdue)) throw error;
@@ -162,6 +166,15 @@ class OperationsRun {
   }
 
   // ---- what is done to the job ----
+
+  readonly #does: Readonly<Record<Act, () => Promise<void>>> = {
+    reshard: () => this.#reshard(),
+    "rescale to 4": () => this.#rescale(4),
+    "rescale to 2": () => this.#rescale(2),
+    "roll back": () => this.#rollBack(),
+    redrive: () => this.#redrive(),
+    fork: () => this.#fork(),
+  };
 
   async #reshard(): Promise<void> {
     await this.#measured("split twice and merged", async () => {

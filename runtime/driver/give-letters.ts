@@ -1,0 +1,90 @@
+/**
+ * What a generation takes in of dead letters that were given back behind an exchange (snapshots/given-letters.ts): decided by the job record,
+ * and held by its tasks before they take in anything else.
+ */
+import { MillraceError } from "../base/errors.ts";
+import { corrupt } from "../base/byte-reader.ts";
+import { directEdge } from "../plan/direct-edge.ts";
+import type { JobGraph } from "../plan/job-graph.ts";
+import type { Ports } from "../ports/ports.ts";
+import {
+  decodeGiven,
+  framesOfGiven,
+  type GivenLetter,
+  givenName,
+  givenPrefix,
+  isBefore,
+  keyOf,
+  parseGiven,
+} from "../snapshots/given-letters.ts";
+import type { JobRecord } from "../snapshots/job-record.ts";
+import type { Manifest } from "../snapshots/manifest.ts";
+import { hashKeyOf } from "../state/key.ts";
+import type { TaskPlan } from "../task/task-plan.ts";
+import { rootTasks } from "./topology.ts";
+
+/** The number of the object that was given back last; 0: none was. */
+export async function lastGiven({ blobs }: Pick<Ports, "blobs">): Promise<number> {
+  const { blobs: found } = await blobs.list(givenPrefix);
+  return Math.max(0, ...found.map(({ name }) => parseGiven(name) ?? 0));
+}
+
+/** What a generation that begins from the checkpoint takes in, in its order. Throws `corrupt`. */
+async function readLetters(upTo: number, manifest: Manifest, { blobs }: Pick<Ports, "blobs">): Promise<readonly GivenLetter[]> {
+  const letters: GivenLetter[] = [];
+  for (let n = (manifest.given ?? 0) + 1; n <= upTo; n++) {
+    const bytes = await blobs.get(givenName(n));
+    if (bytes === undefined) throw corrupt(`dead letters that were given back are gone: ${givenName(n)}`);
+    for (const letter of decodeGiven(bytes)) if (isBefore(manifest, letter)) letters.push(letter);
+  }
+  return letters;
+}
+
+/** Throws `invalid` where something was given back that the job has no operator for, unless it may be `skipped`: then it says which. */
+export async function checkGiven(
+  job: JobGraph,
+  upTo: number,
+  manifest: Manifest,
+  ports: Pick<Ports, "blobs">,
+  skipped: boolean,
+): Promise<readonly string[]> {
+  const lost = new Set<string>();
+  for (const { to, input } of await readLetters(upTo, manifest, ports)) if (!isTaken(job, to, input)) lost.add(to);
+  if (lost.size > 0 && !skipped)
+    throw new MillraceError(
+      "invalid",
+      `dead letters were given back to an operator that cannot take them in, start code in which it stands behind a keyBy, nothing was changed: ${[...lost].join(", ")}`,
+      { context: { operator: [...lost][0]! } },
+    );
+  return [...lost];
+}
+
+/** Tasks of source shards keep state beside their shards: which of them has a key changes with every split. */
+function isTaken(job: JobGraph, to: string, input: GivenLetter["input"]): boolean {
+  const operator = job.operators.get(to);
+  if (operator === undefined || directEdge(job, to, input) === undefined) return false;
+  return job.stages.find(({ id }) => id === operator.stage)?.kind !== "source" || operator.hash === undefined;
+}
+
+/** What the task holds of it when it begins. */
+export async function givenTo(
+  plan: TaskPlan,
+  record: JobRecord,
+  manifest: Manifest,
+  ports: Pick<Ports, "blobs">,
+): Promise<readonly Uint8Array[]> {
+  const upTo = record.given ?? 0;
+  if (upTo <= (manifest.given ?? 0)) return [];
+  const topology = record.topology.find(({ stage }) => stage === plan.stage.id);
+  const tasks = topology === undefined ? [] : rootTasks(topology).map(({ task }) => task);
+  const place = tasks.indexOf(plan.task);
+  const letters = (await readLetters(upTo, manifest, ports)).filter((letter, n) => {
+    const operator = plan.job.operators.get(letter.to);
+    if (operator?.stage !== plan.stage.id || !isTaken(plan.job, letter.to, letter.input)) return false;
+    const key = keyOf(letter);
+    if (key === undefined || operator.hash === undefined) return n % tasks.length === place;
+    const hash = hashKeyOf(key, operator.hash);
+    return hash >= plan.range.from && hash <= plan.range.to;
+  });
+  return framesOfGiven(letters, { ...plan, job: plan.job.name }, ({ to, input }) => directEdge(plan.job, to, input)!);
+}

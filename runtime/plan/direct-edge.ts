@@ -1,0 +1,20 @@
+/**
+ * Numbers for the inputs of operators, beside those of exchanges: what is given back to an operator comes to it directly, whether or not
+ * an exchange leads to it by the plan as it is now.
+ */
+import type { Side } from "../api/graph.ts";
+import type { JobGraph } from "./job-graph.ts";
+
+/** Undefined: the job has no such operator, or it takes nothing in that was sent. */
+export function directEdge(job: JobGraph, to: string, input: Side): number | undefined {
+  const at = [...job.operators.keys()].indexOf(to);
+  if (at < 0 || job.operators.get(to)!.node.spec.kind === "source") return undefined;
+  return job.exchanges.length + 2 * at + input;
+}
+
+/** The operator and its input; undefined: the number is of an exchange, or of nothing. */
+export function directInput(job: JobGraph, edge: number): { readonly to: string; readonly input: Side } | undefined {
+  const place = edge - job.exchanges.length;
+  const to = place < 0 ? undefined : [...job.operators.keys()][place >> 1];
+  return to === undefined ? undefined : { to, input: (place & 1) as Side };
+}
