@@ -23,12 +23,16 @@ import { plural } from "../words.ts";
 import { checkpointOf } from "./checkpoints.ts";
 import { follow, newOrder, savepoint, stop, type WaitOptions } from "./orders.ts";
 
-export interface ForkOptions extends WaitOptions {
+export interface ForkOptions extends BeginOptions {
   /** "local", or the coordinator of the job that is to begin from it. */
   readonly to: string;
   /** Of a fork on this machine: where it keeps its state, and what it is called. */
   readonly directory: string | undefined;
   readonly name: string | undefined;
+}
+
+/** From what another job begins. */
+export interface BeginOptions extends WaitOptions {
   /** The checkpoint, as text; undefined: a savepoint that is taken now, or where the job rests. */
   readonly from: string | undefined;
   /** Sources begin anew: their positions, and event time in them, stay behind. */
@@ -38,14 +42,23 @@ export interface ForkOptions extends WaitOptions {
 }
 
 export async function fork(source: Target, options: ForkOptions): Promise<Answer> {
-  const from = await beginningOf(source, options);
-  const manifest = await readManifest(from, source.ports);
-  const forked = options.freshInput ? withoutInput(manifest) : manifest;
-  return options.to === "local" ? forkHere(source, forked, options) : forkAway(source, forked, options);
+  if (options.to === "local") return forkHere(source, await manifestOf(source, options), options);
+  const { openAwsTarget } = await import("../target/aws-target.ts");
+  const target = await openAwsTarget(options.to);
+  try {
+    return await forkOnto(source, target, options);
+  } finally {
+    await target.close();
+  }
+}
+
+async function manifestOf(source: Target, options: BeginOptions): Promise<Manifest> {
+  const manifest = await readManifest(await beginningOf(source, options), source.ports);
+  return options.freshInput ? withoutInput(manifest) : manifest;
 }
 
 /** What it begins from: a savepoint, since a checkpoint may be collected while it is copied. */
-async function beginningOf(source: Target, { from, timeoutMs }: ForkOptions): Promise<BlobName> {
+async function beginningOf(source: Target, { from, timeoutMs }: BeginOptions): Promise<BlobName> {
   if (from !== undefined) return checkpointOf(source, from);
   const { phase } = await recordOf(source);
   if (phase !== "running" || (await source.runner()) === undefined) return checkpointOf(source, "latest");
@@ -172,26 +185,22 @@ function gone(name: BlobName): MillraceError {
 
 // ---- to a job that is deployed ----
 
-async function forkAway(source: Target, manifest: Manifest, options: ForkOptions): Promise<Answer> {
-  const { openAwsTarget } = await import("../target/aws-target.ts");
-  const target = await openAwsTarget(options.to);
-  try {
-    if (target.job === source.job && target.place === source.place)
-      throw new MillraceError("invalid", `a job cannot be forked onto itself, go back by millrace rollback: ${target.job}`);
-    const record = await adopt(source, manifest, target, options);
-    const json = { job: target.job, from: source.job, checkpoint: manifest.checkpoint, generation: record.generation };
-    const lines = [
-      `job ${target.job} runs: generation ${record.generation}, from ${manifest.kind} ${manifest.checkpoint} of ${source.job}`,
-      `look at it:  millrace status ${target.words}`,
-    ];
-    return { json, lines };
-  } finally {
-    await target.close();
-  }
+/** As `fork`, to the job `target`. */
+export async function forkOnto(source: Target, target: Target, options: BeginOptions): Promise<Answer> {
+  if (target.job === source.job && target.place === source.place)
+    throw new MillraceError("invalid", `a job cannot be forked onto itself, go back by millrace rollback: ${target.job}`);
+  const manifest = await manifestOf(source, options);
+  const record = await adopt(source, manifest, target, options);
+  const json = { job: target.job, from: source.job, checkpoint: manifest.checkpoint, generation: record.generation };
+  const lines = [
+    `job ${target.job} runs: generation ${record.generation}, from ${manifest.kind} ${manifest.checkpoint} of ${source.job}`,
+    `look at it:  millrace status ${target.words}`,
+  ];
+  return { json, lines };
 }
 
 /** The job that is there stops, takes the savepoint for its own, and goes on from it: what it put out before is taken back. */
-async function adopt(source: Target, manifest: Manifest, target: Target, options: ForkOptions): Promise<JobRecord> {
+async function adopt(source: Target, manifest: Manifest, target: Target, options: BeginOptions): Promise<JobRecord> {
   const order = orderOf(source, manifest);
   const ports = target.ports as unknown as Ports;
   const known = (await readJobRing(ports, target.job)).record;

@@ -6,8 +6,10 @@ import { lookCommand, payloadVersion } from "../../functions/contract.ts";
 import type { BlobName } from "../../runtime/base/ids.ts";
 import { isAtRest, isComingToRest } from "../../runtime/snapshots/job-record.ts";
 import { checkOutputs } from "../../runtime/testing/simulation/checkers.ts";
+import type { DeployedJob } from "./deployed-job.ts";
 import { noDeploymentFaults } from "./deployment-faults.ts";
 import type { DeploymentWorld } from "./deployment-world.ts";
+import { giveFork } from "./fork-command.ts";
 
 const minuteMs = 60_000;
 /** Virtual time after which the safety phase ends, whatever has happened until then. */
@@ -56,8 +58,8 @@ export class DeploymentAgenda {
       return world.fail("what was begun does not end without faults");
     if (!this.#watching) void this.#watch();
     this.#watching = true;
-    const { completedCheckpoints } = world;
-    const completes = () => !world.settings.staysOpen || world.completedCheckpoints > completedCheckpoints;
+    const completed = world.jobs.map((job) => job.completedCheckpoints);
+    const completes = () => !world.settings.staysOpen || world.jobs.every((job, n) => job.completedCheckpoints > completed[n]!);
     if (!(await this.#until(completes, livenessMsMax))) return world.fail("no checkpoint completes without faults");
     for (const source of world.sources.names) world.log.end(source);
     world.note("sources end");
@@ -65,17 +67,15 @@ export class DeploymentAgenda {
   }
 
   /** A new generation from the checkpoint, by the same code or by that of another parallelism. */
-  async restoreAndDrain(manifest: BlobName, parallelism: number | undefined): Promise<void> {
-    const world = this.#world;
-    await world.clock.until(this.#restoreAndDrain(manifest, parallelism), 24 * 60 * minuteMs);
+  async restoreAndDrain(job: DeployedJob, manifest: BlobName, parallelism: number | undefined): Promise<void> {
+    await this.#world.clock.until(this.#restoreAndDrain(job, manifest, parallelism), 24 * 60 * minuteMs);
   }
 
-  async #restoreAndDrain(manifest: BlobName, parallelism: number | undefined): Promise<void> {
-    const world = this.#world;
-    const generation = world.record!.generation;
-    await this.#order({ kind: "restore", manifest }, () => world.record!.generation > generation);
-    if (world.record!.generation === generation) return world.fail(`checkpoint ${manifest} cannot be restored`);
-    if (parallelism !== undefined) await world.deploy(parallelism);
+  async #restoreAndDrain(job: DeployedJob, manifest: BlobName, parallelism: number | undefined): Promise<void> {
+    const generation = job.record!.generation;
+    await this.#order({ kind: "restore", manifest }, () => job.record!.generation > generation, job);
+    if (job.record!.generation === generation) return job.fail(`checkpoint ${manifest} cannot be restored`);
+    if (parallelism !== undefined) await job.deploy(parallelism);
     if (await this.#until(() => this.#isComplete(), livenessMsMax)) await this.#becomeQuiet();
   }
 
@@ -87,11 +87,11 @@ export class DeploymentAgenda {
 
   /** Whether all that must come out has. */
   #isComplete(): boolean {
-    const world = this.#world;
-    let complete = world.record?.phase === "running" && world.runsWhatIsDeployed;
-    const { topology, records, sinks, outside } = world;
-    if (complete) checkOutputs({ topology, records, sinks, outside, fail: () => (complete = false) }, "so far");
-    return complete;
+    return this.#world.jobs.every((job) => {
+      let complete = runs(job);
+      if (complete) checkOutputs({ ...job.outcome, fail: () => (complete = false) }, "so far");
+      return complete;
+    });
   }
 
   /** False: it did not come true in time. */
@@ -110,7 +110,7 @@ export class DeploymentAgenda {
   async #ringSchedule(): Promise<void> {
     const { clock } = this.#world;
     for (;;) {
-      this.#world.ring(lookCommand);
+      for (const job of this.#world.jobs) job.ring(lookCommand);
       await clock.sleep(minuteMs);
     }
   }
@@ -119,7 +119,7 @@ export class DeploymentAgenda {
     const { clock, random, calls } = this.#world;
     for (;;) {
       await clock.sleep(random.between(1_000, minuteMs));
-      if (calls.happens("secondCoordinator")) this.#world.ring(lookCommand);
+      if (calls.happens("secondCoordinator")) random.pick(this.#world.jobs).ring(lookCommand);
     }
   }
 
@@ -147,10 +147,12 @@ export class DeploymentAgenda {
     for (let n = 0; n < settings.operations; n++) {
       await clock.sleep(random.int(30_000));
       // Most of what can be done needs a checkpoint.
-      if (random.chance(0.8)) await this.#until(() => this.#calm || this.#world.record?.completed !== undefined, 2 * minuteMs);
+      if (random.chance(0.8))
+        await this.#until(() => this.#calm || this.#world.job.record?.completed !== undefined, 2 * minuteMs);
       if (this.#calm) return;
       await this.#operateOnce();
-      while (!(await this.#until(() => this.#runs, 2 * minuteMs)) && this.#isAtRest) await this.#resume();
+      const { job } = this.#world;
+      while (!(await this.#until(() => runs(job), 2 * minuteMs)) && rests(job)) await this.#resume(job);
     }
   }
 
@@ -161,26 +163,18 @@ export class DeploymentAgenda {
   async #watch(): Promise<void> {
     for (;;) {
       await this.#world.clock.sleep(minuteMs);
-      if (this.#isAtRest) await this.#resume();
+      for (const job of this.#world.jobs) if (rests(job)) await this.#resume(job);
     }
   }
 
-  get #isAtRest(): boolean {
-    const { record } = this.#world;
-    return record !== undefined && (isAtRest(record) || isComingToRest(record));
-  }
-
-  async #resume(): Promise<void> {
-    await this.#order({ kind: "resume" }, () => this.#world.record!.phase === "running");
-  }
-
-  get #runs(): boolean {
-    return this.#world.record?.phase === "running" && this.#world.runsWhatIsDeployed;
+  async #resume(job = this.#world.job): Promise<void> {
+    await this.#order({ kind: "resume" }, () => job.record!.phase === "running", job);
   }
 
   async #operateOnce(): Promise<void> {
-    const { random, record } = this.#world;
-    const hasCheckpoint = this.#runs && record?.completed !== undefined;
+    const { random, job, fork } = this.#world;
+    const { record } = job;
+    const hasCheckpoint = runs(job) && record?.completed !== undefined;
     const operations = [
       () => this.#deploy(),
       // Of a job that is new anything fits.
@@ -188,53 +182,56 @@ export class DeploymentAgenda {
       ...(hasCheckpoint
         ? [() => this.#rescale(), () => this.#restore(), () => this.#save(), () => this.#pause(), () => this.#stop()]
         : []),
+      ...(hasCheckpoint && fork === undefined ? [() => this.#fork(), () => this.#fork()] : []),
     ];
     await random.pick(operations)();
   }
 
   async #deploy(): Promise<void> {
     this.#world.acts.deployed++;
-    await this.#world.deploy(this.#world.deployed.parallelism);
+    const { job } = this.#world;
+    await job.deploy(job.deployed.parallelism);
   }
 
   /** Code that does not fit is taken back: by a new deployment of what ran before. */
   async #misdeploy(): Promise<void> {
-    const world = this.#world;
-    const { parallelism } = world.deployed;
-    world.acts.misdeployed++;
-    await world.deploy(parallelism, true);
-    await world.clock.sleep(world.random.int(90_000));
-    world.acts.rolledBack++;
-    await world.deploy(parallelism);
+    const { job, acts, clock, random } = this.#world;
+    const { parallelism } = job.deployed;
+    acts.misdeployed++;
+    await job.deploy(parallelism, true);
+    await clock.sleep(random.int(90_000));
+    acts.rolledBack++;
+    await job.deploy(parallelism);
   }
 
   /** Another parallelism is a restore: the check of a deployment refuses it as long as there is nothing to restore. */
   async #rescale(): Promise<void> {
-    this.#world.acts.deployed++;
-    await this.#world.deploy(this.#world.random.between(1, 3));
+    const { acts, job, random } = this.#world;
+    acts.deployed++;
+    await job.deploy(random.between(1, 3));
   }
 
   async #restore(): Promise<void> {
-    const { record, random, acts } = this.#world;
-    const { generation, retained } = record!;
+    const { job, random, acts } = this.#world;
+    const { generation, retained } = job.record!;
     acts.restored++;
     const { manifest } = random.pick(retained);
-    const isRetained = () => this.#world.record!.retained.some((kept) => kept.manifest === manifest);
-    await this.#order({ kind: "restore", manifest }, () => this.#world.record!.generation > generation || !isRetained());
+    const isRetained = () => job.record!.retained.some((kept) => kept.manifest === manifest);
+    await this.#order({ kind: "restore", manifest }, () => job.record!.generation > generation || !isRetained());
   }
 
   async #save(): Promise<void> {
-    const { acts, record } = this.#world;
-    const { lastCheckpoint } = record!;
+    const { acts, job } = this.#world;
+    const { lastCheckpoint } = job.record!;
     acts.saved++;
-    const isTaken = () => this.#world.record!.lastCheckpoint > lastCheckpoint;
+    const isTaken = () => job.record!.lastCheckpoint > lastCheckpoint;
     await this.#order({ kind: "savepoint" }, isTaken);
   }
 
   /** Sometimes for longer than anything is kept that nothing refers to. */
   async #pause(): Promise<void> {
-    const { acts, clock, random } = this.#world;
-    await this.#order({ kind: "pause" }, () => this.#world.record!.phase === "paused");
+    const { acts, clock, random, job } = this.#world;
+    await this.#order({ kind: "pause" }, () => job.record!.phase === "paused");
     const isLong = random.chance(0.2);
     acts[isLong ? "pausedLong" : "paused"]++;
     await clock.sleep(isLong ? 75 * minuteMs : random.int(minuteMs));
@@ -242,22 +239,60 @@ export class DeploymentAgenda {
   }
 
   async #stop(): Promise<void> {
-    const { acts, clock, random } = this.#world;
-    await this.#order({ kind: "stop" }, () => this.#world.record!.phase === "stopped");
-    acts.stopped++;
+    const { clock, random } = this.#world;
+    await this.#comeToStop();
     await clock.sleep(random.int(minuteMs));
     await this.#resume();
   }
 
+  async #comeToStop(): Promise<void> {
+    const { acts, job } = this.#world;
+    await this.#order({ kind: "stop" }, () => job.record!.phase === "stopped");
+    acts.stopped++;
+  }
+
+  /**
+   * Another job begins from what this one has: from a checkpoint that is kept, or from a savepoint that is taken for it. Sometimes it has
+   * run by itself by then, from its sources' oldest records, and gives that up.
+   */
+  async #fork(): Promise<void> {
+    const world = this.#world;
+    const { job, random, clock } = world;
+    world.acts.forked++;
+    // Where sinks do not know their history, it is known what was put out while nothing goes on.
+    if (!job.hasHistory) await this.#comeToStop();
+    const stopped = job.hasHistory ? undefined : job.putOut(undefined);
+    const { savepoint, retained } = job.record!;
+    const fork = await world.createFork(random.between(1, 3));
+    fork.onAdopted = (manifest) => (fork.began = stopped ?? job.putOut(manifest));
+    let from = stopped !== undefined ? savepoint : random.chance(0.5) ? random.pick(retained).manifest : undefined;
+    await clock.sleep(random.chance(0.5) ? random.int(100) : random.int(90_000));
+    const last = clock.now() + livenessMsMax;
+    while (!(await giveFork(world, job, fork, from)) && clock.now() < last && world.failure === undefined) {
+      await clock.sleep(random.between(1_000, 20_000));
+      if (!job.record!.retained.some((kept) => kept.manifest === from)) from = undefined;
+    }
+    if (fork.began === undefined) world.fail("the job cannot be forked");
+    if (stopped !== undefined) await this.#resume();
+  }
+
   /** Given again until it is followed: under one name, since nobody hears whether it was. */
-  async #order(order: object, isFollowed: () => boolean): Promise<void> {
+  async #order(order: object, isFollowed: () => boolean, job = this.#world.job): Promise<void> {
     const { clock } = this.#world;
     const id = `order-${++this.#orders}`;
-    this.#world.note(`order ${id} ${JSON.stringify(order)}`);
+    job.note(`order ${id} ${JSON.stringify(order)}`);
     const last = clock.now() + livenessMsMax;
     while (!isFollowed() && clock.now() < last && this.#world.failure === undefined) {
-      this.#world.ring({ version: payloadVersion, id, ...order });
+      job.ring({ version: payloadVersion, id, ...order });
       await this.#until(isFollowed, 20_000);
     }
   }
+}
+
+function runs({ record, runsWhatIsDeployed }: DeployedJob): boolean {
+  return record?.phase === "running" && runsWhatIsDeployed;
+}
+
+function rests({ record }: DeployedJob): boolean {
+  return record !== undefined && (isAtRest(record) || isComingToRest(record));
 }

@@ -44,16 +44,17 @@ export async function simulateDeployment(seed: number, options: SimulateDeployme
   const agenda = new DeploymentAgenda(world);
   try {
     await agenda.run();
-    if (world.failure === undefined) checkOutputs(world, "at the end");
-    if (world.failure === undefined) await checkObjects(world);
+    for (const job of world.jobs) {
+      if (world.failure === undefined) checkOutputs(job.outcome, `of ${job.name} at the end`);
+      if (world.failure === undefined) await checkObjects(job);
+    }
     if (world.failure === undefined) await checkRestore(world, agenda);
   } catch (error) {
     world.fail(`the simulation itself failed: ${String(error)}`, error);
   }
-  const functions = [...world.functions.values()];
-  world.calls.counts.coldStart = functions.reduce((sum, one) => sum + one.count("coldStarts"), 0);
-  world.calls.counts.recycled = functions.reduce((sum, one) => sum + one.count("recycled"), 0);
-  const timeouts = functions.reduce((sum, one) => sum + one.count("timeouts"), 0);
+  world.calls.counts.coldStart = world.count("coldStarts");
+  world.calls.counts.recycled = world.count("recycled");
+  const timeouts = world.count("timeouts");
   await world.stop();
   return {
     seed,
@@ -64,8 +65,8 @@ export async function simulateDeployment(seed: number, options: SimulateDeployme
     acts: world.acts,
     requests: world.calls.requests,
     timeouts,
-    checkpoints: world.completedCheckpoints,
-    generations: world.record?.generation ?? 0,
+    checkpoints: world.jobs.reduce((sum, job) => sum + job.completedCheckpoints, 0),
+    generations: world.jobs.reduce((sum, job) => sum + (job.record?.generation ?? 0), 0),
     virtualMs: world.clock.now() - startedAt,
     hash: world.trace.hash,
   };
@@ -73,9 +74,11 @@ export async function simulateDeployment(seed: number, options: SimulateDeployme
 
 /** C6 A retained checkpoint, restored without faults, leads to the same outputs. */
 async function checkRestore(world: DeploymentWorld, agenda: DeploymentAgenda): Promise<void> {
-  const retained = world.record?.retained ?? [];
+  const job = world.random.pick(world.jobs);
+  const retained = job.record?.retained ?? [];
   if (retained.length === 0) return;
   const { manifest } = world.random.pick(retained);
-  await agenda.restoreAndDrain(manifest, world.random.chance(0.5) ? world.random.between(1, 3) : undefined);
-  if (world.failure === undefined) checkOutputs(world, `after ${manifest} was restored`);
+  await agenda.restoreAndDrain(job, manifest, world.random.chance(0.5) ? world.random.between(1, 3) : undefined);
+  for (const one of world.jobs)
+    if (world.failure === undefined) checkOutputs(one.outcome, `of ${one.name} after ${manifest} of ${job.name} was restored`);
 }

@@ -95,6 +95,7 @@ export const layers: readonly Layer[] = [
     "runtime/testing",
     "functions",
     "functions/contract.ts",
+    "cli",
     "emulator",
     ...["kinesis", "lambda", "event-source-mapping"].map((part) => `emulator/${part}`),
   ]),

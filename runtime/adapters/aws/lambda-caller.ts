@@ -9,7 +9,16 @@ import { GatedHandler } from "./gated-handler.ts";
 const answerMsMax = 15 * 60_000 + 5_000;
 const kinds: readonly string[] = ["unavailable", "fenced", "invalid", "corrupt", "user"] satisfies ErrorKind[];
 
-export class LambdaCaller {
+export interface FunctionCaller {
+  /**
+   * The function's answer. Throws what the function threw, as an error of its kind, and `invalid` for a function that is not there or may
+   * not be called. `signal`: the answer is of no interest any more.
+   */
+  call(functionName: string, event: object, signal?: AbortSignal): Promise<unknown>;
+  close(): void;
+}
+
+export class LambdaCaller implements FunctionCaller {
   readonly #client: LambdaClient;
 
   constructor(options: ClientOptions = {}) {
@@ -17,16 +26,10 @@ export class LambdaCaller {
     this.#client = new LambdaClient({ requestHandler, ...options });
   }
 
-  /**
-   * The function's answer. Throws what the function threw, as an error of its kind, and `invalid` for a function that is not there or may
-   * not be called. `signal`: the answer is of no interest any more.
-   */
   async call(functionName: string, event: object, signal?: AbortSignal): Promise<unknown> {
     const command = new InvokeCommand({ FunctionName: functionName, Payload: Buffer.from(JSON.stringify(event)) });
     const { FunctionError, Payload } = await this.#send(command, functionName, signal);
-    const answer: unknown = JSON.parse(Buffer.from(Payload ?? []).toString() || "null");
-    if (FunctionError === undefined) return answer;
-    throw errorOf(functionName, answer as { readonly errorType?: string; readonly errorMessage?: string } | null);
+    return answerOf(functionName, Payload ?? new Uint8Array(), FunctionError !== undefined);
   }
 
   close(): void {
@@ -40,6 +43,13 @@ export class LambdaCaller {
       throw awsError(error, `invoking function ${functionName}`);
     }
   }
+}
+
+/** What a function's payload says. Throws what the function threw. */
+export function answerOf(functionName: string, payload: Uint8Array, failed: boolean): unknown {
+  const answer: unknown = JSON.parse(Buffer.from(payload).toString() || "null");
+  if (!failed) return answer;
+  throw errorOf(functionName, answer as { readonly errorType?: string; readonly errorMessage?: string } | null);
 }
 
 /** Of a handler's error, whose type says its kind; of anything else, which may be over soon: a time-out, a process that ended. */
