@@ -8,6 +8,8 @@
  *
  * Those of CommitChecker, SinkWorld and checkers.ts are held as well.
  */
+import { type CheckParts, createCheckHandler } from "../../functions/check.ts";
+import type { CustomResourceOutcome } from "../../functions/custom-resource.ts";
 import { createCoordinatorHandler } from "../../functions/coordinator.ts";
 import { defaultInbox, writeSettings } from "../../functions/contract.ts";
 import type { InvocationTelemetry } from "../../functions/function-telemetry.ts";
@@ -20,7 +22,7 @@ import { type BlobName, id, type TaskId } from "../../runtime/base/ids.ts";
 import { defaultAttempts } from "../../runtime/driver/attempt-log.ts";
 import { loadCommit } from "../../runtime/driver/journal-entry.ts";
 import { isPlannedBy } from "../../runtime/driver/topology.ts";
-import type { JobGraph } from "../../runtime/plan/job-graph.ts";
+import type { JobGraph, StagePlan } from "../../runtime/plan/job-graph.ts";
 import { planJob } from "../../runtime/plan/plan-job.ts";
 import type { Blobs } from "../../runtime/ports/blobs.ts";
 import type { StoredEntry } from "../../runtime/ports/journal.ts";
@@ -40,6 +42,7 @@ import type { Touch } from "../../runtime/testing/simulation/workload.ts";
 import { EventSourceMapping } from "../event-source-mapping/event-source-mapping.ts";
 import { KinesisStream } from "../event-source-mapping/kinesis-stream.ts";
 import type { MappingEvent } from "../event-source-mapping/mapping-events.ts";
+import { cellsOf } from "../../infra/cells.ts";
 import type { ExecutionEnvironmentFactory } from "../lambda/execution-environment.ts";
 import { deploySink, DeployedSinks } from "./deployed-sinks.ts";
 import type { DeploymentWorld } from "./deployment-world.ts";
@@ -56,6 +59,11 @@ export const bucketName = "state-bucket";
 /** How long a zombie lives at most after its time-out: with that of the coordinator it is less than what environments count with. */
 const zombieMsMax = 4 * 60_000;
 const coordinatorTimeoutMs = 15 * 60_000;
+
+const checkTimeoutMs = 2 * 60_000;
+
+/** What is told as an error, and looked at where it leads to. */
+const judgedElsewhere: ReadonlySet<string> = new Set(["the invocation failed", "the deployment is refused"]);
 
 /** Code that is deployed: what the functions' bundles hold. */
 export interface Deployed {
@@ -91,6 +99,8 @@ export class DeployedJob implements Kept {
   readonly #commits = new CommitChecker((message) => this.fail(message));
   readonly #written = new Set<string>();
   readonly #plans = new Map<Deployed, JobGraph>();
+  /** Of the last deployment that was tried. */
+  #ordinal = 1;
   /** By stream, the function that its mapping invokes. */
   #routes: ReadonlyMap<string, string> = new Map();
 
@@ -121,17 +131,20 @@ export class DeployedJob implements Kept {
   async #provision(): Promise<void> {
     const { settings, log } = this.#world;
     const routes = new Map<string, string>();
-    for (const { id: stage, sources, parallelism } of this.plan().stages) {
-      const inbox = defaultInbox(this.name, stage);
-      const name = this.#functionOf(stage);
-      if (sources.length === 0) await log.createStream(inbox, Number(parallelism));
-      for (const stream of sources.length > 0 ? sources : [inbox]) routes.set(stream, name);
-      if (!this.functions.has(name))
-        this.functions.set(
-          name,
-          this.#function(name, settings.timeoutMs, () => this.#taskFactory(name)),
-        );
-    }
+    for (const stage of this.plan().stages)
+      for (const [cell, name] of this.#functionsOf(stage).entries()) {
+        if (stage.sources.length > 0) for (const stream of stage.sources) routes.set(stream, name);
+        else {
+          const inboxes = this.#inboxesOf(stage);
+          await log.createStream(inboxes[cell]!, Number(stage.parallelism) / inboxes.length);
+          routes.set(inboxes[cell]!, name);
+        }
+        if (!this.functions.has(name))
+          this.functions.set(
+            name,
+            this.#function(name, settings.timeoutMs, () => this.#taskFactory(name)),
+          );
+      }
     this.#routes = routes;
     for (const [stream, mapping] of this.mappings)
       if (!routes.has(stream)) {
@@ -159,10 +172,15 @@ export class DeployedJob implements Kept {
     );
   }
 
-  /** Functions run new code from now on, one after the other. */
-  async deploy(parallelism: number, isMisfit = false): Promise<void> {
+  /**
+   * Has the code looked at before it takes effect, then functions run it, one after the other. Undefined: it was refused, and all is as
+   * before. `unchecked`: it takes effect whatever the check says.
+   */
+  async deploy(parallelism: number, { isMisfit = false, unchecked = false } = {}): Promise<Deployed | undefined> {
     const { random, clock } = this.#world;
-    this.deployed = { deployment: this.deployed.deployment + 1, parallelism, isMisfit };
+    const next: Deployed = { deployment: ++this.#ordinal, parallelism, isMisfit };
+    if (!(await this.#passes(next)) && !unchecked) return undefined;
+    this.deployed = next;
     this.note(`deploys ${this.deployed.deployment} of parallelism ${parallelism}${isMisfit ? ", which does not fit" : ""}`);
     await this.#provision();
     // Those of stages that are gone keep their code to the end.
@@ -171,6 +189,44 @@ export class DeployedJob implements Kept {
       const factory = name === this.coordinator ? this.#coordinatorFactory() : this.#taskFactory(name);
       await this.functions.get(name)!.deploy(factory);
     }
+    return next;
+  }
+
+  /** As CloudFormation asks before it changes anything; of a check that died it hears nothing, and takes that for a refusal. */
+  async #passes(next: Deployed): Promise<boolean> {
+    const answers: CustomResourceOutcome[] = [];
+    const name = `${this.name}-check`;
+    const runsBefore = this.record?.phase === "running";
+    const factory = async () => {
+      const process = this.#world.newProcess(name);
+      const parts: CheckParts = {
+        ...this.#partsOf(process, next),
+        accountLimits: async () => ({ executions: 1_000, unreserved: 1_000 }),
+        answer: async (_request, outcome) => void answers.push(outcome),
+      };
+      const handler = createCheckHandler(
+        this.#job(() => undefined, next),
+        parts,
+      );
+      return this.#environment(process, handler, next);
+    };
+    const check = this.#function(name, checkTimeoutMs, () => factory);
+    this.functions.set(`${name}-${next.deployment}`, check);
+    const properties = (deployment: number) => ({ Deployment: String(deployment), Keys: [] });
+    await check.invoke(
+      bytesOf({
+        RequestType: "Update",
+        ResponseURL: "https://answers",
+        ResourceProperties: properties(next.deployment),
+        OldResourceProperties: properties(this.deployed.deployment),
+      }),
+    );
+    const [answer] = answers;
+    this.note(`the check of ${next.deployment} says ${JSON.stringify(answer)}`);
+    const passes = answer?.outcome === "passed";
+    if (passes && next.isMisfit && runsBefore && this.record?.phase === "running")
+      this.fail(`the check of deployment ${next.deployment} lets pass what does not fit`);
+    return passes;
   }
 
   /** Has the coordinator's function called, as the schedule does; what comes of it nobody hears. */
@@ -254,8 +310,17 @@ export class DeployedJob implements Kept {
 
   // ---- functions ----
 
-  #functionOf(stage: string): string {
-    return `${this.name}-${stage}`;
+  /** One per cell. */
+  #functionsOf(stage: StagePlan): readonly string[] {
+    return inCells(`${this.name}-${stage.id}`, this.#cellsOf(stage));
+  }
+
+  #inboxesOf(stage: StagePlan): readonly string[] {
+    return inCells(defaultInbox(this.name, stage.id), this.#cellsOf(stage));
+  }
+
+  #cellsOf(stage: StagePlan): number {
+    return stage.kind === "keyed" ? cellsOf(stage, this.#world.settings.tasksPerCell) : 1;
   }
 
   #function(name: string, timeoutMs: number, factory: () => ExecutionEnvironmentFactory): SimulatedFunction {
@@ -342,8 +407,10 @@ export class DeployedJob implements Kept {
       deadLetterBucket: bucketName,
       deployment: deployed.deployment,
       bindings: {},
-      inboxes: {},
-      taskFunctions: Object.fromEntries(graph.stages.map(({ id: stage }) => [stage, [this.#functionOf(stage)]])),
+      inboxes: Object.fromEntries(
+        graph.stages.filter(({ kind }) => kind === "keyed").map((stage) => [stage.id, this.#inboxesOf(stage)]),
+      ),
+      taskFunctions: Object.fromEntries(graph.stages.map((stage) => [stage.id, this.#functionsOf(stage)])),
       stage: "",
       cell: 0,
     });
@@ -367,7 +434,7 @@ export class DeployedJob implements Kept {
       gauge: () => undefined,
       flush: () => undefined,
       log: (level, message, fields) => {
-        if (level !== "error" || message === "the invocation failed" || !process.alive) return;
+        if (level !== "error" || judgedElsewhere.has(message) || !process.alive) return;
         this.fail(`C3: ${process.name}: ${message} ${JSON.stringify(fields)}`);
       },
     };
@@ -520,6 +587,10 @@ export class DeployedJob implements Kept {
     const from = range.offset < 0 ? Math.max(0, bytes.length + range.offset) : range.offset;
     return bytes.slice(from, from + range.length);
   }
+}
+
+function inCells(name: string, cells: number): readonly string[] {
+  return Array.from({ length: cells }, (_, cell) => (cell === 0 ? name : `${name}-${cell}`));
 }
 
 function bytesOf(event: object): Uint8Array {

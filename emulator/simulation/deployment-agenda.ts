@@ -17,6 +17,8 @@ const safetyMsMax = 10 * minuteMs;
 const livenessMsMax = 90 * minuteMs;
 /** What nothing keeps from happening any more has happened after so long. */
 const quietMs = 20_000;
+/** So often a check may die of faults. */
+const rollbacksMax = 30;
 
 export class DeploymentAgenda {
   readonly #world: DeploymentWorld;
@@ -75,7 +77,8 @@ export class DeploymentAgenda {
     const generation = job.record!.generation;
     await this.#order({ kind: "restore", manifest }, () => job.record!.generation > generation, job);
     if (job.record!.generation === generation) return job.fail(`checkpoint ${manifest} cannot be restored`);
-    if (parallelism !== undefined) await job.deploy(parallelism);
+    if (parallelism !== undefined && (await job.deploy(parallelism)) === undefined)
+      return job.fail(`parallelism ${parallelism} is refused without faults`);
     if (await this.#until(() => this.#isComplete(), livenessMsMax)) await this.#becomeQuiet();
   }
 
@@ -178,37 +181,36 @@ export class DeploymentAgenda {
     const operations = [
       () => this.#deploy(),
       // Of a job that is new anything fits.
-      ...(record === undefined ? [] : [() => this.#misdeploy()]),
-      ...(hasCheckpoint
-        ? [() => this.#rescale(), () => this.#restore(), () => this.#save(), () => this.#pause(), () => this.#stop()]
-        : []),
+      ...(record === undefined ? [] : [() => this.#misdeploy(), () => this.#rescale()]),
+      ...(hasCheckpoint ? [() => this.#restore(), () => this.#save(), () => this.#pause(), () => this.#stop()] : []),
       ...(hasCheckpoint && fork === undefined ? [() => this.#fork(), () => this.#fork()] : []),
     ];
     await random.pick(operations)();
   }
 
-  async #deploy(): Promise<void> {
-    this.#world.acts.deployed++;
-    const { job } = this.#world;
-    await job.deploy(job.deployed.parallelism);
+  async #deploy(parallelism = this.#world.job.deployed.parallelism): Promise<void> {
+    const { acts, job } = this.#world;
+    acts[(await job.deploy(parallelism)) === undefined ? "refused" : "deployed"]++;
   }
 
   /** Code that does not fit is taken back: by a new deployment of what ran before. */
   async #misdeploy(): Promise<void> {
     const { job, acts, clock, random } = this.#world;
     const { parallelism } = job.deployed;
+    if ((await job.deploy(parallelism, { isMisfit: true, unchecked: random.chance(0.7) })) === undefined)
+      return void acts.refused++;
     acts.misdeployed++;
-    await job.deploy(parallelism, true);
     await clock.sleep(random.int(90_000));
     acts.rolledBack++;
-    await job.deploy(parallelism);
+    for (let tries = 1; (await job.deploy(parallelism)) === undefined && this.#world.failure === undefined; tries++) {
+      if (tries === rollbacksMax) return job.fail("the code that ran before is refused");
+      acts.refused++;
+    }
   }
 
-  /** Another parallelism is a restore: the check of a deployment refuses it as long as there is nothing to restore. */
+  /** Another parallelism is a restore: where there is nothing to restore it is refused. */
   async #rescale(): Promise<void> {
-    const { acts, job, random } = this.#world;
-    acts.deployed++;
-    await job.deploy(random.between(1, 3));
+    await this.#deploy(this.#world.random.between(1, 3));
   }
 
   async #restore(): Promise<void> {

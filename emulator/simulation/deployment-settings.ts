@@ -6,6 +6,8 @@ export interface DeploymentSettings extends Settings {
   /** Of a task's function. */
   readonly timeoutMs: number;
   readonly batchingWindowSeconds: number;
+  /** How many of a stage's tasks a function serves at most. */
+  readonly tasksPerCell: number;
   /** By how much a function's clock may be wrong, either way. */
   readonly skewMsMax: number;
   /** How often new code is deployed, or an order is given. */
@@ -33,6 +35,7 @@ export function drawDeployment(random: SeededRandom, topology: string | undefine
     reshardings: random.between(0, 3),
     timeoutMs: random.pick([20_000, 60_000]),
     batchingWindowSeconds: random.pick([0, 0, 1, 5]),
+    tasksPerCell: random.pick([1, 2, 8]),
     skewMsMax: random.pick([0, 200, 2_000]),
     operations: random.between(0, 5),
     collectEvery: random.between(1, 3),

@@ -48,6 +48,7 @@ export const actNames = [
   "deployed",
   "misdeployed",
   "rolledBack",
+  "refused",
   "restored",
   "saved",
   "paused",
