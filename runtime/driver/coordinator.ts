@@ -38,7 +38,7 @@ import { sealRings } from "./seal-rings.ts";
 import { firstRoots, rootsAfter } from "./source-roots.ts";
 import { together } from "./together.ts";
 import { addTotals, noTotals } from "../state/commit.ts";
-import { createTopology, rootTasks } from "./topology.ts";
+import { createTopology, hasTasksOf, rootTasks } from "./topology.ts";
 
 export interface CoordinatorOptions {
   readonly id: string;
@@ -137,14 +137,7 @@ export class Coordinator {
   }
 
   private isPlanned(record: JobRecord): boolean {
-    return record.fingerprint === this.job.fingerprint && this.sameParallelism(record);
-  }
-
-  private sameParallelism(record: JobRecord): boolean {
-    const planned = createTopology(this.job, record.generation, new Map());
-    return planned.every(
-      (stage) => record.topology.find((known) => known.stage === stage.stage)?.tasks.length === stage.tasks.length,
-    );
+    return record.fingerprint === this.job.fingerprint && hasTasksOf(record, this.job);
   }
 
   private async begin(ring: JobRing): Promise<void> {
