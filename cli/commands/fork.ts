@@ -12,7 +12,7 @@ import { redrivesPrefix } from "../../runtime/connectors/redriven-source.ts";
 import { moveJobRecord, readJobRing } from "../../runtime/driver/job-ring.ts";
 import { together } from "../../runtime/driver/together.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
-import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
+import { followed, type JobRecord } from "../../runtime/snapshots/job-record.ts";
 import { encodeManifest, type Manifest } from "../../runtime/snapshots/manifest.ts";
 import { manifestName } from "../../runtime/snapshots/names.ts";
 import { readReferences } from "../../runtime/snapshots/segment.ts";
@@ -236,7 +236,7 @@ async function replace(source: Target, manifest: Manifest, target: Target, order
   const given = record.retained.filter((kept) => kept.savepoint).map((kept) => kept.manifest);
   const moved: JobRecord = {
     ...record,
-    order,
+    ...followed(record, order),
     fingerprint,
     operators,
     keyGroups,

@@ -24,7 +24,6 @@ export class DeploymentAgenda {
   readonly #world: DeploymentWorld;
   #calm = false;
   #orders = 0;
-  #watching = false;
   #acting = 0;
 
   constructor(world: DeploymentWorld) {
@@ -58,8 +57,6 @@ export class DeploymentAgenda {
     world.calls.mix = noDeploymentFaults;
     if (!(await this.#until(() => this.#acting === 0, livenessMsMax)))
       return world.fail("what was begun does not end without faults");
-    if (!this.#watching) void this.#watch();
-    this.#watching = true;
     const completed = world.jobs.map((job) => job.completedCheckpoints);
     const completes = () => !world.settings.staysOpen || world.jobs.every((job, n) => job.completedCheckpoints > completed[n]!);
     if (!(await this.#until(completes, livenessMsMax))) return world.fail("no checkpoint completes without faults");
@@ -154,19 +151,18 @@ export class DeploymentAgenda {
         await this.#until(() => this.#calm || this.#world.job.record?.completed !== undefined, 2 * minuteMs);
       if (this.#calm) return;
       await this.#operateOnce();
-      const { job } = this.#world;
-      while (!(await this.#until(() => runs(job), 2 * minuteMs)) && rests(job)) await this.#resume(job);
+      await this.#until(() => runs(this.#world.job), 2 * minuteMs);
     }
   }
 
   /**
-   * An order that a coordinator has come to late, after the one that was given since, is followed like any other: who finds the job at rest
-   * that ought to run has it run again.
+   * The command that forks may die, and is given again under another name: what it had ordered of the fork may be followed after that, and
+   * whoever finds the fork at rest has it run again.
    */
-  async #watch(): Promise<void> {
+  async #watchFork(fork: DeployedJob): Promise<void> {
     for (;;) {
       await this.#world.clock.sleep(minuteMs);
-      for (const job of this.#world.jobs) if (rests(job)) await this.#resume(job);
+      if (rests(fork)) await this.#resume(fork);
     }
   }
 
@@ -275,6 +271,7 @@ export class DeploymentAgenda {
       if (!job.record!.retained.some((kept) => kept.manifest === from)) from = undefined;
     }
     if (fork.began === undefined) world.fail("the job cannot be forked");
+    void this.#watchFork(fork);
     if (stopped !== undefined) await this.#resume();
   }
 

@@ -20,7 +20,7 @@ import type { JobGraph } from "../plan/job-graph.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Ports } from "../ports/ports.ts";
 import { encodeRequest } from "../snapshots/checkpoint-request.ts";
-import { isAtRest, isComingToRest, type JobRecord, type PendingCheckpoint, tasksRun } from "../snapshots/job-record.ts";
+import { followed, isAtRest, isComingToRest, type JobRecord, type PendingCheckpoint, tasksRun } from "../snapshots/job-record.ts";
 import { decideOrder, type Order, pause, withoutReason } from "../snapshots/decide-order.ts";
 import { decideCut, type Cut } from "../snapshots/decide-cut.ts";
 import { type Acknowledgement, decodeManifest, encodeManifest, isTombstone, type Manifest } from "../snapshots/manifest.ts";
@@ -229,7 +229,7 @@ export class Coordinator {
     }
   }
 
-  private async restoreFrom(ring: JobRing, record: JobRecord, name: BlobName, order = record.order): Promise<boolean> {
+  private async restoreFrom(ring: JobRing, record: JobRecord, name: BlobName, order?: string): Promise<boolean> {
     // In the record that the move below is conditional on: what is retained there is not collected before the move (L6).
     if (record.superseded.includes(name))
       throw new MillraceError(
@@ -251,7 +251,7 @@ export class Coordinator {
       phase: "restoring",
       ...(this.options.rescaleTo !== undefined && { parallelism: this.options.rescaleTo }),
       savepoint: undefined,
-      order,
+      ...(order !== undefined && followed(record, order)),
       wanted: undefined,
       manifest: name,
       topology: createTopology(this.job, generation, await rootsAfter(manifest, this.job, this.ports)),
@@ -316,7 +316,7 @@ export class Coordinator {
   // ---- orders ----
 
   /**
-   * Takes an order: writes it into the job record, from where looks go on with it. One that was taken last is not taken again. Throws
+   * Takes an order: writes it into the job record, from where looks go on with it. One that was taken before is not taken again. Throws
    * `invalid` for what cannot be done as the job stands.
    */
   async order(order: Order): Promise<JobRecord> {
