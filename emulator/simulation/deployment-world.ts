@@ -36,6 +36,12 @@ export interface DeploymentOptions {
   readonly faults: DeploymentFaults;
   /** Settings to take instead of the seed's. */
   readonly settings?: Partial<DeploymentSettings> | undefined;
+  /** The only records that its sources bring, by number; default: all. */
+  readonly events?: readonly number[] | undefined;
+  /** The only faults of requests and the like that may happen, by number; default: all. */
+  readonly only?: readonly number[] | undefined;
+  /** Other times and other luck in the same world; default 0. */
+  readonly variant?: number | undefined;
   /** How many of the last events are kept; default 80. */
   readonly keptEvents?: number | undefined;
   /** The rule that is switched off. */
@@ -83,15 +89,19 @@ export class DeploymentWorld {
     this.options = options;
     this.random = new SeededRandom(options.seed);
     this.trace = new Trace(options.keptEvents);
-    this.settings = { ...drawDeployment(this.random, options.topology), ...options.settings };
+    const drawn = { ...drawDeployment(this.random, options.topology), ...options.settings };
+    this.settings = { ...drawn, topology: drawn.topology.upTo?.(drawn.stagesMax) ?? drawn.topology };
     const { topology, records, parallelism } = this.settings;
-    this.calls = new ServiceCalls(this.clock, this.newRandom(), this.trace, options.faults);
+    const made = createRecords(topology.sources, records, options.faults.poison, this.random, topology.deadly);
+    if (options.variant) this.random = new SeededRandom(this.random.int(2 ** 31) + options.variant);
+    this.calls = new ServiceCalls(this.clock, this.newRandom(), this.trace, options.faults, options.only);
     const clock = { now: () => this.clock.now(), sleep: () => Promise.resolve(), remainingMs: () => Infinity };
     this.log = new EndingLog(new MemoryLog({ clock }));
     this.log.onAppended = (stream, appended, results) => {
       for (const job of this.jobs) job.onAppended(stream, appended, results);
     };
-    const own = createRecords(topology.sources, records, options.faults.poison, this.random, topology.deadly);
+    const wanted = options.events && new Set(options.events);
+    const own = new Map([...made].map(([source, list]) => [source, list.filter(({ id }) => wanted?.has(id) ?? true)]));
     this.records = [...own.values()].flat();
     this.calls.counts.poison += this.records.filter(({ deadly }) => deadly !== undefined).length;
     const event = (record: SimRecord) => ({ partitionKey: record.key, bytes: encodeRecord(record) });

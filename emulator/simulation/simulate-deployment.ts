@@ -1,21 +1,13 @@
 /** Runs one seed of a simulated deployment: a world, its phases, its checks. A function of its arguments alone. */
 import { checkObjects, checkOutputs } from "../../runtime/testing/simulation/checkers.ts";
-import type { Rule } from "../../runtime/testing/simulation/rules.ts";
 import { DeploymentAgenda } from "./deployment-agenda.ts";
 import { commonDeploymentFaults, type DeploymentFaultCounts, type DeploymentFaults } from "./deployment-faults.ts";
 import type { DeploymentSettings } from "./deployment-settings.ts";
-import { type Act, DeploymentWorld } from "./deployment-world.ts";
+import { type Act, type DeploymentOptions, DeploymentWorld } from "./deployment-world.ts";
 
-export interface SimulateDeploymentOptions {
-  /** Name of a topology; default: any. */
-  readonly topology?: string | undefined;
-  readonly faults?: DeploymentFaults;
-  /** Settings to take instead of the seed's. */
-  readonly settings?: Partial<DeploymentSettings>;
-  /** How many of the last events are kept; default 80. */
-  readonly keptEvents?: number;
-  /** The rule to switch off: the run ought to fail. */
-  readonly without?: Rule | undefined;
+export interface SimulateDeploymentOptions extends Omit<DeploymentOptions, "seed" | "faults"> {
+  /** Default: the common mix. */
+  readonly faults?: DeploymentFaults | undefined;
 }
 
 export interface DeploymentResult {
@@ -25,6 +17,12 @@ export interface DeploymentResult {
   readonly failure: Error | undefined;
   /** The last events. */
   readonly trace: readonly string[];
+  /** The first faults, as events. */
+  readonly faultTrace: readonly string[];
+  /** The faults that happened, by number: those of requests and the like. */
+  readonly happened: readonly number[];
+  /** How large its world was. */
+  readonly sizes: DeploymentSettings;
   readonly faults: DeploymentFaultCounts;
   readonly acts: Readonly<Record<Act, number>>;
   readonly requests: number;
@@ -38,8 +36,7 @@ export interface DeploymentResult {
 }
 
 export async function simulateDeployment(seed: number, options: SimulateDeploymentOptions = {}): Promise<DeploymentResult> {
-  const { topology, faults = commonDeploymentFaults, settings, without, keptEvents } = options;
-  const world = new DeploymentWorld({ seed, topology, faults, settings, without, keptEvents });
+  const world = new DeploymentWorld({ ...options, seed, faults: options.faults ?? commonDeploymentFaults });
   const startedAt = world.clock.now();
   const agenda = new DeploymentAgenda(world);
   try {
@@ -61,6 +58,9 @@ export async function simulateDeployment(seed: number, options: SimulateDeployme
     topology: world.settings.topology.name,
     failure: world.failure,
     trace: world.trace.last,
+    faultTrace: world.trace.faults,
+    happened: world.calls.happened,
+    sizes: world.settings,
     faults: world.calls.counts,
     acts: world.acts,
     requests: world.calls.requests,
@@ -82,3 +82,18 @@ async function checkRestore(world: DeploymentWorld, agenda: DeploymentAgenda): P
   for (const one of world.jobs)
     if (world.failure === undefined) checkOutputs(one.outcome, `of ${one.name} after ${manifest} of ${job.name} was restored`);
 }
+
+/** Smaller worlds, each to be tried on top of those that failed before. */
+export const smallerDeployments: readonly Partial<DeploymentSettings>[] = [
+  { stagesMax: 2 },
+  { stagesMax: 1 },
+  { operations: 0 },
+  { operations: 1 },
+  { reshardings: 0 },
+  { parallelism: 1 },
+  { tasksPerCell: 8 },
+  { skewMsMax: 0 },
+  { batchingWindowSeconds: 0 },
+  { staysOpen: false },
+  { statePlacement: "segments" },
+];

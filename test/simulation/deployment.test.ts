@@ -24,7 +24,10 @@ test("exactly once through handlers, adapters and mappings, under the common fau
   }
   const rare = deploymentFaultNames.filter((fault) => counts[fault] === 0);
   assert.deepEqual(rare, []);
-  assert.ok(seen.checkpoints > seeds && seen.generations > seeds && seen.timeouts > seeds / 2 && seen.forked > 2, JSON.stringify(seen));
+  assert.ok(
+    seen.checkpoints > seeds && seen.generations > seeds && seen.timeouts > seeds / 2 && seen.forked > 2,
+    JSON.stringify(seen),
+  );
 });
 
 test("without faults", async () => {
