@@ -82,6 +82,12 @@ test("so is a deployment's, and its command does the smaller one again", async (
   assert.deepEqual([hash, failure?.message], [small.result.hash, small.result.failure?.message], line);
 });
 
+test("of a deployment's faults those alone happen that are named", async () => {
+  const only = [1, 3, 4, 8];
+  const { happened, failure } = await simulateDeployment(2, { topology: "small", only });
+  assert.deepEqual([happened, failure], [only, undefined]);
+});
+
 async function firstDeploymentFailure(command: Command) {
   for (let seed = 1; seed <= 8; seed++) {
     const failed = await simulateDeployment(seed, deploymentOptionsOf(command, {}));
