@@ -9,6 +9,7 @@ import { openLocal } from "../../runtime/adapters/local/open-local.ts";
 import { MillraceError } from "../../runtime/base/errors.ts";
 import type { BlobName } from "../../runtime/base/ids.ts";
 import { redrivesPrefix } from "../../runtime/connectors/redriven-source.ts";
+import { settledPrefix } from "../../runtime/connectors/source-reader.ts";
 import { moveJobRecord, readJobRing } from "../../runtime/driver/job-ring.ts";
 import { together } from "../../runtime/driver/together.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
@@ -172,9 +173,10 @@ async function copyObjects(from: JobPorts, into: Pick<Ports, "blobs">, manifest:
     if (bytes === undefined) throw gone(name);
     await into.blobs.put(name, bytes);
   };
-  // Dead letters that were given back are input that the positions refer to.
-  const { blobs: redriven } = await from.blobs.list(redrivesPrefix);
-  const all = [...names, ...redriven.map(({ name }) => name)];
+  // What positions refer to: dead letters that were given back, and what sources settled when the job began.
+  for (const prefix of [redrivesPrefix, settledPrefix])
+    for (const { name } of (await from.blobs.list(prefix)).blobs) names.add(name);
+  const all = [...names];
   for (let at = 0; at < all.length; at += 8) await together(all.slice(at, at + 8).map(copy));
   return all.length;
 }

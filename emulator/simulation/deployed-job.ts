@@ -21,7 +21,7 @@ import { MillraceError } from "../../runtime/base/errors.ts";
 import { type BlobName, id, type TaskId } from "../../runtime/base/ids.ts";
 import { defaultAttempts } from "../../runtime/driver/attempt-log.ts";
 import { loadCommit } from "../../runtime/driver/journal-entry.ts";
-import { isPlannedBy } from "../../runtime/driver/topology.ts";
+import { isPlannedBy, rootTasks } from "../../runtime/driver/topology.ts";
 import type { JobGraph, StagePlan } from "../../runtime/plan/job-graph.ts";
 import { planJob } from "../../runtime/plan/plan-job.ts";
 import type { Blobs } from "../../runtime/ports/blobs.ts";
@@ -46,6 +46,7 @@ import { cellsOf } from "../../infra/cells.ts";
 import type { ExecutionEnvironmentFactory } from "../lambda/execution-environment.ts";
 import { deploySink, DeployedSinks } from "./deployed-sinks.ts";
 import type { DeploymentWorld } from "./deployment-world.ts";
+import { objectSource } from "./object-sources.ts";
 import type { Item } from "./dynamo-answers.ts";
 import { ForkedOutputs, type PutOut } from "./forked-outputs.ts";
 import { FunctionEnvironment, type Handler, ProcessClock } from "./function-environment.ts";
@@ -98,7 +99,11 @@ export class DeployedJob implements Kept {
   readonly #hasRealSinks: boolean;
   readonly #commits = new CommitChecker((message) => this.fail(message));
   readonly #written = new Set<string>();
+  /** Tasks that have ended, and who goes on after each. */
+  readonly #ended = new Map<TaskId, readonly TaskId[]>();
   readonly #plans = new Map<Deployed, JobGraph>();
+  /** The last generation before the job began from another's checkpoint. */
+  #adoptedAfter = 0;
   /** Of the last deployment that was tried. */
   #ordinal = 1;
   /** By stream, the function that its mapping invokes. */
@@ -133,8 +138,10 @@ export class DeployedJob implements Kept {
     const routes = new Map<string, string>();
     for (const stage of this.plan().stages)
       for (const [cell, name] of this.#functionsOf(stage).entries()) {
-        if (stage.sources.length > 0) for (const stream of stage.sources) routes.set(stream, name);
-        else {
+        if (stage.sources.length > 0) {
+          // Nothing rings for objects.
+          if (settings.sources === "streams") for (const stream of stage.sources) routes.set(stream, name);
+        } else {
           const inboxes = this.#inboxesOf(stage);
           await log.createStream(inboxes[cell]!, Number(stage.parallelism) / inboxes.length);
           routes.set(inboxes[cell]!, name);
@@ -184,7 +191,8 @@ export class DeployedJob implements Kept {
     this.note(`deploys ${this.deployed.deployment} of parallelism ${parallelism}${isMisfit ? ", which does not fit" : ""}`);
     await this.#provision();
     // Those of stages that are gone keep their code to the end.
-    for (const name of random.shuffled([this.coordinator, ...new Set(this.#routes.values())])) {
+    const tasks = this.plan().stages.flatMap((stage) => this.#functionsOf(stage));
+    for (const name of random.shuffled([this.coordinator, ...tasks])) {
       await clock.sleep(random.int(5_000));
       const factory = name === this.coordinator ? this.#coordinatorFactory() : this.#taskFactory(name);
       await this.functions.get(name)!.deploy(factory);
@@ -249,7 +257,15 @@ export class DeployedJob implements Kept {
   /** Of a fork, with what came out of the job that it began from before it did. */
   get outcome(): Outcome {
     const { topology, records } = this.#world;
-    const own: PutOut = { sinks: this.#sinks, outside: this.#outside };
+    const before = this.#adoptedAfter;
+    // What it put aside while it ran by itself has been taken back.
+    const deadLettersSeen = this.#sinks.deadLettersSeen.filter(({ generation }) => generation > before);
+    const lists: Outcome["sinks"] = {
+      list: (uid) => this.#sinks.list(uid),
+      table: (uid) => this.#sinks.table(uid),
+      deadLettersSeen,
+    };
+    const own: PutOut = { sinks: lists, outside: this.#outside };
     const { sinks, outside } = this.began === undefined ? own : new ForkedOutputs(this.began, own);
     return { topology, records, sinks, outside, fail: this.fail };
   }
@@ -289,6 +305,7 @@ export class DeployedJob implements Kept {
         return { ...node, spec: { ...node.spec, sink: deploySink(this.name, node.uid, node.spec.sink) } };
       if (node.spec.kind !== "source") return node;
       const { source } = node.spec;
+      if (settings.sources === "objects") return { ...node, spec: { ...node.spec, source: objectSource(source.name) } };
       const options = { stream: source.name, startFrom: "horizon", whenLost: "fail" };
       return { ...node, spec: { ...node.spec, source: { ...source, kind: "kinesis", options } } };
     });
@@ -565,6 +582,23 @@ export class DeployedJob implements Kept {
     const commit = await loadCommit(task, entry, this.blobs as Blobs);
     if (commit.progress.totals.lateDropped > 0) this.fail(`C7: records were late at ${task}, which none is by its making`);
     this.#commits.onCommit(commit, this.record);
+    const { ended, successors } = commit.progress;
+    if (ended)
+      this.#ended.set(
+        task,
+        successors.map((successor) => successor.task),
+      );
+  }
+
+  /** Whether every task of the generation has come to its end. */
+  get hasFinished(): boolean {
+    const tasks = new Set(this.record?.topology.flatMap((stage) => rootTasks(stage).map(({ task }) => task)));
+    for (const task of tasks) {
+      const successors = this.#ended.get(task);
+      if (successors === undefined) return false;
+      for (const successor of successors) tasks.add(successor);
+    }
+    return tasks.size > 0;
   }
 
   #onJobRecord(record: JobRecord): void {
@@ -574,7 +608,9 @@ export class DeployedJob implements Kept {
     const bytes = record.phase === "stopped" && record.savepoint !== undefined && this.#stored(record.savepoint);
     if (!bytes) return;
     const manifest = decodeManifest(bytes);
-    if (!isTombstone(manifest) && manifest.job !== this.name) this.onAdopted(manifest);
+    if (isTombstone(manifest) || manifest.job === this.name) return;
+    this.#adoptedAfter = record.generation;
+    this.onAdopted(manifest);
   }
 
   #stored(name: BlobName): Uint8Array | undefined {

@@ -10,6 +10,7 @@ import type { DeployedJob } from "./deployed-job.ts";
 import { noDeploymentFaults } from "./deployment-faults.ts";
 import type { DeploymentWorld } from "./deployment-world.ts";
 import { giveFork } from "./fork-command.ts";
+import { addObject } from "./object-sources.ts";
 
 const minuteMs = 60_000;
 /** Virtual time after which the safety phase ends, whatever has happened until then. */
@@ -42,6 +43,7 @@ export class DeploymentAgenda {
     void this.#ringSchedule();
     void this.#ringOthers();
     const acts = [this.#produce(), this.#operate()];
+    if (world.settings.sources === "objects") acts.push(this.#addObjects());
     for (let n = 0; n < world.settings.reshardings; n++) acts.push(this.#reshard());
     this.#acting = acts.length;
     for (const act of acts) void act.finally(() => this.#acting--);
@@ -62,7 +64,16 @@ export class DeploymentAgenda {
     if (!(await this.#until(completes, livenessMsMax))) return world.fail("no checkpoint completes without faults");
     for (const source of world.sources.names) world.log.end(source);
     world.note("sources end");
-    if (await this.#until(() => this.#isComplete(), livenessMsMax)) await this.#becomeQuiet();
+    await this.#comeToEnd();
+  }
+
+  /** All has come out, and every task has ended: the checkers say what is missing of the one, this of the other. */
+  async #comeToEnd(): Promise<void> {
+    if (await this.#until(() => this.#isComplete(), livenessMsMax)) return this.#becomeQuiet();
+    for (const job of this.#world.jobs) {
+      checkOutputs(job.outcome, `of ${job.name}, however long it is waited for`);
+      if (!job.hasFinished) job.fail(`${job.name} does not come to its end`);
+    }
   }
 
   /** A new generation from the checkpoint, by the same code or by that of another parallelism. */
@@ -76,7 +87,7 @@ export class DeploymentAgenda {
     if (job.record!.generation === generation) return job.fail(`checkpoint ${manifest} cannot be restored`);
     if (parallelism !== undefined && (await job.deploy(parallelism)) === undefined)
       return job.fail(`parallelism ${parallelism} is refused without faults`);
-    if (await this.#until(() => this.#isComplete(), livenessMsMax)) await this.#becomeQuiet();
+    await this.#comeToEnd();
   }
 
   /** Until zombies have gone on, and what was late has come: it must not matter. */
@@ -88,7 +99,7 @@ export class DeploymentAgenda {
   /** Whether all that must come out has. */
   #isComplete(): boolean {
     return this.#world.jobs.every((job) => {
-      let complete = runs(job);
+      let complete = runs(job) && job.hasFinished;
       if (complete) checkOutputs({ ...job.outcome, fail: () => (complete = false) }, "so far");
       return complete;
     });
@@ -140,6 +151,14 @@ export class DeploymentAgenda {
     world.acts.resharded++;
   }
 
+  /** What comes later than the job is not its input: nor that of a job that goes on from it. */
+  async #addObjects(): Promise<void> {
+    const { clock, random, topology, s3 } = this.#world;
+    await clock.sleep(random.int(minuteMs));
+    if (this.#world.job.record === undefined) return;
+    for (const source of topology.sources) addObject(s3, source);
+  }
+
   // ---- what people do: one thing after the other, and each is seen to its end ----
 
   async #operate(): Promise<void> {
@@ -171,15 +190,18 @@ export class DeploymentAgenda {
   }
 
   async #operateOnce(): Promise<void> {
-    const { random, job, fork } = this.#world;
+    const { random, job, fork, settings } = this.#world;
+    const isOpen = settings.sources === "streams";
     const { record } = job;
     const hasCheckpoint = runs(job) && record?.completed !== undefined;
     const operations = [
       () => this.#deploy(),
       // Of a job that is new anything fits.
       ...(record === undefined ? [] : [() => this.#misdeploy(), () => this.#rescale()]),
-      ...(hasCheckpoint ? [() => this.#restore(), () => this.#save(), () => this.#pause(), () => this.#stop()] : []),
-      ...(hasCheckpoint && fork === undefined ? [() => this.#fork(), () => this.#fork()] : []),
+      ...(hasCheckpoint ? [() => this.#restore(), () => this.#save()] : []),
+      // A job that has come to its end does not come to rest.
+      ...(hasCheckpoint && isOpen ? [() => this.#pause(), () => this.#stop()] : []),
+      ...(hasCheckpoint && fork === undefined && (isOpen || job.hasHistory) ? [() => this.#fork(), () => this.#fork()] : []),
     ];
     await random.pick(operations)();
   }
@@ -263,12 +285,16 @@ export class DeploymentAgenda {
     const { savepoint, retained } = job.record!;
     const fork = await world.createFork(random.between(1, 3));
     fork.onAdopted = (manifest) => (fork.began = stopped ?? job.putOut(manifest));
-    let from = stopped !== undefined ? savepoint : random.chance(0.5) ? random.pick(retained).manifest : undefined;
+    // Of a job that comes to its end no savepoint is taken any more.
+    const isOpen = world.settings.sources === "streams";
+    const oneKept = () => random.pick(retained).manifest;
+    let from = stopped !== undefined ? savepoint : isOpen && random.chance(0.5) ? undefined : oneKept();
     await clock.sleep(random.chance(0.5) ? random.int(100) : random.int(90_000));
     const last = clock.now() + livenessMsMax;
     while (!(await giveFork(world, job, fork, from)) && clock.now() < last && world.failure === undefined) {
       await clock.sleep(random.between(1_000, 20_000));
-      if (!job.record!.retained.some((kept) => kept.manifest === from)) from = undefined;
+      if (!job.record!.retained.some((kept) => kept.manifest === from))
+        from = isOpen ? undefined : random.pick(job.record!.retained).manifest;
     }
     if (fork.began === undefined) world.fail("the job cannot be forked");
     void this.#watchFork(fork);
@@ -276,12 +302,21 @@ export class DeploymentAgenda {
   }
 
   /** Given again until it is followed: under one name, since nobody hears whether it was. */
-  async #order(order: object, isFollowed: () => boolean, job = this.#world.job): Promise<void> {
+  async #order(
+    order: { readonly kind: string; readonly manifest?: BlobName },
+    isFollowed: () => boolean,
+    job = this.#world.job,
+  ): Promise<void> {
     const { clock } = this.#world;
     const id = `order-${++this.#orders}`;
     job.note(`order ${id} ${JSON.stringify(order)}`);
     const last = clock.now() + livenessMsMax;
-    while (!isFollowed() && clock.now() < last && this.#world.failure === undefined) {
+    while (
+      !isFollowed() &&
+      !(order.kind === "savepoint" && job.hasFinished) &&
+      clock.now() < last &&
+      this.#world.failure === undefined
+    ) {
       job.ring({ version: payloadVersion, id, ...order });
       await this.#until(isFollowed, 20_000);
     }

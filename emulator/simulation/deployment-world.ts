@@ -20,6 +20,7 @@ import { type DeploymentSettings, drawDeployment } from "./deployment-settings.t
 import { DynamoService } from "./dynamo-service.ts";
 import { EndingLog } from "./ending-log.ts";
 import { KinesisService } from "./kinesis-service.ts";
+import { putObjects } from "./object-sources.ts";
 import type { RowTables } from "./row-tables.ts";
 import { S3Service } from "./s3-service.ts";
 import { clientsOf, type Input } from "./sdk-clients.ts";
@@ -105,8 +106,11 @@ export class DeploymentWorld {
     this.records = [...own.values()].flat();
     this.calls.counts.poison += this.records.filter(({ deadly }) => deadly !== undefined).length;
     const event = (record: SimRecord) => ({ partitionKey: record.key, bytes: encodeRecord(record) });
-    this.sources = new SimSources(this.log, new Map([...own].map(([source, list]) => [source, list.map(event)])));
     this.s3 = new S3Service(this.clock, this.calls);
+    const isStreams = this.settings.sources === "streams";
+    if (!isStreams) for (const [source, list] of own) putObjects(this.s3, source, list, this.random);
+    const streams = isStreams ? [...own].map(([source, list]) => [source, list.map(event)] as const) : [];
+    this.sources = new SimSources(this.log, new Map(streams));
     this.#dynamo = new DynamoService({
       table: tableName,
       clock: this.clock,

@@ -37,6 +37,19 @@ test("without faults", async () => {
   }
 });
 
+/** Seeds whose job is forked, one of them while it runs by itself already. */
+for (const [seed, topology, mode] of [
+  [4, "connected", "streaming"],
+  [9, "connected", "streaming"],
+  [3, "rolling", "batch"],
+] as const)
+  test(`objects that come later are nobody's input, and the job comes to its end: ${topology}, ${mode}`, async () => {
+    const settings = { sources: "objects", reshardings: 0, staysOpen: false, mode } as const;
+    const { failure, trace, acts } = await simulateDeployment(seed, { topology, settings });
+    assert.equal(failure, undefined, `${failure?.message}\n${trace.slice(-20).join("\n")}`);
+    assert.equal(acts.forked, mode === "batch" ? 0 : 1);
+  });
+
 test("a seed replays event for event, and another is another run", async () => {
   const runs = [];
   for (const seed of [3, 4, 3, 4])

@@ -9,6 +9,7 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { corrupt } from "../../base/byte-reader.ts";
 import { messageOf, MillraceError } from "../../base/errors.ts";
 import { type BlobName, id } from "../../base/ids.ts";
+import { settledPrefix } from "../../connectors/source-reader.ts";
 import type { Blobs } from "../../ports/blobs.ts";
 import type { S3Bucket } from "./s3-bucket.ts";
 
@@ -37,7 +38,7 @@ interface StoredListing {
 
 /** Throws `invalid` where the source reads from elsewhere now than when the job began. */
 export async function settleListing(uid: string, prefix: string, bucket: S3Bucket, blobs: Blobs): Promise<ObjectListing> {
-  const name = id<BlobName>(`sources/${uid}/objects`);
+  const name = id<BlobName>(`${settledPrefix}${uid}/objects`);
   const settled = await blobs.get(name);
   if (settled !== undefined) return decode(name, settled, bucket.name, prefix);
   const bytes = encode({ version: 1, bucket: bucket.name, prefix, objects: await list(bucket, prefix) });
