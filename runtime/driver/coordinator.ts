@@ -122,7 +122,8 @@ export class Coordinator {
     const { record } = await readJobRing(this.ports, this.job.name);
     if (record === undefined) return;
     this.checkDeployment(record);
-    if (record.phase === "restoring" || isAtRest(record) || this.isPlanned(record)) return;
+    // One that is being restored is followed by another restore, if it can be.
+    if (isAtRest(record) || this.isPlanned(record)) return;
     this.checkReplan(record);
   }
 
