@@ -38,6 +38,8 @@ import type { FunctionParts } from "./task.ts";
 export interface CheckParts extends FunctionParts {
   /** Default: asks Lambda. */
   readonly accountLimits?: () => Promise<AccountLimits>;
+  /** Default: by the address that CloudFormation names. */
+  readonly answer?: typeof answerCustomResource;
 }
 
 export type CheckHandler = (event: unknown, context: LambdaContext) => Promise<CustomResourceOutcome>;
@@ -57,7 +59,7 @@ export function createCheckHandler(job: Job, parts: CheckParts = {}): CheckHandl
       ? ({ outcome: "passed" } as const)
       : await check(graph, parts, made, request, awsRequestId);
     if (outcome.outcome === "failed") made.telemetry.log("error", "the deployment is refused", { reason: outcome.reason });
-    await answerCustomResource(request, outcome, `${graph.name}-start-check`);
+    await (parts.answer ?? answerCustomResource)(request, outcome, `${graph.name}-start-check`);
     return outcome;
   });
 }
@@ -108,6 +110,7 @@ async function reasonsAgainst(
     const clients = parts.clients ?? awsClients();
     const ports = await openPorts({
       ...{ job: graph, settings, clock, telemetry, clients },
+      ...{ lazyClients: parts.lazyClients, random: parts.random, ringSize: parts.ringSize },
       openSinks: parts.openSinks ?? openSinks,
       settlesNothing: true,
     });

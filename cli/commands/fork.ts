@@ -9,10 +9,11 @@ import { openLocal } from "../../runtime/adapters/local/open-local.ts";
 import { MillraceError } from "../../runtime/base/errors.ts";
 import type { BlobName } from "../../runtime/base/ids.ts";
 import { redrivesPrefix } from "../../runtime/connectors/redriven-source.ts";
+import { settledPrefix } from "../../runtime/connectors/source-reader.ts";
 import { moveJobRecord, readJobRing } from "../../runtime/driver/job-ring.ts";
 import { together } from "../../runtime/driver/together.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
-import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
+import { followed, type JobRecord } from "../../runtime/snapshots/job-record.ts";
 import { encodeManifest, type Manifest } from "../../runtime/snapshots/manifest.ts";
 import { givenPrefix } from "../../runtime/snapshots/given-letters.ts";
 import { manifestName } from "../../runtime/snapshots/names.ts";
@@ -24,12 +25,16 @@ import { plural } from "../words.ts";
 import { checkpointOf } from "./checkpoints.ts";
 import { follow, newOrder, savepoint, stop, type WaitOptions } from "./orders.ts";
 
-export interface ForkOptions extends WaitOptions {
+export interface ForkOptions extends BeginOptions {
   /** "local", or the coordinator of the job that is to begin from it. */
   readonly to: string;
   /** Of a fork on this machine: where it keeps its state, and what it is called. */
   readonly directory: string | undefined;
   readonly name: string | undefined;
+}
+
+/** From what another job begins. */
+export interface BeginOptions extends WaitOptions {
   /** The checkpoint, as text; undefined: a savepoint that is taken now, or where the job rests. */
   readonly from: string | undefined;
   /** Sources begin anew: their positions, and event time in them, stay behind. */
@@ -39,14 +44,23 @@ export interface ForkOptions extends WaitOptions {
 }
 
 export async function fork(source: Target, options: ForkOptions): Promise<Answer> {
-  const from = await beginningOf(source, options);
-  const manifest = await readManifest(from, source.ports);
-  const forked = options.freshInput ? withoutInput(manifest) : manifest;
-  return options.to === "local" ? forkHere(source, forked, options) : forkAway(source, forked, options);
+  if (options.to === "local") return forkHere(source, await manifestOf(source, options), options);
+  const { openAwsTarget } = await import("../target/aws-target.ts");
+  const target = await openAwsTarget(options.to);
+  try {
+    return await forkOnto(source, target, options);
+  } finally {
+    await target.close();
+  }
+}
+
+async function manifestOf(source: Target, options: BeginOptions): Promise<Manifest> {
+  const manifest = await readManifest(await beginningOf(source, options), source.ports);
+  return options.freshInput ? withoutInput(manifest) : manifest;
 }
 
 /** What it begins from: a savepoint, since a checkpoint may be collected while it is copied. */
-async function beginningOf(source: Target, { from, timeoutMs }: ForkOptions): Promise<BlobName> {
+async function beginningOf(source: Target, { from, timeoutMs }: BeginOptions): Promise<BlobName> {
   if (from !== undefined) return checkpointOf(source, from);
   const { phase } = await recordOf(source);
   if (phase !== "running" || (await source.runner()) === undefined) return checkpointOf(source, "latest");
@@ -160,10 +174,10 @@ async function copyObjects(from: JobPorts, into: Pick<Ports, "blobs">, manifest:
     if (bytes === undefined) throw gone(name);
     await into.blobs.put(name, bytes);
   };
-  // Dead letters that were given back are input that the positions refer to.
-  const { blobs: redriven } = await from.blobs.list(redrivesPrefix);
-  const { blobs: given } = await from.blobs.list(givenPrefix);
-  const all = [...names, ...[...redriven, ...given].map(({ name }) => name)];
+  // What positions refer to: dead letters that were given back, and what sources settled when the job began.
+  for (const prefix of [redrivesPrefix, givenPrefix, settledPrefix])
+    for (const { name } of (await from.blobs.list(prefix)).blobs) names.add(name);
+  const all = [...names];
   for (let at = 0; at < all.length; at += 8) await together(all.slice(at, at + 8).map(copy));
   return all.length;
 }
@@ -174,26 +188,22 @@ function gone(name: BlobName): MillraceError {
 
 // ---- to a job that is deployed ----
 
-async function forkAway(source: Target, manifest: Manifest, options: ForkOptions): Promise<Answer> {
-  const { openAwsTarget } = await import("../target/aws-target.ts");
-  const target = await openAwsTarget(options.to);
-  try {
-    if (target.job === source.job && target.place === source.place)
-      throw new MillraceError("invalid", `a job cannot be forked onto itself, go back by millrace rollback: ${target.job}`);
-    const record = await adopt(source, manifest, target, options);
-    const json = { job: target.job, from: source.job, checkpoint: manifest.checkpoint, generation: record.generation };
-    const lines = [
-      `job ${target.job} runs: generation ${record.generation}, from ${manifest.kind} ${manifest.checkpoint} of ${source.job}`,
-      `look at it:  millrace status ${target.words}`,
-    ];
-    return { json, lines };
-  } finally {
-    await target.close();
-  }
+/** As `fork`, to the job `target`. */
+export async function forkOnto(source: Target, target: Target, options: BeginOptions): Promise<Answer> {
+  if (target.job === source.job && target.place === source.place)
+    throw new MillraceError("invalid", `a job cannot be forked onto itself, go back by millrace rollback: ${target.job}`);
+  const manifest = await manifestOf(source, options);
+  const record = await adopt(source, manifest, target, options);
+  const json = { job: target.job, from: source.job, checkpoint: manifest.checkpoint, generation: record.generation };
+  const lines = [
+    `job ${target.job} runs: generation ${record.generation}, from ${manifest.kind} ${manifest.checkpoint} of ${source.job}`,
+    `look at it:  millrace status ${target.words}`,
+  ];
+  return { json, lines };
 }
 
 /** The job that is there stops, takes the savepoint for its own, and goes on from it: what it put out before is taken back. */
-async function adopt(source: Target, manifest: Manifest, target: Target, options: ForkOptions): Promise<JobRecord> {
+async function adopt(source: Target, manifest: Manifest, target: Target, options: BeginOptions): Promise<JobRecord> {
   const order = orderOf(source, manifest);
   const ports = target.ports as unknown as Ports;
   const known = (await readJobRing(ports, target.job)).record;
@@ -229,7 +239,7 @@ async function replace(source: Target, manifest: Manifest, target: Target, order
   const given = record.retained.filter((kept) => kept.savepoint).map((kept) => kept.manifest);
   const moved: JobRecord = {
     ...record,
-    order,
+    ...followed(record, order),
     fingerprint,
     operators,
     keyGroups,

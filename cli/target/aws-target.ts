@@ -4,12 +4,13 @@
  */
 import { randomUUID } from "node:crypto";
 import { type AwsClients, awsClients } from "../../runtime/adapters/aws/aws-clients.ts";
-import { LambdaCaller } from "../../runtime/adapters/aws/lambda-caller.ts";
+import { type FunctionCaller, LambdaCaller } from "../../runtime/adapters/aws/lambda-caller.ts";
 import { openAws } from "../../runtime/adapters/aws/open-aws.ts";
 import { S3Bucket } from "../../runtime/adapters/aws/s3-bucket.ts";
 import { SystemClock } from "../../runtime/adapters/local/system-clock.ts";
 import { MillraceError } from "../../runtime/base/errors.ts";
 import { readJobRecord } from "../../runtime/driver/job-ring.ts";
+import type { Clock } from "../../runtime/ports/clock.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
 import type { Telemetry } from "../../runtime/ports/telemetry.ts";
 import { hasTaken, type Order } from "../../runtime/snapshots/decide-order.ts";
@@ -27,17 +28,28 @@ const silent: Telemetry = { add: () => undefined, gauge: () => undefined, log: (
 /** How often the job record is looked at for an order. */
 const lookMs = 250;
 
+/** What takes the place of what a target makes by itself: for tests. */
+export interface AwsTargetParts {
+  readonly clients?: AwsClients;
+  readonly caller?: FunctionCaller;
+  readonly clock?: Clock;
+  /** As a port has it: from 0 to below 1, for jitter. */
+  readonly random?: () => number;
+  /** Slots per ring of a job that has none so far. */
+  readonly ringSize?: number;
+}
+
 /** `coordinator`: the function's name, the output `CoordinatorFunction` of the stack. Throws `invalid` when it is not there or not one. */
-export async function openAwsTarget(coordinator: string, clients = awsClients()): Promise<AwsTarget> {
-  const caller = new LambdaCaller();
+export async function openAwsTarget(coordinator: string, parts: AwsTargetParts = {}): Promise<AwsTarget> {
+  const { clients = awsClients(), caller = new LambdaCaller(), clock = new SystemClock(), random, ringSize } = parts;
   const description = await describe(caller, coordinator);
-  const { job, stateTable, stateBucket } = description;
-  const clock = new SystemClock();
-  const ports = await openAws({ job, table: stateTable, bucket: stateBucket, clock, telemetry: silent, clients });
+  const { job, stateTable: table, stateBucket: bucket } = description;
+  const given = { ...(random && { random }), ...(ringSize !== undefined && { ringSize }) };
+  const ports = await openAws({ job, table, bucket, clock, telemetry: silent, clients, ...given });
   return {
     kind: "aws",
     job,
-    place: `coordinator ${coordinator}, table ${stateTable}, bucket ${stateBucket}`,
+    place: `coordinator ${coordinator}, table ${table}, bucket ${bucket}`,
     words: `--coordinator ${coordinator}`,
     description,
     clients,
@@ -53,7 +65,7 @@ export async function openAwsTarget(coordinator: string, clients = awsClients())
   };
 }
 
-async function describe(caller: LambdaCaller, coordinator: string): Promise<JobDescription> {
+async function describe(caller: FunctionCaller, coordinator: string): Promise<JobDescription> {
   const answer = (await caller.call(coordinator, describeCommand)) as Partial<JobDescription> | null;
   if (answer?.version !== payloadVersion || answer.job === undefined)
     throw new MillraceError("invalid", `the function is no coordinator of a job, or of another version: ${coordinator}`);
@@ -62,7 +74,7 @@ async function describe(caller: LambdaCaller, coordinator: string): Promise<JobD
 
 /** The coordinator answers when it has looked on for a while: what matters is that the record has the order. */
 async function giveOrder(
-  caller: LambdaCaller,
+  caller: FunctionCaller,
   coordinator: string,
   job: string,
   ports: JobPorts,
@@ -94,7 +106,7 @@ async function seen({ clock, ...ports }: JobPorts, job: string, order: string, e
   }
 }
 
-function letterObjects({ s3 }: AwsClients, { job, deadLetterBucket }: JobDescription, clock: SystemClock): LetterStore {
+function letterObjects({ s3 }: AwsClients, { job, deadLetterBucket }: JobDescription, clock: Clock): LetterStore {
   const bucket = new S3Bucket(s3, deadLetterBucket, silent, { clock, random: Math.random });
   const prefix = deadLetterPrefix(job);
   return {

@@ -20,12 +20,18 @@ interface Row {
 }
 
 /** In the place of a sink that is simulated itself; others stay as they are. */
-export function deploySink(uid: string, sink: Sink<any, any>): Sink<any, any> {
+export function deploySink(job: string, uid: string, sink: Sink<any, any>): Sink<any, any> {
   if (!sink.kind.startsWith("simulated")) return sink;
   const isTable = sink.kind === "simulatedTable";
   const real: Sink<any, any> = isTable
-    ? dynamodb<Row>({ table: uid, key: [rowKey as never] })
-    : s3<Row>({ bucket: bucketName, prefix: `${uid}/`, format: ndjson(), rollAfter: seconds(20), rollBytes: 1 << 20 });
+    ? dynamodb<Row>({ table: placeOf(job, uid), key: [rowKey as never] })
+    : s3<Row>({
+        bucket: bucketName,
+        prefix: `${placeOf(job, uid)}/`,
+        format: ndjson(),
+        rollAfter: seconds(20),
+        rollBytes: 1 << 20,
+      });
   const { key: _key, ...rest } = real;
   return {
     ...rest,
@@ -55,19 +61,27 @@ function rowOf({ key, value }: { readonly key: string; readonly value: unknown }
   return { key, row: JSON.stringify(value) };
 }
 
+/** Each job writes to places of its own. */
+function placeOf(job: string, uid: string): string {
+  return `${job}.${uid}`;
+}
+
 /** What lies there in the end. */
 export class DeployedSinks {
+  readonly #job: string;
   readonly #s3: S3Service;
   readonly #tables: RowTables;
   readonly deadLettersSeen: DeadLetterBatch[] = [];
 
-  constructor(objects: S3Service, tables: RowTables) {
+  constructor(job: string, objects: S3Service, tables: RowTables) {
+    this.#job = job;
     this.#s3 = objects;
     this.#tables = tables;
   }
 
   list(uid: string): string[] {
-    const finished = this.#s3.keys(bucketName).filter((key) => key.startsWith(`${uid}/`) && !key.startsWith(`${uid}/.`));
+    const prefix = `${placeOf(this.#job, uid)}/`;
+    const finished = this.#s3.keys(bucketName).filter((key) => key.startsWith(prefix) && !key.startsWith(`${prefix}.`));
     const lines = finished.flatMap((key) => Buffer.from(this.#s3.peek(bucketName, key)!).toString().split("\n"));
     return lines
       .filter((line) => line !== "")
@@ -77,7 +91,8 @@ export class DeployedSinks {
 
   table(uid: string): Map<string, string> {
     const rows = new Map<string, string>();
-    for (const item of this.#tables.items(uid)) if (item.row?.S !== undefined) rows.set(item[rowKey]!.S!, item.row.S);
+    for (const item of this.#tables.items(placeOf(this.#job, uid)))
+      if (item.row?.S !== undefined) rows.set(item[rowKey]!.S!, item.row.S);
     return rows;
   }
 }

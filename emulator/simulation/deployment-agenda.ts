@@ -6,8 +6,11 @@ import { lookCommand, payloadVersion } from "../../functions/contract.ts";
 import type { BlobName } from "../../runtime/base/ids.ts";
 import { isAtRest, isComingToRest } from "../../runtime/snapshots/job-record.ts";
 import { checkOutputs } from "../../runtime/testing/simulation/checkers.ts";
+import type { DeployedJob } from "./deployed-job.ts";
 import { noDeploymentFaults } from "./deployment-faults.ts";
 import type { DeploymentWorld } from "./deployment-world.ts";
+import { giveFork } from "./fork-command.ts";
+import { addObject } from "./object-sources.ts";
 
 const minuteMs = 60_000;
 /** Virtual time after which the safety phase ends, whatever has happened until then. */
@@ -15,12 +18,13 @@ const safetyMsMax = 10 * minuteMs;
 const livenessMsMax = 90 * minuteMs;
 /** What nothing keeps from happening any more has happened after so long. */
 const quietMs = 20_000;
+/** So often a check may die of faults. */
+const rollbacksMax = 30;
 
 export class DeploymentAgenda {
   readonly #world: DeploymentWorld;
   #calm = false;
   #orders = 0;
-  #watching = false;
   #acting = 0;
 
   constructor(world: DeploymentWorld) {
@@ -39,6 +43,7 @@ export class DeploymentAgenda {
     void this.#ringSchedule();
     void this.#ringOthers();
     const acts = [this.#produce(), this.#operate()];
+    if (world.settings.sources === "objects") acts.push(this.#addObjects());
     for (let n = 0; n < world.settings.reshardings; n++) acts.push(this.#reshard());
     this.#acting = acts.length;
     for (const act of acts) void act.finally(() => this.#acting--);
@@ -54,29 +59,35 @@ export class DeploymentAgenda {
     world.calls.mix = noDeploymentFaults;
     if (!(await this.#until(() => this.#acting === 0, livenessMsMax)))
       return world.fail("what was begun does not end without faults");
-    if (!this.#watching) void this.#watch();
-    this.#watching = true;
-    const { completedCheckpoints } = world;
-    const completes = () => !world.settings.staysOpen || world.completedCheckpoints > completedCheckpoints;
+    const completed = world.jobs.map((job) => job.completedCheckpoints);
+    const completes = () => !world.settings.staysOpen || world.jobs.every((job, n) => job.completedCheckpoints > completed[n]!);
     if (!(await this.#until(completes, livenessMsMax))) return world.fail("no checkpoint completes without faults");
     for (const source of world.sources.names) world.log.end(source);
     world.note("sources end");
-    if (await this.#until(() => this.#isComplete(), livenessMsMax)) await this.#becomeQuiet();
+    await this.#comeToEnd();
+  }
+
+  /** All has come out, and every task has ended: the checkers say what is missing of the one, this of the other. */
+  async #comeToEnd(): Promise<void> {
+    if (await this.#until(() => this.#isComplete(), livenessMsMax)) return this.#becomeQuiet();
+    for (const job of this.#world.jobs) {
+      checkOutputs(job.outcome, `of ${job.name}, however long it is waited for`);
+      if (!job.hasFinished) job.fail(`${job.name} does not come to its end`);
+    }
   }
 
   /** A new generation from the checkpoint, by the same code or by that of another parallelism. */
-  async restoreAndDrain(manifest: BlobName, parallelism: number | undefined): Promise<void> {
-    const world = this.#world;
-    await world.clock.until(this.#restoreAndDrain(manifest, parallelism), 24 * 60 * minuteMs);
+  async restoreAndDrain(job: DeployedJob, manifest: BlobName, parallelism: number | undefined): Promise<void> {
+    await this.#world.clock.until(this.#restoreAndDrain(job, manifest, parallelism), 24 * 60 * minuteMs);
   }
 
-  async #restoreAndDrain(manifest: BlobName, parallelism: number | undefined): Promise<void> {
-    const world = this.#world;
-    const generation = world.record!.generation;
-    await this.#order({ kind: "restore", manifest }, () => world.record!.generation > generation);
-    if (world.record!.generation === generation) return world.fail(`checkpoint ${manifest} cannot be restored`);
-    if (parallelism !== undefined) await world.deploy(parallelism);
-    if (await this.#until(() => this.#isComplete(), livenessMsMax)) await this.#becomeQuiet();
+  async #restoreAndDrain(job: DeployedJob, manifest: BlobName, parallelism: number | undefined): Promise<void> {
+    const generation = job.record!.generation;
+    await this.#order({ kind: "restore", manifest }, () => job.record!.generation > generation, job);
+    if (job.record!.generation === generation) return job.fail(`checkpoint ${manifest} cannot be restored`);
+    if (parallelism !== undefined && (await job.deploy(parallelism)) === undefined)
+      return job.fail(`parallelism ${parallelism} is refused without faults`);
+    await this.#comeToEnd();
   }
 
   /** Until zombies have gone on, and what was late has come: it must not matter. */
@@ -87,11 +98,11 @@ export class DeploymentAgenda {
 
   /** Whether all that must come out has. */
   #isComplete(): boolean {
-    const world = this.#world;
-    let complete = world.record?.phase === "running" && world.runsWhatIsDeployed;
-    const { topology, records, sinks, outside } = world;
-    if (complete) checkOutputs({ topology, records, sinks, outside, fail: () => (complete = false) }, "so far");
-    return complete;
+    return this.#world.jobs.every((job) => {
+      let complete = runs(job) && job.hasFinished;
+      if (complete) checkOutputs({ ...job.outcome, fail: () => (complete = false) }, "so far");
+      return complete;
+    });
   }
 
   /** False: it did not come true in time. */
@@ -110,7 +121,7 @@ export class DeploymentAgenda {
   async #ringSchedule(): Promise<void> {
     const { clock } = this.#world;
     for (;;) {
-      this.#world.ring(lookCommand);
+      for (const job of this.#world.jobs) job.ring(lookCommand);
       await clock.sleep(minuteMs);
     }
   }
@@ -119,7 +130,7 @@ export class DeploymentAgenda {
     const { clock, random, calls } = this.#world;
     for (;;) {
       await clock.sleep(random.between(1_000, minuteMs));
-      if (calls.happens("secondCoordinator")) this.#world.ring(lookCommand);
+      if (calls.happens("secondCoordinator")) random.pick(this.#world.jobs).ring(lookCommand);
     }
   }
 
@@ -140,6 +151,14 @@ export class DeploymentAgenda {
     world.acts.resharded++;
   }
 
+  /** What comes later than the job is not its input: nor that of a job that goes on from it. */
+  async #addObjects(): Promise<void> {
+    const { clock, random, topology, s3 } = this.#world;
+    await clock.sleep(random.int(minuteMs));
+    if (this.#world.job.record === undefined) return;
+    for (const source of topology.sources) addObject(s3, source);
+  }
+
   // ---- what people do: one thing after the other, and each is seen to its end ----
 
   async #operate(): Promise<void> {
@@ -147,94 +166,92 @@ export class DeploymentAgenda {
     for (let n = 0; n < settings.operations; n++) {
       await clock.sleep(random.int(30_000));
       // Most of what can be done needs a checkpoint.
-      if (random.chance(0.8)) await this.#until(() => this.#calm || this.#world.record?.completed !== undefined, 2 * minuteMs);
+      if (random.chance(0.8))
+        await this.#until(() => this.#calm || this.#world.job.record?.completed !== undefined, 2 * minuteMs);
       if (this.#calm) return;
       await this.#operateOnce();
-      while (!(await this.#until(() => this.#runs, 2 * minuteMs)) && this.#isAtRest) await this.#resume();
+      await this.#until(() => runs(this.#world.job), 2 * minuteMs);
     }
   }
 
   /**
-   * An order that a coordinator has come to late, after the one that was given since, is followed like any other: who finds the job at rest
-   * that ought to run has it run again.
+   * The command that forks may die, and is given again under another name: what it had ordered of the fork may be followed after that, and
+   * whoever finds the fork at rest has it run again.
    */
-  async #watch(): Promise<void> {
+  async #watchFork(fork: DeployedJob): Promise<void> {
     for (;;) {
       await this.#world.clock.sleep(minuteMs);
-      if (this.#isAtRest) await this.#resume();
+      if (rests(fork)) await this.#resume(fork);
     }
   }
 
-  get #isAtRest(): boolean {
-    const { record } = this.#world;
-    return record !== undefined && (isAtRest(record) || isComingToRest(record));
-  }
-
-  async #resume(): Promise<void> {
-    await this.#order({ kind: "resume" }, () => this.#world.record!.phase === "running");
-  }
-
-  get #runs(): boolean {
-    return this.#world.record?.phase === "running" && this.#world.runsWhatIsDeployed;
+  async #resume(job = this.#world.job): Promise<void> {
+    await this.#order({ kind: "resume" }, () => job.record!.phase === "running", job);
   }
 
   async #operateOnce(): Promise<void> {
-    const { random, record } = this.#world;
-    const hasCheckpoint = this.#runs && record?.completed !== undefined;
+    const { random, job, fork, settings } = this.#world;
+    const isOpen = settings.sources === "streams";
+    const { record } = job;
+    const hasCheckpoint = runs(job) && record?.completed !== undefined;
     const operations = [
       () => this.#deploy(),
       // Of a job that is new anything fits.
-      ...(record === undefined ? [] : [() => this.#misdeploy()]),
-      ...(hasCheckpoint
-        ? [() => this.#rescale(), () => this.#restore(), () => this.#save(), () => this.#pause(), () => this.#stop()]
-        : []),
+      ...(record === undefined ? [] : [() => this.#misdeploy(), () => this.#rescale()]),
+      ...(hasCheckpoint ? [() => this.#restore(), () => this.#save()] : []),
+      // A job that has come to its end does not come to rest.
+      ...(hasCheckpoint && isOpen ? [() => this.#pause(), () => this.#stop()] : []),
+      ...(hasCheckpoint && fork === undefined && (isOpen || job.hasHistory) ? [() => this.#fork(), () => this.#fork()] : []),
     ];
     await random.pick(operations)();
   }
 
-  async #deploy(): Promise<void> {
-    this.#world.acts.deployed++;
-    await this.#world.deploy(this.#world.deployed.parallelism);
+  async #deploy(parallelism = this.#world.job.deployed.parallelism): Promise<void> {
+    const { acts, job } = this.#world;
+    acts[(await job.deploy(parallelism)) === undefined ? "refused" : "deployed"]++;
   }
 
   /** Code that does not fit is taken back: by a new deployment of what ran before. */
   async #misdeploy(): Promise<void> {
-    const world = this.#world;
-    const { parallelism } = world.deployed;
-    world.acts.misdeployed++;
-    await world.deploy(parallelism, true);
-    await world.clock.sleep(world.random.int(90_000));
-    world.acts.rolledBack++;
-    await world.deploy(parallelism);
+    const { job, acts, clock, random } = this.#world;
+    const { parallelism } = job.deployed;
+    if ((await job.deploy(parallelism, { isMisfit: true, unchecked: random.chance(0.7) })) === undefined)
+      return void acts.refused++;
+    acts.misdeployed++;
+    await clock.sleep(random.int(90_000));
+    acts.rolledBack++;
+    for (let tries = 1; (await job.deploy(parallelism)) === undefined && this.#world.failure === undefined; tries++) {
+      if (tries === rollbacksMax) return job.fail("the code that ran before is refused");
+      acts.refused++;
+    }
   }
 
-  /** Another parallelism is a restore: the check of a deployment refuses it as long as there is nothing to restore. */
+  /** Another parallelism is a restore: where there is nothing to restore it is refused. */
   async #rescale(): Promise<void> {
-    this.#world.acts.deployed++;
-    await this.#world.deploy(this.#world.random.between(1, 3));
+    await this.#deploy(this.#world.random.between(1, 3));
   }
 
   async #restore(): Promise<void> {
-    const { record, random, acts } = this.#world;
-    const { generation, retained } = record!;
+    const { job, random, acts } = this.#world;
+    const { generation, retained } = job.record!;
     acts.restored++;
     const { manifest } = random.pick(retained);
-    const isRetained = () => this.#world.record!.retained.some((kept) => kept.manifest === manifest);
-    await this.#order({ kind: "restore", manifest }, () => this.#world.record!.generation > generation || !isRetained());
+    const isRetained = () => job.record!.retained.some((kept) => kept.manifest === manifest);
+    await this.#order({ kind: "restore", manifest }, () => job.record!.generation > generation || !isRetained());
   }
 
   async #save(): Promise<void> {
-    const { acts, record } = this.#world;
-    const { lastCheckpoint } = record!;
+    const { acts, job } = this.#world;
+    const { lastCheckpoint } = job.record!;
     acts.saved++;
-    const isTaken = () => this.#world.record!.lastCheckpoint > lastCheckpoint;
+    const isTaken = () => job.record!.lastCheckpoint > lastCheckpoint;
     await this.#order({ kind: "savepoint" }, isTaken);
   }
 
   /** Sometimes for longer than anything is kept that nothing refers to. */
   async #pause(): Promise<void> {
-    const { acts, clock, random } = this.#world;
-    await this.#order({ kind: "pause" }, () => this.#world.record!.phase === "paused");
+    const { acts, clock, random, job } = this.#world;
+    await this.#order({ kind: "pause" }, () => job.record!.phase === "paused");
     const isLong = random.chance(0.2);
     acts[isLong ? "pausedLong" : "paused"]++;
     await clock.sleep(isLong ? 75 * minuteMs : random.int(minuteMs));
@@ -242,22 +259,74 @@ export class DeploymentAgenda {
   }
 
   async #stop(): Promise<void> {
-    const { acts, clock, random } = this.#world;
-    await this.#order({ kind: "stop" }, () => this.#world.record!.phase === "stopped");
-    acts.stopped++;
+    const { clock, random } = this.#world;
+    await this.#comeToStop();
     await clock.sleep(random.int(minuteMs));
     await this.#resume();
   }
 
+  async #comeToStop(): Promise<void> {
+    const { acts, job } = this.#world;
+    await this.#order({ kind: "stop" }, () => job.record!.phase === "stopped");
+    acts.stopped++;
+  }
+
+  /**
+   * Another job begins from what this one has: from a checkpoint that is kept, or from a savepoint that is taken for it. Sometimes it has
+   * run by itself by then, from its sources' oldest records, and gives that up.
+   */
+  async #fork(): Promise<void> {
+    const world = this.#world;
+    const { job, random, clock } = world;
+    world.acts.forked++;
+    // Where sinks do not know their history, it is known what was put out while nothing goes on.
+    if (!job.hasHistory) await this.#comeToStop();
+    const stopped = job.hasHistory ? undefined : job.putOut(undefined);
+    const { savepoint, retained } = job.record!;
+    const fork = await world.createFork(random.between(1, 3));
+    fork.onAdopted = (manifest) => (fork.began = stopped ?? job.putOut(manifest));
+    // Of a job that comes to its end no savepoint is taken any more.
+    const isOpen = world.settings.sources === "streams";
+    const oneKept = () => random.pick(retained).manifest;
+    let from = stopped !== undefined ? savepoint : isOpen && random.chance(0.5) ? undefined : oneKept();
+    await clock.sleep(random.chance(0.5) ? random.int(100) : random.int(90_000));
+    const last = clock.now() + livenessMsMax;
+    while (!(await giveFork(world, job, fork, from)) && clock.now() < last && world.failure === undefined) {
+      await clock.sleep(random.between(1_000, 20_000));
+      if (!job.record!.retained.some((kept) => kept.manifest === from))
+        from = isOpen ? undefined : random.pick(job.record!.retained).manifest;
+    }
+    if (fork.began === undefined) world.fail("the job cannot be forked");
+    void this.#watchFork(fork);
+    if (stopped !== undefined) await this.#resume();
+  }
+
   /** Given again until it is followed: under one name, since nobody hears whether it was. */
-  async #order(order: object, isFollowed: () => boolean): Promise<void> {
+  async #order(
+    order: { readonly kind: string; readonly manifest?: BlobName },
+    isFollowed: () => boolean,
+    job = this.#world.job,
+  ): Promise<void> {
     const { clock } = this.#world;
     const id = `order-${++this.#orders}`;
-    this.#world.note(`order ${id} ${JSON.stringify(order)}`);
+    job.note(`order ${id} ${JSON.stringify(order)}`);
     const last = clock.now() + livenessMsMax;
-    while (!isFollowed() && clock.now() < last && this.#world.failure === undefined) {
-      this.#world.ring({ version: payloadVersion, id, ...order });
+    while (
+      !isFollowed() &&
+      !(order.kind === "savepoint" && job.hasFinished) &&
+      clock.now() < last &&
+      this.#world.failure === undefined
+    ) {
+      job.ring({ version: payloadVersion, id, ...order });
       await this.#until(isFollowed, 20_000);
     }
   }
+}
+
+function runs({ record, runsWhatIsDeployed }: DeployedJob): boolean {
+  return record?.phase === "running" && runsWhatIsDeployed;
+}
+
+function rests({ record }: DeployedJob): boolean {
+  return record !== undefined && (isAtRest(record) || isComingToRest(record));
 }

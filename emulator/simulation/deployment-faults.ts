@@ -1,4 +1,5 @@
 /** Faults of a simulated deployment as data: how likely each is where it can happen, and how often each did. */
+import { MillraceError } from "../../runtime/base/errors.ts";
 
 /** Probabilities, each per occasion. */
 export interface DeploymentFaults {
@@ -90,3 +91,12 @@ export function noDeploymentFaultCounts(): DeploymentFaultCounts {
 }
 
 export const noDeploymentFaults: DeploymentFaults = noDeploymentFaultCounts();
+
+/** The common mix without any faults but those named. Throws `invalid` for a name that there is not. */
+export function deploymentMixOf(names: readonly string[]): DeploymentFaults {
+  const unknown = names.find((name) => !(deploymentFaultNames as readonly string[]).includes(name));
+  if (unknown !== undefined)
+    throw new MillraceError("invalid", `there is no such fault: ${unknown}: choose of ${deploymentFaultNames.join(", ")}`);
+  const chosen = Object.entries(commonDeploymentFaults).filter(([name]) => names.includes(name));
+  return { ...noDeploymentFaults, ...Object.fromEntries(chosen) };
+}

@@ -6,6 +6,10 @@ export interface DeploymentSettings extends Settings {
   /** Of a task's function. */
   readonly timeoutMs: number;
   readonly batchingWindowSeconds: number;
+  /** Where records come from: streams, or objects that are there when the job begins, so that its input ends by itself. */
+  readonly sources: "streams" | "objects";
+  /** How many of a stage's tasks a function serves at most. */
+  readonly tasksPerCell: number;
   /** By how much a function's clock may be wrong, either way. */
   readonly skewMsMax: number;
   /** How often new code is deployed, or an order is given. */
@@ -20,9 +24,15 @@ export interface DeploymentSettings extends Settings {
 
 export function drawDeployment(random: SeededRandom, topology: string | undefined): DeploymentSettings {
   const drawn = drawSettings(random, topology);
+  // Objects have no keys, and streams no end.
+  const isKeyed = drawn.topology.keyedSource === true;
+  const sources = !isKeyed && (drawn.mode === "batch" || random.chance(0.15)) ? ("objects" as const) : ("streams" as const);
+  const ofSources =
+    sources === "objects"
+      ? { sources, reshardings: 0, staysOpen: false }
+      : { sources, mode: "streaming" as const, reshardings: random.between(0, 3) };
   return {
     ...drawn,
-    mode: "streaming",
     frail: false,
     parallelism: random.between(1, 3),
     watermarkIntervalMs: random.pick([0, 200, 2_000]),
@@ -30,13 +40,14 @@ export function drawDeployment(random: SeededRandom, topology: string | undefine
     checkpointTimeoutMs: random.pick([30_000, 120_000]),
     ringSize: random.pick([16, 24, 128]),
     batchMax: random.pick([3, 10, 100]),
-    reshardings: random.between(0, 3),
     timeoutMs: random.pick([20_000, 60_000]),
     batchingWindowSeconds: random.pick([0, 0, 1, 5]),
+    tasksPerCell: random.pick([1, 2, 8]),
     skewMsMax: random.pick([0, 200, 2_000]),
     operations: random.between(0, 5),
     collectEvery: random.between(1, 3),
     realSinks: random.chance(0.5),
     slowRecordMs: random.pick([500, 4_000]),
+    ...ofSources,
   };
 }

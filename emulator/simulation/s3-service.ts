@@ -27,6 +27,11 @@ export class S3Service implements SimulatedService {
     return this.#objects.get(`${bucket}/${key}`)?.bytes;
   }
 
+  /** Puts an object there, past all faults. */
+  place(bucket: string, key: string, bytes: Uint8Array): void {
+    this.#objects.set(`${bucket}/${key}`, { bytes, writtenAt: new Date(this.#clock.now()), metadata: {} });
+  }
+
   keys(bucket: string): string[] {
     const prefix = `${bucket}/`;
     return [...this.#objects.keys()].filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));

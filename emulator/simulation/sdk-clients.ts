@@ -39,6 +39,7 @@ export function clientsOf(
 ): AwsClients {
   const client = (service: SimulatedService) => ({
     send: (command: object & { readonly input: Input }) => send(process, calls, random, service, command),
+    destroy: () => undefined,
   });
   const clients = { dynamodb: client(services.dynamodb), s3: client(services.s3), kinesis: client(services.kinesis) };
   return clients as unknown as AwsClients;

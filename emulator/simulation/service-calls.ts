@@ -43,13 +43,20 @@ export class ServiceCalls {
   mix: DeploymentFaults;
   readonly counts: DeploymentFaultCounts = noDeploymentFaultCounts();
   requests = 0;
+  /** Those that happened, by the number at which each came up. */
+  readonly happened: number[] = [];
   /** Virtual time from which on nothing is late any more. */
   latestAt = 0;
+  /** How many have come up, those included that were left out. */
+  #occurrences = 0;
+  readonly #only: ReadonlySet<number> | undefined;
   readonly #clock: Clock;
   readonly #random: SeededRandom;
   readonly #trace: Trace;
 
-  constructor(clock: Clock, random: SeededRandom, trace: Trace, mix: DeploymentFaults) {
+  /** `only`: the only faults that may happen, by number; the others are drawn, and left out. */
+  constructor(clock: Clock, random: SeededRandom, trace: Trace, mix: DeploymentFaults, only?: readonly number[]) {
+    this.#only = only && new Set(only);
     this.#clock = clock;
     this.#random = random;
     this.#trace = trace;
@@ -58,8 +65,8 @@ export class ServiceCalls {
 
   /** Whether a fault that is not of a single request happens now. */
   happens(fault: DeploymentFault): boolean {
-    if (this.mix[fault] === 0 || !this.#random.chance(this.mix[fault])) return false;
-    this.counts[fault]++;
+    if (this.mix[fault] === 0 || !this.#random.chance(this.mix[fault]) || !this.#takesPlace(fault)) return false;
+    this.#trace.add(this.#clock.now(), "world", "has a fault", fault);
     return true;
   }
 
@@ -79,7 +86,7 @@ export class ServiceCalls {
     const isOnItsWay = this.#random.chance(0.5);
     await this.#clock.sleep(this.#part(ms));
     if (!process.alive && !isOnItsWay) return never();
-    this.note(process, fault === undefined ? what : `${what} (${fault})`);
+    this.#trace.add(this.#clock.now(), process.name, what, fault);
     if (fault === "crashBefore") process.die();
     if (fault === "crashBefore") return never();
     if (fault === "throttled") return { failed: "throttled" };
@@ -124,10 +131,17 @@ export class ServiceCalls {
     for (const fault of requestFaults) {
       left -= this.mix[fault];
       if (left >= 0) continue;
-      this.counts[fault]++;
-      return fault;
+      return this.#takesPlace(fault) ? fault : undefined;
     }
     return undefined;
+  }
+
+  #takesPlace(fault: DeploymentFault): boolean {
+    const occurrence = this.#occurrences++;
+    if (this.#only?.has(occurrence) === false) return false;
+    this.happened.push(occurrence);
+    this.counts[fault]++;
+    return true;
   }
 
   #part(ms: number): number {

@@ -1,21 +1,13 @@
 /** Runs one seed of a simulated deployment: a world, its phases, its checks. A function of its arguments alone. */
 import { checkObjects, checkOutputs } from "../../runtime/testing/simulation/checkers.ts";
-import type { Rule } from "../../runtime/testing/simulation/rules.ts";
 import { DeploymentAgenda } from "./deployment-agenda.ts";
 import { commonDeploymentFaults, type DeploymentFaultCounts, type DeploymentFaults } from "./deployment-faults.ts";
 import type { DeploymentSettings } from "./deployment-settings.ts";
-import { type Act, DeploymentWorld } from "./deployment-world.ts";
+import { type Act, type DeploymentOptions, DeploymentWorld } from "./deployment-world.ts";
 
-export interface SimulateDeploymentOptions {
-  /** Name of a topology; default: any. */
-  readonly topology?: string | undefined;
-  readonly faults?: DeploymentFaults;
-  /** Settings to take instead of the seed's. */
-  readonly settings?: Partial<DeploymentSettings>;
-  /** How many of the last events are kept; default 80. */
-  readonly keptEvents?: number;
-  /** The rule to switch off: the run ought to fail. */
-  readonly without?: Rule | undefined;
+export interface SimulateDeploymentOptions extends Omit<DeploymentOptions, "seed" | "faults"> {
+  /** Default: the common mix. */
+  readonly faults?: DeploymentFaults | undefined;
 }
 
 export interface DeploymentResult {
@@ -25,6 +17,12 @@ export interface DeploymentResult {
   readonly failure: Error | undefined;
   /** The last events. */
   readonly trace: readonly string[];
+  /** The first faults, as events. */
+  readonly faultTrace: readonly string[];
+  /** The faults that happened, by number: those of requests and the like. */
+  readonly happened: readonly number[];
+  /** How large its world was. */
+  readonly sizes: DeploymentSettings;
   readonly faults: DeploymentFaultCounts;
   readonly acts: Readonly<Record<Act, number>>;
   readonly requests: number;
@@ -38,34 +36,37 @@ export interface DeploymentResult {
 }
 
 export async function simulateDeployment(seed: number, options: SimulateDeploymentOptions = {}): Promise<DeploymentResult> {
-  const { topology, faults = commonDeploymentFaults, settings, without, keptEvents } = options;
-  const world = new DeploymentWorld({ seed, topology, faults, settings, without, keptEvents });
+  const world = new DeploymentWorld({ ...options, seed, faults: options.faults ?? commonDeploymentFaults });
   const startedAt = world.clock.now();
   const agenda = new DeploymentAgenda(world);
   try {
     await agenda.run();
-    if (world.failure === undefined) checkOutputs(world, "at the end");
-    if (world.failure === undefined) await checkObjects(world);
+    for (const job of world.jobs) {
+      if (world.failure === undefined) checkOutputs(job.outcome, `of ${job.name} at the end`);
+      if (world.failure === undefined) await checkObjects(job);
+    }
     if (world.failure === undefined) await checkRestore(world, agenda);
   } catch (error) {
     world.fail(`the simulation itself failed: ${String(error)}`, error);
   }
-  const functions = [...world.functions.values()];
-  world.calls.counts.coldStart = functions.reduce((sum, one) => sum + one.count("coldStarts"), 0);
-  world.calls.counts.recycled = functions.reduce((sum, one) => sum + one.count("recycled"), 0);
-  const timeouts = functions.reduce((sum, one) => sum + one.count("timeouts"), 0);
+  world.calls.counts.coldStart = world.count("coldStarts");
+  world.calls.counts.recycled = world.count("recycled");
+  const timeouts = world.count("timeouts");
   await world.stop();
   return {
     seed,
     topology: world.settings.topology.name,
     failure: world.failure,
     trace: world.trace.last,
+    faultTrace: world.trace.faults,
+    happened: world.calls.happened,
+    sizes: world.settings,
     faults: world.calls.counts,
     acts: world.acts,
     requests: world.calls.requests,
     timeouts,
-    checkpoints: world.completedCheckpoints,
-    generations: world.record?.generation ?? 0,
+    checkpoints: world.jobs.reduce((sum, job) => sum + job.completedCheckpoints, 0),
+    generations: world.jobs.reduce((sum, job) => sum + (job.record?.generation ?? 0), 0),
     virtualMs: world.clock.now() - startedAt,
     hash: world.trace.hash,
   };
@@ -73,9 +74,26 @@ export async function simulateDeployment(seed: number, options: SimulateDeployme
 
 /** C6 A retained checkpoint, restored without faults, leads to the same outputs. */
 async function checkRestore(world: DeploymentWorld, agenda: DeploymentAgenda): Promise<void> {
-  const retained = world.record?.retained ?? [];
+  const job = world.random.pick(world.jobs);
+  const retained = job.record?.retained ?? [];
   if (retained.length === 0) return;
   const { manifest } = world.random.pick(retained);
-  await agenda.restoreAndDrain(manifest, world.random.chance(0.5) ? world.random.between(1, 3) : undefined);
-  if (world.failure === undefined) checkOutputs(world, `after ${manifest} was restored`);
+  await agenda.restoreAndDrain(job, manifest, world.random.chance(0.5) ? world.random.between(1, 3) : undefined);
+  for (const one of world.jobs)
+    if (world.failure === undefined) checkOutputs(one.outcome, `of ${one.name} after ${manifest} of ${job.name} was restored`);
 }
+
+/** Smaller worlds, each to be tried on top of those that failed before. */
+export const smallerDeployments: readonly Partial<DeploymentSettings>[] = [
+  { stagesMax: 2 },
+  { stagesMax: 1 },
+  { operations: 0 },
+  { operations: 1 },
+  { reshardings: 0 },
+  { parallelism: 1 },
+  { tasksPerCell: 8 },
+  { skewMsMax: 0 },
+  { batchingWindowSeconds: 0 },
+  { staysOpen: false },
+  { statePlacement: "segments" },
+];

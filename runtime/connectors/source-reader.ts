@@ -12,3 +12,6 @@ export interface SourceReader extends LogReader {
   withSchemas?(records: readonly SourceRecord[]): Promise<readonly SourceRecord[]>;
   close(): Promise<void>;
 }
+
+/** What names begin with of what sources settle when a job begins (which objects they read), beside the job's state. */
+export const settledPrefix = "sources/";

@@ -20,7 +20,7 @@ import type { JobGraph } from "../plan/job-graph.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Ports } from "../ports/ports.ts";
 import { encodeRequest } from "../snapshots/checkpoint-request.ts";
-import { isAtRest, isComingToRest, type JobRecord, type PendingCheckpoint, tasksRun } from "../snapshots/job-record.ts";
+import { followed, isAtRest, isComingToRest, type JobRecord, type PendingCheckpoint, tasksRun } from "../snapshots/job-record.ts";
 import { decideOrder, type Order, pause, withoutReason } from "../snapshots/decide-order.ts";
 import { decideCut, type Cut } from "../snapshots/decide-cut.ts";
 import { type Acknowledgement, decodeManifest, encodeManifest, isTombstone, type Manifest } from "../snapshots/manifest.ts";
@@ -39,7 +39,7 @@ import { sealRings } from "./seal-rings.ts";
 import { firstRoots, rootsAfter } from "./source-roots.ts";
 import { together } from "./together.ts";
 import { addTotals, noTotals } from "../state/commit.ts";
-import { createTopology, rootTasks } from "./topology.ts";
+import { createTopology, hasTasksOf, rootTasks } from "./topology.ts";
 
 export interface CoordinatorOptions {
   readonly id: string;
@@ -123,7 +123,8 @@ export class Coordinator {
     const { record } = await readJobRing(this.ports, this.job.name);
     if (record === undefined) return;
     this.checkDeployment(record);
-    if (record.phase === "restoring" || isAtRest(record) || this.isPlanned(record)) return;
+    // One that is being restored is followed by another restore, if it can be.
+    if (isAtRest(record) || this.isPlanned(record)) return;
     this.checkReplan(record);
   }
 
@@ -138,14 +139,7 @@ export class Coordinator {
   }
 
   private isPlanned(record: JobRecord): boolean {
-    return record.fingerprint === this.job.fingerprint && this.sameParallelism(record);
-  }
-
-  private sameParallelism(record: JobRecord): boolean {
-    const planned = createTopology(this.job, record.generation, new Map());
-    return planned.every(
-      (stage) => record.topology.find((known) => known.stage === stage.stage)?.tasks.length === stage.tasks.length,
-    );
+    return record.fingerprint === this.job.fingerprint && hasTasksOf(record, this.job);
   }
 
   private async begin(ring: JobRing): Promise<void> {
@@ -241,7 +235,7 @@ export class Coordinator {
     }
   }
 
-  private async restoreFrom(ring: JobRing, record: JobRecord, name: BlobName, order = record.order): Promise<boolean> {
+  private async restoreFrom(ring: JobRing, record: JobRecord, name: BlobName, order?: string): Promise<boolean> {
     // In the record that the move below is conditional on: what is retained there is not collected before the move (L6).
     if (record.superseded.includes(name))
       throw new MillraceError(
@@ -264,7 +258,7 @@ export class Coordinator {
       phase: "restoring",
       ...(this.options.rescaleTo !== undefined && { parallelism: this.options.rescaleTo }),
       savepoint: undefined,
-      order,
+      ...(order !== undefined && followed(record, order)),
       wanted: undefined,
       manifest: name,
       topology: createTopology(this.job, generation, await rootsAfter(manifest, this.job, this.ports)),
@@ -339,7 +333,7 @@ export class Coordinator {
   // ---- orders ----
 
   /**
-   * Takes an order: writes it into the job record, from where looks go on with it. One that was taken last is not taken again. Throws
+   * Takes an order: writes it into the job record, from where looks go on with it. One that was taken before is not taken again. Throws
    * `invalid` for what cannot be done as the job stands.
    */
   async order(order: Order): Promise<JobRecord> {

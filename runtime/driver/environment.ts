@@ -39,7 +39,7 @@ import { ShardLifecycle } from "./shard-lifecycle.ts";
 import { SourceShards } from "./source-shards.ts";
 import { TaskOpener } from "./task-opener.ts";
 import { together } from "./together.ts";
-import { isPlannedBy, stageWith, taskOfShard } from "./topology.ts";
+import { hasTasksOf, isPlannedBy, stageWith, taskOfShard } from "./topology.ts";
 import { TurnSteps } from "./turn-steps.ts";
 
 const attemptsMax = 50;
@@ -155,8 +155,8 @@ export class Environment {
     const record = await this.jobRecord();
     if (record !== undefined && record.deployment > this.options.deployment && this.options.safeguards.holds("R9"))
       return { outcome: "fenced", deployment: record.deployment };
-    // Newer code whose plan is another waits until its coordinator has moved the job to a generation of that plan.
-    if (record === undefined || !tasksRun(record) || !isPlannedBy(record, this.job)) {
+    // Newer code whose plan is another, or that has other inboxes, waits until its coordinator has moved the job to a generation of its own.
+    if (record === undefined || !tasksRun(record) || !isPlannedBy(record, this.job) || !hasTasksOf(record, this.job)) {
       this.record = undefined;
       return { outcome: "waiting" };
     }

@@ -34,6 +34,12 @@ export function isPlannedBy(record: JobRecord, job: JobGraph): boolean {
   return record.fingerprint === job.fingerprint && job.stages.every(({ id, kind }) => kinds.get(id) === kind);
 }
 
+/** Whether the generation has as many tasks as the plan. */
+export function hasTasksOf(record: JobRecord, job: JobGraph): boolean {
+  const tasks = new Map(record.topology.map((stage) => [stage.stage, stage.tasks.length]));
+  return job.stages.every((stage) => tasks.get(stage.id) === tasksOf(stage, record.generation).length);
+}
+
 /** The tasks with which a stage begins; of a source stage, those of its roots. */
 export function rootTasks(topology: StageTopology): StageTopology["tasks"] {
   if (topology.kind !== "source") return topology.tasks;

@@ -3,9 +3,9 @@
  * that they go on whoever died in between.
  */
 import type { BlobName } from "../base/ids.ts";
-import type { JobRecord } from "./job-record.ts";
+import { followed, type JobRecord } from "./job-record.ts";
 
-/** `id` names the order: the same one given again is not followed again. */
+/** `id` names the order: the same one given again is not followed again, however late it comes. */
 export type Order = { readonly id: string } & (
   | { readonly kind: "savepoint" }
   /** Stop with a savepoint, as Flink's `stop`. */
@@ -34,22 +34,22 @@ export function decideOrder(record: JobRecord, order: Order, takesCheckpoints: b
   if (order.kind === "resume") return decideResume(record, order.id);
   if (record.phase === "stopped") return refuse("the job has stopped, give the order to resume it first");
   if (order.kind === "stop")
-    return { outcome: "moved", record: { ...record, order: order.id, phase: "stopping", wanted: undefined } };
+    return { outcome: "moved", record: { ...record, ...followed(record, order.id), phase: "stopping", wanted: undefined } };
   if (order.kind === "pause") return decidePause(record, order.id);
   if (record.phase === "paused") return refuse("the job is paused, give the order to resume it or to stop it with a savepoint");
   const wanted = { savepoint: true, after: record.lastCheckpoint, order: order.id };
-  return { outcome: "moved", record: { ...record, order: order.id, wanted } };
+  return { outcome: "moved", record: { ...record, ...followed(record, order.id), wanted } };
 }
 
-/** Whether the order has been taken: of a savepoint also where another order has come since. */
-export function hasTaken({ order, wanted, retained }: JobRecord, id: string): boolean {
-  return order === id || wanted?.order === id || retained.some((kept) => kept.order === id);
+/** Whether the order has been taken, also where others have come since. */
+export function hasTaken({ order, orders, wanted, retained }: JobRecord, id: string): boolean {
+  return order === id || orders?.includes(id) === true || wanted?.order === id || retained.some((kept) => kept.order === id);
 }
 
 function decidePause(record: JobRecord, order: string): OrderDecision {
   if (record.phase === "stopping") return refuse("the job is being stopped");
-  if (record.phase === "paused") return { outcome: "moved", record: { ...record, order } };
-  return { outcome: "moved", record: pause({ ...record, order }) };
+  const taken = { ...record, ...followed(record, order) };
+  return { outcome: "moved", record: record.phase === "paused" ? taken : pause(taken) };
 }
 
 /** The record of a job that runs, as it begins to pause. */
@@ -63,14 +63,17 @@ function decideRestore(manifest: BlobName | undefined): OrderDecision {
 }
 
 function decideResume(record: JobRecord, order: string): OrderDecision {
-  if (record.phase === "running") return { outcome: "moved", record: { ...record, order } };
+  if (record.phase === "running") return { outcome: "moved", record: { ...record, ...followed(record, order) } };
   if (record.phase === "stopped" && record.savepoint !== undefined) return { outcome: "restore", manifest: record.savepoint };
   if (record.savepoint !== undefined) return refuse("the rings are being sealed, resume the job when it has stopped");
   // Tasks that wait behind the barrier of the savepoint go on when a later checkpoint is asked for.
   const wanted = { savepoint: false, after: record.lastCheckpoint };
   // A checkpoint under way is one like others from now on: some tasks may hear of it as such.
   const pending = record.pending && { ...record.pending, stop: false };
-  return { outcome: "moved", record: { ...withoutReason(record), order, phase: "running", wanted, pending } };
+  return {
+    outcome: "moved",
+    record: { ...withoutReason(record), ...followed(record, order), phase: "running", wanted, pending },
+  };
 }
 
 /** Of a job that goes on, or rests for another one. */

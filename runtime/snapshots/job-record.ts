@@ -62,6 +62,8 @@ export interface JobRecord {
   readonly savepoint: BlobName | undefined;
   /** The name of the order that was followed last: one that comes twice is followed once. */
   readonly order: string | undefined;
+  /** Those before it, newest last, as many as may still come late; not there where there were none. */
+  readonly orders?: readonly string[];
   /** A checkpoint above number `after` that is to be taken without waiting for its time. `order`: who asked for a savepoint. */
   readonly wanted: { readonly savepoint: boolean; readonly after: Checkpoint; readonly order?: string } | undefined;
   /** What the generation began from; undefined: from nothing. */
@@ -118,6 +120,7 @@ const recordShape = is.object({
   reason: is.optional(is.text),
   savepoint: is.optional(is.text),
   order: is.optional(is.text),
+  orders: is.optional(is.listOf(is.text)),
   wanted: is.optional(is.object({ savepoint: is.flag, after: is.count, order: is.optional(is.text) })),
   manifest: is.optional(is.text),
   keyGroups: is.count,
@@ -137,6 +140,17 @@ const recordShape = is.object({
   former: is.listOf(is.object({ stages: stagesShape, endedAt: is.time })),
   given: is.optional(is.count),
 });
+
+/** So many orders are remembered: one comes late by minutes, not by days. */
+const ordersKept = 20;
+
+/** What an order leaves in the record. */
+export function followed(
+  { order: last, orders = [] }: Pick<JobRecord, "order" | "orders">,
+  order: string,
+): Pick<JobRecord, "order" | "orders"> {
+  return { order, ...(last !== undefined && { orders: [...orders, last].slice(-ordersKept) }) };
+}
 
 /** Whether tasks of the generation may run: until they rest, or their rings are sealed, or are about to be. */
 export function tasksRun({ phase, savepoint }: JobRecord): boolean {

@@ -332,4 +332,18 @@ describe("aws: changing the shards of an inbox", () => {
       assert.ok(Math.max(...sizes) - Math.min(...sizes) <= 1, sizes.join(", "));
     }
   });
+
+  it("finds a change whose answer was lost", async () => {
+    const { log, faults, calls } = await behindFaults({ shards: 1, maxAttempts: 2 });
+    let lost = 1;
+    faults.decide = (operation) => (operation === "UpdateShardCount" && lost-- > 0 ? { kind: "dropAfter" } : undefined);
+    await (log as unknown as KinesisLog).resize("views", 2);
+    assert.equal(calls.filter((call) => call === "UpdateShardCount").length, 2);
+    assert.equal((await log.shards("views")).filter(({ closed }) => !closed).length, 2);
+  });
+
+  it("says what Kinesis refuses", async () => {
+    const { log } = await behindFaults({ shards: 1 });
+    await assert.rejects((log as unknown as KinesisLog).resize("views", 0), failsAs("invalid", /from 1 to 0|from 1 to 1/));
+  });
 });

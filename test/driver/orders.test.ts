@@ -293,6 +293,26 @@ describe("an order", () => {
         assert.ok(at > 8, `it died ${at - 1} times`);
       });
 
+  test("that comes again when others have been followed since changes nothing", async () => {
+    const run = await jobAt(2);
+    await run.settle();
+    const stop: Order = { kind: "stop", id: "stop-1" };
+    await follow(run, stop, undefined, ({ phase }) => phase === "stopped");
+    await follow(run, { kind: "resume", id: "resume-1" }, undefined, ({ phase }) => phase === "running");
+    await follow(run, { kind: "restore", id: "back-1", manifest: undefined }, undefined, ({ generation }) => generation === 3);
+    for (const late of [
+      stop,
+      { kind: "resume", id: "resume-1" },
+      { kind: "restore", id: "back-1", manifest: undefined },
+    ] as const)
+      await coordinatorOn(run, run.ports).order(late);
+    const { phase, generation, order } = await recordOf(run);
+    assert.deepEqual([phase, generation, order], ["running", 3, "back-1"]);
+    // Not for ever: what is remembered is of a bounded size.
+    for (let n = 0; n < 60; n++) await coordinatorOn(run, run.ports).order({ kind: "resume", id: `resume-again-${n}` });
+    assert.ok((await recordOf(run)).orders!.length < 40);
+  });
+
   test("that cannot be followed is refused", async () => {
     const run = await jobAt(1);
     const coordinator = coordinatorOn(run, run.ports);

@@ -123,3 +123,19 @@ describe("a rescale 1 → 4 → 2", () => {
       assert.ok(at > 15, `it died ${at - 1} times`);
     });
 });
+
+test("newer code of another parallelism waits for a generation of its own: its inboxes may be other streams", async () => {
+  const build = pipeline((events) => events.keyBy(({ key }) => key as string).process("count", counting), { parallelism: 2 });
+  const run = (await harness(build, { shards: 2 })) as RunningHarness;
+  enqueue(run, 1);
+  const [now, next] = [new Deployment(run, 2), new Deployment(run, 4)];
+  assert.equal(now.graph.fingerprint, next.graph.fingerprint);
+  const outcomes = async ({ graph }: Deployment) => {
+    const environment = new Environment(graph, run.ports, { ...defaultEnvironment, id: `e${++lives}` });
+    const tasks = await now.coordinator().livingTasks();
+    const all = await Promise.all(tasks.map((task) => environment.turn({ kind: "poke", task })));
+    return [...new Set(all.map(({ outcome }) => outcome))];
+  };
+  assert.deepEqual(await outcomes(next), ["waiting"]);
+  assert.deepEqual(await outcomes(now), ["done"]);
+});

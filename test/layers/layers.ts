@@ -96,6 +96,8 @@ export const layers: readonly Layer[] = [
     "runtime/testing",
     "functions",
     "functions/contract.ts",
+    "cli",
+    "infra/cells.ts",
     "emulator",
     ...["kinesis", "lambda", "event-source-mapping"].map((part) => `emulator/${part}`),
   ]),
@@ -112,9 +114,11 @@ export const layers: readonly Layer[] = [
   ),
   impure(
     "infra",
-    [base, api, plan, connectors, surface, "functions", "functions/contract.ts", "packaging", aws],
+    [base, api, plan, connectors, surface, "functions", "functions/contract.ts", "infra/cells.ts", "packaging", aws],
     ["aws-cdk-lib", "constructs", "cdk-nag"],
   ),
+  // How tasks are dealt out to functions: pure, for what takes the place of a deployment.
+  pure("infra/cells.ts", [plan]),
   // Apart from the repository: what an author has is the package.
   impure("examples/own-app", [], ["millrace", "aws-cdk-lib", "constructs"]),
   impure("examples", [surface, "runtime/testing", "cli", "producer"]),

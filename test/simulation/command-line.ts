@@ -8,7 +8,11 @@ import type { Sizes } from "../../runtime/testing/simulation/settings.ts";
 import type { SimulateOptions } from "../../runtime/testing/simulation/simulate.ts";
 import { exampleScenario } from "./example-topologies.ts";
 
+/** Which simulated world: test/simulation/main.ts. */
+export type WorldName = "engine" | "deployment";
+
 export interface Command {
+  readonly world: WorldName;
   readonly from: number;
   readonly to: number;
   readonly topology: string | undefined;
@@ -40,8 +44,15 @@ export const usage = `usage: npm run simulate -- --seeds A..B [--topology NAME] 
   [--without ${rules.join("|")}] [--turn-ms N] [--minimise-ms N] [--trace]
   of one seed: [--events N | A..B,…] [--only A..B,…] [--variant N] [--sizes NAME=VALUE,…]`;
 
-/** Throws `invalid` for what cannot be meant. */
-export function parseCommand(args: readonly string[], topologies: readonly string[]): Command {
+/** Throws `invalid` for what cannot be meant. `checkFaults` throws it for kinds of faults that the world does not have. */
+export function parseCommand(
+  args: readonly string[],
+  topologies: readonly string[],
+  {
+    world = "engine",
+    checkFaults = mixOf,
+  }: { readonly world?: WorldName; readonly checkFaults?: (kinds: string[]) => unknown } = {},
+): Command {
   const { values } = parse(args);
   const range = /^(\d+)(?:\.\.(\d+))?$/.exec(values.seeds) ?? refuse(`--seeds must be A..B: ${values.seeds}`);
   const { topology } = values;
@@ -50,12 +61,13 @@ export function parseCommand(args: readonly string[], topologies: readonly strin
   const without = values.without as Rule | undefined;
   if (without !== undefined && !rules.includes(without)) refuse(`no such rule: ${without}`);
   const faults = values.calm ? [] : values.faults?.split(",").filter((kind) => kind !== "");
-  if (faults !== undefined) mixOf(faults);
+  if (faults !== undefined) checkFaults(faults);
   const sizes = {
     ...parseSizes(values.sizes),
     ...(values["turn-ms"] === undefined ? {} : { turnMs: Number(values["turn-ms"]) }),
   };
   return {
+    world,
     from: Number(range[1]),
     to: Number(range[2] ?? range[1]),
     topology,
@@ -118,14 +130,14 @@ export function optionsOf({ topology, without }: Command, { faults, ...rest }: R
 
 /** What does a reduced run again. */
 export function replayOf(
-  { topology, without }: Pick<Command, "topology" | "without">,
+  { world, topology, without }: Pick<Command, "world" | "topology" | "without">,
   seed: number,
-  reduction: Reduction,
+  reduction: Reduction<object>,
 ): string {
   const { faults, events, only, variant = 0, settings = {} } = reduction;
   const sizes = Object.entries(settings).map(([name, value]) => `${name}=${String(value)}`);
   return [
-    `npm run simulate -- --seeds ${seed}..${seed}`,
+    `npm run simulate -- ${world === "engine" ? "" : `--world ${world} `}--seeds ${seed}..${seed}`,
     ...(topology === undefined ? [] : [`--topology ${topology}`]),
     ...(without === undefined ? [] : [`--without ${without}`]),
     ...(faults === undefined ? [] : faults.length === 0 ? ["--calm"] : [`--faults ${faults.join(",")}`]),

@@ -1,68 +1,71 @@
 /**
- * `npm run simulate -- --world deployment --seeds A..B`: prints what failed, its last events and the command that shows it again.
- *
- * `--topology NAME` one job instead of any; `--without RULE` with a rule switched off; `--calm` without faults; `--trace` all events.
+ * `npm run simulate -- --world deployment --seeds A..B`: runs the seeds; of one that fails prints the smallest run that was found to fail as
+ * well, what happened there, and the command that shows it again. Then how often each fault happened, and last how many seeds passed.
  */
-import { parseArgs } from "node:util";
-import { type Rule, rules } from "../../runtime/testing/simulation/rules.ts";
-import { topologies } from "../../runtime/testing/simulation/topologies.ts";
-import {
-  commonDeploymentFaults,
-  deploymentFaultNames,
-  noDeploymentFaultCounts,
-  noDeploymentFaults,
-} from "../../emulator/simulation/deployment-faults.ts";
+import { deploymentFaultNames, deploymentMixOf, noDeploymentFaultCounts } from "../../emulator/simulation/deployment-faults.ts";
+import type { DeploymentSettings } from "../../emulator/simulation/deployment-settings.ts";
 import {
   type DeploymentResult,
   simulateDeployment,
   type SimulateDeploymentOptions,
+  smallerDeployments,
 } from "../../emulator/simulation/simulate-deployment.ts";
+import { messageOf } from "../../runtime/base/errors.ts";
+import { minimise, type Reduction } from "../../runtime/testing/simulation/minimise.ts";
+import { topologyNames } from "../../runtime/testing/simulation/topologies.ts";
+import { type Command, parseCommand, replayOf, usage } from "./command-line.ts";
 
-process.exitCode = await simulateDeployments();
+type DeploymentReduction = Reduction<DeploymentSettings>;
 
-function usage(problem: string): never {
-  const jobs = topologies.map(({ name }) => name).join("|");
-  console.error(`${problem}
-usage: npm run simulate -- --world deployment --seeds A..B [--topology ${jobs}] [--without ${rules.join("|")}]`);
-  process.exit(2);
+/** Seeds that fail are made smaller, but for those after so many. */
+const minimisedMax = 3;
+const shownEvents = 40;
+const tracedEvents = 100_000;
+
+/** What runs a seed. */
+export function deploymentOptionsOf(
+  { topology, without, trace }: Pick<Command, "topology" | "without" | "trace">,
+  { faults, ...rest }: DeploymentReduction,
+): SimulateDeploymentOptions {
+  const mix = faults && deploymentMixOf(faults);
+  return { ...rest, topology, without, faults: mix, ...(trace && { keptEvents: tracedEvents }) };
+}
+
+/** A failing run, made smaller. */
+export function minimiseDeployment(
+  failed: DeploymentResult,
+  command: Command,
+  { timeMs, now }: { readonly timeMs: number; readonly now: () => number },
+) {
+  const given = command.reduction as DeploymentReduction;
+  return minimise<DeploymentResult>(failed, {
+    run: (reduction) => simulateDeployment(failed.seed, deploymentOptionsOf(command, together(given, reduction))),
+    faultNames: given.faults ?? deploymentFaultNames,
+    smaller: smallerDeployments,
+    events: given.events ?? Array.from({ length: failed.sizes.records }, (_, n) => n),
+    timeMs,
+    now,
+  });
+}
+
+export function together(given: DeploymentReduction, reduction: DeploymentReduction): DeploymentReduction {
+  return { ...given, ...reduction, settings: { ...given.settings, ...reduction.settings } };
 }
 
 /** The exit code. */
-async function simulateDeployments(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      seeds: { type: "string", default: "1..20" },
-      topology: { type: "string" },
-      without: { type: "string" },
-      trace: { type: "boolean", default: false },
-      calm: { type: "boolean", default: false },
-    },
-  });
-  const [, from = "", last = from] = /^(\d+)(?:\.\.(\d+))?$/.exec(values.seeds) ?? usage(`--seeds must be A..B: ${values.seeds}`);
-  const { topology, calm } = values;
-  if (topology !== undefined && !topologies.some(({ name }) => name === topology)) usage(`no such topology: ${topology}`);
-  const without = values.without as Rule | undefined;
-  if (without !== undefined && !rules.includes(without)) usage(`no such rule: ${without}`);
-  const faults = calm ? noDeploymentFaults : commonDeploymentFaults;
-  const options: SimulateDeploymentOptions = { topology, without, faults, ...(values.trace && { keptEvents: 100_000 }) };
-  const replayed = [
-    ...(topology === undefined ? [] : [`--topology ${topology}`]),
-    ...(without === undefined ? [] : [`--without ${without}`]),
-    ...(calm ? ["--calm"] : []),
-  ];
-
+export async function simulateDeployments(args: readonly string[]): Promise<number> {
+  const command = readCommand(args);
   const counts = noDeploymentFaultCounts();
   const acts = new Map<string, number>();
   const sums = { passed: 0, failed: 0, requests: 0, timeouts: 0, checkpoints: 0, generations: 0, virtualMs: 0 };
   const startedAt = performance.now();
-  for (let seed = Number(from); seed <= Number(last); seed++) {
-    const result = await simulateDeployment(seed, options);
+  for (let seed = command.from; seed <= command.to; seed++) {
+    const result = await simulateDeployment(seed, deploymentOptionsOf(command, command.reduction as DeploymentReduction));
     for (const fault of deploymentFaultNames) counts[fault] += result.faults[fault];
     for (const sum of ["requests", "timeouts", "checkpoints", "generations", "virtualMs"] as const) sums[sum] += result[sum];
     for (const [act, n] of Object.entries(result.acts)) acts.set(act, (acts.get(act) ?? 0) + n);
     if (result.failure === undefined) sums.passed++;
-    else sums.failed++;
-    if (result.failure !== undefined) report(result, values.trace || from === last, replayed);
+    else if (++sums.failed > 0) await report(result, command, sums.failed <= minimisedMax);
   }
   const seconds = (performance.now() - startedAt) / 1_000;
   const { requests, timeouts, checkpoints, generations } = sums;
@@ -75,9 +78,31 @@ async function simulateDeployments(): Promise<number> {
   return sums.failed > 0 ? 1 : 0;
 }
 
-function report({ seed, topology, failure, trace }: DeploymentResult, isWhole: boolean, replayed: readonly string[]): void {
-  console.log(`seed ${seed} (${topology}) failed: ${failure?.message}`);
-  for (const event of isWhole ? trace : trace.slice(-12)) console.log(`    ${event}`);
-  if (isWhole && failure?.cause !== undefined) console.log(failure.cause);
-  console.log(`  replay: npm run simulate -- --world deployment --seeds ${[seed, ...replayed].join(" ")}`);
+function readCommand(args: readonly string[]): Command {
+  try {
+    return parseCommand(args, topologyNames, { world: "deployment", checkFaults: deploymentMixOf });
+  } catch (error) {
+    console.error(`${messageOf(error)}\n${usage}`);
+    process.exit(2);
+  }
+}
+
+async function report(result: DeploymentResult, command: Command, isMinimised: boolean): Promise<void> {
+  const { seed } = result;
+  console.log(`seed ${seed} (${result.topology}) failed: ${result.failure?.message}`);
+  console.log(`  replay: ${replayOf(command, seed, command.reduction)}`);
+  if (command.trace) return show(result, command);
+  if (!isMinimised || command.minimiseMs === 0) return;
+  const small = await minimiseDeployment(result, command, { timeMs: command.minimiseMs, now: () => performance.now() });
+  console.log(`  smaller, of ${small.tries} tries: ${small.result.failure?.message}`);
+  show(small.result, command);
+  console.log(`  replay it: ${replayOf(command, seed, together(command.reduction as DeploymentReduction, small.reduction))}`);
+}
+
+function show({ faultTrace, trace, failure }: DeploymentResult, command: Command): void {
+  console.log("  faults:");
+  for (const fault of faultTrace) console.log(`    ${fault}`);
+  console.log("  what happened last:");
+  for (const event of command.trace ? trace : trace.slice(-shownEvents)) console.log(`    ${event}`);
+  if (failure?.cause !== undefined) console.log(failure.cause);
 }

@@ -11,7 +11,8 @@ const args = process.argv;
 const at = args.indexOf("--world");
 const [, world = "engine"] = at < 0 ? [] : args.splice(at, 2);
 if (world === "engine") await import("./engine-world.ts");
-else if (world === "deployment") await import("./deployment-world.ts");
+else if (world === "deployment")
+  process.exitCode = await (await import("./deployment-world.ts")).simulateDeployments(args.slice(2));
 else {
   console.error(`no such world: ${world}: there are engine and deployment`);
   process.exitCode = 2;

@@ -4,7 +4,10 @@ import { test } from "node:test";
 import { commonFaults, mixOf } from "../../runtime/testing/simulation/fault-mix.ts";
 import { minimise } from "../../runtime/testing/simulation/minimise.ts";
 import { type SeedResult, simulateSeed } from "../../runtime/testing/simulation/simulate.ts";
-import { optionsOf, parseCommand, replayOf } from "./command-line.ts";
+import { deploymentMixOf } from "../../emulator/simulation/deployment-faults.ts";
+import { simulateDeployment } from "../../emulator/simulation/simulate-deployment.ts";
+import { type Command, optionsOf, parseCommand, replayOf } from "./command-line.ts";
+import { deploymentOptionsOf, minimiseDeployment } from "./deployment-world.ts";
 
 const names = ["small"];
 
@@ -59,3 +62,36 @@ test("a command that cannot be meant is refused", () => {
     commitOnly: commonFaults.commitOnly,
   });
 });
+
+test("so is a deployment's, and its command does the smaller one again", async () => {
+  const command = parseCommand(["--topology", "small", "--without", "R4"], names, { world: "deployment" });
+  const failed = await firstDeploymentFailure(command);
+  let tries = 0;
+  const small = await minimiseDeployment(failed, command, { now: () => tries++, timeMs: 24 });
+  assert.ok(small.reduction.events!.length < failed.sizes.records, "no fewer records");
+  assert.ok(small.result.happened.length < failed.happened.length / 2, `${small.result.happened.length} faults`);
+  const line = replayOf(command, failed.seed, small.reduction);
+  assert.match(line, /^npm run simulate -- --world deployment --seeds \d/);
+  const words = line.split("--world deployment ")[1]!.split(" ");
+  const again = parseCommand(
+    words.map((word) => (word === "''" ? "" : word)),
+    names,
+    { world: "deployment", checkFaults: deploymentMixOf },
+  );
+  const { hash, failure } = await simulateDeployment(again.from, deploymentOptionsOf(again, again.reduction));
+  assert.deepEqual([hash, failure?.message], [small.result.hash, small.result.failure?.message], line);
+});
+
+test("of a deployment's faults those alone happen that are named", async () => {
+  const only = [1, 3, 4, 8];
+  const { happened, failure } = await simulateDeployment(2, { topology: "small", only });
+  assert.deepEqual([happened, failure], [only, undefined]);
+});
+
+async function firstDeploymentFailure(command: Command) {
+  for (let seed = 1; seed <= 8; seed++) {
+    const failed = await simulateDeployment(seed, deploymentOptionsOf(command, {}));
+    if (failed.failure !== undefined) return failed;
+  }
+  return assert.fail("R4 can be left out without notice");
+}

@@ -90,17 +90,23 @@ export class KinesisLog implements Log, Omit<ProvisionedLog, "trim"> {
   async resize(stream: string, shards: number): Promise<void> {
     const StreamName = this.#nameOf(stream);
     for (;;) {
-      const open = (await this.shards(stream)).filter(({ closed }) => !closed).length;
+      const open = await this.#openShards(stream);
       if (open === shards) return;
       const TargetShardCount = Math.max(Math.ceil(open / 2), Math.min(2 * open, shards));
       try {
         await this.#client.send(new UpdateShardCountCommand({ StreamName, TargetShardCount, ScalingType: "UNIFORM_SCALING" }));
       } catch (error) {
-        throw awsError(error, `change of the shards of stream ${StreamName} from ${open} to ${TargetShardCount}`);
+        // A change whose answer was lost, or another's, may have come about since it was looked: then this one is refused.
+        if (!isNamed(error, "InvalidArgumentException") || (await this.#openShards(stream)) === open)
+          throw awsError(error, `change of the shards of stream ${StreamName} from ${open} to ${TargetShardCount}`);
       }
       await this.#untilActive(StreamName);
       this.#writer.forget(StreamName);
     }
+  }
+
+  async #openShards(stream: string): Promise<number> {
+    return (await this.shards(stream)).filter(({ closed }) => !closed).length;
   }
 
   async splitShard(stream: string, shard: ShardId, at?: bigint): Promise<readonly [ShardId, ShardId]> {

@@ -9,7 +9,16 @@ import { GatedHandler } from "./gated-handler.ts";
 const answerMsMax = 15 * 60_000 + 5_000;
 const kinds: readonly string[] = ["unavailable", "fenced", "invalid", "corrupt", "user"] satisfies ErrorKind[];
 
-export class LambdaCaller {
+export interface FunctionCaller {
+  /**
+   * The function's answer. Throws what the function threw, as an error of its kind, and `invalid` for a function that is not there or may
+   * not be called. `signal`: the answer is of no interest any more.
+   */
+  call(functionName: string, event: object, signal?: AbortSignal): Promise<unknown>;
+  close(): void;
+}
+
+export class LambdaCaller implements FunctionCaller {
   readonly #client: LambdaClient;
 
   constructor(options: ClientOptions = {}) {
@@ -17,10 +26,6 @@ export class LambdaCaller {
     this.#client = new LambdaClient({ requestHandler, ...options });
   }
 
-  /**
-   * The function's answer. Throws what the function threw, as an error of its kind, and `invalid` for a function that is not there or may
-   * not be called. `signal`: the answer is of no interest any more.
-   */
   async call(functionName: string, event: object, signal?: AbortSignal): Promise<unknown> {
     const command = new InvokeCommand({ FunctionName: functionName, Payload: Buffer.from(JSON.stringify(event)) });
     const { FunctionError, Payload } = await this.#send(command, functionName, signal);

@@ -10,6 +10,7 @@ import { corrupt } from "../../base/byte-reader.ts";
 import { messageOf, MillraceError } from "../../base/errors.ts";
 import { type BlobName, id } from "../../base/ids.ts";
 import * as is from "../../base/shape.ts";
+import { settledPrefix } from "../../connectors/source-reader.ts";
 import type { Blobs } from "../../ports/blobs.ts";
 import type { S3Bucket } from "./s3-bucket.ts";
 
@@ -41,7 +42,7 @@ export interface StoredListing {
 
 /** Throws `invalid` where the source reads from elsewhere now than when the job began. */
 export async function settleListing(uid: string, prefix: string, bucket: S3Bucket, blobs: Blobs): Promise<ObjectListing> {
-  const name = id<BlobName>(`sources/${uid}/objects`);
+  const name = id<BlobName>(`${settledPrefix}${uid}/objects`);
   const settled = await blobs.get(name);
   if (settled !== undefined) return decodeListing(name, settled, bucket.name, prefix);
   const bytes = encodeListing({ version: 1, bucket: bucket.name, prefix, objects: await list(bucket, prefix) });

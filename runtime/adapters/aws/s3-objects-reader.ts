@@ -63,11 +63,11 @@ export class S3ObjectsReader implements SourceReader {
     return true;
   }
 
+  /** A job that begins from another's checkpoint anew takes over its listing: so it is read again. */
   async shards(): Promise<readonly Shard[]> {
+    this.#listing = undefined;
     const { hash } = await this.#listed();
-    return Array.from({ length: this.#settings.shards }, (_, n) => {
-      return { id: shardId(hash, n), range: fullRange, parents: [], closed: true };
-    });
+    return this.#shardsOf(hash).map((shard) => ({ id: shard, range: fullRange, parents: [], closed: true }));
   }
 
   read(_stream: string, shard: ShardId, after: Position | "horizon", limit: ReadLimit): Promise<ReadResult> {
@@ -99,8 +99,19 @@ export class S3ObjectsReader implements SourceReader {
     return this.#listing;
   }
 
+  async #listingOf(shard: ShardId): Promise<ObjectListing> {
+    const { hash, ...known } = await this.#listed();
+    if (this.#shardsOf(hash).includes(shard)) return { hash, ...known };
+    this.#listing = undefined;
+    return this.#listed();
+  }
+
+  #shardsOf(hash: string): readonly ShardId[] {
+    return Array.from({ length: this.#settings.shards }, (_, n) => shardId(hash, n));
+  }
+
   async #read(shard: ShardId, after: Position | "horizon", limit: ReadLimit): Promise<ReadResult> {
-    const { objects } = await this.#listed();
+    const { objects } = await this.#listingOf(shard);
     const room = { ...limit };
     const records: SourceRecord[] = [];
     let next = after;
@@ -125,7 +136,7 @@ export class S3ObjectsReader implements SourceReader {
     const { hash } = await this.#listed();
     const kept = this.#opened.get(shard);
     if (kept?.after === after) return { number: kept.number, offset: 0 };
-    const first = Array.from({ length: this.#settings.shards }, (_, n) => shardId(hash, n)).indexOf(shard);
+    const first = this.#shardsOf(hash).indexOf(shard);
     if (first < 0) throw this.#unknown(shard);
     return after === "horizon" ? { number: first, offset: 0 } : placeOf(after);
   }

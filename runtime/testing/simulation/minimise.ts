@@ -8,22 +8,34 @@ import { faultNames, mixOf } from "./fault-mix.ts";
 import type { SeedResult, SimulateOptions } from "./simulate.ts";
 import type { Sizes } from "./settings.ts";
 
-/** What a run was reduced to. */
-export interface Reduction extends Pick<SimulateOptions, "only" | "variant" | "events" | "settings"> {
+/** What a run was reduced to. `S`: how large its world is. */
+export interface Reduction<S = Sizes> extends Pick<SimulateOptions, "only" | "variant" | "events"> {
   /** The kinds of faults that there are; default: all of the run's. */
   readonly faults?: readonly string[] | undefined;
+  /** Settings to take instead of the seed's. */
+  readonly settings?: Partial<S> | undefined;
 }
 
-export interface Minimised {
-  readonly reduction: Reduction;
-  readonly result: SeedResult;
+/** What is looked at of a run, in whichever world. */
+export interface MinimisedRun<S = Sizes> extends Pick<SeedResult, "failure" | "happened"> {
+  readonly faults: Readonly<Record<string, number>>;
+  readonly sizes: S;
+}
+
+export interface Minimised<R = SeedResult, S = Sizes> {
+  readonly reduction: Reduction<S>;
+  readonly result: R;
   readonly tries: number;
 }
 
-export interface MinimiseOptions {
-  run(reduction: Reduction): Promise<SeedResult>;
+export interface MinimiseOptions<R = SeedResult, S = Sizes> {
+  run(reduction: Reduction<S>): Promise<R>;
   /** The kinds of faults that there are; default: all. */
   readonly faults?: readonly string[] | undefined;
+  /** Of a world that has others than the engine's: its faults, each by its name, without those that never happen. */
+  readonly faultNames?: readonly string[] | undefined;
+  /** Smaller worlds, each to be tried on top of those that failed before; default: the engine's. */
+  readonly smaller?: readonly Partial<S>[] | undefined;
   /** The numbers of all records. */
   readonly events: readonly number[];
   /** How long it may take, ms. */
@@ -32,8 +44,7 @@ export interface MinimiseOptions {
   readonly now: () => number;
 }
 
-/** Smaller worlds, each to be tried on top of those that failed before. */
-const smaller: readonly Partial<Sizes>[] = [
+const smallerOfEngine: readonly Partial<Sizes>[] = [
   { stagesMax: 2 },
   { stagesMax: 1 },
   { restores: 0 },
@@ -50,46 +61,50 @@ const smaller: readonly Partial<Sizes>[] = [
 const variants = 3;
 
 /** `failed` is the whole run's result. */
-export async function minimise(failed: SeedResult, options: MinimiseOptions): Promise<Minimised> {
-  const search = new Search(failed, options);
+export async function minimise<R extends MinimisedRun<any>>(
+  failed: R,
+  options: MinimiseOptions<R, R["sizes"]>,
+): Promise<Minimised<R, R["sizes"]>> {
+  const search = new Search<R, R["sizes"]>(failed, options);
   await search.shrinkKinds();
   await search.shrinkWorld();
   await search.shrinkEvents();
   await search.shrinkFaults();
   const { faults, happened } = search.result;
   // What was drawn and left out need not be named, nor what never was.
-  const kinds = faultNames.filter((kind) => search.reduction.faults?.includes(kind) ?? faults[kind] > 0);
+  const kinds = search.names.filter((kind) => search.reduction.faults?.includes(kind) ?? faults[kind]! > 0);
   return { reduction: { ...search.reduction, faults: kinds, only: happened }, result: search.result, tries: search.tries };
 }
 
-class Search {
-  result: SeedResult;
-  reduction: Reduction = {};
+class Search<R extends MinimisedRun<S>, S extends object> {
+  result: R;
+  reduction: Reduction<S> = {};
   tries = 0;
-  private readonly options: MinimiseOptions;
+  readonly names: readonly string[];
+  private readonly options: MinimiseOptions<R, S>;
   private readonly kinds: readonly string[];
   private readonly until: number;
 
-  constructor(failed: SeedResult, options: MinimiseOptions) {
+  constructor(failed: R, options: MinimiseOptions<R, S>) {
     this.result = failed;
     this.options = options;
-    const mix = mixOf(options.faults ?? faultNames);
-    this.kinds = faultNames.filter((kind) => mix[kind] > 0);
+    this.names = options.faultNames ?? faultNames;
+    this.kinds = options.faultNames ?? kindsOfEngine(options.faults);
     this.until = options.now() + options.timeMs;
   }
 
   async shrinkKinds(): Promise<void> {
     if (await this.fails({ faults: [] })) return;
-    for (const kind of faultNames) {
+    for (const kind of this.names) {
       const { faults = this.kinds } = this.reduction;
-      if (this.result.faults[kind] > 0) await this.fails({ faults: faults.filter((other) => other !== kind) });
+      if (this.result.faults[kind]! > 0) await this.fails({ faults: faults.filter((other) => other !== kind) });
     }
   }
 
   async shrinkWorld(): Promise<void> {
-    for (const sizes of smaller) {
+    for (const sizes of this.options.smaller ?? (smallerOfEngine as readonly Partial<S>[])) {
       if (!differs(this.result.sizes, sizes)) continue;
-      await this.fails({ ...this.reduction, settings: { ...this.reduction.settings, ...sizes } });
+      await this.fails({ ...this.reduction, settings: { ...this.reduction.settings, ...sizes } as Partial<S> });
     }
   }
 
@@ -117,7 +132,7 @@ class Search {
     return this.options.now() < this.until;
   }
 
-  private async fails(reduction: Reduction): Promise<boolean> {
+  private async fails(reduction: Reduction<S>): Promise<boolean> {
     if (!this.inTime) return false;
     this.tries++;
     const result = await this.options.run(reduction);
@@ -133,8 +148,13 @@ function kindOf(failure: Error | undefined): string | undefined {
   return /^C\d+/.exec(failure?.message ?? "")?.[0];
 }
 
-function differs(sizes: Sizes, part: Partial<Sizes>): boolean {
-  return Object.entries(part).some(([name, value]) => sizes[name as keyof Sizes] !== value);
+function kindsOfEngine(faults: readonly string[] = faultNames): readonly string[] {
+  const mix = mixOf(faults);
+  return faultNames.filter((kind) => mix[kind] > 0);
+}
+
+function differs<S extends object>(sizes: S, part: Partial<S>): boolean {
+  return Object.entries(part).some(([name, value]) => sizes[name as keyof S] !== value);
 }
 
 /** Leaves out ever smaller parts of a list, as long as what is left `fails`. */

@@ -124,6 +124,28 @@ export class SinkWorld implements SinkDriver {
     target.startedWith.set(restored.generation, new Set(target.alive));
   }
 
+  /** What counted as put out at a checkpoint, whatever came after it. */
+  at({ from, lastSeq }: Pick<Restored, "from" | "lastSeq">): Pick<SinkWorld, "list" | "table"> {
+    const containedIn = ({ startedWith }: Target) => {
+      const before = startedWith.get(from);
+      return ({ name, effect }: Written) => before?.has(name) === true || isContained(effect, { from, lastSeq });
+    };
+    return {
+      list: (operator) => {
+        const target = this.target(operator);
+        const contained = [...target.objects.values()].filter(containedIn(target));
+        return contained.flatMap(({ value }) => (value as unknown[]).map((row) => JSON.stringify(row))).sort();
+      },
+      table: (operator) => {
+        const target = this.target(operator);
+        const rows = [...target.rows.values()].map(
+          ({ key, history }) => [key, newest(history.filter(containedIn(target)))] as const,
+        );
+        return new Map(rows.flatMap(([key, row]) => (row === undefined ? [] : [[key, JSON.stringify(row.value)] as const])));
+      },
+    };
+  }
+
   /** The rows that count in a list of rows, as text. */
   list(operator: string): string[] {
     return this.listed(operator)
@@ -155,7 +177,7 @@ function fromJson(payload: Uint8Array): unknown {
   return JSON.parse(Buffer.from(payload).toString()) as unknown;
 }
 
-function isContained({ generation, task, seq }: SinkEffect, { from, lastSeq }: Restored): boolean {
+function isContained({ generation, task, seq }: SinkEffect, { from, lastSeq }: Pick<Restored, "from" | "lastSeq">): boolean {
   return generation === from && seq <= (lastSeq.get(task as TaskId) ?? 0);
 }
 
@@ -163,13 +185,14 @@ function isContained({ generation, task, seq }: SinkEffect, { from, lastSeq }: R
 function takeBack(row: Row, contains: (written: Written) => boolean, generation: number, alive: Set<string>): void {
   const kept = row.history.filter(contains);
   for (const { name } of kept) alive.add(name);
-  const last = kept.reduce<Written | undefined>(
-    (best, one) => (best === undefined || isNewer(one, best) ? one : best),
-    undefined,
-  );
+  const last = newest(kept);
   if (last === row.current) return;
   row.current = last;
   row.version = [generation, 0, 0];
+}
+
+function newest(written: readonly Written[]): Written | undefined {
+  return written.reduce<Written | undefined>((best, one) => (best === undefined || isNewer(one, best) ? one : best), undefined);
 }
 
 function isNewer({ effect: a }: Written, { effect: b }: Written): boolean {
