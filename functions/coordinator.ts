@@ -206,8 +206,9 @@ class CoordinatorFunction {
     const wakeUps = await readWakeUps(living, this.#ports.journal);
     const now = clock.now();
     const due = wakeUps.filter(({ at }) => at <= now);
-    // L3: after a restore every source is rung, since its mapping may have moved past the position.
-    const all = first && now - record.since < scheduleMs * 2 ? living : [];
+    // L3: after a restore every source is rung, since its mapping may have moved past the position. In batch mode no checkpoint asks for
+    // anything later: a task whose turn was cut short before it had said when it goes on would never be rung again.
+    const all = first && (now - record.since < scheduleMs * 2 || this.#graph.options.mode === "batch") ? living : [];
     await this.#ring(record, [...poke, ...aligned, ...all], due);
     if (completed !== undefined && completed % this.#collectEvery === 0) await this.#collect(coordinator);
     return { record, finished, nextAt: this.#nextLook(coordinator, record, wakeUps) };

@@ -92,7 +92,7 @@ export class DeployedJob implements Kept {
   /** Called with the checkpoint of another job that the job is to begin from. */
   onAdopted: (manifest: Manifest) => void = () => undefined;
   readonly #world: DeploymentWorld;
-  readonly #sinks: Outcome["sinks"];
+  readonly #sinks: Pick<SinkWorld, "list" | "table" | "deleted" | "deadLettersSeen">;
   /** Tables of an author's kind. */
   readonly #outside: Outside = new Map();
   readonly #sinkWorld: SinkWorld;
@@ -266,7 +266,7 @@ export class DeployedJob implements Kept {
       deadLettersSeen,
     };
     const own: PutOut = { sinks: lists, outside: this.#outside };
-    const { sinks, outside } = this.began === undefined ? own : new ForkedOutputs(this.began, own);
+    const { sinks, outside } = this.began === undefined ? own : new ForkedOutputs(this.began, own, (uid) => this.#sinks.deleted(uid));
     return { topology, records, sinks, outside, fail: this.fail };
   }
 

@@ -95,4 +95,10 @@ export class DeployedSinks {
       if (item.row?.S !== undefined) rows.set(item[rowKey]!.S!, item.row.S);
     return rows;
   }
+
+  /** The keys whose rows were deleted: tombstones. */
+  deleted(uid: string): readonly string[] {
+    const items = this.#tables.items(placeOf(this.#job, uid));
+    return items.flatMap((item) => (item.row === undefined ? [item[rowKey]!.S!] : []));
+  }
 }

@@ -15,11 +15,16 @@ export class ForkedOutputs implements PutOut {
   readonly sinks: Outcome["sinks"];
   readonly outside: Outside;
 
-  constructor(before: PutOut, own: PutOut) {
+  /** `deleted`: the keys of rows that the job has deleted, of a table. */
+  constructor(before: PutOut, own: PutOut, deleted: (uid: string) => readonly string[]) {
     const [a, b] = [before.sinks, own.sinks];
     this.sinks = {
       list: (uid) => [...a.list(uid), ...b.list(uid)].sort(),
-      table: (uid) => new Map([...a.table(uid), ...b.table(uid)]),
+      table: (uid) => {
+        const left = new Map(a.table(uid));
+        for (const key of deleted(uid)) left.delete(key);
+        return new Map([...left, ...b.table(uid)]);
+      },
       deadLettersSeen: [...a.deadLettersSeen, ...b.deadLettersSeen],
     };
     this.outside = new Map(

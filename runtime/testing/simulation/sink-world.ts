@@ -141,7 +141,7 @@ export class SinkWorld implements SinkDriver {
         const rows = [...target.rows.values()].map(
           ({ key, history }) => [key, newest(history.filter(containedIn(target)))] as const,
         );
-        return new Map(rows.flatMap(([key, row]) => (row === undefined ? [] : [[key, JSON.stringify(row.value)] as const])));
+        return new Map(rows.flatMap(([key, row]) => (isThere(row) ? [[key, JSON.stringify(row.value)] as const] : [])));
       },
     };
   }
@@ -167,14 +167,25 @@ export class SinkWorld implements SinkDriver {
   /** The rows of a table by key, but for those that were deleted. */
   tabled(operator: string): Map<string, unknown> {
     const rows = new Map<string, unknown>();
-    for (const [key, { current }] of this.target(operator).rows)
-      if ((current?.value ?? null) !== null) rows.set(key, current!.value);
+    for (const [key, { current }] of this.target(operator).rows) if (isThere(current)) rows.set(key, current.value);
     return rows;
+  }
+
+  /** The keys whose rows were deleted. */
+  deleted(operator: string): readonly string[] {
+    return [...this.target(operator).rows].flatMap(([key, { current }]) =>
+      current !== undefined && !isThere(current) ? [key] : [],
+    );
   }
 }
 
 function fromJson(payload: Uint8Array): unknown {
   return JSON.parse(Buffer.from(payload).toString()) as unknown;
+}
+
+/** A row that was deleted has no value. */
+function isThere(row: Written | undefined): row is Written {
+  return (row?.value ?? null) !== null;
 }
 
 function isContained({ generation, task, seq }: SinkEffect, { from, lastSeq }: Pick<Restored, "from" | "lastSeq">): boolean {
