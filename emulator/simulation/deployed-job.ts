@@ -266,7 +266,8 @@ export class DeployedJob implements Kept {
       deadLettersSeen,
     };
     const own: PutOut = { sinks: lists, outside: this.#outside };
-    const { sinks, outside } = this.began === undefined ? own : new ForkedOutputs(this.began, own, (uid) => this.#sinks.deleted(uid));
+    const { sinks, outside } =
+      this.began === undefined ? own : new ForkedOutputs(this.began, own, (uid) => this.#sinks.deleted(uid));
     return { topology, records, sinks, outside, fail: this.fail };
   }
 

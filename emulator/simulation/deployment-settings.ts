@@ -24,9 +24,10 @@ export interface DeploymentSettings extends Settings {
 
 export function drawDeployment(random: SeededRandom, topology: string | undefined): DeploymentSettings {
   const drawn = drawSettings(random, topology);
-  // Objects have no keys, and streams no end.
-  const isKeyed = drawn.topology.keyedSource === true;
-  const sources = !isKeyed && (drawn.mode === "batch" || random.chance(0.15)) ? ("objects" as const) : ("streams" as const);
+  // Objects have no keys, nor an order among those of different shards; and streams no end.
+  const { keyedSource = false, asTheyCome = false } = drawn.topology;
+  const mayBeObjects = !keyedSource && !asTheyCome;
+  const sources = mayBeObjects && (drawn.mode === "batch" || random.chance(0.15)) ? ("objects" as const) : ("streams" as const);
   const ofSources =
     sources === "objects"
       ? { sources, reshardings: 0, staysOpen: false }
