@@ -114,10 +114,10 @@ async function begin(into: Ports, job: string, source: Target, manifest: Manifes
   const ring = await readJobRing(into, job);
   if (ring.record !== undefined && ring.record.order !== order)
     throw new MillraceError("invalid", `job ${job} has run there already, choose another place: ${ring.record.phase}`);
-  const objects = await copyObjects(source.ports, into, manifest);
+  const objects = await copyObjects(source.ports, into, manifest, ring.record === undefined);
   await into.blobs.put(manifestName(manifest.checkpoint), encodeManifest(manifest));
   if (ring.record === undefined && !(await moveJobRecord(into, ring, recordFor(job, manifest, order, into.clock.now()), order)))
-    throw new MillraceError("unavailable", "the job was begun meanwhile by somebody else: look at it");
+    throw begunMeanwhile();
   return objects;
 }
 
@@ -159,8 +159,11 @@ function recordFor(job: string, manifest: Manifest, order: string, now: number):
   };
 }
 
-/** Copies all objects that the manifest refers to. Throws `unavailable` when one has been collected meanwhile. */
-async function copyObjects(from: JobPorts, into: Pick<Ports, "blobs">, manifest: Manifest): Promise<number> {
+/**
+ * Copies all objects that the manifest refers to. Throws `unavailable` when one has been collected meanwhile. `isNew`: the job has never
+ * run, so whoever has settled what its sources read began it meanwhile.
+ */
+async function copyObjects(from: JobPorts, into: Pick<Ports, "blobs">, manifest: Manifest, isNew: boolean): Promise<number> {
   const names = new Set<BlobName>();
   for (const { index } of manifest.tasks) {
     if (index === undefined) continue;
@@ -172,7 +175,9 @@ async function copyObjects(from: JobPorts, into: Pick<Ports, "blobs">, manifest:
   const copy = async (name: BlobName) => {
     const bytes = await from.blobs.get(name);
     if (bytes === undefined) throw gone(name);
-    await into.blobs.put(name, bytes);
+    if ((await into.blobs.put(name, bytes, { ifAbsent: isNew })) === "put") return;
+    const there = await into.blobs.get(name);
+    if (there === undefined || Buffer.compare(there, bytes) !== 0) throw begunMeanwhile();
   };
   // What positions refer to: dead letters that were given back, and what sources settled when the job began.
   for (const prefix of [redrivesPrefix, givenPrefix, settledPrefix])
@@ -180,6 +185,10 @@ async function copyObjects(from: JobPorts, into: Pick<Ports, "blobs">, manifest:
   const all = [...names];
   for (let at = 0; at < all.length; at += 8) await together(all.slice(at, at + 8).map(copy));
   return all.length;
+}
+
+function begunMeanwhile(): MillraceError {
+  return new MillraceError("unavailable", "the job was begun meanwhile by somebody else: look at it");
 }
 
 function gone(name: BlobName): MillraceError {
@@ -233,7 +242,7 @@ async function replace(source: Target, manifest: Manifest, target: Target, order
     throw new MillraceError("unavailable", `the job goes on meanwhile by another order: ${target.job}`);
   const checkpoint = Math.max(record.lastCheckpoint, manifest.checkpoint) + 1;
   const name = manifestName(checkpoint);
-  await copyObjects(source.ports, ports, manifest);
+  await copyObjects(source.ports, ports, manifest, false);
   await ports.blobs.put(name, encodeManifest({ ...manifest, checkpoint }));
   const { fingerprint, operators, keyGroups, takenAt } = manifest;
   const given = record.retained.filter((kept) => kept.savepoint).map((kept) => kept.manifest);

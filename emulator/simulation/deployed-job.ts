@@ -405,8 +405,8 @@ export class DeployedJob implements Kept {
     const { name } = error as Error;
     if (name === "Millrace.unavailable") return;
     if (name === "Millrace.fenced" && deployment < this.deployed.deployment) return;
-    // A table outside refuses what an environment of an older generation repeats.
-    const [, by] = /generation (\d+) has taken over/.exec(String(error)) ?? [];
+    // What is outside refuses what an environment of an older generation repeats.
+    const [, by] = /generation (\d+) has taken /.exec(String(error)) ?? [];
     if (name === "Millrace.fenced" && by !== undefined && Number(by) <= (this.record?.generation ?? 0)) return;
     // An order may be refused: whoever gave it looks at what became of it.
     if (name === "Millrace.invalid" && (isMisfit || (event as { id?: string }).id !== undefined)) return;

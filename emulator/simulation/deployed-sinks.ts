@@ -96,9 +96,11 @@ export class DeployedSinks {
     return rows;
   }
 
-  /** The keys whose rows were deleted: tombstones. */
+  /** The keys of tombstones, but for those of rows that a restore has taken back: they have no first write. */
   deleted(uid: string): readonly string[] {
     const items = this.#tables.items(placeOf(this.#job, uid));
-    return items.flatMap((item) => (item.row === undefined ? [item[rowKey]!.S!] : []));
+    const isDeleted = (item: (typeof items)[number]) =>
+      Object.values(item).some(({ M: mark }) => mark?.d?.BOOL === true && mark.f !== undefined);
+    return items.filter(isDeleted).map((item) => item[rowKey]!.S!);
   }
 }
