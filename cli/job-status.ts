@@ -7,7 +7,7 @@ import type { Ports } from "../runtime/ports/ports.ts";
 import type { JobRecord, Phase } from "../runtime/snapshots/job-record.ts";
 import { decodeManifest, isTombstone, type Manifest } from "../runtime/snapshots/manifest.ts";
 import { addTotals, type Commit, type Totals } from "../runtime/state/commit.ts";
-import { endMessage } from "../runtime/snapshots/names.ts";
+import { checkpointIn, endMessage } from "../runtime/snapshots/names.ts";
 import { stageOf } from "../runtime/streaming/channel.ts";
 import type { StoredSourceWatermarks } from "../runtime/time/source-watermarks.ts";
 import { loadWatermark } from "../runtime/time/watermark.ts";
@@ -97,7 +97,7 @@ export async function readStatus(target: Target): Promise<JobStatus> {
 
 /** The number in a manifest's name. */
 export function numberOf(manifest: string): number {
-  return Number(manifest.slice(manifest.lastIndexOf("/") + 1));
+  return checkpointIn(manifest) ?? NaN;
 }
 
 /** Throws `invalid` when it is not there, or was given up. */

@@ -5,7 +5,7 @@ import { MillraceError } from "../../runtime/base/errors.ts";
 import type { BlobName } from "../../runtime/base/ids.ts";
 import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
 import { decodeManifest, isTombstone, type Manifest } from "../../runtime/snapshots/manifest.ts";
-import { manifestName } from "../../runtime/snapshots/names.ts";
+import { checkpointIn } from "../../runtime/snapshots/names.ts";
 import type { Answer } from "../answer.ts";
 import { numberOf, readManifest, recordOf } from "../job-status.ts";
 import { table } from "../layout.ts";
@@ -73,9 +73,13 @@ function ifGone(error: unknown): undefined {
 /** The name of the one that a text means: its number, its name, or "latest". Throws `invalid` for one that is not kept. */
 export async function checkpointOf(target: Target, text: string): Promise<BlobName> {
   const { completed, retained, superseded, manifest } = await recordOf(target);
+  if (text === "latest" && completed !== undefined) return completed;
   const names = [...retained.map((kept) => kept.manifest), ...superseded, completed, manifest];
-  const wanted = text === "latest" ? completed : /^\d+$/.test(text) ? manifestName(Number(text)) : text;
-  if (wanted !== undefined && names.includes(wanted as BlobName)) return wanted as BlobName;
+  const number = /^\d+$/.test(text) ? Number(text) : undefined;
+  const found = names.find(
+    (name) => name !== undefined && (name === text || (number !== undefined && checkpointIn(name) === number)),
+  );
+  if (found !== undefined) return found;
   throw new MillraceError("invalid", `no such checkpoint is kept; see millrace checkpoints ${target.words}: ${text}`);
 }
 

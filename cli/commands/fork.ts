@@ -4,6 +4,8 @@
  * One job's objects are deleted by its own garbage collection, so the fork has copies of all that it refers to.
  *
  * F1 The fork's record is written last: a fork that is interrupted is there whole or not at all, and made again it changes nothing.
+ * F2 Until then nothing has a name that the job would give, which may go on meanwhile by itself or by another order: neither has it what
+ *    this fork wrote for its own, nor is it in its way.
  */
 import { openLocal } from "../../runtime/adapters/local/open-local.ts";
 import { MillraceError } from "../../runtime/base/errors.ts";
@@ -16,7 +18,7 @@ import type { Ports } from "../../runtime/ports/ports.ts";
 import { followed, type JobRecord } from "../../runtime/snapshots/job-record.ts";
 import { encodeManifest, type Manifest } from "../../runtime/snapshots/manifest.ts";
 import { givenPrefix } from "../../runtime/snapshots/given-letters.ts";
-import { manifestName } from "../../runtime/snapshots/names.ts";
+import { adoptedName } from "../../runtime/snapshots/names.ts";
 import { readReferences } from "../../runtime/snapshots/segment.ts";
 import type { Answer } from "../answer.ts";
 import { numberOf, readManifest, recordOf } from "../job-status.ts";
@@ -80,12 +82,13 @@ function withoutInput(manifest: Manifest): Manifest {
 
 // ---- on this machine ----
 
-async function forkHere(source: Target, manifest: Manifest, { directory, name = source.job }: ForkOptions): Promise<Answer> {
+async function forkHere(source: Target, manifest: Manifest, options: ForkOptions): Promise<Answer> {
+  const { directory, name = source.job } = options;
   if (directory === undefined)
     throw new MillraceError("invalid", "a fork on this machine needs a directory of its own: --into DIR");
   const ports = await openLocal(directory, { job: name });
   try {
-    const objects = await begin({ ...ports } as unknown as Ports, name, source, manifest);
+    const objects = await begin({ ...ports } as unknown as Ports, name, source, manifest, orderOf(source, manifest, options));
     const bindings = await bindingsOf(source);
     const json = { job: name, from: source.job, checkpoint: manifest.checkpoint, objects, directory };
     const lines = [
@@ -109,27 +112,26 @@ async function bindingsOf(source: Target): Promise<string> {
 }
 
 /** Writes the fork: objects, manifest, record. Returns how many objects it has. Throws `invalid` where another job's state is. */
-async function begin(into: Ports, job: string, source: Target, manifest: Manifest): Promise<number> {
-  const order = orderOf(source, manifest);
+async function begin(into: Ports, job: string, source: Target, manifest: Manifest, order: string): Promise<number> {
   const ring = await readJobRing(into, job);
   if (ring.record !== undefined && ring.record.order !== order)
     throw new MillraceError("invalid", `job ${job} has run there already, choose another place: ${ring.record.phase}`);
   const objects = await copyObjects(source.ports, into, manifest, ring.record === undefined);
-  await into.blobs.put(manifestName(manifest.checkpoint), encodeManifest(manifest));
+  await into.blobs.put(adoptedName(manifest.checkpoint, order), encodeManifest(manifest));
   if (ring.record === undefined && !(await moveJobRecord(into, ring, recordFor(job, manifest, order, into.clock.now()), order)))
     throw begunMeanwhile();
   return objects;
 }
 
 /** The same fork made twice is one. */
-function orderOf({ job }: Target, { checkpoint, takenAt }: Manifest): string {
-  return `fork-${job}-${checkpoint}-${takenAt}`;
+function orderOf({ job }: Target, { checkpoint, takenAt }: Manifest, { freshInput }: BeginOptions): string {
+  return `fork-${job}-${checkpoint}-${takenAt}${freshInput ? "-fresh" : ""}`;
 }
 
 /** Of a job that has stopped with the savepoint. */
 function recordFor(job: string, manifest: Manifest, order: string, now: number): JobRecord {
   const { checkpoint, fingerprint, operators, generation, keyGroups, takenAt, totals } = manifest;
-  const name = manifestName(checkpoint);
+  const name = adoptedName(checkpoint, order);
   return {
     version: 1,
     job,
@@ -213,10 +215,10 @@ export async function forkOnto(source: Target, target: Target, options: BeginOpt
 
 /** The job that is there stops, takes the savepoint for its own, and goes on from it: what it put out before is taken back. */
 async function adopt(source: Target, manifest: Manifest, target: Target, options: BeginOptions): Promise<JobRecord> {
-  const order = orderOf(source, manifest);
+  const order = orderOf(source, manifest, options);
   const ports = target.ports as unknown as Ports;
   const known = (await readJobRing(ports, target.job)).record;
-  if (known === undefined) await begin(ports, target.job, source, manifest);
+  if (known === undefined) await begin(ports, target.job, source, manifest, order);
   else if (known.order !== order) {
     if (!options.replace)
       throw new MillraceError(
@@ -241,7 +243,7 @@ async function replace(source: Target, manifest: Manifest, target: Target, order
   if (record === undefined || record.phase !== "stopped")
     throw new MillraceError("unavailable", `the job goes on meanwhile by another order: ${target.job}`);
   const checkpoint = Math.max(record.lastCheckpoint, manifest.checkpoint) + 1;
-  const name = manifestName(checkpoint);
+  const name = adoptedName(checkpoint, order);
   await copyObjects(source.ports, ports, manifest, false);
   await ports.blobs.put(name, encodeManifest({ ...manifest, checkpoint }));
   const { fingerprint, operators, keyGroups, takenAt } = manifest;

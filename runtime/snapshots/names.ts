@@ -26,6 +26,20 @@ export function manifestName(checkpoint: Checkpoint): BlobName {
   return id<BlobName>(`manifests/${String(checkpoint).padStart(12, "0")}`);
 }
 
+/**
+ * A copy of the manifest of another job, that this one takes for its own checkpoint of the number by an order. No coordinator writes
+ * the name: where nothing comes of the order, the job's own checkpoint of that number has its place. In order with those as text.
+ */
+export function adoptedName(checkpoint: Checkpoint, order: string): BlobName {
+  return id<BlobName>(`${manifestName(checkpoint)}-${order}`);
+}
+
+/** The number of the checkpoint; undefined for other names. */
+export function checkpointIn(name: string): Checkpoint | undefined {
+  const match = /^manifests\/(\d{12})(?:-[^/]*)?$/.exec(name);
+  return match === null ? undefined : Number(match[1]);
+}
+
 export const manifestPrefix = "manifests/";
 export const objectPrefixes = ["segments/", "payloads/", "runs/", "acknowledgements/"] as const;
 

@@ -49,8 +49,8 @@ interface Event {
   readonly n: number;
 }
 
-/** Counts by key; of `broken`, the events of one key throw. `uid`: of the operator that counts. */
-function counting({ broken = false, uid = "count", name = "counting", parallelism = 1 } = {}): Job {
+/** Counts by key; of `broken`, the events of one key throw. `uid`: of the operator that counts. `interval`: of checkpoints, seconds. */
+function counting({ broken = false, uid = "count", name = "counting", parallelism = 1, interval = 0.1 } = {}): Job {
   const process = keyedProcess({
     key: type<string>(),
     state: { seen: value<number>() },
@@ -72,7 +72,7 @@ function counting({ broken = false, uid = "count", name = "counting", parallelis
         .process(uid, process)
         .sinkTo("out", fileSink({ path: "counts", format: ndjson() }));
     },
-    { parallelism, checkpoints: { interval: seconds(0.1) } },
+    { parallelism, checkpoints: { interval: seconds(interval) } },
   );
 }
 
@@ -603,5 +603,47 @@ suite("state and forks", () => {
         withTarget(places, (target) => fork(target, options)),
         (error) => isKind(error, "invalid"),
       );
+    }));
+
+  test("a fork whose place a job takes meanwhile leaves that job's checkpoints to it", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      const interval = 3_600;
+      const savepoints = 3;
+      await whileRunning(counting({ interval }), places, async (run) => {
+        await takenIn(run, 300);
+        for (let n = 1; n < savepoints; n++) await withTarget(places, (target) => savepoint(target, wait));
+        await withTarget(places, (target) => stop(target, wait));
+      });
+      const own = { state: join(directory, "forked"), output: join(directory, "own") };
+      const twin = counting({ name: "twin", interval });
+      const into = { ...wait, to: "local", directory: own.state, name: "twin" };
+      let begun: Promise<void> | undefined;
+      const fails = withTarget(places, ({ ports: { blobs, ...others }, ...target }) => {
+        const list: typeof blobs.list = async (...args) => {
+          // All is copied by now but the manifest.
+          await (begun ??= whileRunning(twin, own, (run) => takenIn(run, 100)));
+          return blobs.list(...args);
+        };
+        const ports = { ...others, blobs: { get: (...args: Parameters<typeof blobs.get>) => blobs.get(...args), list } };
+        return fork({ ...target, ports } as Target, { ...into, from: undefined, freshInput: false, replace: false });
+      });
+      await assert.rejects(fails, (error) => isKind(error, "unavailable"));
+      const forked = await withTarget(places, async (target) => (await recordOf(target)).lastCheckpoint);
+      const before = await withTarget(own, async (target) => (await recordOf(target)).lastCheckpoint);
+      assert.ok(before < forked, `the job has taken ${before} checkpoints, the fork's is number ${forked}`);
+      const taken: string[] = [];
+      await whileRunning(twin, own, async (run) => {
+        await takenIn(run, run.standing.totals.records + 100);
+        for (let n = before; n < forked; n++) {
+          const { json } = await withTarget(own, (target) => savepoint(target, wait));
+          taken.push((json as { manifest: string }).manifest);
+        }
+      });
+      for (const name of taken) {
+        const { job } = await withTarget(own, (target) => readManifest(name as BlobName, target.ports));
+        assert.equal(job, "twin", name);
+      }
+      await assertCounted(own.output);
     }));
 });
