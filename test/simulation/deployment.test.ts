@@ -10,7 +10,7 @@ import {
 import { simulateDeployment, type SimulateDeploymentOptions } from "../../emulator/simulation/simulate-deployment.ts";
 import type { Rule } from "../../runtime/testing/simulation/rules.ts";
 
-const seeds = 9;
+const seeds = 7;
 
 test("exactly once through handlers, adapters and mappings, under the common fault mix", async () => {
   const counts = noDeploymentFaultCounts();
@@ -52,10 +52,10 @@ for (const [seed, topology, mode] of [
 
 test("a seed replays event for event, and another is another run", async () => {
   const runs = [];
-  for (const seed of [3, 4, 3, 4])
+  for (const seed of [3, 4, 3])
     runs.push((await simulateDeployment(seed, { topology: "windows", faults: commonDeploymentFaults })).hash);
   const [a, b] = runs;
-  assert.deepEqual(runs, [a, b, a, b]);
+  assert.deepEqual(runs, [a, b, a]);
   assert.notEqual(a, b);
 });
 
