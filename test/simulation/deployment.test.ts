@@ -25,7 +25,7 @@ test("exactly once through handlers, adapters and mappings, under the common fau
   const rare = deploymentFaultNames.filter((fault) => counts[fault] === 0);
   assert.deepEqual(rare, []);
   assert.ok(
-    seen.checkpoints > seeds && seen.generations > seeds && seen.timeouts > seeds / 2 && seen.forked > 2,
+    seen.checkpoints > seeds && seen.generations > seeds && seen.timeouts > seeds / 2 && seen.forked > 1,
     JSON.stringify(seen),
   );
 });
