@@ -1,4 +1,5 @@
 /** Creates the streams, tables and buckets of a topology on its emulated services, as a deployment does: what is there stays. */
+import { setTimeout } from "node:timers/promises";
 import { DynamoDBClient, type DynamoDBClientConfig } from "@aws-sdk/client-dynamodb";
 import {
   CreateStreamCommand,
@@ -77,10 +78,15 @@ export async function putObject(s3: S3Client, bucket: string, key: string, body:
   await s3.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body }));
 }
 
+/** Kinesis makes a few streams a second, for all who ask. */
+const refusedForNow = "LimitExceededException";
+const againMs = 1_100;
+const attemptsMax = 30;
+
 async function createStream(kinesis: KinesisClient, StreamName: string, stream: StreamResource): Promise<void> {
   const { shardCount: ShardCount, retentionPeriodHours = 24, maxRecordSizeInKiB = 1024 } = stream;
   await unlessThere(`stream ${StreamName}`, ["ResourceInUseException"], () =>
-    kinesis.send(new CreateStreamCommand({ StreamName, ShardCount })),
+    inTime(() => kinesis.send(new CreateStreamCommand({ StreamName, ShardCount }))),
   );
   const { StreamDescriptionSummary: found } = await kinesis.send(new DescribeStreamSummaryCommand({ StreamName }));
   if ((found?.RetentionPeriodHours ?? 24) < retentionPeriodHours) {
@@ -88,6 +94,19 @@ async function createStream(kinesis: KinesisClient, StreamName: string, stream: 
   }
   if ((found?.MaxRecordSizeInKiB ?? 1024) !== maxRecordSizeInKiB) {
     await kinesis.send(new UpdateMaxRecordSizeCommand({ StreamARN: found?.StreamARN, MaxRecordSizeInKiB: maxRecordSizeInKiB }));
+  }
+}
+
+/** Asks again where it is too soon, as CloudFormation does. */
+async function inTime(create: () => Promise<unknown>): Promise<void> {
+  for (let attempts = 1; ; attempts++) {
+    try {
+      await create();
+      return;
+    } catch (error) {
+      if (!(error instanceof Error) || error.name !== refusedForNow || attempts === attemptsMax) throw error;
+    }
+    await setTimeout(againMs);
   }
 }
 

@@ -1,7 +1,7 @@
 /** C4: a deployment over a running cloud. */
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
-import { PutRecordCommand } from "@aws-sdk/client-kinesis";
+import { ListStreamsCommand, PutRecordCommand } from "@aws-sdk/client-kinesis";
 import { type CloudEvent, type EmulatedCloud, startCloud, type Topology } from "../../../emulator/cloud/index.ts";
 import { lives, read, until } from "../lambda/environments.ts";
 
@@ -33,6 +33,18 @@ const second: Topology = {
 
 let cloud: EmulatedCloud | undefined;
 after(() => cloud?.stop());
+
+test("a deployment waits where Kinesis makes no more streams in this second", async () => {
+  const names = Array.from({ length: 12 }, (_, n) => `stream-${n}`);
+  const streams = Object.fromEntries(names.map((name) => [name, { shardCount: 1 }]));
+  const many = await startCloud({ streams });
+  try {
+    const { StreamNames = [] } = await many.clients.kinesis.send(new ListStreamsCommand({}));
+    assert.deepEqual(StreamNames.toSorted(), names.toSorted());
+  } finally {
+    await many.stop();
+  }
+});
 
 describe("a deployment over a running cloud", () => {
   test("C4: ends nothing that is under way, and what is invoked afterwards is the new code", async () => {
