@@ -213,6 +213,24 @@ describe("processing-time trigger over event-time windows", () => {
   });
 });
 
+describe("event-time trigger over sessions by the clock", () => {
+  const sessions = () => counts(session(seconds(5), { time: "processing" }), (windows) => windows.trigger(triggers.eventTime()));
+
+  test("windows go by the clock, also those that have grown, before the watermark passes their ends", async () => {
+    await verifyOperator(sessions(), {
+      steps: steps(at(1_000), event("a", 0), event("b", 0), at(4_000), event("b", 0), at(60_000), end),
+      expected: { out: [] },
+    });
+  });
+
+  test("fires when the watermark passes their ends first", async () => {
+    await verifyOperator(sessions(), {
+      steps: steps(at(1_000), event("a", 0), 5_999, at(60_000), end),
+      expected: { out: [["a", 1_000, 6_000, 1]] },
+    });
+  });
+});
+
 describe("never", () => {
   test("fires not even at the end", async () => {
     await verifyOperator(fired(triggers.never()), { steps: steps(event("a", 1, 1), 9_999, end), expected: { out: [] } });

@@ -49,7 +49,7 @@ export class WindowOperator implements Operator {
   private readonly plain: boolean;
   /** Windows stay for some time after they have fired at their ends. */
   private readonly retains: boolean;
-  /** The window's own timer is the only one that it has. */
+  /** The window's own timer is the only one that it has. Not so where it goes by the clock: another then cleans it up. */
   private readonly keepsOneTimer: boolean;
   /** What a window grows to, for as long as it takes to say so. */
   private readonly grown = { start: 0, end: 0 };
@@ -70,7 +70,7 @@ export class WindowOperator implements Operator {
     this.trigger = triggerOf(spec.trigger, host.access, this.contentsAt);
     this.plain = this.trigger === eventTimeTrigger;
     this.retains = this.plain && spec.allowedLateness > 0;
-    this.keepsOneTimer = this.plain && !this.retains;
+    this.keepsOneTimer = this.plain && !this.retains && this.assigner.eventTime;
     this.passes = this.retains && host.access.store.retentionMs < Infinity;
     this.emitter = emitterOf(host, spec, this.contents);
     this.mergedStates = new MergedStates(host.access);
