@@ -8,8 +8,8 @@
  *    generation reads, an object `redrive-left/<uid>/<n>/<generation>` lists it.
  */
 import type { SourceRecord } from "../api/connector.ts";
-import { corrupt } from "../base/byte-reader.ts";
 import { MillraceError } from "../base/errors.ts";
+import { decodeJsonLines, encodeJsonLines } from "../base/json-lines.ts";
 import * as is from "../base/shape.ts";
 import { type BlobName, id, type Position, type ShardId } from "../base/ids.ts";
 import type { Blobs } from "../ports/blobs.ts";
@@ -78,7 +78,7 @@ export function isRedriven(shard: string): boolean {
 }
 
 export function encodeRedrive(letters: readonly RedrivenLetter[]): Uint8Array {
-  return Buffer.from(letters.map((letter) => `${JSON.stringify(letter)}\n`).join(""));
+  return encodeJsonLines(letters);
 }
 
 const publishedShape = is.object({ generation: is.count, task: is.text, seq: is.count });
@@ -92,19 +92,7 @@ const letterShape = is.object({
 
 /** Throws `corrupt`. */
 export function decodeRedrive(bytes: Uint8Array): readonly RedrivenLetter[] {
-  const lines = Buffer.from(bytes).toString().split("\n");
-  return lines.filter((line) => line !== "").map(parseLetter);
-}
-
-function parseLetter(line: string): RedrivenLetter {
-  let letter: unknown;
-  try {
-    letter = JSON.parse(line);
-  } catch (error) {
-    throw corrupt("a dead letter that was given back is not JSON", error);
-  }
-  is.checkShape("a dead letter that was given back", letter, letterShape);
-  return letter as RedrivenLetter;
+  return decodeJsonLines(bytes, "a dead letter that was given back", letterShape);
 }
 
 export interface RedriveMemory {

@@ -12,8 +12,19 @@ export function directEdge(job: JobGraph, to: string, input: Side): number | und
   return job.exchanges.length + 2 * at + input;
 }
 
-/** The operator and its input; undefined: the number is of an exchange, or of nothing. */
-export function directInput(job: JobGraph, edge: number): { readonly to: string; readonly input: Side } | undefined {
+/** Where what is sent on an edge comes in. */
+export interface EdgeEnd {
+  /** The operator. */
+  readonly to: string;
+  readonly input: Side;
+}
+
+/** Where an edge leads, be it an exchange or not; undefined: the number is of nothing. */
+export function endOf(job: JobGraph, edge: number): EdgeEnd | undefined {
+  return job.exchanges[edge] ?? directEnd(job, edge);
+}
+
+function directEnd(job: JobGraph, edge: number): EdgeEnd | undefined {
   const place = edge - job.exchanges.length;
   const to = place < 0 ? undefined : [...job.operators.keys()][place >> 1];
   return to === undefined ? undefined : { to, input: (place & 1) as Side };

@@ -9,9 +9,9 @@
  * V3 What was put aside after that checkpoint is left out: its record comes again.
  */
 import { ByteWriter } from "../base/byte-writer.ts";
-import { corrupt } from "../base/byte-reader.ts";
 import { type BlobName, type ChannelId, type Generation, id, type Seq, type TaskId } from "../base/ids.ts";
 import { decodeValue } from "../base/message-pack.ts";
+import { decodeJsonLines, encodeJsonLines } from "../base/json-lines.ts";
 import * as is from "../base/shape.ts";
 import type { Side } from "../api/graph.ts";
 import type { Key } from "../api/key.ts";
@@ -59,24 +59,12 @@ const letterShape = is.object({
 });
 
 export function encodeGiven(letters: readonly GivenLetter[]): Uint8Array {
-  return Buffer.from(letters.map((letter) => `${JSON.stringify(letter)}\n`).join(""));
+  return encodeJsonLines(letters);
 }
 
 /** Throws `corrupt`. */
 export function decodeGiven(bytes: Uint8Array): readonly GivenLetter[] {
-  const lines = Buffer.from(bytes).toString().split("\n");
-  return lines.filter((line) => line !== "").map(parseLetter);
-}
-
-function parseLetter(line: string): GivenLetter {
-  let letter: unknown;
-  try {
-    letter = JSON.parse(line);
-  } catch (error) {
-    throw corrupt("a record that was given back is not JSON", error);
-  }
-  is.checkShape("a record that was given back", letter, letterShape);
-  return letter as GivenLetter;
+  return decodeJsonLines(bytes, "a record that was given back", letterShape);
 }
 
 /** Its key; undefined: it was sent without one. */

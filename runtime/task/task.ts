@@ -15,11 +15,10 @@ import { encodeValue } from "../base/message-pack.ts";
 import { messageOf, type MillraceError } from "../base/errors.ts";
 import type { BlobName, ChannelId, Checkpoint, KeyGroup, Position, Seq, ShardId } from "../base/ids.ts";
 import type { CommitEnd } from "../api/connector.ts";
-import type { Side } from "../api/graph.ts";
-import { directInput } from "../plan/direct-edge.ts";
+import { endOf } from "../plan/direct-edge.ts";
 import { givenChannel } from "../snapshots/given-letters.ts";
 import { Activity } from "../state/activity.ts";
-import type { Commit, Effect, Progress, RowChanges, SentTo, SourceProgress } from "../state/commit.ts";
+import type { Commit, Effect, Progress, RowChanges, SourceProgress } from "../state/commit.ts";
 import type { TaskIndex } from "../state/state-index.ts";
 import { RowWriter } from "../state/row-writer.ts";
 import type { KeyedStore, LoadedPart } from "../state/keyed-store.ts";
@@ -41,6 +40,7 @@ import { ChannelWriters, type WritersMark } from "./channel-writers.ts";
 import { DeadLetterOutbox } from "./dead-letter-outbox.ts";
 import type { NodeOutput } from "./node-output.ts";
 import { type RecordsInput, SourceInput } from "./source-input.ts";
+import { sentTo } from "./sent-to.ts";
 import { createValves, restoreWatermarks, valveProgress } from "./task-time.ts";
 import type { TaskPlan } from "./task-plan.ts";
 import type { TaskStart } from "./task-start.ts";
@@ -151,11 +151,11 @@ export class Task implements TaskShared, UnitKeeper {
     restoreWatermarks(this, start.progress);
     this.frameOrigin = {
       kind: "record",
-      operator: () => this.inputOf((this.element as Element & { kind: "record" }).edge)?.to ?? "",
+      operator: () => endOf(this.plan.job, (this.element as Element & { kind: "record" }).edge)?.to ?? "",
       shard: "inbox",
       position: () => this.framePosition,
       bytes: () => encodeValue((this.element as Element & { kind: "record" }).value),
-      sent: () => this.sentTo(this.element as Element & { kind: "record" }),
+      sent: () => sentTo(this.plan.job, this.element as Element & { kind: "record" }),
     };
     this.announced = head > 0;
     this.standing = new AlignmentStanding(plan, this.sources, start.progress.told);
@@ -363,33 +363,14 @@ export class Task implements TaskShared, UnitKeeper {
   }
 
   private takeRecord(element: Element & { kind: "record" }): void {
-    const exchange = this.plan.job.exchanges[element.edge];
+    const end = endOf(this.plan.job, element.edge);
     this.totals.records++;
-    const input = exchange === undefined ? this.inputOf(element.edge)?.input : exchange.input;
-    this.receiver(element.edge).record(element.value, element.timestamp, input ?? 0, element.key);
-  }
-
-  /** Where an edge of the job leads, be it an exchange or not. */
-  private inputOf(edge: number): { readonly to: string; readonly input: Side } | undefined {
-    const { job } = this.plan;
-    return job.exchanges[edge] ?? directInput(job, edge);
-  }
-
-  /** What is needed to give the record back. Of what every task has got there is no one task to give it back to. */
-  private sentTo({ edge, key, timestamp }: Element & { kind: "record" }): SentTo | undefined {
-    const { job } = this.plan;
-    const input = this.inputOf(edge);
-    if (input === undefined || job.exchanges[edge]?.partitioning.kind === "broadcast") return undefined;
-    return {
-      ...{ to: input.to, input: input.input },
-      ...(key !== undefined && { key: encodeValue(key) }),
-      ...(!Number.isNaN(timestamp) && { timestamp }),
-    };
+    this.receiver(element.edge).record(element.value, element.timestamp, end?.input ?? 0, element.key);
   }
 
   private receiver(edge: number): ChainNode {
-    const exchange = this.plan.job.exchanges[edge] ?? this.inputOf(edge);
-    const node = exchange && this.chain.byUid.get(exchange.to);
+    const end = endOf(this.plan.job, edge);
+    const node = end && this.chain.byUid.get(end.to);
     if (node === undefined) throw corrupt(`a frame names exchange ${edge}, which does not lead to task ${this.plan.task}`);
     return node;
   }

@@ -171,23 +171,19 @@ class JobSimulation {
 
   /** What comes out here must come out everywhere, unless the author says otherwise. */
   async #runWithoutFaults(): Promise<void> {
-    const settings = {
-      parallelism: this.#options.parallelism ?? 1,
-      environments: 1,
-      reshardings: 0,
-      redeployments: 0,
-      restores: 0,
-    };
-    const { failure } = await simulateSeed(0, {
-      faults: noFaults,
-      settings,
-      scenario: this.#scenario((outcome) => {
-        this.#expected ??= outcome;
-        return this.#options.check?.(outcome.outputs, { seed: undefined, deadLetters: outcome.deadLetters });
-      }, false),
+    const { failure } = await this.#calmly((outcome) => {
+      this.#expected ??= outcome;
+      return this.#options.check?.(outcome.outputs, { seed: undefined, deadLetters: outcome.deadLetters });
     });
     if (failure !== undefined)
       throw new MillraceError("invalid", `the job fails without faults: ${failure.message}`, { cause: failure.cause ?? failure });
+  }
+
+  /** Without faults, and in one environment. */
+  #calmly(judge: (outcome: SimulatedOutcome) => Promise<void> | void, events?: readonly number[]): Promise<SeedResult> {
+    const { parallelism = 1 } = this.#options;
+    const settings = { parallelism, environments: 1, reshardings: 0, redeployments: 0, restores: 0 };
+    return simulateSeed(0, { faults: noFaults, settings, scenario: this.#scenario(judge, false), events });
   }
 
   #scenario(judge: (outcome: SimulatedOutcome) => Promise<void> | void, restores = this.#options.restores ?? true) {
@@ -216,15 +212,7 @@ class JobSimulation {
     const known = this.#expectedOf.get(name);
     if (known !== undefined) return known;
     let expected: SimulatedOutcome | undefined;
-    const scenario = this.#scenario((outcome) => void (expected = outcome), false);
-    const settings = {
-      parallelism: this.#options.parallelism ?? 1,
-      environments: 1,
-      reshardings: 0,
-      redeployments: 0,
-      restores: 0,
-    };
-    const { failure } = await simulateSeed(0, { faults: noFaults, settings, scenario, events });
+    const { failure } = await this.#calmly((outcome) => void (expected = outcome), events);
     if (expected === undefined) throw failure ?? new MillraceError("internal", "a run without faults has no end");
     this.#expectedOf.set(name, expected);
     return expected;
