@@ -62,6 +62,7 @@ export const layers: readonly Layer[] = [
   impure("runtime/connectors/formats/avro.ts", [base, api, connectors, avroBounds], ["avsc"]),
   impure(avroBounds, [base, connectors], ["avsc"]),
   impure("runtime/connectors/formats/protobuf.ts", [base, api, connectors], ["protobufjs"]),
+  impure("runtime/connectors/formats/protobuf-fits.ts", [base, api, connectors], ["protobufjs"]),
   pure(surface, [base, api, plan, connectors]),
   // What applications put events into a stream with: nothing of the engine that runs jobs.
   impure("producer", [base, ports, connectors, aws, "runtime/adapters/local"], ["@aws-sdk/", "@smithy/"]),
