@@ -482,6 +482,10 @@ suite("dead letters", () => {
             });
         assert.ok(given === 0 || given === letters, `${given} of ${letters} were said to be given back`);
         assert.equal((await withTarget(places, (target) => giveBack(target, {}))).before, letters);
+        const listed = await withTarget(places, (target) => list(target, { limit: 1 }));
+        const { groups, latest } = listed.json as { groups: { givenBack: number }[]; latest: { givenBack: boolean }[] };
+        assert.deepEqual([groups.reduce((sum, { givenBack }) => sum + givenBack, 0), latest[0]!.givenBack], [letters, true]);
+        assert.doesNotMatch(listed.lines.join("\n"), /redrive/);
 
         await whileRunning(counting({ parallelism }), places, async (run) => {
           await takenIn(run, run.standing.totals.records + letters + 100);
