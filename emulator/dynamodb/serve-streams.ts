@@ -7,7 +7,15 @@
  */
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
-import { firstSequenceNumber, type Item, streamLabel, streamShard, type StreamViewType, type TableStream, type TableStreams } from "./table-streams.ts";
+import {
+  firstSequenceNumber,
+  type Item,
+  streamLabel,
+  streamShard,
+  type StreamViewType,
+  type TableStream,
+  type TableStreams,
+} from "./table-streams.ts";
 
 type Body = Readonly<Record<string, any>>;
 
@@ -218,7 +226,8 @@ function getIterator(stream: TableStream, { ShardId, ShardIteratorType: type, Se
   if (ShardId !== streamShard) return refusal("ResourceNotFoundException", `Shard: ${ShardId} not found`);
   if (type === "TRIM_HORIZON") return ok({ ShardIterator: iteratorAt(stream, 0) });
   if (type === "LATEST") return ok({ ShardIterator: iteratorAt(stream, stream.length) });
-  if (!/^\d{1,40}$/.test(SequenceNumber ?? "")) return refusal("ValidationException", `Invalid SequenceNumber: ${SequenceNumber}`);
+  if (!/^\d{1,40}$/.test(SequenceNumber ?? ""))
+    return refusal("ValidationException", `Invalid SequenceNumber: ${SequenceNumber}`);
   return ok({ ShardIterator: iteratorAt(stream, stream.placeOf(SequenceNumber, type === "AFTER_SEQUENCE_NUMBER")) });
 }
 

@@ -44,8 +44,8 @@ interface Head {
   readonly keys: readonly string[];
 }
 
-/** Every stream's label: a table has one for good here. */
-export const streamLabel = "2000-01-01T00:00:00.000";
+/** DynamoDB names the streams of a table by the time at which they were turned on: here a table has one for good. */
+export const streamLabel = "2026-01-01T00:00:00.000";
 export const streamShard = "shardId-00000001000000000000-00000001";
 /** Twenty-four digits, as DynamoDB's own. */
 const firstNumber = 100_000_000_000_000_000_000_001n;

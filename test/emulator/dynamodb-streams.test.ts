@@ -108,10 +108,9 @@ test("tell what a write has changed, with the item before and after it, and noth
   );
   assert.deepEqual(updated.Attributes, { n: { N: "1" } }, "the caller gets what it asked for");
   const refused = { ...set, ConditionExpression: "attribute_not_exists(id)" };
-  await assert.rejects(
-    tables.send(new UpdateItemCommand({ TableName: "items", Key: { id: { S: "a" } }, ...refused })),
-    { name: "ConditionalCheckFailedException" },
-  );
+  await assert.rejects(tables.send(new UpdateItemCommand({ TableName: "items", Key: { id: { S: "a" } }, ...refused })), {
+    name: "ConditionalCheckFailedException",
+  });
   await tables.send(
     new BatchWriteItemCommand({
       RequestItems: {
@@ -181,5 +180,8 @@ test("refuse what they do not have", async () => {
   const notFound = { name: "ResourceNotFoundException" };
   await assert.rejects(cloud.streams.send(new DescribeStreamCommand({ StreamArn: `${arn}x` })), notFound);
   const iterator = { StreamArn: arn, ShardIteratorType: "TRIM_HORIZON" } as const;
-  await assert.rejects(cloud.streams.send(new GetShardIteratorCommand({ ...iterator, ShardId: "shardId-00000000000000000001" })), notFound);
+  await assert.rejects(
+    cloud.streams.send(new GetShardIteratorCommand({ ...iterator, ShardId: "shardId-00000000000000000001" })),
+    notFound,
+  );
 });
