@@ -224,6 +224,8 @@ function descriptionOf({ head }: TableStream, after: string | undefined): object
 
 function getIterator(stream: TableStream, { ShardId, ShardIteratorType: type, SequenceNumber }: Body): Answer {
   if (ShardId !== streamShard) return refusal("ResourceNotFoundException", `Shard: ${ShardId} not found`);
+  if ((type === "TRIM_HORIZON" || type === "LATEST") && SequenceNumber !== undefined)
+    return refusal("ValidationException", "SequenceNumber should not be passed for this iterator type");
   if (type === "TRIM_HORIZON") return ok({ ShardIterator: iteratorAt(stream, 0) });
   if (type === "LATEST") return ok({ ShardIterator: iteratorAt(stream, stream.length) });
   if (!/^\d{1,40}$/.test(SequenceNumber ?? ""))
