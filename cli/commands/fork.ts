@@ -14,6 +14,7 @@ import { redrivesPrefix } from "../../runtime/connectors/redriven-source.ts";
 import { settledPrefix } from "../../runtime/connectors/source-reader.ts";
 import { moveJobRecord, readJobRing } from "../../runtime/driver/job-ring.ts";
 import { together } from "../../runtime/driver/together.ts";
+import { namesUnder } from "../../runtime/ports/blobs.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
 import { followed, type JobRecord } from "../../runtime/snapshots/job-record.ts";
 import { encodeManifest, type Manifest } from "../../runtime/snapshots/manifest.ts";
@@ -182,7 +183,7 @@ async function copyObjects(from: JobPorts, into: Pick<Ports, "blobs">, manifest:
   };
   // What positions refer to: dead letters that were given back, and what sources settled when the job began.
   for (const prefix of [redrivesPrefix, givenPrefix, settledPrefix])
-    for (const { name } of (await from.blobs.list(prefix)).blobs) names.add(name);
+    for (const name of await namesUnder(from.blobs, prefix)) names.add(name);
   const all = [...names];
   for (let at = 0; at < all.length; at += 8) await together(all.slice(at, at + 8).map(copy));
   return all.length;

@@ -22,6 +22,7 @@ import {
 } from "../../runtime/connectors/redriven-source.ts";
 import type { BlobName, TaskId } from "../../runtime/base/ids.ts";
 import type { SentLine } from "../../runtime/connectors/dead-letter-object.ts";
+import { namesUnder } from "../../runtime/ports/blobs.ts";
 import {
   decodeGiven,
   encodeGiven,
@@ -171,7 +172,7 @@ export async function readRedrives({ blobs }: Pick<JobPorts, "blobs">) {
   const names: BlobName[] = [];
   const ids = new Set<string>();
   for (const [prefix, decode] of [[redrivesPrefix, decodeRedrive] as const, [givenPrefix, decodeGiven] as const])
-    for (const { name } of (await blobs.list(prefix)).blobs) {
+    for (const name of await namesUnder(blobs, prefix)) {
       names.push(name);
       const bytes = await blobs.get(name);
       for (const { id } of bytes === undefined ? [] : decode(bytes)) ids.add(id);

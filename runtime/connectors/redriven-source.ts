@@ -12,7 +12,7 @@ import { MillraceError } from "../base/errors.ts";
 import { decodeJsonLines, encodeJsonLines } from "../base/json-lines.ts";
 import * as is from "../base/shape.ts";
 import { type BlobName, id, type Position, type ShardId } from "../base/ids.ts";
-import type { Blobs } from "../ports/blobs.ts";
+import { type Blobs, namesUnder } from "../ports/blobs.ts";
 import type { Restored } from "../ports/sink-driver.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ReadLimit, ReadResult, Shard } from "../ports/log.ts";
@@ -131,8 +131,8 @@ export class RedrivenSource extends ForwardingReader {
     const { clock, ms } = this.#memory ?? { clock: { now: () => 0 }, ms: 0 };
     const now = clock.now();
     if (this.#listed !== undefined && now >= this.#listed.at && now - this.#listed.at < ms) return this.#listed.shards;
-    const { blobs } = await this.#blobs.list(redrivePrefix(this.#uid));
-    const redriven = blobs.flatMap(({ name }) => parseRedrive(name)?.shard ?? []);
+    const names = await namesUnder(this.#blobs, redrivePrefix(this.#uid));
+    const redriven = names.flatMap((name) => parseRedrive(name)?.shard ?? []);
     const shards = redriven.map((shard) => ({ id: shard, range, parents: [], closed: true }));
     this.#listed = { at: now, shards };
     return shards;
@@ -140,7 +140,7 @@ export class RedrivenSource extends ForwardingReader {
 
   override async leaveOut(restored: Restored): Promise<void> {
     await super.leaveOut(restored);
-    for (const { name } of (await this.#blobs.list(redrivePrefix(this.#uid))).blobs) {
+    for (const name of await namesUnder(this.#blobs, redrivePrefix(this.#uid))) {
       const redrive = parseRedrive(name);
       const bytes = redrive && (await this.#blobs.get(name));
       if (bytes === undefined) continue;
@@ -154,7 +154,7 @@ export class RedrivenSource extends ForwardingReader {
 
   async #leftOf(n: number): Promise<ReadonlySet<string>> {
     const left = new Set<string>();
-    for (const { name } of (await this.#blobs.list(leftPrefix(this.#uid, n))).blobs) {
+    for (const name of await namesUnder(this.#blobs, leftPrefix(this.#uid, n))) {
       const bytes = await this.#blobs.get(name);
       for (const letter of bytes === undefined ? [] : decodeLeft(bytes)) left.add(letter);
     }

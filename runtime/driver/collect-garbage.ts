@@ -11,6 +11,7 @@
 import { MillraceError } from "../base/errors.ts";
 import type { BlobName, Generation, Seq, TaskId } from "../base/ids.ts";
 import type { Message } from "../ports/journal.ts";
+import { namesUnder } from "../ports/blobs.ts";
 import type { Ports } from "../ports/ports.ts";
 import { decodeManifest, isTombstone } from "../snapshots/manifest.ts";
 import { jobRing, manifestPrefix, objectPrefixes, parseObjectName } from "../snapshots/names.ts";
@@ -66,14 +67,7 @@ function manifestsOf({ retained, superseded, manifest, completed }: JobRecord): 
 
 async function listObjects({ blobs }: Ports, prefixes: readonly string[] = objectPrefixes): Promise<BlobName[]> {
   const names: BlobName[] = [];
-  for (const prefix of prefixes) {
-    for (let after: BlobName | undefined, more = true; more;) {
-      const page = await blobs.list(prefix, after);
-      names.push(...page.blobs.map(({ name }) => name));
-      after = names[names.length - 1];
-      more = page.more;
-    }
-  }
+  for (const prefix of prefixes) for (const name of await namesUnder(blobs, prefix)) names.push(name);
   return names;
 }
 

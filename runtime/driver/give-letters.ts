@@ -6,6 +6,7 @@ import { MillraceError } from "../base/errors.ts";
 import { corrupt } from "../base/byte-reader.ts";
 import { directEdge } from "../plan/direct-edge.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
+import { namesUnder } from "../ports/blobs.ts";
 import type { Ports } from "../ports/ports.ts";
 import {
   decodeGiven,
@@ -25,8 +26,8 @@ import { rootTasks } from "./topology.ts";
 
 /** The number of the object that was given back last; 0: none was. */
 export async function lastGiven({ blobs }: Pick<Ports, "blobs">): Promise<number> {
-  const { blobs: found } = await blobs.list(givenPrefix);
-  return Math.max(0, ...found.map(({ name }) => parseGiven(name) ?? 0));
+  const found = await namesUnder(blobs, givenPrefix);
+  return found.reduce((last, name) => Math.max(last, parseGiven(name) ?? 0), 0);
 }
 
 /** What a generation that begins from the checkpoint takes in, in its order. Throws `corrupt`. */

@@ -25,3 +25,14 @@ export interface Blobs {
   /** Names that do not exist are passed over. */
   delete(names: readonly BlobName[]): Promise<void>;
 }
+
+/** All names that begin so, in order, however many listings that takes. */
+export async function namesUnder(blobs: Pick<Blobs, "list">, prefix: string): Promise<readonly BlobName[]> {
+  const names: BlobName[] = [];
+  for (let more = true; more;) {
+    const page = await blobs.list(prefix, names.at(-1));
+    for (const { name } of page.blobs) names.push(name);
+    ({ more } = page);
+  }
+  return names;
+}

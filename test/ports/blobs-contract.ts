@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { id, type BlobName } from "../../runtime/base/ids.ts";
-import type { Blobs, ByteRange } from "../../runtime/ports/blobs.ts";
+import { type Blobs, type ByteRange, namesUnder } from "../../runtime/ports/blobs.ts";
 import { type AdapterMaker, bytesOf, textOf } from "./adapter-maker.ts";
 
 const blob = (name: string) => id<BlobName>(name);
@@ -104,6 +104,7 @@ export function blobsContract(name: string, make: AdapterMaker<Blobs>): void {
       assert.deepEqual([first.blobs.length, first.more], [1000, true]);
       const second = await blobs.list("many/", first.blobs.at(-1)!.name);
       assert.deepEqual([second.blobs.length, second.more], [1, false]);
+      assert.deepEqual(await namesUnder(blobs, "many/"), names);
       await blobs.delete([blob(names[500]!)]);
       const exact = await blobs.list("many/");
       assert.deepEqual([exact.blobs.length, exact.more], [1000, false]);
