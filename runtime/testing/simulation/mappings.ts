@@ -17,6 +17,8 @@ export interface Mapping {
   position: Position | "horizon";
   /** The delivery it waits for: one at a time. */
   open: Delivery | undefined;
+  /** How often anything had been appended to any stream when there was nothing left to read. */
+  emptyAt: number | undefined;
 }
 
 /** A batch in the hands of an environment. */
@@ -48,7 +50,7 @@ export class Mappings {
   private add(stream: string, shard: ShardId, task: TaskId | undefined): void {
     const name = `${stream} ${shard}`;
     if (!this.mappings.has(name))
-      this.mappings.set(name, { stream, shard, task, position: id<Position>("horizon"), open: undefined });
+      this.mappings.set(name, { stream, shard, task, position: id<Position>("horizon"), open: undefined, emptyAt: undefined });
   }
 
   /** One that waits for nothing; undefined when there is none. */
