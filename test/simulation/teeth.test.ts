@@ -15,7 +15,7 @@ const firstTried: Partial<Record<Rule, number>> = {
   L11: 13,
   "L5.generation": 39,
   "R5.shards": 22,
-  hold: 18,
+  hold: 10,
   pages: 25,
 };
 

@@ -230,10 +230,13 @@ export class Agenda {
 
   // ---- ringing ----
 
-  private freeEnvironment(): SimEnvironment | undefined {
+  /** `since`: of that deployment, or later. */
+  private freeEnvironment(since = 0): SimEnvironment | undefined {
     const { world } = this;
     const old = !this.calm && world.faults.happens("oldEnvironment");
-    const free = world.environments.filter(({ busy, deployment }) => !busy && (deployment === world.deployment) !== old);
+    const free = world.environments.filter(
+      ({ busy, deployment }) => !busy && deployment >= since && (deployment === world.deployment) !== old,
+    );
     return free.length === 0 ? undefined : world.random.pick(free);
   }
 
@@ -254,11 +257,11 @@ export class Agenda {
       mapping.emptyAt = world.appends;
       return false;
     }
-    const environment = this.freeEnvironment();
+    const environment = this.freeEnvironment(mapping.since);
     if (environment === undefined) return false;
     this.deliver(mapping, environment, batch);
     if (world.faults.happens("twin")) {
-      const other = this.freeEnvironment();
+      const other = this.freeEnvironment(mapping.since);
       if (other !== undefined) this.ring(other, batch.bell);
     }
     return true;
@@ -410,13 +413,16 @@ export class Agenda {
     return true;
   }
 
-  /** New code of the same plan, beside the old; a rollback is no other. */
+  /** New code of the same plan, beside the old; a rollback is no other. The second has mappings of its own. */
   private redeploy(): boolean {
     const { world } = this;
     if (this.redeploymentsLeft === 0 || world.record === undefined) return false;
     this.redeploymentsLeft--;
     world.deployment++;
     world.note(`deployment ${world.deployment}`);
+    if (world.settings.redeployments - this.redeploymentsLeft !== 2) return false;
+    world.mappings.replace(world.deployment);
+    world.note("mappings are made anew");
     return false;
   }
 
