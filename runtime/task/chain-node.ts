@@ -187,6 +187,7 @@ export class ChainNode implements KeyedOperatorHost {
   receiveWatermark(input: string, at: number): void {
     this.catchUp();
     if (this.valve === undefined) return this.advance(at);
+    if (at === maxWatermark) return this.applyChange(this.valve.finish(input));
     const output = this.valve.advance(input, at);
     if (output !== undefined) this.advance(output);
   }

@@ -189,6 +189,34 @@ describe("idleness", () => {
     }
   });
 
+  test("a source that has ended does not end event time for one that is idle, at any parallelism", async () => {
+    const connected = twoSources(
+      (a, b) =>
+        a
+          .connect(b)
+          .process("either", { output: type<Event>(), onLeft: (v, ctx) => ctx.emit(v), onRight: (v, ctx) => ctx.emit(v) })
+          .keyBy(({ key }) => key as string)
+          .window(tumbling(seconds(10)))
+          .aggregate("count", count(), (key, { start, end }, n) => [key, start, end, n]),
+      { watermarks: idle },
+    );
+    for (const job of [windows(idle), connected])
+      for (const parallelism of [1, 2])
+        for (const endsFirst of [true, false]) {
+          const run = await harness(job, { parallelism });
+          await run.push("a", { value: event("k", 1_000) });
+          await run.push("b", { value: event("k", 2_000) });
+          if (endsFirst) await run.endInput("a");
+          await run.advanceProcessingTime(minutes(5));
+          if (!endsFirst) await run.endInput("a");
+          const how = `parallelism ${parallelism}, the end comes ${endsFirst ? "first" : "last"}`;
+          assert.deepEqual(run.output("out"), [], `nothing may end before b goes on: ${how}`);
+          await run.push("b", { value: event("k", 3_000) });
+          await run.endInput("b");
+          assert.deepEqual(run.output("out"), [["k", 0, 10_000, 3]], how);
+        }
+  });
+
   test("when all are idle the watermark stands still", async () => {
     await verifyMarbles(
       windows(idle),
