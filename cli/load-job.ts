@@ -1,4 +1,5 @@
 /** The job that a module exports by default, with what the command line says of it. */
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { withEnvironment } from "../runtime/api/environment-parameters.ts";
@@ -14,6 +15,7 @@ export interface JobOptionsGiven {
 
 /** Throws `invalid` for a module that cannot be loaded or exports no job. */
 export async function loadJob(path: string, { param: parameters = [], batch = false }: JobOptionsGiven = {}): Promise<Job> {
+  if (!existsSync(path)) throw new MillraceError("invalid", `there is no such job module, check the path: ${path}`);
   let module: { default?: unknown };
   try {
     module = (await import(pathToFileURL(resolve(path)).href)) as { default?: unknown };
