@@ -132,6 +132,7 @@ export class WatermarkValve {
 
   /** Takes an input's watermark, which is not the final one; returns the output if it moved. */
   advance(name: string, at: number): number | undefined {
+    assert(at < maxWatermark, `an input's final watermark is told by finish(): ${name}`);
     return this.advanceInput(this.input(name), at);
   }
 

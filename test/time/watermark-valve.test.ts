@@ -126,6 +126,7 @@ function apply(step: Step, valve: WatermarkValve, model: Model): ValveChange | u
   if (target === undefined) return undefined;
   if (step.do === "advance") {
     const at = Math.max(model.output, 0) + step.ahead;
+    if (at === maxWatermark) return undefined;
     model.advance(step.input, at);
     return { watermark: valve.advance(name(step.input), at), status: undefined };
   }
