@@ -173,13 +173,11 @@ export class WatermarkValve {
     if (input.ended) return unchanged;
     assert(input.live, `an input cannot end before its parents have: ${name}`);
     const before = this.status;
-    const heldLowest = input.at === this.#output;
-    const wasOpen = input.open;
-    if (wasOpen) this.#leave(input);
+    const heldLowest = input.open && input.at === this.#output;
+    if (input.open) this.#leave(input);
     input.ended = true;
     for (const child of this.#inputs.values()) this.#startIfParentsEnded(child);
-    const watermark = wasOpen ? this.#watermarkAfterEnd(heldLowest && before === "active", continued) : undefined;
-    return this.#changed(watermark, before);
+    return this.#changed(this.#watermarkAfterEnd(heldLowest && before === "active", continued), before);
   }
 
   /** Drops an ended input that no waiting input has as a parent; others stay. */
