@@ -19,7 +19,7 @@ import { openMemory } from "../runtime/adapters/memory/open-memory.ts";
 import type { Sink } from "../runtime/api/connector.ts";
 import type { Job } from "../runtime/api/job.ts";
 import { MillraceError } from "../runtime/base/errors.ts";
-import { type BlobName, id, type OperatorUid, type TaskId } from "../runtime/base/ids.ts";
+import { type BlobName, id, type OperatorUid, type ShardId, type TaskId } from "../runtime/base/ids.ts";
 import { type Bindings, checkBindings } from "../runtime/connectors/bindings.ts";
 import { partsOf } from "../runtime/connectors/hybrid/hybrid.ts";
 import type { Telemetry } from "../runtime/ports/telemetry.ts";
@@ -137,7 +137,8 @@ export class LocalRun {
     this.standing = standing;
     this.finishedBefore = finishedBefore;
     this.#checkpoint = standing.checkpoint;
-    this.#extent = new InputExtent(new Map(sourcesOf(parts.job).map(({ uid, source }) => [uid, source])));
+    const sources = new Map(sourcesOf(parts.job).map(({ uid, source }) => [uid, source]));
+    this.#extent = new InputExtent(sources, (uid, shard) => parts.compressedRead(uid, shard));
     parts.onCheckpoint = (checkpoint, record) => this.#onCheckpoint(checkpoint, record);
   }
 
@@ -293,6 +294,10 @@ class Parts {
 
   async order(order: Order): Promise<void> {
     await this.#coordinator.order(order);
+  }
+
+  compressedRead(uid: string, shard: ShardId): number | undefined {
+    return this.#sources.get(uid)?.compressedRead?.(shard);
   }
 
   async close(): Promise<void> {
