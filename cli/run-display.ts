@@ -119,7 +119,9 @@ export class RunDisplay {
   }
 
   #draw(lines: readonly string[]): void {
-    const { columns = 80, rows = 24 } = this.#options.output;
+    // Some terminals say that they have none.
+    const columns = this.#options.output.columns || 80;
+    const rows = this.#options.output.rows || 24;
     // What is higher than the terminal could not be drawn over.
     const fitting = lines.slice(0, Math.max(1, rows - 1));
     const shown = fitting.map((line) => `${cut(line, columns - 1)}\x1b[K\n`).join("");
