@@ -40,6 +40,7 @@ import type { Order } from "../runtime/snapshots/decide-order.ts";
 import { isAtRest, type JobRecord, type Phase } from "../runtime/snapshots/job-record.ts";
 import { addTotals, noTotals, type Totals } from "../runtime/state/commit.ts";
 import { allSafeguards } from "../runtime/task/safeguards.ts";
+import { realTimeLimits } from "../runtime/task/task-plan.ts";
 import { checkInputs, hasNewInputs } from "./check-inputs.ts";
 import { checkOutputs } from "./check-outputs.ts";
 import { InputExtent, type InputRead } from "./input-extent.ts";
@@ -253,7 +254,7 @@ class Parts {
       telemetry: this.#telemetry(),
     });
     this.#ports = (options.around ?? ((ports) => ports))(this.#makePorts());
-    const environment = new Environment(job, this.#ports, { ...defaultEnvironment, id: this.#holder });
+    const environment = new Environment(job, this.#ports, { ...defaultEnvironment, limits: realTimeLimits, id: this.#holder });
     const createStream = (stream: string, shards: number) => foundation.log.createStream(stream, shards);
     const { allowSkippedState, rescaleTo } = options;
     const common = { id: this.#holder, deployment: 1, safeguards: allSafeguards, createStream };
