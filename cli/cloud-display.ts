@@ -51,7 +51,7 @@ function tryIt(stream: string | undefined): string[] {
 
 function describeFunction(
   name: string,
-  { functions, eventSourceMappings, queueMappings, schedules }: Required<Topology>,
+  { functions, eventSourceMappings, tableMappings, queueMappings, schedules }: Required<Topology>,
 ): string {
   const { memorySize = 128, timeout = 3, reservedConcurrentExecutions } = functions[name]!;
   const of = <T extends { readonly functionName: string }>(resource: T) => resource.functionName === name;
@@ -59,13 +59,16 @@ function describeFunction(
   const sources = eventSourceMappings.filter(of).map(({ streamName, enabled = true }) => {
     return `from stream ${streamName}${enabled ? "" : " (disabled)"}`;
   });
+  const tables = tableMappings.filter(of).map(({ tableName, enabled = true }) => {
+    return `from the changes of table ${tableName}${enabled ? "" : " (disabled)"}`;
+  });
   const queues = queueMappings.filter(of).map(({ queueName, enabled = true }) => {
     return `from queue ${queueName}${enabled ? "" : " (disabled)"}`;
   });
   const rates = Object.values(schedules)
     .filter(of)
     .map(({ scheduleExpression, state }) => `${scheduleExpression}${state === "DISABLED" ? " (disabled)" : ""}`);
-  return [`${memorySize} MB`, `${timeout} s`, ...most, ...sources, ...queues, ...rates].join(", ");
+  return [`${memorySize} MB`, `${timeout} s`, ...most, ...sources, ...tables, ...queues, ...rates].join(", ");
 }
 
 /** One line; undefined for what needs no word. */

@@ -243,8 +243,8 @@ class TaskFunction {
         if (outcome.outcome === "fenced") throw fencedBy(outcome.deployment);
         if (outcome.outcome !== "done") return outcome.outcome;
         const hasTime = this.#ports.clock.remainingMs() > 2 * reserveMsMax;
-        if (outcome.records === 0 || outcome.ended || !hasTime) return "done";
-        if (turns >= turnsPerPoke && !outcome.polls) return "done";
+        if ((outcome.records === 0 && !outcome.behind) || outcome.ended || !hasTime) return "done";
+        if (turns >= turnsPerPoke && !outcome.polls && !outcome.behind) return "done";
       }
     } catch (error) {
       if (!isKind(error, "unavailable")) throw error;

@@ -6,7 +6,7 @@ import type { TableResource } from "./topology.ts";
 export async function createTable(
   client: DynamoDBClient,
   TableName: string,
-  { partitionKey, sortKey }: TableResource,
+  { partitionKey, sortKey, streamViewType: StreamViewType }: TableResource,
 ): Promise<void> {
   const keys = [
     { ...partitionKey, role: "HASH" as const },
@@ -18,6 +18,7 @@ export async function createTable(
       BillingMode: "PAY_PER_REQUEST",
       AttributeDefinitions: keys.map(({ name, type }) => ({ AttributeName: name, AttributeType: type })),
       KeySchema: keys.map(({ name, role }) => ({ AttributeName: name, KeyType: role })),
+      ...(StreamViewType !== undefined && { StreamSpecification: { StreamEnabled: true, StreamViewType } }),
     }),
   );
   await waitUntilTableExists({ client, maxWaitTime: 60, minDelay: 0.02, maxDelay: 1 }, { TableName });

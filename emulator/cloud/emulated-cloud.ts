@@ -15,6 +15,8 @@ import { type Clock, systemClock } from "../clock.ts";
 import { EventSourceMapping, type EventSourceMappingOptions } from "../event-source-mapping/event-source-mapping.ts";
 import { KinesisStream } from "../event-source-mapping/kinesis-stream.ts";
 import type { MappingEvent } from "../event-source-mapping/mapping-events.ts";
+import type { MappingSettings } from "../event-source-mapping/settings.ts";
+import type { SourceStream } from "../event-source-mapping/source-stream.ts";
 import { type KinesisLimits, kinesisLimits, type KinesisOptions } from "../kinesis/index.ts";
 import type { AsyncInvocationsOptions, DroppedEvent } from "../lambda/async-invocations.ts";
 import { bundleFunction, directoryOf, writeBundle } from "../../packaging/bundle.ts";
@@ -44,7 +46,8 @@ import {
 import { type CheckedTopology, readTopology } from "./read-topology.ts";
 import { intervalOf, runSchedule } from "./schedule.ts";
 import { type CloudFaults, type Services, startServices } from "./services.ts";
-import type { FunctionResource, MappingResource, QueueMappingResource } from "./topology.ts";
+import { TableChanges } from "./table-changes.ts";
+import type { FunctionResource, MappingResource, QueueMappingResource, TableMappingResource } from "./topology.ts";
 
 export interface CloudOptions {
   /** What the topology's paths are relative to; default the working directory. */
@@ -77,6 +80,7 @@ export type CloudEvent =
   | {
       readonly kind: "mapping";
       readonly functionName: string;
+      /** Of a table's mapping "table <name>". */
       readonly streamName: string;
       readonly event: MappingEvent;
     }
@@ -189,6 +193,7 @@ export class EmulatedCloud {
     return {
       AWS_ENDPOINT_URL_KINESIS: kinesis,
       AWS_ENDPOINT_URL_DYNAMODB: dynamodb,
+      AWS_ENDPOINT_URL_DYNAMODB_STREAMS: dynamodb,
       AWS_ENDPOINT_URL_S3: s3,
       AWS_ENDPOINT_URL_LAMBDA: lambda,
       AWS_ENDPOINT_URL_SQS: sqs,
@@ -226,8 +231,9 @@ export class EmulatedCloud {
 
   /** The mapping between a stream and a function. */
   mapping(functionName: string, streamName: string): EventSourceMapping {
-    const mapping = this.#mappings.get(nameOf({ functionName, streamName }));
-    if (mapping === undefined) throw absent("mapping", nameOf({ functionName, streamName }), [...this.#mappings.keys()]);
+    const name = mappingName(functionName, streamName);
+    const mapping = this.#mappings.get(name);
+    if (mapping === undefined) throw absent("mapping", name, [...this.#mappings.keys()]);
     return mapping;
   }
 
@@ -337,7 +343,7 @@ export class EmulatedCloud {
     // Custom resources may look at functions; nothing rings these yet.
     for (const [name, directory] of directories) this.#addFunction(name, this.topology.functions[name]!, directory);
     await this.#makeCustomResources(this.topology, directories, {});
-    for (const resource of this.topology.eventSourceMappings) this.#startMapping(resource);
+    for (const resource of mappingsOf(this.topology)) this.#startMapping(resource);
     await this.#makeQueueMappings();
     this.#runSchedules({});
   }
@@ -441,7 +447,7 @@ export class EmulatedCloud {
   }
 
   async #endMappingsOf(functionName: string): Promise<void> {
-    const gone = this.topology.eventSourceMappings.filter((resource) => resource.functionName === functionName);
+    const gone = mappingsOf(this.topology).filter((resource) => resource.functionName === functionName);
     await Promise.all(gone.map((resource) => this.#endMapping(nameOf(resource))));
     for (const [name, { resource, mapping }] of this.#queueMappings) {
       if (resource.functionName !== functionName) continue;
@@ -459,19 +465,20 @@ export class EmulatedCloud {
 
   /** Makes the mappings those of the topology. */
   async #changeMappings(replaced: CheckedTopology): Promise<void> {
-    const { eventSourceMappings } = this.topology;
-    const former = new Map(replaced.eventSourceMappings.map((resource) => [nameOf(resource), resource]));
-    const wanted = new Set(eventSourceMappings.map(nameOf));
+    const mappings = mappingsOf(this.topology);
+    const former = new Map(mappingsOf(replaced).map((resource) => [nameOf(resource), resource]));
+    const wanted = new Set(mappings.map(nameOf));
     for (const name of this.#mappings.keys()) if (!wanted.has(name)) await this.#endMapping(name);
-    for (const resource of eventSourceMappings) {
+    for (const resource of mappings) {
       const mapping = this.#mappings.get(nameOf(resource));
       if (mapping === undefined) this.#startMapping(resource);
       else await changeMapping(mapping, former.get(nameOf(resource))!, resource);
     }
   }
 
-  #startMapping(resource: MappingResource): void {
-    const { functionName, streamName, enabled = true, onFailure, ...settings } = resource;
+  #startMapping(resource: AnyMapping): void {
+    const { functionName, enabled = true, onFailure } = resource;
+    const streamName = sourceOf(resource);
     const { region, account } = this.topology;
     const checkpoints = this.#checkpoints;
     const onEvent: MappingCallback = (event) => {
@@ -482,10 +489,10 @@ export class EmulatedCloud {
     const mapping = new EventSourceMapping({
       ...behaviour,
       timings: { ...promptTimings, ...timings },
-      stream: new KinesisStream(this.clients.kinesis, streamName),
+      stream: this.#sourceOf(resource),
       invoker: this.#invokers.get(functionName)!,
       clock: systemClock,
-      settings,
+      settings: settingsOf(resource),
       enabled,
       functionArn: functionArn({ name: functionName, region, account }),
       region,
@@ -496,6 +503,12 @@ export class EmulatedCloud {
       onEvent,
     });
     this.#mappings.set(nameOf(resource), mapping);
+  }
+
+  #sourceOf(resource: AnyMapping): SourceStream {
+    if ("streamName" in resource) return new KinesisStream(this.clients.kinesis, resource.streamName);
+    const { tableName } = resource;
+    return new TableChanges(tableName, () => this.#services!.dynamodb.streams.of(tableName));
   }
 
   /** Makes the mappings of queues those of the topology: they keep nothing, so one that changes is another. */
@@ -550,10 +563,34 @@ export class EmulatedCloud {
   }
 }
 
-async function changeMapping(mapping: EventSourceMapping, from: MappingResource, to: MappingResource): Promise<void> {
-  const { functionName: _function, streamName: _stream, enabled = true, onFailure: _onFailure, ...settings } = to;
+/** Of a stream, or of a table's changes. */
+type AnyMapping = MappingResource | TableMappingResource;
+
+function mappingsOf({ eventSourceMappings, tableMappings }: CheckedTopology): readonly AnyMapping[] {
+  return [...eventSourceMappings, ...tableMappings];
+}
+
+function sourceOf(resource: AnyMapping): string {
+  return "streamName" in resource ? resource.streamName : `table ${resource.tableName}`;
+}
+
+function settingsOf(resource: AnyMapping): MappingSettings {
+  const all = { streamName: undefined, tableName: undefined, ...resource };
+  const {
+    functionName: _function,
+    streamName: _stream,
+    tableName: _table,
+    enabled: _enabled,
+    onFailure: _onFailure,
+    ...settings
+  } = all;
+  return settings;
+}
+
+async function changeMapping(mapping: EventSourceMapping, from: AnyMapping, to: AnyMapping): Promise<void> {
+  const { enabled = true } = to;
   // An update that changes nothing would stop it for a while.
-  if (JSON.stringify({ ...to, enabled }) !== JSON.stringify({ ...from, enabled })) await mapping.update(settings);
+  if (JSON.stringify({ ...to, enabled }) !== JSON.stringify({ ...from, enabled })) await mapping.update(settingsOf(to));
   if (enabled) mapping.enable();
   else await mapping.disable();
 }
@@ -579,8 +616,12 @@ function portTaken(error: NodeJS.ErrnoException & { readonly port: number }): Mi
   return new MillraceError("unavailable", `${advice}: ${error.port}`, { cause: error });
 }
 
-function nameOf({ functionName, streamName }: Pick<MappingResource, "functionName" | "streamName">): string {
-  return `${functionName} on ${streamName}`;
+function nameOf(resource: AnyMapping): string {
+  return mappingName(resource.functionName, sourceOf(resource));
+}
+
+function mappingName(functionName: string, source: string): string {
+  return `${functionName} on ${source}`;
 }
 
 function absent(kind: string, name: string, known: readonly string[]): MillraceError {

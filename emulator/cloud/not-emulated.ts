@@ -16,7 +16,6 @@ export const notEmulated: Readonly<Record<string, Readonly<Record<string, string
     PointInTimeRecoverySpecification: "there are no backups here",
     SSESpecification: "nothing is encrypted here",
     ProvisionedThroughput: "nothing is throttled here",
-    StreamSpecification: "tables have no streams here",
     Tags: "nothing is billed here",
   },
   "AWS::S3::Bucket": {
@@ -56,7 +55,6 @@ export const notEmulated: Readonly<Record<string, Readonly<Record<string, string
   "AWS::Lambda::EventSourceMapping": {
     MetricsConfig: "mappings tell what they do as events",
     Tags: "nothing is billed here",
-    "EventSourceArn (dynamodb)": "tables have no streams here; tasks read them by themselves only where there is one",
     "EventSourceArn (kafka)": "there is no Kafka here",
     "EventSourceArn (selfManaged)": "there is no Kafka here",
   },

@@ -19,6 +19,7 @@ import type {
   RuleResource,
   ScheduleResource,
   StreamResource,
+  TableMappingResource,
   TableResource,
   Topology,
 } from "./topology.ts";
@@ -194,6 +195,7 @@ class Translation {
   readonly #rules: Record<string, RuleResource> = {};
   readonly #functions: Record<string, FunctionResource> = {};
   readonly #mappings: MappingResource[] = [];
+  readonly #tableMappings: TableMappingResource[] = [];
   readonly #queueMappings: QueueMappingResource[] = [];
   readonly #schedules: Record<string, ScheduleResource> = {};
   readonly #customResources: Record<string, CustomResource> = {};
@@ -213,6 +215,7 @@ class Translation {
       rules: this.#rules,
       functions: this.#functions,
       eventSourceMappings: this.#mappings,
+      tableMappings: this.#tableMappings,
       queueMappings: this.#queueMappings,
       schedules: this.#schedules,
       customResources: this.#customResources,
@@ -268,13 +271,17 @@ class Translation {
   }
 
   #table(type: string, name: string, own: Properties): void {
-    this.#rest(type, own, "TableName", "KeySchema", "AttributeDefinitions");
+    this.#rest(type, own, "TableName", "KeySchema", "AttributeDefinitions", "StreamSpecification");
     const keyOf = (role: string) => {
       const key = own.KeySchema.find(({ KeyType }: Properties) => KeyType === role)?.AttributeName;
       const type = own.AttributeDefinitions.find(({ AttributeName }: Properties) => AttributeName === key)?.AttributeType;
       return key === undefined ? undefined : { name: key, type };
     };
-    this.#tables[name] = present({ partitionKey: keyOf("HASH")!, sortKey: keyOf("RANGE") });
+    this.#tables[name] = present({
+      partitionKey: keyOf("HASH")!,
+      sortKey: keyOf("RANGE"),
+      streamViewType: own.StreamSpecification?.StreamViewType,
+    });
   }
 
   #function(type: string, name: string, own: Properties): void {
@@ -348,7 +355,7 @@ class Translation {
   #mapping(type: string, own: Properties): void {
     const source = own.EventSourceArn === undefined ? "selfManaged" : String(own.EventSourceArn).split(":")[2]!;
     if (source === "sqs") return this.#queueMapping(type, own);
-    if (source !== "kinesis") {
+    if (source !== "kinesis" && source !== "dynamodb") {
       // What nothing here can bring is not brought.
       this.notActedOn.add(`${type}.EventSourceArn (${source})`);
       return;
@@ -361,16 +368,17 @@ class Translation {
     const told = destination === undefined || onFailure !== undefined ? ["DestinationConfig"] : [];
     this.#rest(type, own, "FunctionName", "EventSourceArn", "Enabled", "FilterCriteria", ...told, ...taken);
     const filters = FilterCriteria?.Filters?.map(({ Pattern }: Properties) => ({ pattern: Pattern as string }));
-    this.#mappings.push({
+    const mapping: Omit<MappingResource, "streamName"> = {
       ...(Object.fromEntries(taken.map((name) => [camelCase(name), settings[name]])) as unknown as MappingResource),
       functionName: lastOf(FunctionName, ":"),
-      streamName: lastOf(EventSourceArn, "/"),
       ...present({
         enabled: Enabled,
         onFailure: onFailure === undefined ? undefined : { bucket: onFailure },
         filterCriteria: filters === undefined ? undefined : { filters },
       }),
-    });
+    };
+    if (source === "kinesis") this.#mappings.push({ ...mapping, streamName: lastOf(EventSourceArn, "/") });
+    else this.#tableMappings.push({ ...mapping, tableName: /:table\/([^/]+)\/stream\//.exec(EventSourceArn)![1]! });
   }
 
   #queueMapping(type: string, own: Properties): void {

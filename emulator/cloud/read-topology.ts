@@ -20,6 +20,7 @@ import type {
   RuleResource,
   ScheduleResource,
   StreamResource,
+  TableMappingResource,
   TableResource,
   TopicResource,
   Topology,
@@ -58,6 +59,7 @@ export function readTopology(json: unknown, directory: string): CheckedTopology 
     "rules",
     "functions",
     "eventSourceMappings",
+    "tableMappings",
     "queueMappings",
     "schedules",
     "customResources",
@@ -75,6 +77,7 @@ export function readTopology(json: unknown, directory: string): CheckedTopology 
     rules: byName(fields.rules, names.rules, readRule),
     functions: byName(fields.functions, names.functions, (field) => readFunction(field, directory)),
     eventSourceMappings: fields.eventSourceMappings?.list().map(readMapping) ?? [],
+    tableMappings: fields.tableMappings?.list().map(readTableMapping) ?? [],
     queueMappings: fields.queueMappings?.list().map(readQueueMapping) ?? [],
     schedules: byName(fields.schedules, names.schedules, readSchedule),
     customResources: byName(fields.customResources, names.customResources, readCustomResource),
@@ -102,10 +105,11 @@ function readStream(field: Field): StreamResource {
 }
 
 function readTable(field: Field): TableResource {
-  const fields = field.object("partitionKey", "sortKey");
+  const fields = field.object("partitionKey", "sortKey", "streamViewType");
   return present({
     partitionKey: readKey(field.required(fields, "partitionKey")),
     sortKey: fields.sortKey && readKey(fields.sortKey),
+    streamViewType: fields.streamViewType?.oneOf("NEW_AND_OLD_IMAGES", "NEW_IMAGE", "OLD_IMAGE", "KEYS_ONLY"),
   });
 }
 
@@ -186,9 +190,35 @@ function texts(field: Field | undefined): Record<string, string> | undefined {
 }
 
 function readMapping(field: Field): MappingResource {
-  const { functionName, streamName, enabled, onFailure, ...settings } = field.object(
+  return { ...readMappingOf(field, "streamName"), streamName: nameIn(field, "streamName") };
+}
+
+function readTableMapping(field: Field): TableMappingResource {
+  const mapping = readMappingOf(field, "tableName");
+  const { startingPosition } = mapping;
+  if (startingPosition === "AT_TIMESTAMP")
+    throw new MillraceError(
+      "invalid",
+      `${field.path}: a mapping of a table starts at TRIM_HORIZON or LATEST: ${startingPosition}`,
+    );
+  return { ...mapping, tableName: nameIn(field, "tableName") };
+}
+
+function nameIn(field: Field, source: "streamName" | "tableName"): string {
+  const name = field.entries().find(([key]) => key === source)?.[1];
+  return field.required({ [source]: name }, source).text();
+}
+
+function readMappingOf(field: Field, source: "streamName" | "tableName"): Omit<MappingResource, "streamName"> {
+  const {
+    functionName,
+    [source]: _source,
+    enabled,
+    onFailure,
+    ...settings
+  } = field.object(
     "functionName",
-    "streamName",
+    source,
     "enabled",
     "onFailure",
     "batchSize",
@@ -215,7 +245,6 @@ function readMapping(field: Field): MappingResource {
   return {
     ...given,
     functionName: field.required({ functionName }, "functionName").text(),
-    streamName: field.required({ streamName }, "streamName").text(),
     ...present({
       enabled: enabled?.flag(),
       onFailure: onFailure && { bucket: onFailure.required(onFailure.object("bucket"), "bucket").text() },
@@ -277,8 +306,8 @@ function at(field: Field, check: () => void): void {
 }
 
 function checkReferences(topology: CheckedTopology): void {
-  const { streams, buckets, queues, topics, eventBuses, rules, functions } = topology;
-  const { eventSourceMappings, queueMappings, schedules, customResources } = topology;
+  const { streams, tables, buckets, queues, topics, eventBuses, rules, functions } = topology;
+  const { eventSourceMappings, tableMappings, queueMappings, schedules, customResources } = topology;
   const check = (path: string, kind: string, name: string, known: readonly string[]) => {
     if (known.includes(name)) return;
     const there = known.length === 0 ? "there is none" : `there are ${known.join(", ")}`;
@@ -296,6 +325,13 @@ function checkReferences(topology: CheckedTopology): void {
     check(`${path}.streamName`, "stream", streamName, Object.keys(streams));
     if (onFailure !== undefined) check(`${path}.onFailure.bucket`, "bucket", onFailure.bucket, buckets);
   });
+  const streamed = Object.keys(tables).filter((name) => tables[name]!.streamViewType !== undefined);
+  tableMappings.forEach(({ functionName, tableName, onFailure }, index) => {
+    const path = `topology.tableMappings[${index}]`;
+    check(`${path}.functionName`, "function", functionName, Object.keys(functions));
+    check(`${path}.tableName`, "table with a stream", tableName, streamed);
+    if (onFailure !== undefined) check(`${path}.onFailure.bucket`, "bucket", onFailure.bucket, buckets);
+  });
   queueMappings.forEach(({ functionName, queueName }, index) => {
     const path = `topology.queueMappings[${index}]`;
     check(`${path}.functionName`, "function", functionName, Object.keys(functions));
@@ -303,6 +339,7 @@ function checkReferences(topology: CheckedTopology): void {
   });
   const pairs = [
     ...eventSourceMappings.map(({ functionName, streamName }) => `${functionName} and ${streamName}`),
+    ...tableMappings.map(({ functionName, tableName }) => `${functionName} and table ${tableName}`),
     ...queueMappings.map(({ functionName, queueName }) => `${functionName} and queue ${queueName}`),
   ];
   const twice = pairs.find((pair, index) => pairs.indexOf(pair) < index);

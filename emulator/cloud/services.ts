@@ -5,7 +5,7 @@ import { openLocal } from "../../runtime/adapters/local/open-local.ts";
 import { SystemClock } from "../../runtime/adapters/local/system-clock.ts";
 import type { EmbeddedLog } from "../../runtime/adapters/log-provisioning.ts";
 import { MemoryLog } from "../../runtime/adapters/memory/memory-log.ts";
-import { startDynamoDb } from "../dynamodb/start-dynamo-db.ts";
+import { type DynamoDb, startDynamoDb } from "../dynamodb/start-dynamo-db.ts";
 import type { HttpFault, HttpFaults } from "../http-faults.ts";
 import { type Events, startEvents } from "../events/start-events.ts";
 import { type Fault, type FaultyCall, type KinesisOptions, startKinesis } from "../kinesis/index.ts";
@@ -39,7 +39,7 @@ export interface ServicesOptions {
 
 export interface Services {
   readonly kinesis: StandIn;
-  readonly dynamodb: StandIn;
+  readonly dynamodb: DynamoDb;
   readonly s3: StandIn;
   readonly messaging: Messaging;
   readonly events: Events;
@@ -84,7 +84,14 @@ export async function startServices(options: ServicesOptions): Promise<Services>
         faults: (call) => faults().kinesis?.(call),
       }),
     );
-    const dynamodb = await started(startDynamoDb({ port: portOf(1), ...(await kept("dynamodb")), faults: by("dynamodb") }));
+    const streams = directory === undefined ? {} : { streamsDirectory: join(directory, "dynamodb-streams") };
+    const dynamodb = await started(
+      startDynamoDb({
+        ...{ port: portOf(1), region, account, faults: by("dynamodb") },
+        ...(await kept("dynamodb")),
+        ...streams,
+      }),
+    );
     const s3 = await started(startS3({ port: portOf(2), ...(await kept("s3")), faults: by("s3") }));
     // After the port of Lambda.
     const messaging = await started(startMessaging({ port: portOf(4), region, faults: by("messaging") }));

@@ -3,6 +3,7 @@
  *
  * T1 What has no name in its template is given one by its stack and its logical id, the same in every start.
  */
+import { streamLabel } from "../dynamodb/table-streams.ts";
 import { MillraceError } from "../../runtime/base/errors.ts";
 
 export interface TemplateResource {
@@ -55,9 +56,6 @@ const naming: Readonly<
   "AWS::IAM::Role": { property: "RoleName", lengthMax: 64, arn: "iam::ACCOUNT:role/" },
   "AWS::Logs::LogGroup": { property: "LogGroupName", lengthMax: 512, arn: "logs:REGION:ACCOUNT:log-group:" },
 };
-
-/** DynamoDB names the streams of a table by the time at which they were turned on. */
-const streamLabel = "2026-01-01T00:00:00.000";
 
 export class TemplateValues {
   readonly #stacks: ReadonlyMap<string, NamedStack>;

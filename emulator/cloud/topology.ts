@@ -5,6 +5,7 @@
  */
 import type { MappingSettings } from "../event-source-mapping/settings.ts";
 import type { QueueMappingSettings } from "../messaging/queue-mapping.ts";
+import type { StreamViewType } from "../dynamodb/table-streams.ts";
 import type { BundleEntry } from "../../packaging/bundle.ts";
 
 export interface Topology {
@@ -31,6 +32,8 @@ export interface Topology {
   /** Lambda functions by name. */
   readonly functions?: Readonly<Record<string, FunctionResource>>;
   readonly eventSourceMappings?: readonly MappingResource[];
+  /** Mappings of tables' changes. */
+  readonly tableMappings?: readonly TableMappingResource[];
   /** Mappings of queues. */
   readonly queueMappings?: readonly QueueMappingResource[];
   /** EventBridge Scheduler's schedules by name. */
@@ -58,6 +61,8 @@ export interface StreamResource {
 export interface TableResource {
   readonly partitionKey: KeyAttribute;
   readonly sortKey?: KeyAttribute;
+  /** What its stream tells of a change; default: it has none. */
+  readonly streamViewType?: StreamViewType;
 }
 
 export interface KeyAttribute {
@@ -115,6 +120,11 @@ export interface MappingResource extends MappingSettings {
   readonly enabled?: boolean;
   /** Gets records that are discarded, with their payload. */
   readonly onFailure?: { readonly bucket: string };
+}
+
+export interface TableMappingResource extends Omit<MappingResource, "streamName"> {
+  /** With a stream. */
+  readonly tableName: string;
 }
 
 export interface QueueMappingResource extends QueueMappingSettings {

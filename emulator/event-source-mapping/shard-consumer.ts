@@ -118,10 +118,10 @@ export class ShardConsumer {
 
   /** What the filters leave out is done at once. */
   #delivery(record: StreamRecord): Delivery {
-    const { settings, identity, shardId } = this.#context;
+    const { settings, identity, shardId, stream } = this.#context;
     const { sequenceNumber, partitionKey, arrivedAt } = record;
     const isKept = settings.filter?.(record.data) ?? true;
-    const text = isKept ? eventRecord(identity, shardId, record) : "";
+    const text = isKept ? (stream.eventRecord?.(identity, shardId, record) ?? eventRecord(identity, shardId, record)) : "";
     return { sequenceNumber, partitionKey, arrivedAt, text, bytes: Buffer.byteLength(text), isDone: !isKept };
   }
 

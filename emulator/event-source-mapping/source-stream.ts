@@ -1,7 +1,8 @@
 /**
  * What a mapping reads from: a stream of shards, as Kinesis has them. Over Kinesis' API in kinesis-stream.ts, in memory in
- * memory-stream.ts.
+ * memory-stream.ts, of an emulated table in ../cloud/table-changes.ts.
  */
+import type { EventIdentity } from "./kinesis-event.ts";
 
 export interface StreamRecord {
   /** Decimal digits; grow within a shard. */
@@ -45,4 +46,6 @@ export interface SourceStream {
   getIterator(shardId: string, from: ReadFrom): Promise<string>;
   /** `limit`: records, at most 10,000. */
   getRecords(iterator: string, limit: number): Promise<ReadBatch | "expired">;
+  /** A record as events have it, as JSON; default: as a record of Kinesis. */
+  eventRecord?(identity: EventIdentity, shardId: string, record: StreamRecord): string;
 }

@@ -9,6 +9,7 @@
  * It prints as the handler prints: nothing is put before a line.
  */
 import { Agent, request } from "node:http";
+import { flushCompileCache } from "node:module";
 import { inspect, types } from "node:util";
 import { loadHandler, type Handler, RuntimeError } from "./load-handler.ts";
 
@@ -93,7 +94,10 @@ function serialise(returned: unknown): string {
 
 async function load(): Promise<Handler> {
   try {
-    return await loadHandler(folder, handlerName);
+    const handler = await loadHandler(folder, handlerName);
+    // Node does so when a process ends, and this one is killed.
+    flushCompileCache();
+    return handler;
   } catch (error) {
     process.stderr.write(`${inspect(error)}\n`);
     await report("init/error", error);

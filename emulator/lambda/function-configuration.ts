@@ -66,14 +66,16 @@ export function checkEnvironment(environment: Readonly<Record<string, string>>):
   throw new MillraceError("invalid", `${limit}: ${bytes}`);
 }
 
-/** All variables of one environment's process: nothing is inherited but where programs are found. */
+/** All variables of one environment's process: nothing is inherited but where programs are found, and where Node keeps what it compiled. */
 export function environmentVariables(
   configuration: FunctionConfiguration,
   { logStream, runtimeApi }: { readonly logStream: string; readonly runtimeApi: string },
 ): Record<string, string> {
   const { name, codeDirectory, handler, memoryMb, region } = configuration;
+  const compiled = process.env.NODE_COMPILE_CACHE;
   return {
     PATH: process.env.PATH ?? "",
+    ...(compiled !== undefined && { NODE_COMPILE_CACHE: compiled }),
     LANG: "en_US.UTF-8",
     TZ: ":UTC",
     ...configuration.platformEnvironment,

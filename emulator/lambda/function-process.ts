@@ -35,6 +35,7 @@ export class FunctionProcess {
   readonly #child: ChildProcess;
   readonly #memoryMb: number;
   #hasEnded = false;
+  #isFrozen = false;
   #outOfMemory = false;
   #peakMemoryMb = 0;
 
@@ -86,10 +87,12 @@ export class FunctionProcess {
 
   /** Stops its clock, as Lambda does between invocations: it neither runs nor answers until `thaw`. */
   freeze(): void {
+    this.#isFrozen = true;
     this.#signal("SIGSTOP");
   }
 
   thaw(): void {
+    this.#isFrozen = false;
     this.#signal("SIGCONT");
   }
 
@@ -121,8 +124,11 @@ export class FunctionProcess {
   }
 
   async #watchMemory(): Promise<void> {
+    let wasFrozen = false;
     while (!this.#hasEnded) {
-      const mb = (await residentMemoryMb(this.pid)) ?? 0;
+      // What stands still takes no more than it took when it was looked at last.
+      const mb = wasFrozen && this.#isFrozen ? 0 : ((await residentMemoryMb(this.pid)) ?? 0);
+      wasFrozen = this.#isFrozen;
       this.#peakMemoryMb = Math.max(this.#peakMemoryMb, mb);
       if (mb > this.#memoryMb && !this.#hasEnded) {
         this.#outOfMemory = true;

@@ -44,6 +44,8 @@ export type TurnOutcome =
       readonly wakeAt: number;
       /** It reads what nobody brings, and has not come to its end. */
       readonly polls: boolean;
+      /** A poke read its inbox, and not to its end: there may be only frames of an older generation so far. */
+      readonly behind: boolean;
       /**
        * Time was over before this record, of those that the doorbell brought, or its shard's parents have not ended: what comes before it has
        * succeeded, it and the rest come again.

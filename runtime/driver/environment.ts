@@ -281,6 +281,7 @@ export class Environment {
       ended: task.ended,
       wakeAt: task.sorts ? this.ports.clock.now() : task.nextWakeUp(),
       polls,
+      behind: opened.behind,
       unprocessed,
     };
   }

@@ -4,13 +4,14 @@
  * L3 When a batch begins after the position, the log is read from the position up to it first. This is left out once the generation is
  *    older than the longest possible life of an invocation, or there was none before it, and a batch of this shard has been seen here
  *    that followed: a task that is only now catching up may still be behind where its mapping stands.
+ *    An inbox outlives generations: of one that has not been read yet, only what can be of this generation is.
  * L11 Where a batch of a child shard comes first, its parents are read to their end by that.
  */
 import type { SourceRecord } from "../api/connector.ts";
 import { isKind, MillraceError } from "../base/errors.ts";
 import { id, type Position, type ShardId } from "../base/ids.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
-import { mayHaveExpired, type ReadLimit, type ReadResult } from "../ports/log.ts";
+import { clockMarginMs, mayHaveExpired, type ReadLimit, type ReadResult } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import { inboxName } from "../snapshots/names.ts";
 import { stageOf } from "../streaming/channel.ts";
@@ -114,7 +115,8 @@ export class InputReader {
     const stream = inboxName(task.plan.generation, stageOf(task.plan.task));
     const shard = await this.inboxes.of(stream, task.plan.range);
     const { position } = task.channels;
-    const { records } = await this.ports.log.read(stream, shard, position, this.readLimit);
+    const { records, behindMs } = await this.ports.log.read(stream, shard, position, this.inboxLimit(opened));
+    opened.behind = records.length > 0 && behindMs > 0;
     return this.feedInbox(opened, records, position);
   }
 
@@ -163,7 +165,7 @@ export class InputReader {
     const { task } = opened;
     const stream = inboxName(task.plan.generation, stageOf(task.plan.task));
     const shard = await this.inboxes.of(stream, task.plan.range);
-    const read = (from: Position | "horizon") => this.ports.log.read(stream, shard, from, this.readLimit);
+    const read = (from: Position | "horizon") => this.ports.log.read(stream, shard, from, this.inboxLimit(opened));
     const position = () => task.channels.position;
     const feed = (part: readonly SourceRecord[]) => {
       const batch = { records: part, at: 0 };
@@ -315,6 +317,12 @@ export class InputReader {
   private get readLimit(): ReadLimit {
     const factor = this.job.options.mode === "batch" ? batchReadFactor : 1;
     return { records: this.options.recordsPerTurn * factor, bytes: this.options.bytesPerTurn * factor };
+  }
+
+  /** A generation's frames come after it has begun, by whoever's clock. */
+  private inboxLimit({ record }: OpenedTask): ReadLimit {
+    const begun = Math.min(record.since, this.ports.clock.now());
+    return { ...this.readLimit, arrivedFrom: Math.max(0, begun - clockMarginMs) };
   }
 
   /** So young is the generation that batches of an earlier one may come (L3): not where it is the first. */

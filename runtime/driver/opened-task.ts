@@ -27,6 +27,8 @@ export interface OpenedTask extends Recovered {
   batch: { readonly position: () => Position | "horizon"; at: Position | "horizon" } | undefined;
   /** Undefined when this environment has committed before, and nobody has died here (L14). */
   attempts: AttemptLog | undefined;
+  /** There is more in the inbox than the turn's read has brought. */
+  behind: boolean;
   readonly budget: TimeBudget;
   /** Effects that are still being carried out; always empty but without R3. */
   readonly unfinished: Promise<void>[];

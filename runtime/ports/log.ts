@@ -24,6 +24,8 @@ export interface ReadLimit {
   readonly bytes: number;
   /** Epoch ms: what had arrived by then has been read. A gap is reported only where something that came later may have expired. */
   readonly readUpTo?: number;
+  /** Epoch ms: from "horizon" on, nothing is wanted that arrived before. A log that cannot pass over it gives it all the same. */
+  readonly arrivedFrom?: number;
 }
 
 export interface ReadResult {
@@ -85,9 +87,9 @@ export interface Log extends LogReader {
 }
 
 /** By so much clocks may differ, and a batch be on its way, ms. */
-const expiryMarginMs = 3_600_000;
+export const clockMarginMs = 3_600_000;
 
 /** Whether something that arrived after `readUpTo` may have expired by now. */
 export function mayHaveExpired(readUpTo: number, now: number, retentionMsMin: number | undefined): boolean {
-  return now - readUpTo > (retentionMsMin ?? Infinity) - expiryMarginMs;
+  return now - readUpTo > (retentionMsMin ?? Infinity) - clockMarginMs;
 }

@@ -21,7 +21,11 @@ interface Lane {
 
 const lanes: readonly Lane[] = [
   { service: "kinesis", files: ["test/emulator/kinesis/conformance.test.ts"], pattern: "/https?:.*Kinesis conformance/" },
-  { service: "dynamodb", files: ["test/aws/contracts.test.ts"], pattern: "/journal contract|pages contract/" },
+  {
+    service: "dynamodb",
+    files: ["test/aws/contracts.test.ts", "test/emulator/dynamodb-streams.test.ts"],
+    pattern: "/journal contract|pages contract|table streams contract: http/",
+  },
   { service: "s3", files: ["test/aws/contracts.test.ts"], pattern: "/blobs contract/" },
 ];
 

@@ -99,6 +99,10 @@ export const bindEmulated = (stack: Surroundings, hook: string, tasks: QueueProp
       partitionKey: { name: "key", type: AttributeType.STRING },
       sortKey: { name: "n", type: AttributeType.NUMBER },
     }),
+    items: new Table(stack, "Items", {
+      partitionKey: { name: "id", type: AttributeType.STRING },
+      stream: StreamViewType.NEW_AND_OLD_IMAGES,
+    }),
   },
   queues: { tasks: stack.queue("Tasks", tasks), jobs: stack.queue("Jobs", { fifo: true }) },
   events: { orders: { eventPattern: { source: ["shop.orders"] } } },
@@ -121,13 +125,6 @@ export const bindMany = (stack: Surroundings) => {
   const emulated = bindEmulated(stack, "https://hook.example/rows");
   return {
     ...emulated,
-    tables: {
-      ...emulated.tables,
-      items: new Table(stack, "Items", {
-        partitionKey: { name: "id", type: AttributeType.STRING },
-        stream: StreamViewType.NEW_AND_OLD_IMAGES,
-      }),
-    },
     deliveryStreams: { delivery: DeliveryStream.fromDeliveryStreamName(stack, "Delivery", "delivery") },
     kafkaTopics: { records: { clusterArn: mskArn } },
   };

@@ -479,6 +479,17 @@ test("who begins is told the versions of CDK that go together, which are those o
   }
 });
 
+test("who begins is shown the example's job, and an app with its stream and table", () => {
+  const told = readFileSync(join(root, "docs/deploying.md"), "utf8");
+  const own = (file: string) => readFileSync(join(root, "examples/own-app", file), "utf8");
+  const shown = [...told.matchAll(/```ts\n([^]*?)```/g)].map(([, code]) => code!);
+  assert.equal(shown[0], own("job.ts"));
+  const lines = shown[1]!.split("\n").filter((line) => /import|Key: \{|streams:|tables:|entry:/.test(line));
+  assert.ok(lines.length >= 9, "the app is looked at");
+  for (const line of lines)
+    assert.ok(own("app.ts").includes(line.replace("import { App, Stack }", "import { App, Duration, Stack }").trim()), line);
+});
+
 test("whatever costs bears the job's name, by which a budget counts it", () => {
   const types = [
     "DynamoDB::Table",

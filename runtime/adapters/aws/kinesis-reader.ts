@@ -74,14 +74,14 @@ export class KinesisReader {
     const key = `${stream}/${shard}`;
     const kept = this.#places.get(key);
     this.#places.delete(key);
-    const place = kept !== undefined && this.#serves(kept, after) ? kept : await this.#open(stream, shard, after);
+    const place = kept !== undefined && this.#serves(kept, after) ? kept : await this.#open(stream, shard, after, limit);
     try {
       return await this.#readFrom(key, place, limit);
     } catch (error) {
       if (!isNamed(error, "ExpiredIteratorException")) throw awsError(error, `reading of ${key}`);
     }
     try {
-      return await this.#readFrom(key, await this.#open(stream, shard, after), limit);
+      return await this.#readFrom(key, await this.#open(stream, shard, after, limit), limit);
     } catch (error) {
       throw awsError(error, `reading of ${key}`);
     }
@@ -90,7 +90,7 @@ export class KinesisReader {
   async #readAt(stream: string, shard: ShardId, at: Position | "horizon", limit: ReadLimit): Promise<ReadResult> {
     const key = `${stream}/${shard}`;
     try {
-      const opened = await this.#open(stream, shard, at);
+      const opened = await this.#open(stream, shard, at, limit);
       const result = await this.#readFrom(key, { ...opened, unseen: undefined }, limit);
       return { ...result, gap: result.records[0]?.position !== at };
     } catch (error) {
@@ -103,9 +103,13 @@ export class KinesisReader {
     return place.ahead.length > 0 || this.#clock.now() - place.issuedAt < iteratorMsMax;
   }
 
-  async #open(stream: string, shard: ShardId, after: Position | "horizon"): Promise<Place> {
+  async #open(stream: string, shard: ShardId, after: Position | "horizon", { arrivedFrom }: ReadLimit): Promise<Place> {
     try {
-      const command = new GetShardIteratorCommand({ StreamName: stream, ShardId: shard, ...this.#iteratorAt(after) });
+      const command = new GetShardIteratorCommand({
+        StreamName: stream,
+        ShardId: shard,
+        ...this.#iteratorAt(after, arrivedFrom),
+      });
       const { ShardIterator } = await untilAdmitted(this.#pace, () => this.#client.send(command));
       const unseen = after === "horizon" ? undefined : after;
       return { after, iterator: ShardIterator, issuedAt: this.#clock.now(), ahead: [], behindMs: 0, unseen };
@@ -115,10 +119,11 @@ export class KinesisReader {
     }
   }
 
-  #iteratorAt(after: Position | "horizon") {
+  #iteratorAt(after: Position | "horizon", arrivedFrom: number | undefined) {
     if (after !== "horizon") return { ShardIteratorType: "AT_SEQUENCE_NUMBER", StartingSequenceNumber: after } as const;
-    if (this.#startFrom === undefined) return { ShardIteratorType: "TRIM_HORIZON" } as const;
-    return { ShardIteratorType: "AT_TIMESTAMP", Timestamp: this.#startFrom } as const;
+    const from = Math.max(this.#startFrom?.getTime() ?? 0, arrivedFrom ?? 0);
+    if (from === 0) return { ShardIteratorType: "TRIM_HORIZON" } as const;
+    return { ShardIteratorType: "AT_TIMESTAMP", Timestamp: new Date(from) } as const;
   }
 
   async #readFrom(key: string, start: Place, limit: ReadLimit): Promise<ReadResult> {

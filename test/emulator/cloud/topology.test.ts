@@ -9,6 +9,8 @@ import { isKind } from "../../../runtime/base/errors.ts";
 
 const stream = { shardCount: 1 };
 const code = { codeDirectory: "code" };
+const table = { partitionKey: { name: "k", type: "S" } };
+const ofTable = { functionName: "f", tableName: "t", startingPosition: "TRIM_HORIZON" };
 const mapping = { functionName: "f", streamName: "s", startingPosition: "TRIM_HORIZON" };
 
 describe("a topology", () => {
@@ -67,6 +69,15 @@ describe("a topology", () => {
     [{ eventSourceMappings: [{ ...mapping, onFailure: {} }] }, "onFailure.bucket must be a text: absent"],
     [{ eventSourceMappings: [{ ...mapping, bisectBatchOnFunctionError: "yes" }] }, "must be true or false"],
     [{ streams: { s: stream }, functions: { f: code }, eventSourceMappings: [mapping, mapping] }, "two mappings .*: f and s"],
+    [
+      { tables: { ttt: table }, functions: { f: code }, tableMappings: [{ ...ofTable, tableName: "ttt" }] },
+      "tableName names a table with a stream that the topology does not have, there is none: ttt",
+    ],
+    [
+      { tableMappings: [{ ...ofTable, startingPosition: "AT_TIMESTAMP", startingPositionTimestamp: 1 }] },
+      "tableMappings\\[0\\]: a mapping of a table starts at TRIM_HORIZON or LATEST: AT_TIMESTAMP",
+    ],
+    [{ tables: { ttt: { ...table, streamViewType: "ALL" } } }, 'tables.ttt.streamViewType must be one of .*: "ALL"'],
     [{ schedules: { x: { scheduleExpression: "cron(* *)", functionName: "f" } } }, "schedules.x: a schedule is written rate"],
     [{ schedules: { x: { scheduleExpression: "rate(1 day)", functionName: "f" } } }, "schedules.x.functionName names a function"],
     [{ customResources: { c: { type: "AWS::X", functionName: "f" } } }, 'customResources.c.type must be Custom::…: "AWS::X"'],

@@ -30,6 +30,11 @@ export interface Row {
   readonly n: number;
 }
 
+/** Of a table with a row in each item. */
+interface ItemChange {
+  readonly dynamodb: { readonly NewImage: { readonly key: { readonly S: string }; readonly n: { readonly N: string } } };
+}
+
 export interface ManyOptions {
   readonly name: string;
   readonly emulated: boolean;
@@ -47,14 +52,11 @@ export function manyConnectors({ name, emulated, apart = false }: ManyOptions) {
       const live = job.source("live", hybrid(backfill, kinesis({ stream: "rows", format: row })), { timestamps });
       const tasks = job.source("tasks", sqs({ queue: "tasks", format: row })).map("task", ({ body }) => body);
       const orders = job.source("orders", eventBridge({ queue: "orders", format: row })).map("order", ({ detail }) => detail);
-      const more = () => {
-        const records = job.source("records", kafka({ topic: "records", partitions: 3, format: row }));
-        const changes = job
-          .source("changes", dynamodbStream({ table: "items", format: json() }))
-          .map("change", (change): Row => ({ key: JSON.stringify(change), n: 0 }));
-        return [records, changes];
-      };
-      const others = emulated ? [tasks, orders] : [tasks, orders, ...more()];
+      const changes = job
+        .source("changes", dynamodbStream({ table: "items", format: json(type<ItemChange>()) }))
+        .map("change", ({ dynamodb: { NewImage } }): Row => ({ key: NewImage.key.S, n: Number(NewImage.n.N) }));
+      const more = () => job.source("records", kafka({ topic: "records", partitions: 3, format: row }));
+      const others = emulated ? [tasks, orders, changes] : [tasks, orders, changes, more()];
       const rows = apart ? live : live.union(...others);
       if (apart) for (const [n, other] of others.entries()) other.sinkTo(`shown-${n}`, consoleSink());
       rows.sinkTo("jobs", sqsSink({ queue: "jobs", format: json(), messageGroup: ({ key }) => key }));
