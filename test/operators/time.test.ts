@@ -217,6 +217,24 @@ describe("idleness", () => {
         }
   });
 
+  test("a source that has ended beside an idle one stays so through a restore, at another parallelism too", async () => {
+    for (const [before, after] of [
+      [1, 2],
+      [2, 1],
+      [2, 3],
+    ] as const) {
+      const run = await harness(windows(idle), { parallelism: before });
+      await run.push("a", { value: event("k", 1_000) });
+      await run.push("b", { value: event("k", 2_000) });
+      await run.endInput("a");
+      await run.advanceProcessingTime(minutes(5));
+      const restored = await harness(windows(idle), { parallelism: after, from: await run.snapshot() });
+      assert.deepEqual(restored.output("out"), [], `from ${before} to ${after}`);
+      await restored.push("b", { value: event("k", 5_000) }, { watermark: 20_000 });
+      assert.deepEqual(restored.output("out"), [["k", 0, 10_000, 3]], `from ${before} to ${after}`);
+    }
+  });
+
   test("when all are idle the watermark stands still", async () => {
     await verifyMarbles(
       windows(idle),
