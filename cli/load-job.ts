@@ -15,7 +15,7 @@ export interface JobOptionsGiven {
 
 /** Throws `invalid` for a module that cannot be loaded or exports no job. */
 export async function loadJob(path: string, { param: parameters = [], batch = false }: JobOptionsGiven = {}): Promise<Job> {
-  if (!existsSync(path)) throw new MillraceError("invalid", `there is no such job module, check the path: ${path}`);
+  if (!existsSync(path)) throw new MillraceError("invalid", `there is no such file, a job's module is expected: ${path}`);
   let module: { default?: unknown };
   try {
     module = (await import(pathToFileURL(resolve(path)).href)) as { default?: unknown };

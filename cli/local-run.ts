@@ -122,8 +122,7 @@ export class LocalRun {
   readonly job: JobGraph;
   /** Where the job stood when this run began. */
   readonly standing: Standing;
-  /** The job had finished before: there is nothing to run. */
-  readonly finishedBefore: boolean;
+  #finishedBefore: boolean;
   readonly #parts: Parts;
   #checkpoint: number;
   #checkpointAt: number | undefined;
@@ -136,7 +135,7 @@ export class LocalRun {
     this.#parts = parts;
     this.job = parts.job;
     this.standing = standing;
-    this.finishedBefore = finishedBefore;
+    this.#finishedBefore = finishedBefore;
     this.#checkpoint = standing.checkpoint;
     const sources = new Map(sourcesOf(parts.job).map(({ uid, source }) => [uid, source]));
     this.#extent = new InputExtent(sources, (uid, shard) => parts.compressedRead(uid, shard));
@@ -165,9 +164,14 @@ export class LocalRun {
     }
   }
 
+  /** The job had finished before: there is nothing to run. */
+  get finishedBefore(): boolean {
+    return this.#finishedBefore;
+  }
+
   /** Runs until the job has finished, or until `stop`: then it takes a last checkpoint. */
   async run(stop: AbortSignal): Promise<"finished" | "stopped"> {
-    if (this.finishedBefore) return "finished";
+    if (this.#finishedBefore) return "finished";
     const outcome = await this.#parts.runner.run(stop);
     await this.#trimming;
     return outcome;
@@ -192,8 +196,10 @@ export class LocalRun {
     return { totals: atLeast, watermark: this.#seen.size === 0 ? -Infinity : watermark, ...checkpoint, input, phase, reason };
   }
 
-  /** Gives an order to the job that is run here. */
+  /** Gives an order to the job that is run here: one that had finished follows it when it is run. */
   async order(order: Order): Promise<void> {
+    if (this.#finishedBefore) await this.#parts.runner.start();
+    this.#finishedBefore = false;
     await this.#parts.order(order);
   }
 

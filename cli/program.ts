@@ -204,8 +204,16 @@ function forkCommand(onTarget: OnTarget): void {
         .option("--name <job>", "with --to local: what the fork is called (default: as this job)")
         .option("--from <checkpoint>", "its number, or latest (default: a savepoint that is taken now)")
         .option("--fresh-input", "its sources begin anew: positions and event time in them stay behind")
-        .option("--replace", "the other job has run: it gives up what it has, and takes back what it put out"),
+        .option("--replace", "the other job has run: it gives up what it has, and takes back what it put out")
+        .hook("preAction", (fork) => checkPlaceOf(fork.opts())),
   );
+}
+
+function checkPlaceOf({ to, into, name }: Given): void {
+  if (to === "local" && into === undefined)
+    throw new UsageError("a fork on this machine needs a directory of its own: --into DIR");
+  if (to !== "local" && (into ?? name) !== undefined)
+    throw new UsageError(`--into and --name are of a fork on this machine, --to local: ${to}`);
 }
 
 /** `millrace deadletters …`: what was put aside. */
@@ -301,6 +309,7 @@ function restoreCommands(add: Add, finish: Finish): void {
     const what = "its number (see millrace checkpoints), or latest";
     if (required) command.requiredOption(flags, what);
     else command.option(flags, what);
+    command.option("--order <name>", "of a job that is deployed: given again by its name, it goes back once");
     command.action(async (path: string | undefined, given: Given) => {
       const { restoreJob } = await import("./commands/restore.ts");
       finish(await restoreJob(name, path, given));

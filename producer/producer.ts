@@ -71,7 +71,11 @@ export class Producer<T> {
   readonly #clock: ProducerParts["clock"];
   readonly #onClose: () => void;
   #heldBytes = 0;
+  /** Those who wait for room, first come first. */
   #waiting: (() => void)[] = [];
+  /** One of them was, and has not put yet. */
+  #hasBeenLetIn = false;
+  #isTurnEnding = false;
   #isClosed = false;
 
   /** `onClose` is called when all is settled. Throws `invalid` for options that cannot be. */
@@ -101,13 +105,19 @@ export class Producer<T> {
         ...{ key, hash: hashOf(key), bytes, heldBytes, resolve, reject },
         ...{ dueAt: now + lingerMs, expiresAt: now + giveUpAfterMs, epoch: this.#sender.epoch },
       });
+      this.#letInNext();
     });
   }
 
-  /** Resolves when there is room for another event: whoever puts without awaiting each, awaits this before. */
+  /**
+   * Resolves when there is room for another event: whoever puts without awaiting each, awaits this before, and puts at once. Of several who wait
+   * each has his turn.
+   */
   ready(): Promise<void> {
-    if (this.#hasRoom()) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      this.#letIn();
+    });
   }
 
   /** Puts at once what waits. Resolves when all that was put before is settled; what failed has rejected its own `put`. */
@@ -166,8 +176,25 @@ export class Producer<T> {
 
   #release(bytes: number): void {
     this.#heldBytes -= bytes;
-    if (this.#waiting.length === 0 || !this.#hasRoom()) return;
-    for (const wake of this.#waiting.splice(0)) wake();
+    this.#letIn();
+  }
+
+  /** All at once would find room for a few: who is let in puts before the next is, or has thought better of it in this turn. */
+  #letIn(): void {
+    if (this.#hasBeenLetIn || this.#waiting.length === 0 || !this.#hasRoom()) return;
+    this.#hasBeenLetIn = true;
+    this.#waiting.shift()!();
+    if (this.#isTurnEnding) return;
+    this.#isTurnEnding = true;
+    setImmediate(() => {
+      this.#isTurnEnding = false;
+      this.#letInNext();
+    });
+  }
+
+  #letInNext(): void {
+    this.#hasBeenLetIn = false;
+    this.#letIn();
   }
 }
 

@@ -1,7 +1,7 @@
 /** `millrace checkpoints`: what a job can begin again from; and which of them a text names. */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { MillraceError } from "../../runtime/base/errors.ts";
+import { messageOf, MillraceError } from "../../runtime/base/errors.ts";
 import type { BlobName } from "../../runtime/base/ids.ts";
 import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
 import { decodeManifest, isTombstone, type Manifest } from "../../runtime/snapshots/manifest.ts";
@@ -93,7 +93,15 @@ export async function manifestOf(text: string, open: () => Promise<Target>): Pro
       await target.close();
     }
   }
-  const manifest = decodeManifest(await readFile(text));
+  const manifest = manifestIn(await readFile(text), text);
   if (isTombstone(manifest)) throw new MillraceError("invalid", `this checkpoint was given up: ${manifest.abandoned}`);
   return manifest;
+}
+
+function manifestIn(bytes: Uint8Array, path: string) {
+  try {
+    return decodeManifest(bytes);
+  } catch (cause) {
+    throw new MillraceError("invalid", `this file is no manifest of a checkpoint: ${path}: ${messageOf(cause)}`, { cause });
+  }
 }

@@ -5,6 +5,7 @@ import { type Letter, type LetterFilter, readLetters } from "../dead-letters.ts"
 import { fields, table } from "../layout.ts";
 import type { Target } from "../target/target.ts";
 import { grouped, plural } from "../words.ts";
+import { readRedrives } from "./redrive.ts";
 
 export interface ListOptions extends LetterFilter {
   /** So many of the newest are shown one by one. */
@@ -15,6 +16,8 @@ interface Group {
   readonly operator: string;
   readonly reason: string;
   letters: number;
+  /** Of them, those that were given back: they stay where they lie. */
+  givenBack: number;
 }
 
 const reasonCharactersMax = 70;
@@ -23,20 +26,29 @@ export async function list(target: Target, { limit, ...filter }: ListOptions): P
   const groups = new Map<string, Group>();
   const latest: Letter[] = [];
   let count = 0;
+  const { ids: givenBack } = await readRedrives(target.ports);
   for await (const letter of readLetters(target.letters, filter)) {
     const { operator, reason } = letter;
     const id = `${operator} ${reason}`;
-    const group = groups.get(id) ?? { operator, reason, letters: 0 };
+    const group = groups.get(id) ?? { operator, reason, letters: 0, givenBack: 0 };
     group.letters++;
+    if (givenBack.has(letter.id)) group.givenBack++;
     groups.set(id, group);
     count++;
     latest.push(letter);
     if (latest.length > limit) latest.shift();
   }
   const found = [...groups.values()].sort((a, b) => b.letters - a.letters);
-  const json = { place: target.letters.place, letters: count, groups: found, latest: latest.map(withoutBytes) };
-  if (count === 0) return { json, lines: [`no dead letters in ${target.letters.place}`, ...whereElse(target)] };
+  const shown = latest.map((letter) => ({ ...withoutBytes(letter), givenBack: givenBack.has(letter.id) }));
+  const json = { place: target.letters.place, letters: count, groups: found, latest: shown };
+  if (count === 0)
+    return { json, lines: [`no dead letters${describeFilter(filter)} in ${target.letters.place}`, ...whereElse(target)] };
   return { json, lines: describeList(target, count, found, latest) };
+}
+
+function describeFilter({ operator, reason }: LetterFilter): string {
+  const of = operator === undefined ? "" : ` of operator ${operator}`;
+  return reason === undefined ? of : `${of} whose reason has "${reason}"`;
 }
 
 /** A state directory does not tell where the job was told to write. */
@@ -49,9 +61,9 @@ function describeList(target: Target, count: number, groups: readonly Group[], l
     `${plural(count, "dead letter")} in ${target.letters.place}`,
     "",
     ...table(
-      ["letters", "operator", "reason"],
-      groups.map(({ letters, operator, reason }) => [grouped(letters), operator, cut(reason)]),
-      [0],
+      ["letters", "given back", "operator", "reason"],
+      groups.map(({ letters, givenBack, operator, reason }) => [grouped(letters), grouped(givenBack), operator, cut(reason)]),
+      [0, 1],
     ),
     ...(latest.length === 0 ? [] : [""]),
     ...table(
@@ -60,8 +72,12 @@ function describeList(target: Target, count: number, groups: readonly Group[], l
     ),
     "",
     ...latest.slice(-1).map(({ id }) => `look at one:           millrace deadletters show ${id} ${target.words}`),
-    `give them back, fixed: millrace deadletters redrive ${target.kind === "local" ? "JOB " : ""}${target.words}`,
+    ...(groups.every(({ letters, givenBack }) => letters === givenBack) ? [] : [giveBackHint(target)]),
   ];
+}
+
+function giveBackHint(target: Target): string {
+  return `give them back, fixed: millrace deadletters redrive ${target.kind === "local" ? "JOB " : ""}${target.words}`;
 }
 
 export async function show(target: Target, ids: readonly string[]): Promise<Answer> {
@@ -73,7 +89,7 @@ export async function show(target: Target, ids: readonly string[]): Promise<Answ
   return { json: found, lines: found.flatMap((letter, n) => [...(n === 0 ? [] : [""]), ...describe(letter)]) };
 }
 
-function describe({ id, reason, operator, shard, position, task, seq, bytes, text }: Letter): readonly string[] {
+function describe({ id, reason, operator, shard, position, task, seq, bytes, text, header }: Letter): readonly string[] {
   return [
     ...fields([
       ["letter", id],
@@ -81,6 +97,7 @@ function describe({ id, reason, operator, shard, position, task, seq, bytes, tex
       ["operator", operator],
       ["from", `${shard} at ${position}`],
       ["put aside by", `${task}, commit ${seq}`],
+      ["fields", header],
     ]),
     "",
     ...(text === undefined ? [`${plural(Buffer.from(bytes, "base64").length, "byte")}, base64:`, bytes] : [text]),

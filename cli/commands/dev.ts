@@ -7,7 +7,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, statSync } from "node:fs";
+import { type Dirent, readdirSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { exitCodes } from "../report-error.ts";
 
@@ -118,11 +118,20 @@ class Changes {
 
 /** Files of code by path, with when they were changed, epoch ms. */
 function codeIn(directory: string, found = new Map<string, number>()): ReadonlyMap<string, number> {
-  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+  for (const entry of entriesOf(directory)) {
     const path = join(directory, entry.name);
     if (unwatched.test(entry.name)) continue;
     if (entry.isDirectory()) codeIn(path, found);
     else if (watched.test(entry.name)) found.set(path, statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0);
   }
   return found;
+}
+
+/** A directory may go while it is looked through: so do its files then. */
+function entriesOf(directory: string): readonly Dirent[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch {
+    return [];
+  }
 }

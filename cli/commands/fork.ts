@@ -30,7 +30,7 @@ import { follow, newOrder, savepoint, stop, type WaitOptions } from "./orders.ts
 export interface ForkOptions extends BeginOptions {
   /** "local", or the coordinator of the job that is to begin from it. */
   readonly to: string;
-  /** Of a fork on this machine: where it keeps its state, and what it is called. */
+  /** Of a fork on this machine, and of no other: where it keeps its state, and what it is called. */
   readonly directory: string | undefined;
   readonly name: string | undefined;
 }
@@ -46,9 +46,10 @@ export interface BeginOptions extends WaitOptions {
 }
 
 export async function fork(source: Target, options: ForkOptions): Promise<Answer> {
-  if (options.to === "local") return forkHere(source, await manifestOf(source, options), options);
+  const { to, directory } = options;
+  if (directory !== undefined) return forkHere(source, await manifestOf(source, options), directory, options);
   const { openAwsTarget } = await import("../target/aws-target.ts");
-  const target = await openAwsTarget(options.to);
+  const target = await openAwsTarget(to);
   try {
     return await forkOnto(source, target, options);
   } finally {
@@ -82,10 +83,8 @@ function withoutInput(manifest: Manifest): Manifest {
 
 // ---- on this machine ----
 
-async function forkHere(source: Target, manifest: Manifest, options: ForkOptions): Promise<Answer> {
-  const { directory, name = source.job } = options;
-  if (directory === undefined)
-    throw new MillraceError("invalid", "a fork on this machine needs a directory of its own: --into DIR");
+async function forkHere(source: Target, manifest: Manifest, directory: string, options: ForkOptions): Promise<Answer> {
+  const { name = source.job } = options;
   const ports = await openLocal(directory, { job: name });
   try {
     const objects = await begin({ ...ports } as unknown as Ports, name, source, manifest, orderOf(source, manifest, options));

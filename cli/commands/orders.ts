@@ -10,7 +10,7 @@ import { isKind, MillraceError, messageOf } from "../../runtime/base/errors.ts";
 import { hasTaken, type Order } from "../../runtime/snapshots/decide-order.ts";
 import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
 import type { Answer } from "../answer.ts";
-import { numberOf, recordOf } from "../job-status.ts";
+import { numberOf, readStatus, recordOf } from "../job-status.ts";
 import { exitCodes } from "../report-error.ts";
 import type { Target } from "../target/target.ts";
 
@@ -48,6 +48,7 @@ export async function savepoint(target: Target, options: WaitOptions & { readonl
   const { wanted } = await recordOf(target);
   const id = options.id ?? wanted?.order;
   const order = id === undefined ? newOrder("savepoint") : ({ kind: "savepoint", id } as const);
+  if (id === undefined) await checkUnfinished(target, "savepoint");
   const taken = ({ retained }: JobRecord) => retained.find((kept) => kept.order === order.id)?.manifest;
   const record = await follow(target, order, (now) => taken(now) !== undefined, options).catch((error: unknown) => {
     if (!isKind(error, "unavailable")) throw error;
@@ -86,12 +87,20 @@ export async function resume(target: Target, options: WaitOptions): Promise<Answ
   ]);
 }
 
-/** Back to a checkpoint that is kept, in a new generation: on AWS, where the coordinator has the code. */
-export async function restore(target: Target, manifest: JobRecord["completed"], options: WaitOptions): Promise<Answer> {
-  const before = await recordOf(target);
-  const order: Order = { kind: "restore", id: `restore-${randomUUID()}`, manifest };
-  const isDone = ({ generation, phase }: JobRecord) => generation > before.generation && phase === "running";
-  const record = await follow(target, order, isDone, options);
+/** Back to a checkpoint that is kept, in a new generation: on AWS, where the coordinator has the code. `id`: of the order; default: a new one. */
+export async function restore(
+  target: Target,
+  manifest: JobRecord["completed"],
+  options: WaitOptions & { readonly command: "start --from" | "rollback --to"; readonly id?: string | undefined },
+): Promise<Answer> {
+  const order: Order = { kind: "restore", id: options.id ?? `restore-${randomUUID()}`, manifest };
+  const isDone = (record: JobRecord) => hasTaken(record, order.id) && record.phase === "running";
+  const record = await follow(target, order, isDone, options).catch((error: unknown) => {
+    if (!isKind(error, "unavailable") || manifest === undefined) throw error;
+    const again = `millrace ${options.command} ${numberOf(manifest)} --order ${order.id}`;
+    const advice = `it may have been done all the same, given again by its name it is done once: ${again}`;
+    throw new MillraceError("unavailable", `${messageOf(error)}; ${advice}`, { cause: error });
+  });
   const from = isDone(record) ? record.manifest : undefined;
   return answerTo(target, order, record, from, (number) => [
     `running: generation ${record.generation}, from checkpoint ${number}`,
@@ -134,7 +143,15 @@ function isPassedOver({ kind }: Order, { phase, wanted, pending }: JobRecord): b
 
 async function unlessAlready(target: Target, order: Order, phase: JobRecord["phase"], options: WaitOptions): Promise<JobRecord> {
   const record = await recordOf(target);
-  return record.phase === phase ? record : follow(target, order, (now) => now.phase === phase, options);
+  if (record.phase === phase) return record;
+  await checkUnfinished(target, order.kind);
+  return follow(target, order, (now) => now.phase === phase, options);
+}
+
+/** Throws `invalid` for a job that has finished and that nobody runs: whoever ran it next would do so for the order alone. */
+async function checkUnfinished(target: Target, order: Order["kind"]): Promise<void> {
+  if ((await target.runner()) === undefined && (await readStatus(target)).finished)
+    throw new MillraceError("invalid", `the job has finished, nothing is left to do: ${order} of ${target.job}`);
 }
 
 /** `manifest`: what came about; undefined: nothing has yet. */

@@ -166,7 +166,8 @@ function sourceOf({ shard, task, id }: Letter, sources: readonly SourceStatus[])
   );
 }
 
-async function readRedrives({ blobs }: JobPorts) {
+/** The objects that list what was given back, and the names of these letters. */
+export async function readRedrives({ blobs }: Pick<JobPorts, "blobs">) {
   const names: BlobName[] = [];
   const ids = new Set<string>();
   for (const [prefix, decode] of [[redrivesPrefix, decodeRedrive] as const, [givenPrefix, decodeGiven] as const])

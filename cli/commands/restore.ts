@@ -12,6 +12,7 @@ import { checkpointIn, inputsOf, runHere, type RunGiven, stateOf } from "./run.t
 export interface RestoreGiven extends RunGiven, JobOptionsGiven {
   readonly coordinator?: string;
   readonly to?: string;
+  readonly order?: string;
   readonly timeout: number;
 }
 
@@ -19,7 +20,8 @@ export interface RestoreGiven extends RunGiven, JobOptionsGiven {
 export async function restoreJob(command: "start" | "rollback", path: string | undefined, given: RestoreGiven): Promise<number> {
   const { state, coordinator } = given;
   const isAway = coordinator !== undefined || (state === undefined && path === undefined && coordinatorVariable in process.env);
-  if (isAway) return restoreAway(given);
+  if (isAway) return restoreAway(command, given);
+  if (given.order !== undefined) throw new UsageError("--order is of a job that is deployed");
   if (path === undefined) throw new UsageError(`${command} needs the job's module on this machine, or --coordinator`);
   const job = await loadJob(path, given);
   if (command === "start") return runHere(job, given);
@@ -39,14 +41,17 @@ export async function restoreJob(command: "start" | "rollback", path: string | u
   );
 }
 
-async function restoreAway(given: RestoreGiven): Promise<number> {
+async function restoreAway(command: "start" | "rollback", given: RestoreGiven): Promise<number> {
   const { state: _state, ...options } = given;
   const target = await openTarget(options);
   try {
     const wait = { timeoutMs: given.timeout * 1_000 };
     const text = given.to ?? given.from;
+    const words = command === "start" ? ("start --from" as const) : ("rollback --to" as const);
     const answer =
-      text === undefined ? await resume(target, wait) : await restore(target, await checkpointOf(target, text), wait);
+      text === undefined
+        ? await resume(target, wait)
+        : await restore(target, await checkpointOf(target, text), { ...wait, command: words, id: given.order });
     return printAnswer(answer, given.json === true);
   } finally {
     await target.close();

@@ -291,6 +291,7 @@ function toJson({ value, ...entry }: StateEntry): object {
 /** What JSON has no form for. */
 function plain(_name: string, value: unknown): unknown {
   if (typeof value === "bigint") return String(value);
+  if (typeof value === "number" && !Number.isFinite(value)) return String(value);
   if (value instanceof Map) return [...value];
   if (value instanceof Set) return [...value];
   if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");

@@ -41,9 +41,10 @@ export class JobBuilder {
 
   /** Every parameter that was asked for, with its value. Throws `invalid` when a value was given for one that was not. */
   parameters(): ReadonlyMap<string, KeyPart> {
+    const known = [...this.#parameters.keys()];
     for (const parameter of Object.keys(this.#given))
-      if (!this.#parameters.has(parameter))
-        throw invalid("the job does not ask for this parameter", { parameter, known: [...this.#parameters.keys()] });
+      if (known.length === 0) throw invalid("the job asks for no parameters while it is defined", { parameter });
+      else if (!known.includes(parameter)) throw invalid("the job does not ask for this parameter", { parameter, known });
     return this.#parameters;
   }
 }

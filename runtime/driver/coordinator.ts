@@ -377,9 +377,10 @@ export class Coordinator {
     if (flood !== undefined) return this.pauseFor(ring, record, flood);
     const cut = decideCut(this.rootTasks(record), await this.readSaid(ring, record), record.pending?.checkpoint);
     if (record.pending !== undefined) return this.attend(ring, record, record.pending, cut);
-    if (cut.finished) return { ...nothing, record, finished: true };
+    // Before the end: an order that reaches a job that finishes meanwhile comes about, with a checkpoint of tasks that have all ended.
     if (isComingToRest(record)) return this.trigger(ring, record, record.phase === "stopping");
     if (record.wanted !== undefined) return this.trigger(ring, record, record.wanted.savepoint);
+    if (cut.finished) return { ...nothing, record, finished: true };
     this.checkFailures(record);
     if (!this.isDue(record)) return { ...nothing, record };
     return this.trigger(ring, record, false);

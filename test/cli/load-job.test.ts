@@ -34,7 +34,7 @@ suite("loading a job's module", () => {
   test("a path that leads nowhere is said without anything of its insides", async () => {
     await assert.rejects(loadJob("nowhere/job.ts"), {
       kind: "invalid",
-      message: "there is no such job module, check the path: nowhere/job.ts",
+      message: "there is no such file, a job's module is expected: nowhere/job.ts",
     });
   });
 });

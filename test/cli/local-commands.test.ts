@@ -7,8 +7,8 @@ import { asyncBufferFromFile, parquetReadObjects } from "hyparquet";
 import { check } from "../../cli/commands/check.ts";
 import { checkpointOf, checkpoints } from "../../cli/commands/checkpoints.ts";
 import { list } from "../../cli/commands/deadletters.ts";
-import { fork } from "../../cli/commands/fork.ts";
-import { pause, resume, savepoint, stop } from "../../cli/commands/orders.ts";
+import { fork, forkOnto } from "../../cli/commands/fork.ts";
+import { pause, restore, resume, savepoint, stop } from "../../cli/commands/orders.ts";
 import { giveBack } from "../../cli/commands/redrive.ts";
 import { exportState, getState, listState } from "../../cli/commands/state.ts";
 import { readManifest, readStatus, recordOf } from "../../cli/job-status.ts";
@@ -17,7 +17,7 @@ import { exitCodes } from "../../cli/report-error.ts";
 import { openLocalTarget } from "../../cli/target/local-target.ts";
 import type { Target } from "../../cli/target/target.ts";
 import type { BlobName } from "../../runtime/base/ids.ts";
-import { isKind } from "../../runtime/base/errors.ts";
+import { isKind, MillraceError } from "../../runtime/base/errors.ts";
 import {
   count,
   csv,
@@ -49,8 +49,18 @@ interface Event {
   readonly n: number;
 }
 
-/** Counts by key; of `broken`, the events of one key throw. `uid`: of the operator that counts. `interval`: of checkpoints, seconds. */
-function counting({ broken = false, uid = "count", name = "counting", parallelism = 1, interval = 0.1 } = {}): Job {
+/**
+ * Counts by key; of `broken`, the events of one key throw. `uid`: of the operator that counts. `interval`: of checkpoints, seconds. `events`:
+ * how many there are; default: without end.
+ */
+function counting({
+  broken = false,
+  uid = "count",
+  name = "counting",
+  parallelism = 1,
+  interval = 0.1,
+  events = undefined as number | undefined,
+} = {}): Job {
   const process = keyedProcess({
     key: type<string>(),
     state: { seen: value<number>() },
@@ -67,7 +77,7 @@ function counting({ broken = false, uid = "count", name = "counting", parallelis
     name,
     (job) => {
       job
-        .source("in", generator({ seed: 1, ratePerSecond: 2_000, next }))
+        .source("in", generator({ seed: 1, ratePerSecond: 2_000, next, ...(events !== undefined && { count: events }) }))
         .keyBy(({ key }) => key)
         .process(uid, process)
         .sinkTo("out", fileSink({ path: "counts", format: ndjson() }));
@@ -248,6 +258,37 @@ suite("orders to a job on this machine", () => {
       assert.equal((await withTarget(places, readStatus)).phase, "stopped");
     }));
 
+  for (const order of ["stop", "pause"] as const)
+    test(`to ${order} come about where all input has been read meanwhile, at any parallelism, and nobody's are refused`, () =>
+      withDirectory(async (directory) => {
+        const places = placesIn(directory);
+        const open = (parallelism: number) => LocalRun.open(counting({ parallelism, events: 150 }), places);
+        const finish = async (parallelism: number) => {
+          const run = await open(parallelism);
+          assert.equal(await run.run(new AbortController().signal), "finished");
+          await run.close();
+        };
+        await finish(1);
+        for (const parallelism of [1, 2]) {
+          await withTarget(places, (target) =>
+            assert.rejects((order === "stop" ? stop : pause)(target, wait), /the job has finished/),
+          );
+          const run = await open(parallelism);
+          await run.order({ kind: order, id: `${order}-${parallelism}` });
+          const ended = new AbortController();
+          const phase = order === "stop" ? "stopped" : "paused";
+          const outcome = run.run(ended.signal);
+          while (run.progress().phase !== phase) await new Promise((resolve) => setTimeout(resolve, 5));
+          ended.abort();
+          assert.equal(await outcome, "stopped");
+          await run.close();
+          assert.equal((await withTarget(places, readStatus)).phase, phase);
+          await finish(parallelism);
+          assert.equal((await withTarget(places, readStatus)).finished, true);
+        }
+        assert.equal(await assertCounted(places.output), 150);
+      }));
+
   test("for a savepoint are one, given again by a command that has not waited to the end", () =>
     withDirectory(async (directory) => {
       const places = placesIn(directory);
@@ -354,6 +395,39 @@ suite("a process that dies at a call of a port", () => {
       await assertCounted(places.output);
     }));
 
+  test("to go back whose answer was lost is done once, given again by its name", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      await whileRunning(counting(), places, (run) =>
+        withTarget(places, async (target) => {
+          await takenIn(run, 100);
+          const { checkpoint } = (await savepoint(target, wait)).json as { checkpoint: number };
+          await takenIn(run, run.progress().totals.records + 100);
+          const goBack = async (id?: string, lost = false) => {
+            const order: Target["order"] = async (given) => {
+              await run.order(given);
+              if (lost) throw new MillraceError("unavailable", "no answer");
+              return recordOf(target);
+            };
+            const manifest = await checkpointOf(target, String(checkpoint));
+            return restore({ ...target, order }, manifest, { ...wait, command: "rollback --to", id });
+          };
+          const named = new RegExp(`millrace rollback --to ${checkpoint} --order (\\S+)$`);
+          const message = await goBack(undefined, true).then(
+            () => assert.fail("it was answered"),
+            (error: MillraceError) => error.message,
+          );
+          const [, id] = named.exec(message) ?? assert.fail(message);
+          for (let again = 0; again < 2; again++) {
+            const { json, code } = await goBack(id);
+            const { generation, phase } = json as { generation: number; phase: string };
+            assert.deepEqual([code, generation, phase], [undefined, 2, "running"]);
+          }
+        }),
+      );
+      await assertCounted(places.output);
+    }));
+
   test("while the job is stopped, as for a change of its code: the next run goes on from where it was", () =>
     withDirectory(async (directory) => {
       const places = placesIn(directory);
@@ -408,6 +482,10 @@ suite("dead letters", () => {
             });
         assert.ok(given === 0 || given === letters, `${given} of ${letters} were said to be given back`);
         assert.equal((await withTarget(places, (target) => giveBack(target, {}))).before, letters);
+        const listed = await withTarget(places, (target) => list(target, { limit: 1 }));
+        const { groups, latest } = listed.json as { groups: { givenBack: number }[]; latest: { givenBack: boolean }[] };
+        assert.deepEqual([groups.reduce((sum, { givenBack }) => sum + givenBack, 0), latest[0]!.givenBack], [letters, true]);
+        assert.doesNotMatch(listed.lines.join("\n"), /redrive/);
 
         await whileRunning(counting({ parallelism }), places, async (run) => {
           await takenIn(run, run.standing.totals.records + letters + 100);
@@ -604,6 +682,53 @@ suite("state and forks", () => {
         (error) => isKind(error, "invalid"),
       );
     }));
+
+  for (const when of ["before", "after"] as const)
+    test(`a fork onto a job that has run takes its place once, wherever the command dies ${when} a call`, () =>
+      withDirectory(async (directory) => {
+        const places = placesIn(directory);
+        await whileRunning(counting(), places, async (run) => {
+          await takenIn(run, 300);
+          await withTarget(places, (target) => stop(target, wait));
+        });
+        const seen = await withTarget(places, async (target) => (await readStatus(target)).totals.records);
+        const green = { state: join(directory, "green"), output: join(directory, "own") };
+        const twin = counting({ name: "twin" });
+        await whileRunning(twin, green, async (run) => {
+          await takenIn(run, 100);
+          await withTarget(green, (target) => stop(target, wait));
+        });
+        const options = { ...wait, from: "latest", freshInput: false, replace: true };
+        let deaths = 0;
+        for (let at = 1, died = true; died; at++)
+          await withTarget(places, (source) =>
+            withTarget(green, async (target) => {
+              const around = mortalCalls({ at, when });
+              const { journal, blobs, ...others } = target.ports;
+              const ports = { ...others, journal: around(journal), blobs: around(blobs) };
+              // As a coordinator does, with the job's code.
+              const order: Target["order"] = async () => {
+                await (await LocalRun.open(twin, green)).close();
+                return recordOf(target);
+              };
+              try {
+                const runner = async () => "somebody";
+                await forkOnto(source, { ...target, ports, order, runner }, options);
+                died = false;
+              } catch (error) {
+                if (!(error instanceof Died)) throw error;
+                deaths++;
+              }
+            }),
+          );
+        assert.ok(deaths > 3, `it died ${deaths} times`);
+        const { generation, totals } = await withTarget(green, readStatus);
+        assert.deepEqual([generation, totals.records], [2, seen]);
+        await whileRunning(twin, green, (run) => takenIn(run, seen + 100));
+        const counted = Object.fromEntries(Array.from({ length: keys }, (_, k) => [`k${k}`, Math.ceil((seen - k) / keys)]));
+        // What it had put out before is taken back.
+        assert.ok((await assertCounted(green.output, counted)) >= 100);
+      }));
 
   test("a fork whose place a job takes meanwhile leaves that job's checkpoints to it", () =>
     withDirectory(async (directory) => {

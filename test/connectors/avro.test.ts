@@ -58,6 +58,17 @@ suite("avro", () => {
     const value = read(avro({ schema: later, writerSchema: example }), exampleBytes);
     assert.deepEqual({ ...(value as object) }, { name: "foo", a: 27, since: 7 });
   });
+  test("matches types by what stands behind the last point of their names, where the whole names differ", () => {
+    const inner = (namespace: string) => ({ type: "record", name: "In", namespace, fields: [field("x", "int")] });
+    const outer = (namespace: string, name = "Out") => {
+      const nested = field("in", ["null", inner(`${namespace}.in`)]);
+      return { type: "record", name, namespace, fields: [nested, field("e", { type: "enum", name: "E", symbols: ["A"] })] };
+    };
+    const written = avro({ schema: outer("producer") }).encode({ in: { x: 5 }, e: "A" });
+    const value = read(avro({ schema: outer("ours"), writerSchema: outer("producer") }), written) as { in: object };
+    assert.deepEqual({ ...value, in: { ...value.in } }, { in: { x: 5 }, e: "A" });
+    assert.throws(() => avro({ schema: outer("ours", "Other"), writerSchema: outer("producer") }), invalid(/producer\.Out/));
+  });
   test("refuses at once schemas that do not fit each other, or are none", () => {
     const other = record("test", field("a", "string"));
     assert.throws(() => avro({ schema: other, writerSchema: example }), invalid(/avro: can't read.*|avro: .*/));

@@ -74,6 +74,21 @@ suite("debezium", () => {
     assert.throws(() => changes(upsert, { op: "d" }), rejection(/a delete has no row/));
     assert.throws(() => changes(upsert, { op: "u", after: "x" }), rejection(/an update has no row, but/));
   });
+  test("rejects an update whose row has a column that was not logged, in whatever form that is said", () => {
+    const unlogged = "__debezium_unavailable_value";
+    for (const text of [unlogged, [unlogged], Buffer.from(unlogged).toString("base64")])
+      assert.throws(
+        () => changes(upsert, { op: "u", before: null, after: { ...after, text } }),
+        rejection(/REPLICA IDENTITY FULL\): column text$/),
+      );
+    const bytes = json();
+    const format = { ...bytes, decode: () => ({ op: "u", after: { ...after, text: Buffer.from(unlogged) } }) };
+    assert.throws(() => changes(debezium({ mode: "upsert", format }), {}), rejection(/column text$/));
+    // Said of a value it is one.
+    for (const text of [`${unlogged}s`, [unlogged, unlogged], null, unlogged.length])
+      assert.deepEqual(changes(upsert, { op: "u", after: { ...after, text } }), [["+U", { ...after, text }]]);
+    assert.deepEqual(changes(upsert, { op: "c", after: { ...after, text: unlogged } }), [["+I", { ...after, text: unlogged }]]);
+  });
   test("checks rows, but for those of an upsert stream's deletes, which may be keys", () => {
     const schema = {
       "~standard": {

@@ -84,6 +84,7 @@ suite("csv", () => {
   });
   test("rejects rows and headers that do not fit", () => {
     assert.throws(() => csv().decode(encoded("1,2,3", "a,b")), rejection(/^3 fields where there are 2 columns$/));
+    assert.throws(() => csv().decode(encoded("1,2", "a")), rejection(/^2 fields where there is 1 column$/));
     assert.throws(() => csv().decode(encoded("1,2")), rejection(/no header line/));
     assert.throws(() => csv().decode(encoded("1,2", "a,a")), rejection(/a column stands twice: "a"/));
     assert.throws(() => csv().decode(encoded("1,2", "a,__proto__")), rejection(/__proto__/));

@@ -74,6 +74,13 @@ suite("console sinks", () => {
     await print("a", 2, 1, 0, "A1 ");
     assert.equal(terminal.text, "b1 a1 a2 A1 ");
   });
+  test("what was printed before a crash may be printed again, and after a restore is", async () => {
+    const terminal = new Terminal();
+    const effect = { operator: uid("a"), task, seq: 1, n: 0, payload: Buffer.from("a1 ") };
+    for (const generation of [1, 1, 2])
+      await localSinks({ a: consoleSink() }, { console: terminal }).carryOut({ ...effect, generation });
+    assert.equal(terminal.text, "a1 a1 a1 ");
+  });
   test("a closed output is an error that is reported once, and not as one to retry", async () => {
     const terminal = new Terminal();
     terminal.broken = Object.assign(new Error("write EPIPE"), { code: "EPIPE" });

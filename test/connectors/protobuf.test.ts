@@ -92,6 +92,61 @@ suite("protobuf", () => {
   });
 });
 
+suite("protobuf's scalar types", () => {
+  const bounds = {
+    int32: [-(2 ** 31), 2 ** 31 - 1],
+    sint32: [-(2 ** 31), 2 ** 31 - 1],
+    sfixed32: [-(2 ** 31), 2 ** 31 - 1],
+    uint32: [0, 2 ** 32 - 1],
+    fixed32: [0, 2 ** 32 - 1],
+    int64: [-(2n ** 63n), 2n ** 63n - 1n],
+    sint64: [-(2n ** 63n), 2n ** 63n - 1n],
+    sfixed64: [-(2n ** 63n), 2n ** 63n - 1n],
+    uint64: [0n, 2n ** 64n - 1n],
+    fixed64: [0n, 2n ** 64n - 1n],
+  } as const;
+  for (const [kind, [least, most]] of Object.entries(bounds)) {
+    const text = `syntax = "proto3"; message M { ${kind} one = 1; repeated ${kind} many = 2; map<${kind}, string> keys = 3; }`;
+    const format = protobuf<any>({ schema: text, message: "M", longs: "bigint" });
+
+    test(`${kind} is read as it was written, as a map's key too, and what it cannot hold is not written`, () => {
+      const value = { one: most, many: [least, most], keys: { [String(least)]: "least", [String(most)]: "most" } };
+      assert.deepEqual(read(format, format.encode(value)), value);
+      const [below, above] = typeof least === "bigint" ? [least - 1n, (most as bigint) + 1n] : [least - 1, (most as number) + 1];
+      for (const wrong of [below, above, 1.5, NaN, "x", true, new Date(0)]) {
+        assert.throws(() => format.encode({ one: wrong }), invalid(new RegExp(`one: not of type ${kind}`)), String(wrong));
+        assert.throws(() => format.encode({ many: [wrong] }), invalid(/many\[0\]/), String(wrong));
+      }
+      assert.throws(() => format.encode({ keys: { [String(above)]: "x" } }), invalid(new RegExp(`keys are of type ${kind}`)));
+    });
+  }
+
+  test("what the library would take for something else is not written", () => {
+    const text = `syntax = "proto2"; enum E { A = 0; B = 1; } message In { optional int32 x = 1; }
+      message M { required bool must = 1; optional E e = 2; optional In in = 3; repeated In ins = 4; optional bytes raw = 5;
+        optional string text = 6; optional double d = 7; oneof one { int32 a = 8; int32 b = 9; } map<bool, E> by = 10; }`;
+    const format = protobuf<any>({ schema: text, message: "M" });
+    const wrong: readonly (readonly [object, RegExp])[] = [
+      [{ must: undefined }, /must: the field is required/],
+      [{ e: "C" }, /e: not of the enum E: C/],
+      [{ in: new Date(0) }, /in: an object is expected, as of In/],
+      [{ in: [] }, /in: an object is expected/],
+      [{ ins: [null] }, /ins\[0\]: an object is expected/],
+      [{ ins: { x: 1 } }, /ins: an array is expected/],
+      [{ ins: [{ x: 1 }, { x: "1" }] }, /ins\[1\]\.x: not of type int32/],
+      [{ raw: "not base64!" }, /raw: not of type bytes/],
+      [{ text: 5 }, /text: not of type string/],
+      [{ d: "5" }, /d: not of type double/],
+      [{ a: 1, b: 2 }, /only one of one can be there: a, b/],
+      [{ by: new Map([[true, "A"]]) }, /by: an object is expected, as of a map/],
+      [{ by: { yes: "A" } }, /by: keys are of type bool: yes/],
+    ];
+    for (const [fields, says] of wrong) assert.throws(() => format.encode({ must: true, ...fields }), invalid(says));
+    const right = { must: false, e: "B", in: { x: 1 }, ins: [{}], raw: Uint8Array.of(1), d: NaN, b: 2, by: { true: "B" } };
+    assert.deepEqual(read(format, format.encode({ ...right, a: null, text: undefined, unknown: 1 })), right);
+  });
+});
+
 suite("protobuf with a registry", () => {
   const registry = confluentRegistry({ url: "http://127.0.0.1:1" });
   const written = { id: "3", definition: schema, references: [] };

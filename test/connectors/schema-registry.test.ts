@@ -73,6 +73,9 @@ suite("Confluent's registry", () => {
       "/schemas/ids/4": { body: { schema: "x", references: [{ name: "B", subject: "gone", version: 1 }] } },
       "/schemas/ids/5": { body: {} },
       "/schemas/ids/6": { status: 302, body: "", location: "http://127.0.0.1:1/" },
+      // What stands at the address is something else, or its path is wrong.
+      "/schemas/ids/7": { status: 404, body: "<html>Not Found</html>" },
+      "/schemas/ids/8": { status: 404, body: { error_code: 404, message: "HTTP 404 Not Found" } },
     });
     const registry = new ConfluentSchemas({ url });
     await assert.rejects(registry.schema("1"), kindOf("unavailable", /503/));
@@ -81,6 +84,8 @@ suite("Confluent's registry", () => {
     await assert.rejects(registry.schema("4"), kindOf("invalid", /does not have.*gone/));
     await assert.rejects(registry.schema("5"), kindOf("invalid", /gives no schema/));
     await assert.rejects(registry.schema("6"), kindOf("unavailable", /does not answer/));
+    await assert.rejects(registry.schema("7"), kindOf("invalid", /check its address.*404/));
+    await assert.rejects(registry.schema("8"), kindOf("invalid", /check its address.*404/));
     await assert.rejects(
       new ConfluentSchemas({ url: "http://127.0.0.1:1" }).schema("1"),
       kindOf("unavailable", /does not answer/),

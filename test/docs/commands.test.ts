@@ -40,3 +40,9 @@ test("every command that the documents type is there, with its options", () => {
     }
   assert.ok(checked > 15, `${checked} were found`);
 });
+
+test("every section of the runbook says what to type", () => {
+  const [, ...sections] = runbook.split(/^## /m);
+  assert.ok(sections.length > 10);
+  for (const section of sections) assert.match(section, /`(millrace|aws) [a-z]/, section.slice(0, section.indexOf("\n")));
+});

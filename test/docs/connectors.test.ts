@@ -62,6 +62,21 @@ describe("the page of connectors", () => {
     }
   });
 
+  it("names for each a test of a crash and one of a restore, which are there", () => {
+    const shown = rows.filter((cells) => cells.length === 3 && cells[1]!.includes("](../test/"));
+    for (const name of [...Object.keys(sources), ...Object.keys(sinks), "customSink"])
+      assert.ok(
+        shown.some(([first = ""]) => first.includes(`\`${name}\``)),
+        `no test is named: ${name}`,
+      );
+    for (const [name, ...cells] of shown)
+      for (const cell of cells) {
+        const [, path, title] = /\]\(\.\.\/(test\/[^)]+)\): "(.+)"$/.exec(cell) ?? assert.fail(`${name}: ${cell}`);
+        const code = readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+        assert.ok(code.includes(title!), `${name}: there is no test of this name in ${path}: ${title}`);
+      }
+  });
+
   it("has every sink that authors are given", () => {
     const exported = Object.keys(millrace).filter((name) => name.endsWith("Sink") || name === "s3" || name === "dynamodb");
     assert.deepEqual(exported.toSorted(), [...Object.keys(sinks), "customSink"].sort());

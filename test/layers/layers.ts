@@ -33,6 +33,7 @@ const plan = "runtime/plan";
 const ports = "runtime/ports";
 const connectors = "runtime/connectors";
 const avroBounds = "runtime/connectors/formats/avro-bounds.ts";
+const protobufFits = "runtime/connectors/formats/protobuf-fits.ts";
 const surface = "runtime/index.ts";
 const cornerstones = ["runtime/streaming", "runtime/state", "runtime/time", "runtime/snapshots"];
 const [streaming, state, time] = cornerstones as [string, string, string];
@@ -61,7 +62,8 @@ export const layers: readonly Layer[] = [
   // Packages of their own: a job that does not import them does not carry the libraries.
   impure("runtime/connectors/formats/avro.ts", [base, api, connectors, avroBounds], ["avsc"]),
   impure(avroBounds, [base, connectors], ["avsc"]),
-  impure("runtime/connectors/formats/protobuf.ts", [base, api, connectors], ["protobufjs"]),
+  impure("runtime/connectors/formats/protobuf.ts", [base, api, connectors, protobufFits], ["protobufjs"]),
+  impure(protobufFits, [], ["protobufjs"]),
   pure(surface, [base, api, plan, connectors]),
   // What applications put events into a stream with: nothing of the engine that runs jobs.
   impure("producer", [base, ports, connectors, aws, "runtime/adapters/local"], ["@aws-sdk/", "@smithy/"]),

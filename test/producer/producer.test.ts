@@ -140,6 +140,26 @@ suite("a caller is told", () => {
     await clock.until(producer.put({ key: "more", value: 1 }));
     await clock.until(Promise.all(puts));
   });
+  test("of none of many callers who each wait until there is room, which they are given one after the other", async () => {
+    const bufferBytes = 1 << 20;
+    const [callers, eventBytes] = [200, 60_000];
+    const { clock, producer } = start({ bufferBytes });
+    let [heldMax, put] = [0, 0];
+    const order: number[] = [];
+    const call = async (n: number) => {
+      await producer.ready();
+      // Some think better of it.
+      if (n % 3 === 0) return;
+      order.push(n);
+      const settled = producer.put({ key: `k${n}`, bytes: new Uint8Array(eventBytes) });
+      heldMax = Math.max(heldMax, producer.heldBytes);
+      await settled;
+      put++;
+    };
+    await clock.until(Promise.all(Array.from({ length: callers }, (_, n) => call(n))));
+    assert.deepEqual([put, order], [order.length, order.toSorted((a, b) => a - b)]);
+    assert.ok(heldMax > bufferBytes / 2 && heldMax < bufferBytes + 2 * eventBytes, `${heldMax}`);
+  });
   test("of events that are given up, with the reason, when their time is over", async () => {
     const { clock, stream, producer } = start({ giveUpAfterMs: 10_000 });
     stream.chances = { ...allGoesWell, refused: 1 };

@@ -141,7 +141,7 @@ export function replayOf(
     ...(topology === undefined ? [] : [`--topology ${topology}`]),
     ...(without === undefined ? [] : [`--without ${without}`]),
     ...(faults === undefined ? [] : faults.length === 0 ? ["--calm"] : [`--faults ${faults.join(",")}`]),
-    ...(events === undefined ? [] : [`--events ${showEvents(events)}`]),
+    ...(events === undefined ? [] : [`--events ${showEvents(events) || "''"}`]),
     ...(only === undefined || faults?.length === 0 ? [] : [`--only ${showNumbers(only) || "''"}`]),
     ...(variant === 0 ? [] : [`--variant ${variant}`]),
     ...(sizes.length === 0 ? [] : [`--sizes ${sizes.join(",")}`]),

@@ -45,6 +45,14 @@ test("a rule that is switched off fails in a smaller run as well, which its comm
   assert.deepEqual([hash, failure?.message], [small.result.hash, small.result.failure?.message], line);
 });
 
+test("a run that takes no event and no fault is told so that a shell gives it back", () => {
+  const reduction = { events: [], only: [] };
+  const line = replayOf({ world: "engine", topology: undefined, without: "L1" }, 2, reduction);
+  assert.equal(line, "npm run simulate -- --seeds 2..2 --without L1 --events '' --only ''");
+  const words = ["--seeds", "2..2", "--without", "L1", "--events", "", "--only", ""];
+  assert.deepEqual(parseCommand(words, names).reduction, reduction);
+});
+
 test("a command that cannot be meant is refused", () => {
   for (const [args, problem] of [
     [["--seeds", "a..b"], /--seeds must be A\.\.B: a\.\.b/],

@@ -59,20 +59,48 @@ for (const name of [...topologyNames, ...exampleNames])
     assert.equal(first[1], undefined);
   });
 
-test("the first 300 seeds have every block, of one to four stages, and sources that are keyed already", () => {
+test("the first 800 seeds have every block, of one to four stages, and sources that are keyed already", () => {
   const seen = new Set<string>();
   const keyed = { alone: 0, parallel: 0 };
-  for (let seed = 1; seed <= 300; seed++) {
+  for (let seed = 1; seed <= 800; seed++) {
     const { topology, parallelism } = drawSettings(new SeededRandom(seed), undefined);
     if (topology.keyedSource === true) keyed[parallelism === 1 ? "alone" : "parallel"]++;
     if (!topology.name.startsWith("generated")) seen.add(topology.name);
     else for (const block of topology.name.replaceAll(/[()]/g, "").split(/[,:;] /)) seen.add(block.replace(/ (-?\d|as ).*/, ""));
   }
   const windows = ["tumbling", "sliding", "cumulating", "session", "dynamic session", "days", "weeks", "together"];
-  const steps = ["collect", "unseen", "paired", "within", "ruled", "parted", "padded", "twice", "kept", "global", "rebalanced"];
-  const tables = ["list", "table", "totals", "own", "threes", "fours", "all at last", "upserts", "changes", "delayed"];
+  const steps = [
+    "collect",
+    "unseen",
+    "paired",
+    "within",
+    "ruled",
+    "parted",
+    "padded",
+    "twice",
+    "kept",
+    "global",
+    "rebalanced",
+    "apart",
+  ];
+  const unkeyed = ["told", "once", "sides map", "sides flatMap", "sides process"];
+  const tables = [
+    "list",
+    "table",
+    "totals",
+    "own",
+    "threes",
+    "fours",
+    "all at last",
+    "upserts",
+    "changes",
+    "reread",
+    "gathered",
+    "delayed",
+  ];
   const byClock = ["tumbling", "sliding", "session", "dynamic", "days"].map((name) => `clock ${name}`);
   const whole = topologies.map(({ name }) => name);
-  for (const block of [...windows, ...steps, ...tables, ...byClock, ...whole, "a+b+c"]) assert.ok(seen.has(block), block);
+  for (const block of [...windows, ...steps, ...unkeyed, ...tables, ...byClock, ...whole, "a+b+c"])
+    assert.ok(seen.has(block), block);
   assert.ok(keyed.alone > 10 && keyed.parallel > 10, JSON.stringify(keyed));
 });

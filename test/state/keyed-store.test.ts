@@ -29,14 +29,14 @@ interface Handles {
   readonly pairs: MapState<any, unknown>;
 }
 
-/** A store of one key group with its handles, as an operator has them. */
+/** A store, of one key group if nothing else is said, with its handles, as an operator has them. */
 class Stand {
   readonly store: KeyedStore;
   readonly access: KeyedAccess;
   readonly handles: Handles;
   private readonly at = new CurrentNamespace();
 
-  constructor(index?: SparseTable<IndexEntry>, states: ReadonlyMap<string, StateDeclaration> = declarations) {
+  constructor(index?: SparseTable<IndexEntry>, states: ReadonlyMap<string, StateDeclaration> = declarations, keyGroups = 1) {
     const [eventTimers, processingTimers] = [
       new TimerQueue<any>(compareRows, (row) => row.hash),
       new TimerQueue<any>(compareRows, (row) => row.hash),
@@ -44,7 +44,7 @@ class Stand {
     const options = {
       operator: "op",
       states,
-      keyGroups: 1,
+      keyGroups,
       hashing: "murmur3",
       range: fullRange,
       activity: new Activity(),
@@ -318,4 +318,16 @@ test("a state that is cleared before it was stored leaves no trace in the commit
   // An empty row stays for a few commits, in case its key comes again.
   for (let seq = 1; seq <= 32; seq++) assert.equal(stand.commit(seq).length, 0);
   assert.equal(stand.store.rowCount, 0);
+});
+
+test("a key group is as warm as the last use of any of its keys: those that are colder leave memory first", () => {
+  const { store } = new Stand(undefined, declarations, 4);
+  store.turn = 1;
+  const rows = ["a", "b", "c", "d", "e", "f"].map((key) => store.find(key)!);
+  const cold = rows[0]!.group;
+  const warm = rows.findLast(({ group }) => group !== cold)!;
+  assert.deepEqual([cold.usedAt, warm.group.usedAt], [1, 1]);
+  store.turn = 2;
+  store.find(warm.key);
+  assert.deepEqual([cold.usedAt, warm.group.usedAt], [1, 2]);
 });

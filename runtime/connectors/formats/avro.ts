@@ -103,7 +103,7 @@ function readWritten(schema: WriterSchema, reader: Type | undefined, longs: "num
 /** Throws when the schemas do not fit. */
 function readerOf(writer: Type, reader: Type): Read {
   const isWithin = avroBounds(writer);
-  const resolver = writer.equals(reader) ? undefined : reader.createResolver(writer);
+  const resolver = writer.equals(reader) ? undefined : resolverOf(writer, reader);
   return (body) => {
     isWithin(body);
     try {
@@ -112,6 +112,15 @@ function readerOf(writer: Type, reader: Type): Read {
       throw new Rejection(`not a record of its schema: ${messageOf(error)}`);
     }
   };
+}
+
+/** Types match by their full names, else by what stands behind the last point, as the specification has it (Schema Resolution). */
+function resolverOf(writer: Type, reader: Type) {
+  try {
+    return reader.createResolver(writer);
+  } catch {
+    return reader.createResolver(writer, { ignoreNamespaces: true });
+  }
 }
 
 /** Throws what the library throws. */

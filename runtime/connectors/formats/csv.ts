@@ -84,10 +84,17 @@ function parseHeader(header: string, separator: string): readonly string[] {
 }
 
 function toRow(fields: readonly string[], columns: readonly string[]): Record<string, string> {
-  if (fields.length !== columns.length) throw new Rejection(`${fields.length} fields where there are ${columns.length} columns`);
+  if (fields.length !== columns.length) {
+    const [found, expected] = [counted(fields.length, "field"), counted(columns.length, "column")];
+    throw new Rejection(`${found} where there ${columns.length === 1 ? "is" : "are"} ${expected}`);
+  }
   const row: Record<string, string> = {};
   for (let i = 0; i < columns.length; i++) row[columns[i]!] = fields[i]!;
   return row;
+}
+
+function counted(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? "" : "s"}`;
 }
 
 function encodeLine(fields: readonly unknown[], separator: string): string {

@@ -5,6 +5,8 @@
  * D1 A record is the changes of one row: of a retract stream, an update is -U and +U; of an upsert stream, +U alone.
  * D2 What takes no row back or adds one (truncate, message, heartbeat) cannot stand in a changelog: it is rejected, not passed over. Only the
  *    tombstone that follows each delete, a record without bytes, says nothing new and is no change.
+ * D3 Where the database does not log a large value that an update left as it was, Debezium writes a text in its place. That is no row's value:
+ *    such a row is rejected.
  *
  * Source: https://debezium.io/documentation/reference/stable/connectors/postgresql.html (Data change events)
  */
@@ -56,6 +58,7 @@ export function debezium<T>({ mode, schema, format = json() }: DebeziumOptions<T
       case "r":
         return changesOf("insert", undefined, after);
       case "u":
+        checkLogged(after);
         return changesOf("update", before, after);
       case "d":
         return changesOf("delete", before, undefined);
@@ -71,6 +74,22 @@ export function debezium<T>({ mode, schema, format = json() }: DebeziumOptions<T
       throw new MillraceError("invalid", readOnly);
     },
   };
+}
+
+const unlogged = "__debezium_unavailable_value";
+const unloggedForms = new Set([unlogged, Buffer.from(unlogged).toString("base64")]);
+
+/** D3. In bytes, in base64 and as the only element of an array it stands too. */
+function checkLogged(row: unknown): void {
+  if (!isRecord(row)) return;
+  for (const [column, value] of Object.entries(row)) {
+    const one: unknown = Array.isArray(value) && value.length === 1 ? value[0] : value;
+    const text = one instanceof Uint8Array && one.length === unlogged.length ? Buffer.from(one).toString("latin1") : one;
+    if (typeof text === "string" && unloggedForms.has(text))
+      throw new Rejection(
+        `the database does not log what an update leaves as it was (of PostgreSQL: REPLICA IDENTITY FULL): column ${column}`,
+      );
+  }
 }
 
 /** With a schema, the envelope is its payload. */

@@ -5,7 +5,8 @@
  * A record is the bytes of one message, alone or behind the id of a schema in a registry. It is decoded by the message that the job declares:
  * fields have numbers, so messages that were written with an older or a newer form of it are read by the same.
  *
- * Values are plain objects, fields by the names that the schema gives them: repeated fields are arrays and maps objects, both always there;
+ * Values are plain objects, fields by the names that the schema gives them: repeated fields are arrays and maps objects, both always there,
+ * a map's keys as text;
  * enums the names of their values, or the number where it has no name; bytes `Uint8Array`. A field without presence has its default, one
  * with presence is undefined where the record does not have it.
  */
@@ -14,6 +15,7 @@ import type { WriterSchema } from "../../api/connector.ts";
 import { messageOf, MillraceError } from "../../base/errors.ts";
 import type { RegistryDeclaration } from "../registry/record-schemas.ts";
 import { type Encoded, type Format, Rejection } from "./format.ts";
+import { checkFits } from "./protobuf-fits.ts";
 import { schemaIdOf, type SchemaFraming, withFrame, withoutFrame } from "./schema-frame.ts";
 import { type SchemaOrType, validator } from "./schema.ts";
 
@@ -224,11 +226,19 @@ function plainMessage(type: Type, message: Record<string, unknown>, longs: "numb
   for (const field of type.fieldsArray) {
     const value = message[field.name];
     const one = (each: unknown) => plainValue(field, each, longs, depth);
-    if (field.map) plain[field.name] = Object.fromEntries(Object.entries(value ?? {}).map(([key, each]) => [key, one(each)]));
+    if (field instanceof protobufjs.MapField)
+      plain[field.name] = Object.fromEntries(Object.entries(value ?? {}).map(([key, each]) => [keyOf(field, key), one(each)]));
     else if (field.repeated) plain[field.name] = ((value ?? []) as readonly unknown[]).map(one);
     else if (hasValue(field, message)) plain[field.name] = one(value);
   }
   return plain;
+}
+
+/** The library keeps 64-bit keys as eight characters, one for each byte. */
+function keyOf({ keyType }: protobufjs.MapField, key: string): string {
+  if (!keyType.endsWith("64")) return key;
+  const bytes = Buffer.from(key, "latin1");
+  return String(keyType === "uint64" || keyType === "fixed64" ? bytes.readBigUInt64LE() : bytes.readBigInt64LE());
 }
 
 /** A message within has presence, whatever the syntax. */
@@ -263,6 +273,7 @@ function encodeMessage(
 ): Uint8Array {
   let body: Uint8Array;
   try {
+    checkFits(type, value);
     const message = type.fromObject(value as Record<string, unknown>);
     body = type.encode(message).finish();
   } catch (cause) {
@@ -277,7 +288,8 @@ function placeOf(type: Type, framing: SchemaFraming): Buffer {
   const path: number[] = [];
   for (let at: protobufjs.ReflectionObject | null = type; at instanceof protobufjs.Type; at = at.parent)
     path.unshift(at.parent!.nestedArray.filter((nested) => nested instanceof protobufjs.Type).indexOf(at));
-  if (framing === "glue" || (path.length === 1 && path[0] === 0)) return Buffer.from([path.length === 1 ? path[0]! : 0]);
+  if (framing === "glue") return Buffer.from(varintOf(path.length === 1 ? path[0]! : 0));
+  if (path.length === 1 && path[0] === 0) return Buffer.of(0);
   return Buffer.from([path.length, ...path].flatMap((place) => varintOf(place * 2)));
 }
 

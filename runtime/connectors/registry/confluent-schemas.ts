@@ -52,7 +52,7 @@ export class ConfluentSchemas implements SchemaRegistry {
     }
   }
 
-  /** Undefined: there is none. */
+  /** Undefined: there is none. An address that leads elsewhere must not look like a registry without schemas: every record would be put aside. */
   async #get(path: string): Promise<Answer | undefined> {
     const url = `${this.#url}/${path}`;
     let response: Response;
@@ -68,7 +68,7 @@ export class ConfluentSchemas implements SchemaRegistry {
         cause: error,
       });
     }
-    if (response.status === 404) return undefined;
+    if (response.status === 404 && isAbsence(text)) return undefined;
     if (response.ok) return readSchemaAnswer(text, url);
     if (response.status >= 500 || response.status === 429 || response.status === 408)
       throw new MillraceError(
@@ -93,6 +93,15 @@ export function readSchemaAnswer(text: string, url: string): Answer {
     // As any other answer that is none.
   }
   throw new MillraceError("invalid", `this is no schema registry, check its address: ${url}`);
+}
+
+/** Whether it is a registry that says that it has no such thing, and not whatever else is at the address. */
+function isAbsence(text: string): boolean {
+  try {
+    return /^404\d+$/.test(String((JSON.parse(text) as { readonly error_code?: unknown } | null)?.error_code));
+  } catch {
+    return false;
+  }
 }
 
 function isObject(value: unknown): boolean {

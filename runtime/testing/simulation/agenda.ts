@@ -5,6 +5,7 @@
 import type { BlobName, TaskId } from "../../base/ids.ts";
 import { isKind } from "../../base/errors.ts";
 import type { Doorbell, TurnOutcome } from "../../driver/doorbell.ts";
+import type { JobRecord } from "../../snapshots/job-record.ts";
 import { shardTask } from "../../driver/topology.ts";
 import { noFaults } from "./fault-mix.ts";
 import type { Delivery, Mapping } from "./mappings.ts";
@@ -42,6 +43,8 @@ export class Agenda {
   private restoresLeft: number;
   private reshardingsLeft: number;
   private redeploymentsLeft: number;
+  /** There is a mapping for every shard of the sources. */
+  private shardsAreKnown = false;
   private calm = false;
   private mayEnd: boolean;
   private finishedGeneration = 0;
@@ -78,7 +81,10 @@ export class Agenda {
   async run(): Promise<void> {
     const { world } = this;
     await world.sources.create(world.random, world.subject.shards);
-    for (let step = 0; step < safetyStepsMax && world.failure === undefined && !this.safetyIsOver; step++) await this.next();
+    for (let step = 0; step < safetyStepsMax && world.failure === undefined && !this.safetyIsOver; step++) {
+      const begun = this.next();
+      if (begun !== undefined) await begun;
+    }
     await this.drain();
   }
 
@@ -110,7 +116,8 @@ export class Agenda {
     for (let step = 0; world.failure === undefined && !(this.finished && world.scheduler.idle); step++) {
       this.livenessSteps = Math.max(this.livenessSteps, step);
       if (step > livenessStepsMax) return world.fail("the job does not come to its end without faults");
-      await (this.finished ? this.step() : this.next());
+      const begun = this.finished ? this.step() : this.next();
+      if (begun !== undefined) await begun;
     }
   }
 
@@ -121,7 +128,8 @@ export class Agenda {
     for (let step = 0; world.failure === undefined && !this.mayEnd; step++) {
       this.livenessSteps = Math.max(this.livenessSteps, step);
       if (step > livenessStepsMax) return world.fail("no checkpoint completes without faults");
-      await this.next();
+      const begun = this.next();
+      if (begun !== undefined) await begun;
       if (this.completedCheckpoints > before) this.mayEnd = true;
     }
   }
@@ -138,14 +146,24 @@ export class Agenda {
     await this.drain();
   }
 
-  private async next(): Promise<void> {
+  /** What is to be waited for: nothing, where nothing has begun. Most often nothing has, so that costs no promise. */
+  private next(): Promise<void> | undefined {
     const { world } = this;
     world.replaceDead();
     if (!world.scheduler.idle && world.random.chance(goOn)) return this.step();
     const begun = this.begin();
-    if (begun === true || (begun !== false && (await begun))) await world.settle();
-    else if (world.scheduler.idle) this.pass();
-    else await this.step();
+    if (begun === false) return this.goOn();
+    return begun === true ? world.settle() : this.settleIf(begun);
+  }
+
+  private async settleIf(beginning: Promise<boolean>): Promise<void> {
+    await ((await beginning) ? this.world.settle() : this.goOn());
+  }
+
+  private goOn(): Promise<void> | undefined {
+    if (!this.world.scheduler.idle) return this.step();
+    this.pass();
+    return undefined;
   }
 
   /** Nothing has begun. Where nothing has come of what began for long either, the job waits for a time. */
@@ -156,9 +174,9 @@ export class Agenda {
     world.scheduler.pass(20, ++this.quiet > quietMin + quietPerMapping * world.mappings.count ? waitingPace : undefined);
   }
 
-  private async step(): Promise<void> {
+  private step(): Promise<void> {
     this.world.scheduler.step();
-    await this.world.settle();
+    return this.world.settle();
   }
 
   private begin(): Promise<boolean> | boolean {
@@ -172,50 +190,78 @@ export class Agenda {
 
   // ---- producing ----
 
-  private async produce(): Promise<boolean> {
-    const { sources, random, mappings, log } = this.world;
+  private produce(): Promise<boolean> | boolean {
+    const { sources, random } = this.world;
     if (sources.ended) return false;
-    if (sources.produced) sources.ended = this.mayEnd && random.chance(0.3);
-    else await sources.produce(random);
+    if (!sources.produced) return this.produceMore();
+    sources.ended = this.mayEnd && random.chance(0.3);
+    return this.shardsAreKnown ? false : this.mapShards();
+  }
+
+  private async produceMore(): Promise<boolean> {
+    await this.world.sources.produce(this.world.random);
+    this.world.appends++;
+    return this.mapShards();
+  }
+
+  private async mapShards(): Promise<boolean> {
+    const { sources, mappings, log } = this.world;
     for (const source of sources.names)
       mappings.addShards(
         source,
         (await log.shards(source)).map((shard) => shard.id),
       );
+    this.shardsAreKnown = true;
     return false;
   }
 
-  private async reshard(): Promise<boolean> {
-    const { sources, random } = this.world;
-    if (this.reshardingsLeft === 0 || sources.ended) return false;
+  private reshard(): Promise<boolean> | boolean {
+    if (this.reshardingsLeft === 0 || this.world.sources.ended) return false;
     this.reshardingsLeft--;
+    return this.splitOrMerge();
+  }
+
+  private async splitOrMerge(): Promise<boolean> {
+    const { sources, random } = this.world;
     this.world.note(await sources.reshard(random));
+    this.shardsAreKnown = false;
     return false;
   }
 
   // ---- ringing ----
 
-  private freeEnvironment(): SimEnvironment | undefined {
+  /** `since`: of that deployment, or later. */
+  private freeEnvironment(since = 0): SimEnvironment | undefined {
     const { world } = this;
     const old = !this.calm && world.faults.happens("oldEnvironment");
-    const free = world.environments.filter(({ busy, deployment }) => !busy && (deployment === world.deployment) !== old);
+    const free = world.environments.filter(
+      ({ busy, deployment }) => !busy && deployment >= since && (deployment === world.deployment) !== old,
+    );
     return free.length === 0 ? undefined : world.random.pick(free);
   }
 
-  private async ringMapping(): Promise<boolean> {
+  private ringMapping(): Promise<boolean> | boolean {
     const { world } = this;
     const mapping = world.mappings.pick(world.random);
     if (mapping === undefined) return false;
-    const reader = mapping.task === undefined ? world.sources.reader() : world.log;
     // Without faults batches are large enough for any load: what piled up must not be what keeps a checkpoint from completing.
     const batchMax = this.calm ? Math.max(calmBatchMax, world.settings.batchMax) : world.settings.batchMax;
-    const batch = await world.mappings.batch(mapping, reader, world.random.between(1, batchMax));
-    if (batch === undefined) return false;
-    const environment = this.freeEnvironment();
+    const records = world.random.between(1, batchMax);
+    return mapping.emptyAt === world.appends ? false : this.ringWith(mapping, records);
+  }
+
+  private async ringWith(mapping: Mapping, records: number): Promise<boolean> {
+    const { world } = this;
+    const batch = await world.mappings.batch(mapping, world.log, records);
+    if (batch === undefined) {
+      mapping.emptyAt = world.appends;
+      return false;
+    }
+    const environment = this.freeEnvironment(mapping.since);
     if (environment === undefined) return false;
     this.deliver(mapping, environment, batch);
     if (world.faults.happens("twin")) {
-      const other = this.freeEnvironment();
+      const other = this.freeEnvironment(mapping.since);
       if (other !== undefined) this.ring(other, batch.bell);
     }
     return true;
@@ -270,9 +316,13 @@ export class Agenda {
   }
 
   /** Pokes any task that there may be. */
-  private async sweep(): Promise<boolean> {
-    const { record, random, log } = this.world;
-    if (record === undefined) return false;
+  private sweep(): Promise<boolean> | boolean {
+    const { record } = this.world;
+    return record === undefined ? false : this.pokeAny(record);
+  }
+
+  private async pokeAny(record: JobRecord): Promise<boolean> {
+    const { random, log } = this.world;
     const tasks: TaskId[] = [];
     for (const { stage, kind, tasks: own, roots, generation } of record.topology) {
       if (kind !== "source") tasks.push(...own.map(({ task }) => task));
@@ -363,13 +413,16 @@ export class Agenda {
     return true;
   }
 
-  /** New code of the same plan, beside the old; a rollback is no other. */
+  /** New code of the same plan, beside the old; a rollback is no other. The second has mappings of its own. */
   private redeploy(): boolean {
     const { world } = this;
     if (this.redeploymentsLeft === 0 || world.record === undefined) return false;
     this.redeploymentsLeft--;
     world.deployment++;
     world.note(`deployment ${world.deployment}`);
+    if (world.settings.redeployments - this.redeploymentsLeft !== 2) return false;
+    world.mappings.replace(world.deployment);
+    world.note("mappings are made anew");
     return false;
   }
 

@@ -1,6 +1,7 @@
 /**
  * Holds what tasks commit against what comes of it, at once and independently of what comes out in the end.
  *
+ * C2 Watermarks of a channel never go back.
  * C10 Entry n + 1 is written after all effects of n have taken place (R3, R5).
  * C11 A snapshot holds no more records than were sent before its barrier (R7).
  * C12 No task of a generation commits once the next one runs (L1).
@@ -20,6 +21,8 @@ import { readFrame } from "../../streaming/frame.ts";
 interface Sent {
   records: number;
   readonly before: Map<Checkpoint, number>;
+  /** The last watermark of each exchange. */
+  readonly watermarks: Map<number, number>;
 }
 
 export class CommitChecker {
@@ -99,9 +102,12 @@ export class CommitChecker {
   private count({ effects }: Commit): void {
     for (const effect of effects) {
       if (effect.effect !== "send") continue;
-      const sent = this.sent.get(effect.channel) ?? { records: 0, before: new Map<Checkpoint, number>() };
+      const sent: Sent = this.sent.get(effect.channel) ?? { records: 0, before: new Map(), watermarks: new Map() };
       this.sent.set(effect.channel, sent);
-      for (const frame of effect.frames) countRecords(frame, sent);
+      for (const frame of effect.frames)
+        countElements(frame, sent, (from, to) =>
+          this.fail(`C2: the watermark of ${effect.channel} went back from ${from} to ${to}`),
+        );
     }
   }
 
@@ -124,11 +130,16 @@ function* effectsOf({ effects, progress, seq }: Commit): Generator<string> {
   }
 }
 
-function countRecords(frame: Uint8Array, sent: Sent): void {
+function countElements(frame: Uint8Array, sent: Sent, wentBack: (from: number, to: number) => void): void {
   const { elements } = readFrame(frame);
   while (!elements.done) {
     const element = readElement(elements);
     if (element.kind === "record") sent.records++;
+    if (element.kind === "watermark") {
+      const before = sent.watermarks.get(element.edge) ?? -Infinity;
+      if (element.at < before) wentBack(before, element.at);
+      sent.watermarks.set(element.edge, element.at);
+    }
     if (element.kind === "barrier") sent.before.set(element.barrier.checkpoint, sent.records);
   }
 }

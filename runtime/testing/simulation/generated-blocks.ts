@@ -4,19 +4,21 @@
  * B1 What a block gives is a function of the rows that come in, as a multiset, whatever their order; no row that it gives is late.
  * B2 Ids are unique in a stream.
  */
-import { combine, sum } from "../../api/aggregators.ts";
+import { average, combine, count, max, min, sum } from "../../api/aggregators.ts";
 import type { DataStream } from "../../api/data-stream.ts";
 import { hours, millis } from "../../api/duration.ts";
 import { evictors } from "../../api/evictors.ts";
+import { firstOfKey } from "../../api/first-of-key.ts";
 import { keyedProcess, outputTag, type } from "../../api/functions.ts";
 import type { KeyedStream } from "../../api/keyed-stream.ts";
-import { list, map } from "../../api/state.ts";
+import { list, map, reducing } from "../../api/state.ts";
 import { triggers } from "../../api/triggers.ts";
 import { calendarDays, calendarWeeks, cumulating, session, sliding, type TimeWindow, tumbling } from "../../api/windows.ts";
 import type { WindowedStream } from "../../api/windowed-stream.ts";
 import type { SeededRandom } from "../../base/seeded-random.ts";
 import { collected, pairedBlock, ruledBlock, withinBlock } from "./generated-pairs.ts";
-import { type Block, byKey, type Row, type Rows, rowOf, total } from "./generated-rows.ts";
+import { type Block, byId, byKey, type Row, type Rows, rowOf, total } from "./generated-rows.ts";
+import { sidesBlock, toldBlock } from "./generated-unkeyed.ts";
 import { groupBy, startOf } from "./topology.ts";
 
 // ---- windows ----
@@ -116,6 +118,8 @@ const kinds: readonly ((random: SeededRandom) => Kind)[] = [
 
 type Windows = WindowedStream<Row, string, TimeWindow>;
 
+const valueOf = ({ value: n }: Row) => n;
+
 function apply(windows: Windows, uid: string): DataStream<Row> {
   return windows.apply(uid, (key, { end }, own) => [rowOf(uid, key, end, total(own))]);
 }
@@ -134,6 +138,29 @@ const sums: readonly ((windows: Windows, uid: string) => DataStream<Row>)[] = [
   (windows, uid) => apply(windows.trigger(triggers.purging(triggers.eventTime())), uid),
   (windows, uid) => apply(windows.allowedLateness(millis(30)), uid),
   (windows, uid) => apply(windows.evictor(evictors.count(1_000)), uid),
+  // The mean of whole numbers, times how many there are, is their sum again.
+  (windows, uid) =>
+    windows.aggregate(
+      uid,
+      combine({ mean: average<Row>(valueOf), n: count(), least: min<Row>(valueOf), most: max<Row>(valueOf) }),
+      (key, { end }, { mean, n, least, most }) => {
+        if (!(least <= mean && mean <= most)) throw new Error(`the mean lies outside: ${least}, ${mean}, ${most}`);
+        return rowOf(uid, key, end, Math.round(mean * n));
+      },
+    ),
+  (windows, uid) =>
+    windows.process(uid, {
+      state: { fired: reducing<number>((a, b) => a + b) },
+      windowState: { fired: list<number>() },
+      output: type<Row>(),
+      onWindow({ end }, values, { key, state, windowState, emit }) {
+        if (windowState.fired.get().length > 0) throw new Error(`a window has fired twice: ${key} ${end}`);
+        windowState.fired.add(end);
+        state.fired.add(1);
+        emit(rowOf(uid, key, end, total([...values])));
+      },
+      onClear: (_window, { windowState }) => windowState.fired.clear(),
+    }),
 ];
 
 function windowBlock(random: SeededRandom): Block {
@@ -224,6 +251,20 @@ export function unseen() {
   });
 }
 
+/** Every row comes twice, and passes once. */
+function onceBlock(): Block {
+  return {
+    name: "once",
+    stage: true,
+    build: (rows, uid) =>
+      rows
+        .flatMap(`${uid}-again`, (row) => [row, row])
+        .keyBy(byId)
+        .process(uid, firstOfKey({ within: hours(24) })),
+    expect: (rows) => rows,
+  };
+}
+
 // ---- without state ----
 
 /** Rows to two streams, and together again. */
@@ -268,6 +309,21 @@ function keptBlock(): Block {
   return { name: "kept", stage: false, build: (rows, uid) => rows.filter(uid, kept), expect: (rows) => rows.filter(kept) };
 }
 
+/** Not in the task of what stands before it, or of anything; or in so many tasks, whatever the job has. */
+function apartBlock(random: SeededRandom): Block {
+  const options = random.pick([{ chain: "new" }, { chain: "never" }, { parallelism: 2 }] as const);
+  const apart = (rows: DataStream<Row>) => ("parallelism" in options ? rows.rebalance() : rows);
+  return {
+    name: "apart",
+    stage: true,
+    build: (rows, uid) =>
+      apart(rows)
+        .map(uid, (row) => row)
+        .with(options),
+    expect: (rows) => rows,
+  };
+}
+
 function spreadBlock(random: SeededRandom): Block {
   const global = random.chance(0.3);
   return {
@@ -280,9 +336,9 @@ function spreadBlock(random: SeededRandom): Block {
 
 const stages = [
   ...[windowBlock, windowBlock, windowBlock, windowBlock, togetherBlock, collectBlock, collectBlock, unseenBlock, spreadBlock],
-  ...[pairedBlock, withinBlock, ruledBlock],
+  ...[pairedBlock, withinBlock, ruledBlock, toldBlock, onceBlock],
 ];
-const steps = [partedBlock, paddedBlock, twiceBlock, keptBlock];
+const steps = [partedBlock, paddedBlock, twiceBlock, keptBlock, sidesBlock, apartBlock];
 
 /** Steps, of which one is a stage. */
 export function drawStage(random: SeededRandom): readonly Block[] {

@@ -1,11 +1,11 @@
 /** Where generated topologies end: lists, tables, and what becomes of a stream on its way there. Each with its plain recomputation. */
-import { combine, count, sum } from "../../api/aggregators.ts";
+import { average, combine, count, max, sum } from "../../api/aggregators.ts";
 import type { Change } from "../../api/changelog-stream.ts";
 import type { DataStream } from "../../api/data-stream.ts";
 import { millis } from "../../api/duration.ts";
 import { keyedProcess, type } from "../../api/functions.ts";
 import type { KeyedStream } from "../../api/keyed-stream.ts";
-import { list } from "../../api/state.ts";
+import { aggregating, list, reducing } from "../../api/state.ts";
 import { triggers } from "../../api/triggers.ts";
 import { calendarDays, countWindow, globalWindow, session, sliding, type TimeWindow, tumbling } from "../../api/windows.ts";
 import type { WindowedStream } from "../../api/windowed-stream.ts";
@@ -105,11 +105,60 @@ const ends: readonly End[] = [
     expect: (rows) => new Map([...totalsOf(rows)].filter(([, { n }]) => n % 2 === 0)),
   },
   {
+    name: "reread",
+    // Changes that are changes by what their records say alone.
+    build: (rows, uid) =>
+      changing(rows, uid)
+        .toChanges(`${uid}-changes`)
+        .asChangelog(`${uid}-read`, { mode: "upsert", key: keyOf })
+        .map(`${uid}-doubled`, ({ key, n }) => ({ key, n: 2 * n }))
+        .sinkTo(uid, changedTable<KeyTotal>(uid, keyOf)),
+    expect: (rows) => new Map([...totalsOf(rows)].map(([key, { n }]) => [key, { key, n: 2 * n }])),
+  },
+  {
+    name: "gathered",
+    build: (rows, uid) => rows.keyBy(byKey).process(`${uid}-gathered`, gathered()).sinkTo(uid, appendSink(uid)),
+    expect: (rows) =>
+      [...groupBy(rows, byKey)].map(([key, own]) => ({
+        key,
+        n: own.length,
+        mean: total(own) / own.length,
+        most: Math.max(...own.map(({ value: n }) => n)),
+      })),
+  },
+  {
     name: "changes",
     build: (rows, uid) => sumUp(changing(rows, uid).toChanges(`${uid}-changes`).map(`${uid}-added`, added), uid),
     expect: totalsOf,
   },
 ];
+
+interface Gathered extends KeyTotal {
+  readonly mean: number;
+  readonly most: number;
+}
+
+/** All of a key at the end, in states that fold. */
+function gathered() {
+  const valueOf = ({ value: n }: Row) => n;
+  return keyedProcess({
+    key: type<string>(),
+    state: {
+      n: reducing<number>((a, b) => a + b),
+      of: aggregating(combine({ mean: average<Row>(valueOf), most: max<Row>(valueOf) })),
+    },
+    output: type<Gathered>(),
+    onRecord(row: Row, { state, timers }) {
+      state.n.add(1);
+      state.of.add(row);
+      timers.eventTime(atTheEnd);
+    },
+    onTimer(_at, { key, state, emit }) {
+      const { mean = NaN, most = NaN } = state.of.get() ?? {};
+      emit({ key, n: state.n.get() ?? 0, mean, most });
+    },
+  });
+}
 
 /** Rows of each key for every so many of it. */
 function everyFew(rows: Rows, size: number, n: (firing: number) => number): readonly KeyTotal[] {

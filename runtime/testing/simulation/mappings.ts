@@ -17,6 +17,10 @@ export interface Mapping {
   position: Position | "horizon";
   /** The delivery it waits for: one at a time. */
   open: Delivery | undefined;
+  /** The code that it was made with: it rings no older. */
+  since: number;
+  /** How often anything had been appended to any stream when there was nothing left to read. */
+  emptyAt: number | undefined;
 }
 
 /** A batch in the hands of an environment. */
@@ -48,7 +52,28 @@ export class Mappings {
   private add(stream: string, shard: ShardId, task: TaskId | undefined): void {
     const name = `${stream} ${shard}`;
     if (!this.mappings.has(name))
-      this.mappings.set(name, { stream, shard, task, position: id<Position>("horizon"), open: undefined });
+      this.mappings.set(name, {
+        stream,
+        shard,
+        task,
+        position: id<Position>("horizon"),
+        open: undefined,
+        since: 0,
+        emptyAt: undefined,
+      });
+  }
+
+  /**
+   * All are made anew with the code of a deployment: each goes back to the oldest that its shard has. What the old ones have brought nobody
+   * answers any more. None begins at the latest: that would lose records, and is refused before a deployment.
+   */
+  replace(deployment: number): void {
+    for (const mapping of this.mappings.values()) {
+      mapping.position = id<Position>("horizon");
+      mapping.open = undefined;
+      mapping.since = deployment;
+      mapping.emptyAt = undefined;
+    }
   }
 
   /** One that waits for nothing; undefined when there is none. */

@@ -121,15 +121,24 @@ function faultyJournal(
 
 /** A query reads one item after the other: each slot as it was before, or as it was after what happened meanwhile. */
 function tear(early: JournalTail, late: JournalTail, ringSize: number, random: SeededRandom): JournalTail {
-  const slots = new Map<number, JournalTail["entries"][number]>();
   const readEarly = () => random.chance(0.5);
-  const both = new Map([early, late].map((tail) => [tail, new Map(tail.entries.map((entry) => [entry.seq % ringSize, entry]))]));
+  const before = slotsOf(early, ringSize);
+  const after = slotsOf(late, ringSize);
+  const entries: Entry[] = [];
   for (let slot = 0; slot < ringSize; slot++) {
-    const entry = both.get(readEarly() ? early : late)?.get(slot);
-    if (entry !== undefined) slots.set(slot, entry);
+    const entry = (readEarly() ? before : after)[slot];
+    if (entry !== undefined) entries.push(entry);
   }
-  const entries = [...slots.values()].sort((a, b) => a.seq - b.seq);
+  entries.sort((a, b) => a.seq - b.seq);
   return { entries, messages: readEarly() ? early.messages : late.messages };
+}
+
+type Entry = JournalTail["entries"][number];
+
+function slotsOf({ entries }: JournalTail, ringSize: number): readonly (Entry | undefined)[] {
+  const slots: (Entry | undefined)[] = [];
+  for (const entry of entries) slots[entry.seq % ringSize] = entry;
+  return slots;
 }
 
 function faultyPages(shared: SharedPorts, call: Call): Pages {

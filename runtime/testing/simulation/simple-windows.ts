@@ -42,12 +42,16 @@ export const windows: Topology = {
   }),
 };
 
-/** The smallest of all: few records, one stage of windows, never in batch mode. For many seeds a second. */
+/**
+ * The smallest of all: few records, one stage of windows, most often of one task, few payloads that are objects, never in batch mode. For
+ * many seeds a second.
+ */
 export const small: Topology = {
   name: "small",
   draw: (random) => ({
     records: random.between(6, 14),
-    parallelism: random.between(1, 2),
+    parallelism: random.pick([1, 1, 2]),
+    payload: { inlineBytesMax: random.pick([1_500, Infinity]), compressFromBytes: Infinity },
     restores: random.int(2),
     reshardings: random.int(2),
     redeployments: random.int(2),

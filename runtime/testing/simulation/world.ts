@@ -112,6 +112,8 @@ export class World {
   failure: SimulationFailure | undefined;
   /** Entries that were written, and frames. */
   progress = 0;
+  /** How often records were appended to any stream. */
+  appends = 0;
   /** Payloads that lie in objects, and pages in the table. */
   readonly stored = { payloads: 0, pages: 0 };
   private readonly commits = new CommitChecker((message) => this.fail(message));
@@ -231,6 +233,7 @@ export class World {
         // Before they are there: whoever is to receive them may be quicker.
         for (const { bytes } of records) this.commits.beforeAppend(bytes);
         const results = await inner.append(stream, records);
+        this.appends++;
         for (const [n, { bytes }] of records.entries()) if (results[n]?.outcome === "appended") this.commits.onAppended(bytes);
         return results;
       },
