@@ -19,7 +19,7 @@ import { openMemory } from "../runtime/adapters/memory/open-memory.ts";
 import type { Sink } from "../runtime/api/connector.ts";
 import type { Job } from "../runtime/api/job.ts";
 import { MillraceError } from "../runtime/base/errors.ts";
-import { type BlobName, id, type OperatorUid, type TaskId } from "../runtime/base/ids.ts";
+import { type BlobName, id, type OperatorUid, type ShardId, type TaskId } from "../runtime/base/ids.ts";
 import { type Bindings, checkBindings } from "../runtime/connectors/bindings.ts";
 import { partsOf } from "../runtime/connectors/hybrid/hybrid.ts";
 import type { Telemetry } from "../runtime/ports/telemetry.ts";
@@ -40,6 +40,7 @@ import type { Order } from "../runtime/snapshots/decide-order.ts";
 import { isAtRest, type JobRecord, type Phase } from "../runtime/snapshots/job-record.ts";
 import { addTotals, noTotals, type Totals } from "../runtime/state/commit.ts";
 import { allSafeguards } from "../runtime/task/safeguards.ts";
+import { realTimeLimits } from "../runtime/task/task-plan.ts";
 import { checkInputs, hasNewInputs } from "./check-inputs.ts";
 import { checkOutputs } from "./check-outputs.ts";
 import { InputExtent, type InputRead } from "./input-extent.ts";
@@ -136,7 +137,8 @@ export class LocalRun {
     this.standing = standing;
     this.#finishedBefore = finishedBefore;
     this.#checkpoint = standing.checkpoint;
-    this.#extent = new InputExtent(new Map(sourcesOf(parts.job).map(({ uid, source }) => [uid, source])));
+    const sources = new Map(sourcesOf(parts.job).map(({ uid, source }) => [uid, source]));
+    this.#extent = new InputExtent(sources, (uid, shard) => parts.compressedRead(uid, shard));
     parts.onCheckpoint = (checkpoint, record) => this.#onCheckpoint(checkpoint, record);
   }
 
@@ -258,7 +260,7 @@ class Parts {
       telemetry: this.#telemetry(),
     });
     this.#ports = (options.around ?? ((ports) => ports))(this.#makePorts());
-    const environment = new Environment(job, this.#ports, { ...defaultEnvironment, id: this.#holder });
+    const environment = new Environment(job, this.#ports, { ...defaultEnvironment, limits: realTimeLimits, id: this.#holder });
     const createStream = (stream: string, shards: number) => foundation.log.createStream(stream, shards);
     const { allowSkippedState, rescaleTo } = options;
     const common = { id: this.#holder, deployment: 1, safeguards: allSafeguards, createStream };
@@ -299,6 +301,10 @@ class Parts {
 
   async order(order: Order): Promise<void> {
     await this.#coordinator.order(order);
+  }
+
+  compressedRead(uid: string, shard: ShardId): number | undefined {
+    return this.#sources.get(uid)?.compressedRead?.(shard);
   }
 
   async close(): Promise<void> {

@@ -18,6 +18,8 @@ export const exitCodes = {
   interrupted: 130,
 } as const;
 
+const engine = new URL("../runtime/", import.meta.url).href;
+
 /** Wrong arguments: the message says which, the usage how it is done. */
 export class UsageError extends Error {}
 
@@ -28,10 +30,18 @@ export function reportError(error: unknown, print: (line: string) => void = (lin
   if (json) print(JSON.stringify({ error: { kind, message: messageOf(error) } }));
   else print(`error: ${messageOf(error)}`);
   if (!json && usage) print("see --help");
+  else if (!json && kind === "user") printPlace((error as MillraceError).cause, print);
   else if (!json && kind === "internal") print("this should not happen; MILLRACE_DEBUG=1 shows where");
   if (process.env.MILLRACE_DEBUG && error instanceof Error) print(String(error.stack));
   if (usage) return exitCodes.usage;
   return kind === "unavailable" ? exitCodes.unavailable : exitCodes.failed;
+}
+
+/** Where the author's code threw: the innermost frame outside Node and the engine. */
+function printPlace(cause: unknown, print: (line: string) => void): void {
+  const frames = cause instanceof Error ? (cause.stack ?? "").split("\n").filter((line) => /^ +at /.test(line)) : [];
+  const place = frames.find((line) => !line.includes("node:") && !line.includes(engine) && !line.includes("/node_modules/"));
+  if (place !== undefined) print(place.trim());
 }
 
 /** Of `parseArgs` in node:util. */

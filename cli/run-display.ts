@@ -25,6 +25,8 @@ export class RunDisplay {
   readonly #timer: NodeJS.Timeout;
   readonly #samples: { at: number; records: number }[] = [];
   #linesShown = 0;
+  /** Plain lines were written. */
+  #hasLines = false;
   #note: { text: string; until: number } | undefined;
 
   constructor(options: DisplayOptions) {
@@ -38,13 +40,20 @@ export class RunDisplay {
   /** Shows a remark: on a screen for a while, on a pipe as a line of its own. */
   note(text: string): void {
     if (this.#isScreen) this.#note = { text, until: performance.now() + 6_000 };
-    else this.#options.output.write(`${text}\n`);
+    else this.#write(text);
   }
 
-  /** Takes the screen away, and draws no more. */
+  #write(line: string): void {
+    this.#hasLines = true;
+    this.#options.output.write(`${line}\n`);
+  }
+
+  /** Takes the screen away, and draws no more; lines are set off from what follows. */
   stop(): void {
     clearInterval(this.#timer);
     this.#erase();
+    if (this.#hasLines) this.#options.output.write("\n");
+    this.#hasLines = false;
   }
 
   get #isScreen(): boolean {
@@ -54,7 +63,7 @@ export class RunDisplay {
   #tick(): void {
     this.#sample();
     if (this.#isScreen) this.#draw(this.#screen());
-    else this.#options.output.write(`${this.#line()}\n`);
+    else this.#write(this.#line());
   }
 
   #sample(): void {
@@ -110,7 +119,9 @@ export class RunDisplay {
   }
 
   #draw(lines: readonly string[]): void {
-    const { columns = 80, rows = 24 } = this.#options.output;
+    // Some terminals say that they have none.
+    const columns = this.#options.output.columns || 80;
+    const rows = this.#options.output.rows || 24;
     // What is higher than the terminal could not be drawn over.
     const fitting = lines.slice(0, Math.max(1, rows - 1));
     const shown = fitting.map((line) => `${cut(line, columns - 1)}\x1b[K\n`).join("");

@@ -26,7 +26,7 @@ export interface Findings {
 export interface RunReport {
   readonly outcome: "finished" | "stopped" | "finishedBefore";
   readonly progress: RunProgress;
-  /** Events taken in by this run, and the time it took. */
+  /** Events taken in by this run, and the time it took; `progress` has the totals of all runs. */
   readonly events: number;
   readonly tookMs: number;
 }

@@ -22,6 +22,7 @@ import { queueKinds, queueShard } from "../runtime/connectors/sqs/sqs.ts";
 import type { Doorbell, TurnOutcome } from "../runtime/driver/doorbell.ts";
 import { Environment } from "../runtime/driver/environment.ts";
 import { defaultEnvironment, type EnvironmentOptions } from "../runtime/driver/environment-options.ts";
+import { realTimeLimits } from "../runtime/task/task-plan.ts";
 import { planJob } from "../runtime/plan/plan-job.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import { decodeBrought, type QueueEvent, type TableEvent, type TopicsEvent } from "./brought-events.ts";
@@ -111,6 +112,7 @@ class TaskFunction {
     });
     const environment = new Environment(graph, ports, {
       ...defaultEnvironment,
+      limits: realTimeLimits,
       payload: awsPayload,
       reserveMs: Math.min(reserveMsMax, clock.remainingMs() * reserveShare),
       ...parts.environment,

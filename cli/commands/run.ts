@@ -4,10 +4,12 @@ import { defaultDirectory } from "../../runtime/adapters/local/open-local.ts";
 import type { Job } from "../../runtime/api/job.ts";
 import type { BlobName } from "../../runtime/base/ids.ts";
 import { parseBindings } from "../../runtime/connectors/bindings.ts";
+import type { Totals } from "../../runtime/state/commit.ts";
 import { exitCodes } from "../report-error.ts";
 import type { LocalRunOptions } from "../local-run.ts";
 import { describeEnd, runJob } from "../run-job.ts";
 import { openLocalTarget } from "../target/local-target.ts";
+import { plural } from "../words.ts";
 import { checkpointOf } from "./checkpoints.ts";
 
 /** As it stands on the command line. */
@@ -49,8 +51,19 @@ export async function runHere(job: Job, given: RunGiven): Promise<number> {
   const { outcome, progress, events, tookMs } = report;
   if (given.json)
     process.stdout.write(`${JSON.stringify({ job: job.name, outcome, events, tookMs, totals: progress.totals })}\n`);
-  else console.error(outcome === "finishedBefore" ? "finished before: nothing is left to do" : describeEnd(report));
+  else {
+    console.error(outcome === "finishedBefore" ? "finished before: nothing is left to do" : describeEnd(report));
+    for (const line of describeLosses(progress.totals, output)) console.error(line);
+  }
   return exitCodes.done;
+}
+
+/** What of the input is in no result, and where it is. */
+function describeLosses({ deadLetters, lateDropped }: Totals, output: string): readonly string[] {
+  return [
+    ...(deadLetters > 0 ? [`${plural(deadLetters, "dead letter")} in ${join(output, "dead-letters")}, with the reasons`] : []),
+    ...(lateDropped > 0 ? [`${plural(lateDropped, "record")} dropped as late: sideOutputLate() would keep them`] : []),
+  ];
 }
 
 /** What the job's sources and sinks are bound to: files here, or streams where they are. */

@@ -99,7 +99,7 @@ function add(to: Map<string, number>, key: string, n: number): void {
 
 /** The reason without what differs from record to record. */
 function kindOf(reason: string): string {
-  return shorten(reason.replace(/^(not valid JSON|no valid timestamp[^:]*).*$/s, "$1"), 60);
+  return shorten(reason.replace(/^(not valid JSON|no valid timestamp).*$/s, "$1"), 60);
 }
 
 function shorten(text: string, width: number): string {

@@ -40,7 +40,14 @@ async function run(options: Options, extra: Pick<RunJobOptions, "around" | "stor
 function describeReport(report: RunReport, options: Options, findings: PageviewsFindings): readonly string[] {
   const { outcome } = report;
   const head = outcome === "finishedBefore" ? `finished before: nothing is left to do for this input` : describeEnd(report);
-  return ["", head, "", ...describeResults(findings, options), "", ...describeNext(options, outcome)];
+  return [
+    ...(outcome === "finishedBefore" ? [""] : []),
+    head,
+    "",
+    ...describeResults(findings, options),
+    "",
+    ...describeNext(options, outcome),
+  ];
 }
 
 async function sourceOf({ inputs, format, count }: Options): Promise<Source<PageView>> {

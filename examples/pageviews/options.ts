@@ -59,7 +59,7 @@ export function parseOptions(args: readonly string[]): Options | "help" {
       parallelism: { type: "string", default: "1" },
       rate: { type: "string" },
       "checkpoint-interval": { type: "string", default: "2" },
-      count: { type: "string", default: "300000" },
+      count: { type: "string" },
       memory: { type: "boolean", default: false },
       share: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
@@ -67,7 +67,8 @@ export function parseOptions(args: readonly string[]): Options | "help" {
   });
   if (values.help) return "help";
   const inputs = values.input.map((path) => (path === "-" ? path : normalize(path)));
-  const count = wholeNumberOf("count", values.count, 1, 1e12);
+  if (values.count !== undefined && inputs.length > 0) throw new UsageError("--count is of made-up events: leave out --input");
+  const count = wholeNumberOf("count", values.count ?? "300000", 1, 1e12);
   const output = values.output ?? join("results", nameOf(inputs, count));
   if (values.memory && values.state !== undefined) throw new UsageError("--memory keeps no state: leave out --state");
   if (values.memory && values.share) throw new UsageError("--share needs state that processes can share: leave out --memory");

@@ -6,10 +6,13 @@ import type { Source } from "../../runtime/index.ts";
 import type { PageviewsFindings } from "./findings.ts";
 import type { Options } from "./options.ts";
 
+const reasonsShown = 3;
+
 /** Where events come from and results go. */
 export function describePlaces({ inputs, output, state, count }: Options, source: Source<unknown>): readonly string[] {
   const { format } = source.options as { format?: { name: string } };
-  const read = inputs.length === 0 ? `${grouped(count)} made-up events` : `${inputs.join(", ")} (${format?.name})`;
+  const names = inputs.map((path) => (path === "-" ? "standard input" : path));
+  const read = inputs.length === 0 ? `${grouped(count)} made-up events` : `${names.join(", ")} (${format?.name})`;
   return [`reads   ${read}`, `writes  ${output}`, `state   ${state === "memory" ? "in memory alone" : state}`];
 }
 
@@ -32,13 +35,19 @@ export function describeNext(options: Options, outcome: RunReport["outcome"]): r
   const { inputs, output, state } = options;
   if (outcome === "stopped")
     return [state === "memory" ? "nothing was kept: the next run begins anew" : "the same command goes on from here"];
-  const all = state === "memory" || state.startsWith(output) ? output : `${output} ${state}`;
-  return [
-    "next",
-    ...(inputs.length === 0 ? [`  ${"npm start -- --input FILE".padEnd(30)}your own events: NDJSON, CSV or an access log`] : []),
-    `  ${`rm -r ${all}`.padEnd(30)}then the same command: once more from the beginning`,
-    `  ${"npm start -- --help".padEnd(30)}everything it can do`,
+  const all = state === "memory" || state.startsWith(output) ? [output] : [output, state];
+  const commands = [
+    ...(inputs.length === 0 ? [["npm start -- --input FILE", "your own events: NDJSON, CSV or an access log"] as const] : []),
+    [`rm -r ${all.map(quoted).join(" ")}`, "then the same command: once more from the beginning"] as const,
+    ["npm start -- --help", "everything it can do"] as const,
   ];
+  const width = Math.max(...commands.map(([command]) => command.length));
+  return ["next", ...commands.map(([command, what]) => `  ${command.padEnd(width)}  ${what}`)];
+}
+
+/** As a shell takes it for one word. */
+function quoted(path: string): string {
+  return /^[\w./@%+:,-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 function lateness({ lateForMinute, lateForSession }: PageviewsFindings): string {
@@ -49,7 +58,7 @@ function lateness({ lateForMinute, lateForSession }: PageviewsFindings): string 
 
 function reasonsOf({ reasons }: PageviewsFindings): string {
   if (reasons.size === 0) return "nothing";
-  const most = [...reasons].sort(([, a], [, b]) => b - a).slice(0, 2);
-  const more = reasons.size > 2 ? ["…"] : [];
-  return [...most.map(([reason, n]) => `${grouped(n)} ${reason}`), ...more].join("; ");
+  const most = [...reasons].sort(([, a], [, b]) => b - a).slice(0, reasonsShown);
+  const more = [...reasons.values()].reduce((sum, n) => sum + n, 0) - most.reduce((sum, [, n]) => sum + n, 0);
+  return [...most.map(([reason, n]) => `${grouped(n)} ${reason}`), ...(more > 0 ? [`${grouped(more)} more`] : [])].join("; ");
 }

@@ -1,4 +1,5 @@
 /** What can be said of one operator alone, at the line of the author's that adds it. Throws `invalid`, naming the uid. */
+import { checkFunctions } from "./check-functions.ts";
 import { checkStates } from "./check-states.ts";
 import { checkWindow, isDuration } from "./check-window.ts";
 import type { LogicalNode, OperatorSpec } from "./graph.ts";
@@ -6,7 +7,8 @@ import { invalid } from "./invalid.ts";
 import type { AlignmentSpec, WatermarkSpec } from "./watermarks.ts";
 
 /** Throws `invalid` for an operator that cannot work whatever stands around it. */
-export function checkOperator({ uid, spec }: Pick<LogicalNode, "uid" | "spec">): void {
+export function checkOperator({ uid, spec, inputs }: Pick<LogicalNode, "uid" | "spec" | "inputs">): void {
+  checkFunctions({ uid, spec, inputs });
   if (spec.kind === "source" && spec.watermarks) checkWatermarks(uid, spec.watermarks);
   if (spec.kind === "assignTimestamps") {
     checkWatermarks(uid, spec.watermarks);

@@ -67,6 +67,12 @@ export class ByteReader {
     return this.utf8(this.uint());
   }
 
+  /** Text of UTF-16LE code units. Throws `corrupt` for half of one. */
+  utf16(size: number): string {
+    if (size % 2 !== 0) throw corrupt(`text of ${size} bytes is none of UTF-16`);
+    return Buffer.from(this.raw(size)).toString("utf16le");
+  }
+
   utf8(size: number): string {
     this.need(size);
     const { buffer, at } = this;

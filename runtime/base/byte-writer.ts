@@ -98,6 +98,12 @@ export class ByteWriter {
     this.utf8(text, size);
   }
 
+  /** The code units of a text as UTF-16LE, without a length: text that is no valid UTF-16 too. */
+  utf16(text: string): void {
+    this.reserve(2 * text.length);
+    this.length += this.buffer.write(text, this.length, "utf16le");
+  }
+
   /** UTF-8 without a length; `size` is its byte length. */
   utf8(text: string, size: number): void {
     this.reserve(size);

@@ -1,8 +1,8 @@
 /**
  * Values as MessagePack: the self-describing encoding of all state, keys and records in flight.
  *
- * Owns the mapping between JavaScript values and bytes. Beyond standard MessagePack four extension types keep what it lacks:
- * undefined, bigint, Date, Map and Set come back as what they were. Class instances come back as plain objects. Functions, symbols,
+ * Owns the mapping between JavaScript values and bytes. Beyond standard MessagePack extension types keep what it lacks:
+ * undefined, bigint, Date, Map, Set and text with halves of surrogate pairs come back as what they were. Class instances come back as plain objects. Functions, symbols,
  * cycles (depth over 100) are refused with `invalid`. Why our own: docs/decisions/value-encoding.md.
  */
 import { ByteReader, corrupt } from "./byte-reader.ts";
@@ -10,7 +10,7 @@ import { ByteWriter } from "./byte-writer.ts";
 import { MillraceError } from "./errors.ts";
 import { KnownNames } from "./known-names.ts";
 
-const extension = { undefined: 0, bigint: 1, date: 2, map: 3, set: 4 } as const;
+const extension = { undefined: 0, bigint: 1, date: 2, map: 3, set: 4, text: 5 } as const;
 const depthMax = 100;
 
 /** Writes any storable value; throws `invalid` naming what cannot be stored. */
@@ -81,9 +81,17 @@ function writeString(writer: ByteWriter, text: string): void {
       return;
     }
   }
+  if (!text.isWellFormed()) return writeUtf16(writer, text);
   const size = Buffer.byteLength(text);
   writeHeader(writer, size, 0xa0, 32, 0xd9, 0xda, 0xdb);
   writer.utf8(text, size);
+}
+
+/** Half of a surrogate pair has no UTF-8: such text is kept by its code units. */
+function writeUtf16(writer: ByteWriter, text: string): void {
+  const body = openExtension(writer, extension.text);
+  writer.utf16(text);
+  closeExtension(writer, body);
 }
 
 /** A length in the shortest of MessagePack's forms; `u8` is 0 where the type has no 8-bit form. */
@@ -304,6 +312,8 @@ function readExtensionBody(body: ByteReader, type: number, depth: number): unkno
       return readBigint(body.utf8(body.remaining));
     case extension.date:
       return new Date(body.f64());
+    case extension.text:
+      return body.utf16(body.remaining);
     case extension.map: {
       const map = new Map<unknown, unknown>();
       while (!body.done) map.set(readValue(body, depth), readValue(body, depth));

@@ -59,6 +59,10 @@ export abstract class ForwardingReader implements Required<SourceReader> {
     await this.inner.check?.(use);
   }
 
+  compressedRead(shard: ShardId): number | undefined {
+    return this.inner.compressedRead?.(shard);
+  }
+
   close(): Promise<void> {
     return this.inner.close();
   }

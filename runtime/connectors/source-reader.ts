@@ -10,6 +10,8 @@ export interface SourceReader extends LogReader {
   unpack?(stream: string, shard: ShardId, packed: readonly SourceRecord[]): Promise<readonly SourceRecord[]>;
   /** Records that came by another way, with the schemas that they name; undefined: they name none. */
   withSchemas?(records: readonly SourceRecord[]): Promise<readonly SourceRecord[]>;
+  /** Of a shard whose data is compressed: how many bytes of that have been read. For showing how far it is; undefined: unknown. */
+  compressedRead?(shard: ShardId): number | undefined;
   close(): Promise<void>;
 }
 

@@ -61,13 +61,25 @@ export function tupleIdentity(key: readonly unknown[]): string {
 }
 
 const tupleTag = 6;
+const unpairedTag = 7;
+
+function writeText(writer: ByteWriter, key: string): void {
+  writer.u8(1);
+  writer.string(key);
+}
+
+/** Half of a surrogate pair has no UTF-8: by its code units, such a text differs from all others. */
+function writeUnpaired(writer: ByteWriter, key: string): void {
+  writer.u8(unpairedTag);
+  writer.uint(2 * key.length);
+  writer.utf16(key);
+}
 
 /** Writes the canonical encoding of a valid key. */
 function writeCanonical(writer: ByteWriter, key: unknown): void {
   switch (typeof key) {
     case "string":
-      writer.u8(1);
-      return writer.string(key);
+      return key.isWellFormed() ? writeText(writer, key) : writeUnpaired(writer, key);
     case "number":
       writer.u8(2);
       return writer.f64(key === 0 ? 0 : key);
@@ -113,9 +125,17 @@ function readPart(reader: ByteReader, tag: number): KeyPart {
     case 4:
     case 5:
       return tag === 5;
+    case unpairedTag:
+      return readUnpaired(reader);
     default:
       throw corrupt(`not a canonical key: tag ${tag}`);
   }
+}
+
+function readUnpaired(reader: ByteReader): string {
+  const text = reader.utf16(reader.count());
+  if (text.isWellFormed()) throw corrupt("a canonical key has two forms");
+  return text;
 }
 
 function readNumber(number: number): number {

@@ -57,6 +57,8 @@ export interface NodeStates {
 export interface TaskShared {
   readonly units: Units;
   now: number;
+  /** Processing-time timers up to here are due: up to `now`, or a little before. */
+  readonly passed: number;
   /** In guarded mode: nodes after this one wait for state, so no new unit of work may begin here (U1). */
   pauses(node: ChainNode): boolean;
   /** Of the source record that is being taken in. */
@@ -187,6 +189,7 @@ export class ChainNode implements KeyedOperatorHost {
   receiveWatermark(input: string, at: number): void {
     this.catchUp();
     if (this.valve === undefined) return this.advance(at);
+    if (at === maxWatermark) return this.applyChange(this.valve.finish(input));
     const output = this.valve.advance(input, at);
     if (output !== undefined) this.advance(output);
   }
@@ -236,8 +239,9 @@ export class ChainNode implements KeyedOperatorHost {
 
   private tryTime(): boolean {
     const { store, processingTimers } = this.state as NodeState;
-    if (store.wantDue("processingTime", this.shared.now) || this.operatorState?.open() === false) return false;
-    return this.fire("processingTime", processingTimers, this.shared.now);
+    const { passed } = this.shared;
+    if (store.wantDue("processingTime", passed) || this.operatorState?.open() === false) return false;
+    return this.fire("processingTime", processingTimers, passed);
   }
 
   /** Fires all timers up to `upTo`, also those set meanwhile. False: it must go on after a load (only when units are guarded). */

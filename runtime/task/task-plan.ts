@@ -19,6 +19,11 @@ export interface TaskLimits {
   readonly outputBytesMax: number;
   /** What operators in batch mode gather before a commit leaves it as a sorted run. */
   readonly gatheredBytesMax: number;
+  /**
+   * A timer of processing time t fires so much later. Of a clock that goes on by itself 1 ms, as Flink's ProcessingTimeServiceUtil has it:
+   * a window ends with millisecond t, and until that is over the clock may say t to records as well. 0 where a test turns it.
+   */
+  readonly timerDelayMs: number;
 }
 
 export const defaultLimits: TaskLimits = {
@@ -26,7 +31,11 @@ export const defaultLimits: TaskLimits = {
   heldBytesMax: 64 << 20,
   outputBytesMax: 8 << 20,
   gatheredBytesMax: 64 << 20,
+  timerDelayMs: 0,
 };
+
+/** Those of tasks that run by a real clock. */
+export const realTimeLimits: TaskLimits = { ...defaultLimits, timerDelayMs: 1 };
 
 export interface TaskPlan {
   readonly job: JobGraph;

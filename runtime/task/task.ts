@@ -224,12 +224,17 @@ export class Task implements TaskShared, UnitKeeper {
     if (this.now >= this.writers.wakeUpAt) this.moved = true;
     if (this.now - this.letters.since >= letterMinuteMs) this.letters = { since: this.now, count: 0 };
     for (const node of this.chain.nodes) {
-      if (node.state !== undefined && node.state.store.earliestTimer("processingTime") <= this.now) {
+      if (node.state !== undefined && node.state.store.earliestTimer("processingTime") <= this.passed) {
         this.moved = true;
         node.passTime();
       }
     }
     this.catchUp();
+  }
+
+  /** Processing-time timers up to here are due. */
+  get passed(): number {
+    return this.now - this.plan.limits.timerDelayMs;
   }
 
   /** Feeds records of one source shard; stops where the status says. */
@@ -654,7 +659,8 @@ export class Task implements TaskShared, UnitKeeper {
 
   private earliest(idleCheckOf: (source: SourceInput) => number | undefined): number {
     let at = this.channels.holdsGiven ? this.now : Infinity;
-    for (const store of this.chain.stores) at = Math.min(at, store.earliestTimer("processingTime"));
+    const { timerDelayMs } = this.plan.limits;
+    for (const store of this.chain.stores) at = Math.min(at, store.earliestTimer("processingTime") + timerDelayMs);
     at = Math.min(at, this.writers.wakeUpAt, this.standing.dueAt(), this.pollBy);
     for (const source of this.sources.values()) at = Math.min(at, idleCheckOf(source) ?? Infinity, source.nextAlignmentCheck());
     return Math.min(at, this.nextIdleCheckOfOperators());

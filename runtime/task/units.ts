@@ -46,6 +46,25 @@ export function nameOfUnit(origin: UnitOrigin): string {
   return `timer ${origin.operator} ${JSON.stringify(origin.key)} ${origin.domain} ${origin.at}`;
 }
 
+/** An error that stops the job, with the record or the timer that it came of: whoever reads it has no dead letter that says so. */
+function located(error: MillraceError, origin: UnitOrigin): MillraceError {
+  if (origin.kind === "timer") {
+    const { key, at } = origin;
+    const what = `timer of key ${JSON.stringify(key)} at ${at}`;
+    return new MillraceError(error.kind, `${error.message}: ${what}`, {
+      cause: error.cause,
+      context: { ...error.context, key, at },
+    });
+  }
+  const { shard } = origin;
+  const position = origin.position();
+  const what = `record at position ${position} of ${shard}`;
+  return new MillraceError(error.kind, `${error.message}: ${what}`, {
+    cause: error.cause,
+    context: { ...error.context, shard, position },
+  });
+}
+
 /** What the task does for its units. */
 export interface UnitKeeper {
   /** From now on changes can be taken back. */
@@ -167,8 +186,8 @@ export class Units {
       waiting = this.keeper.waiting();
       if (!waiting) this.keeper.check();
     } catch (error) {
-      if (!this.mayDrop(error)) throw error;
       const origin = this.open as UnitOrigin;
+      if (!this.mayDrop(error)) throw isPoison(error) ? located(error, origin) : error;
       this.open = undefined;
       this.keeper.takeBack();
       this.keeper.deadLetter(origin, error);

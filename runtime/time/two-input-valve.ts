@@ -2,7 +2,8 @@
  * The valve of an operator that keeps two inputs apart: one valve over the channels of each side, and the lower of both sides' watermarks.
  * Owns which input belongs to which side.
  *
- * S1 The output is the minimum over the sides that are not idle. It never goes back, nor below the floor.
+ * S1 The output is the minimum over the sides that are neither idle nor at their end, and the final watermark when all are at their end.
+ *    It never goes back, nor below the floor.
  * S2 A side that is active again holds the output where it is until it has caught up.
  * S3 With both sides idle the output stays: a side's own valve flushes when its last input goes idle (V4), this one does not.
  * S4 A side without any input does not count: a task may run an operator for one of its sides alone.
@@ -10,7 +11,7 @@
  * After Flink's IndexedCombinedWatermarkStatus over a StatusWatermarkValve per input.
  */
 import { assert } from "../base/assert.ts";
-import { minWatermark } from "./watermark.ts";
+import { maxWatermark, minWatermark } from "./watermark.ts";
 import { type InputStatus, type ValveChange, WatermarkValve } from "./watermark-valve.ts";
 
 /** The left (0) or the right (1) side. */
@@ -70,8 +71,13 @@ export class TwoInputValve {
   }
 
   get #isIdle(): boolean {
-    const [left, right] = this.#present;
+    const [left, right] = [this.#isOpen(0), this.#isOpen(1)];
     return (left || right) && (!left || this.#idle[0]) && (!right || this.#idle[1]);
+  }
+
+  /** It has inputs, and its event time has not ended. */
+  #isOpen(side: ValveSide): boolean {
+    return this.#present[side] && this.#sides[side].watermark < maxWatermark;
   }
 
   has(name: string): boolean {
@@ -107,14 +113,23 @@ export class TwoInputValve {
     return this.#sides[this.#side(name)].advance(name, at) === undefined ? undefined : this.#raiseToLower();
   }
 
+  /** Takes an input's final watermark, as `WatermarkValve.finish`. */
+  finish(name: string): TwoInputChange {
+    const side = this.#side(name);
+    const before = this.#isIdle;
+    return this.#changed(side, this.#sides[side].finish(name), before);
+  }
+
   setStatus(name: string, active: boolean): TwoInputChange {
     const side = this.#side(name);
-    return this.#changed(side, this.#sides[side].setStatus(name, active), this.#isIdle);
+    const before = this.#isIdle;
+    return this.#changed(side, this.#sides[side].setStatus(name, active), before);
   }
 
   end(name: string, continued = false): TwoInputChange {
     const side = this.#side(name);
-    return this.#changed(side, this.#sides[side].end(name, continued), this.#isIdle);
+    const before = this.#isIdle;
+    return this.#changed(side, this.#sides[side].end(name, continued), before);
   }
 
   /** Both sides as plain data; with `watermark`, all that `restore` needs. */
@@ -133,16 +148,19 @@ export class TwoInputValve {
     return second === undefined ? { watermark: first, status } : { flushed: first, watermark: second, status };
   }
 
+  /** Every side with inputs is at its end. */
+  get #hasEnded(): boolean {
+    return (this.#present[0] || this.#present[1]) && !this.#isOpen(0) && !this.#isOpen(1);
+  }
+
   /** S1 */
   #raiseToLower(): number | undefined {
-    let lowest = Infinity;
-    let counts = false;
+    let lowest = maxWatermark;
     for (const side of [0, 1] as const) {
-      if (!this.#present[side] || this.#idle[side]) continue;
-      counts = true;
-      lowest = Math.min(lowest, this.#sides[side].watermark);
+      if (!this.#isOpen(side)) continue;
+      if (!this.#idle[side]) lowest = Math.min(lowest, this.#sides[side].watermark);
     }
-    if (!counts || lowest <= this.#output) return undefined;
+    if (lowest <= this.#output || (lowest === maxWatermark && !this.#hasEnded)) return undefined;
     return (this.#output = lowest);
   }
 }

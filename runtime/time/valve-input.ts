@@ -6,6 +6,8 @@
  * (A minimum recomputed when its holder moves would be O(n) for each step of a single input that lags behind thousands.)
  */
 
+import { maxWatermark } from "./watermark.ts";
+
 /** What is known of one input. Changed by its valve alone. */
 export class ValveInput {
   readonly name: string;
@@ -27,6 +29,11 @@ export class ValveInput {
   /** Live inputs are those whose parents have ended and that have not ended themselves (L8). */
   get live(): boolean {
     return !this.ended && this.waitsFor === undefined;
+  }
+
+  /** Live, and its watermark is not the final one: something may still come from it. */
+  get open(): boolean {
+    return this.live && this.at < maxWatermark;
   }
 
   /** Whether the input counts for the valve's minimum. */

@@ -11,11 +11,12 @@
  * V4 When the last active input goes idle the valve is idle. If that input held the minimum, the highest watermark of all
  *    live inputs goes out before, so that the outcome does not depend on the order in which they went idle.
  * V5 An input with parents waits until all of them have ended, and starts at the lowest of their watermarks (L8).
- * V6 An ended input leaves the minimum. When none is left, live or waiting, the output is `maxWatermark`, unless the last one
- *    is continued elsewhere.
+ * V6 An input that has ended, or sent `maxWatermark`, leaves the minimum. When none is left, live or waiting, the output is
+ *    `maxWatermark`, unless the last one is continued elsewhere. So an end beside idle inputs does not end event time.
  *
  * After Flink's StatusWatermarkValve ("catchUp") and CombinedWatermarkStatus ("hold"); both have fixed inputs from the start
- * or none that end, so V5 and V6 are ours.
+ * or none that end, so V5 and V6 are ours. (In Flink an ended channel stays at the final watermark, which is then the minimum as soon as
+ * all others are idle: FLINK-38477.)
  */
 import { assert } from "../base/assert.ts";
 import { AlignedInputs, ValveInput } from "./valve-input.ts";
@@ -52,7 +53,8 @@ export class WatermarkValve {
   readonly #aligned = new AlignedInputs();
   readonly #holdResumed: boolean;
   #output: number;
-  #live = 0;
+  /** Inputs that are open, and those of them that are active. */
+  #open = 0;
   #active = 0;
   #waiting = 0;
 
@@ -79,9 +81,9 @@ export class WatermarkValve {
     return this.#output;
   }
 
-  /** Idle when there are live inputs and all of them are idle. */
+  /** Idle when there are inputs that something may still come from, and all of them are idle. */
   get status(): "idle" | "active" {
-    return this.#live > 0 && this.#active === 0 ? "idle" : "active";
+    return this.#open > 0 && this.#active === 0 ? "idle" : "active";
   }
 
   /** The input of this name, for callers that look it up once. Throws `internal` when there is none. */
@@ -128,8 +130,9 @@ export class WatermarkValve {
     return this.#changed(undefined, before);
   }
 
-  /** Takes an input's watermark; returns the output if it moved. */
+  /** Takes an input's watermark, which is not the final one; returns the output if it moved. */
   advance(name: string, at: number): number | undefined {
+    assert(at < maxWatermark, `an input's final watermark is told by finish(): ${name}`);
     return this.advanceInput(this.input(name), at);
   }
 
@@ -142,10 +145,21 @@ export class WatermarkValve {
     return this.#raiseToLowest();
   }
 
-  /** Takes an input's status. A repeated one, and that of an input that is not live, changes nothing. */
+  /** Takes an input's final watermark: it leaves the minimum, and nothing that still comes from it counts (V6). */
+  finish(name: string): ValveChange {
+    const input = this.input(name);
+    if (!input.open || !input.active) return unchanged;
+    const before = this.status;
+    const heldLowest = input.at === this.#output;
+    this.#leave(input);
+    input.at = maxWatermark;
+    return this.#changed(this.#watermarkAfterEnd(heldLowest && before === "active", false), before);
+  }
+
+  /** Takes an input's status. A repeated one, and that of an input that is not open, changes nothing. */
   setStatus(name: string, active: boolean): ValveChange {
     const input = this.input(name);
-    if (!input.live || input.active === active) return unchanged;
+    if (!input.open || input.active === active) return unchanged;
     const before = this.status;
     return active ? this.#resume(input, before) : this.#idle(input, before);
   }
@@ -159,8 +173,9 @@ export class WatermarkValve {
     if (input.ended) return unchanged;
     assert(input.live, `an input cannot end before its parents have: ${name}`);
     const before = this.status;
-    const heldLowest = input.at === this.#output;
-    this.#leave(input);
+    const heldLowest = input.open && input.at === this.#output;
+    if (input.open) this.#leave(input);
+    input.ended = true;
     for (const child of this.#inputs.values()) this.#startIfParentsEnded(child);
     return this.#changed(this.#watermarkAfterEnd(heldLowest && before === "active", continued), before);
   }
@@ -194,8 +209,8 @@ export class WatermarkValve {
     input.ended = status.ended;
     this.#inputs.set(name, input);
     if (input.waitsFor !== undefined) this.#waiting++;
-    if (!input.live) return;
-    this.#live++;
+    if (!input.open) return;
+    this.#open++;
     if (!input.active) return;
     this.#active++;
     if (input.at >= this.#output) this.#aligned.add(input);
@@ -203,7 +218,8 @@ export class WatermarkValve {
 
   #start(input: ValveInput, at: number): void {
     input.at = Math.max(at, this.#output);
-    this.#live++;
+    if (!input.open) return;
+    this.#open++;
     this.#active++;
     this.#aligned.add(input);
   }
@@ -240,17 +256,15 @@ export class WatermarkValve {
   }
 
   #leave(input: ValveInput): void {
-    input.ended = true;
     this.#aligned.remove(input);
-    this.#live--;
+    this.#open--;
     if (input.active) this.#active--;
   }
 
   #watermarkAfterEnd(heldLowest: boolean, continued: boolean): number | undefined {
     if (this.#active > 0) return this.#raiseToLowest();
-    if (this.#live > 0) return heldLowest ? this.#flush() : undefined;
-    assert(this.#waiting === 0, "inputs wait for parents that wait for them");
-    return continued ? undefined : this.#raise(maxWatermark);
+    if (this.#open > 0) return heldLowest ? this.#flush() : undefined;
+    return continued || this.#waiting > 0 ? undefined : this.#raise(maxWatermark);
   }
 
   #raiseToLowest(): number | undefined {
@@ -259,7 +273,7 @@ export class WatermarkValve {
 
   #flush(): number | undefined {
     let highest = minWatermark;
-    for (const input of this.#inputs.values()) if (input.live && input.at > highest) highest = input.at;
+    for (const input of this.#inputs.values()) if (input.open && input.at > highest) highest = input.at;
     return this.#raise(highest);
   }
 

@@ -12,6 +12,7 @@ import {
   planJob,
   seconds,
   session,
+  triggers,
   tumbling,
   type,
   map,
@@ -186,6 +187,42 @@ describe("the graph", () => {
     });
     const lateness = job.graph.nodes.map(({ spec }) => (spec.kind === "window" ? spec.allowedLateness : undefined));
     assert.deepEqual(lateness.slice(-2), [9_000, 0]);
+  });
+});
+
+describe("async functions", () => {
+  /** As an author without types may write them, or with handlers whose result nobody looks at. */
+  const later = async (): Promise<any> => undefined;
+  const counting: Aggregator<string, number, number> = { create: () => 0, add: (n) => n + 1, result: (n) => n };
+  const fn = { output: type<string>(), onRecord: () => undefined };
+  const windowed = (s: KeyedStream<string, string>) => s.window(tumbling(seconds(1)));
+  const mistakes: Readonly<Record<string, readonly [operator: string, () => unknown]>> = {
+    timestamps: ["late", () => define((_, job) => job.source("late", testSource<string>(), { timestamps: later as never }))],
+    fn: ["m", () => define((s) => s.map("m", later))],
+    keep: ["f", () => define((s) => s.filter("f", later as never))],
+    key: ["m", () => define((s) => s.keyBy(later as never).reduce("m", (a) => a))],
+    reduce: ["r", () => keyed((s) => s.reduce("r", later as never))],
+    onRecord: ["p", () => define((s) => s.process("p", { ...fn, onRecord: later }))],
+    onTimer: ["p", () => keyed((s) => s.process("p", { ...fn, onTimer: later }))],
+    add: ["w", () => keyed((s) => windowed(s).aggregate("w", { ...counting, add: later as never }))],
+    result: ["w", () => keyed((s) => windowed(s).aggregate("w", counting, later))],
+    onWindow: ["w", () => keyed((s) => windowed(s).process("w", { output: type<string>(), onWindow: later }))],
+    onElement: [
+      "w",
+      () =>
+        keyed((s) =>
+          windowed(s)
+            .trigger(triggers.purging(triggers.custom({ onElement: later as never })))
+            .reduce("w", (a) => a),
+        ),
+    ],
+    left: ["c", () => define((s) => s.connect(s).map("c", later, later))],
+  };
+  for (const [name, [operator, build]] of Object.entries(mistakes))
+    test(`are refused: ${name}`, () => assertInvalid(build, /are synchronous/, { operator, function: name }));
+
+  test("of sinks are not", () => {
+    define((s) => s.sinkTo("mine", { ...testSink<string>(), write: later } as never));
   });
 });
 

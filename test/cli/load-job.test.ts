@@ -30,4 +30,11 @@ suite("loading a job's module", () => {
           return true;
         });
       }));
+
+  test("a path that leads nowhere is said without anything of its insides", async () => {
+    await assert.rejects(loadJob("nowhere/job.ts"), {
+      kind: "invalid",
+      message: "there is no such file, a job's module is expected: nowhere/job.ts",
+    });
+  });
 });

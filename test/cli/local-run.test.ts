@@ -502,7 +502,7 @@ suite("the author's function throws", () => {
   test("with the policy fail, the run ends and says which operator", () =>
     withDirectory(async (directory) => {
       const run = await LocalRun.open(throwing("onRecord", { onUserError: "fail" }), placesIn(directory));
-      await assert.rejects(run.run(never), says("user", /no threes \(thrown in operator count\)/));
+      await assert.rejects(run.run(never), says("user", /no threes \(thrown in operator count\): record at position \d+ of /));
       await run.close();
     }));
 });
@@ -519,6 +519,10 @@ suite("errors as the user sees them", () => {
     );
     assert.deepEqual(printed.splice(0), ["error: Unknown option '--x'", "see --help"]);
     assert.equal(reportError(new Error("oops"), print), 1);
-    assert.match(printed.join("\n"), /^error: oops\nthis should not happen/);
+    assert.match(printed.splice(0).join("\n"), /^error: oops\nthis should not happen/);
+    const mine = new MillraceError("user", "no threes (thrown in operator count)", { cause: new Error("no threes") });
+    assert.equal(reportError(mine, print), 1);
+    assert.equal(printed.length, 2);
+    assert.match(printed[1]!, /^at .*local-run\.test\.ts:\d+:\d+/, "where the author's code threw");
   });
 });

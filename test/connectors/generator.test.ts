@@ -106,6 +106,13 @@ suite("generator", () => {
     const { values, rejections } = decode(failing, { text: "0" }, { bytes: Buffer.from("1") }, { text: "2" });
     assert.deepEqual([values, rejections], [[0, 2], ["the generator's next() threw: odd"]]);
   });
+  test("refuses to go on behind its end: it made more when the job began", async () => {
+    const read = (count: number, after: string) =>
+      open(generator({ seed: 1, next, count })).read("generator", id<ShardId>("generator-0"), id<Position>(after), limit);
+    assert.deepEqual(await read(5, "5"), { records: [], next: undefined, behindMs: 0, gap: false });
+    await assert.rejects(read(5, "6"), (error) => isKind(error, "invalid") && error.message.endsWith("anew: 5, read to 6"));
+  });
+
   test("refuses what makes no sense, and streams and shards that do not exist", async () => {
     for (const wrong of [{ seed: NaN }, { count: -1 }, { count: 1.5 }, { shards: 0 }, { ratePerSecond: 0 }]) {
       assert.throws(

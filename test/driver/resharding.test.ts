@@ -63,7 +63,7 @@ async function start(parallelism: number, instead: (log: LogReader) => LogReader
 const unwritten = { name: "unwritten", accepts: ["append"], guarantee: "atLeastOnce", write: async () => undefined } as const;
 
 for (const parallelism of [1, 2])
-  describe(`at parallelism ${parallelism}, a child's batch`, () => {
+  describe(`L8, L11: at parallelism ${parallelism}, a child's batch`, () => {
     test("has what is left of its parent read first, whose mapping is late", async () => {
       const job = await start(parallelism);
       await job.put(0n, "parent1", "parent2", "parent3", "parent4", "parent5");

@@ -39,7 +39,7 @@ const sink: Sink<string> = {
   },
 };
 
-test("a sink's writer is told the version that its effects have, above those of the tasks before it", async () => {
+test("L5: a sink's writer is told the version that its effects have, above those of the tasks before it", async () => {
   const graph = defineJob("versions", (job) => job.source("in", source).sinkTo("out", sink), {
     parallelism: 2,
     checkpoints: { interval: seconds(60) },

@@ -94,6 +94,7 @@ suite("the page views example", () => {
         ],
         [["--input", strange, ...out], 2, /^error: the format is not recognised: name it with --format .*\nsee --help\n$/],
         [["--inptu", strange], 2, /^error: Unknown option '--inptu'.*\nsee --help\n$/],
+        [["--input", strange, "--count", "5"], 2, /^error: --count is of made-up events: leave out --input\nsee --help\n$/],
         [["--bound", "soon"], 2, /^error: --bound is a number, at least 0: soon\nsee --help\n$/],
         [["--output", join(strange, "out")], 1, /^error: the path leads through a file, name a directory: .*\n$/],
       ];

@@ -331,8 +331,8 @@ describe('under onUserError "fail"', () => {
     await run.push("in", { value: event("a", 1, 1) });
     await assert.rejects(run.push("in", { value: event("a", 2, 2) }, { value: event("a", 3, 13) }), {
       kind: "user",
-      message: "thirteen (thrown in operator spoil)",
-      context: { operator: "spoil" },
+      message: "thirteen (thrown in operator spoil): record at position 3 of shard-0",
+      context: { operator: "spoil", shard: "shard-0", position: "3" },
     });
     assert.deepEqual(run.output("out"), [["a", 1, 1]]);
     assert.deepEqual(run.deadLetters(), []);
@@ -343,7 +343,10 @@ describe('under onUserError "fail"', () => {
     const { job } = spoiler({ onUserError: "fail" });
     const run = await harness(job);
     await run.push("in", { value: event("a", 6_660, 6) });
-    await assert.rejects(run.push("in", { watermark: 7_000 }), { kind: "user", message: "a timer (thrown in operator spoil)" });
+    await assert.rejects(run.push("in", { watermark: 7_000 }), {
+      kind: "user",
+      message: 'a timer (thrown in operator spoil): timer of key "a" at 6666',
+    });
   });
 
   test("what is invalid still goes to the dead letters", async () => {

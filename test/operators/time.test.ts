@@ -189,6 +189,52 @@ describe("idleness", () => {
     }
   });
 
+  test("a source that has ended does not end event time for one that is idle, at any parallelism", async () => {
+    const connected = twoSources(
+      (a, b) =>
+        a
+          .connect(b)
+          .process("either", { output: type<Event>(), onLeft: (v, ctx) => ctx.emit(v), onRight: (v, ctx) => ctx.emit(v) })
+          .keyBy(({ key }) => key as string)
+          .window(tumbling(seconds(10)))
+          .aggregate("count", count(), (key, { start, end }, n) => [key, start, end, n]),
+      { watermarks: idle },
+    );
+    for (const job of [windows(idle), connected])
+      for (const parallelism of [1, 2])
+        for (const endsFirst of [true, false]) {
+          const run = await harness(job, { parallelism });
+          await run.push("a", { value: event("k", 1_000) });
+          await run.push("b", { value: event("k", 2_000) });
+          if (endsFirst) await run.endInput("a");
+          await run.advanceProcessingTime(minutes(5));
+          if (!endsFirst) await run.endInput("a");
+          const how = `parallelism ${parallelism}, the end comes ${endsFirst ? "first" : "last"}`;
+          assert.deepEqual(run.output("out"), [], `nothing may end before b goes on: ${how}`);
+          await run.push("b", { value: event("k", 3_000) });
+          await run.endInput("b");
+          assert.deepEqual(run.output("out"), [["k", 0, 10_000, 3]], how);
+        }
+  });
+
+  test("a source that has ended beside an idle one stays so through a restore, at another parallelism too", async () => {
+    for (const [before, after] of [
+      [1, 2],
+      [2, 1],
+      [2, 3],
+    ] as const) {
+      const run = await harness(windows(idle), { parallelism: before });
+      await run.push("a", { value: event("k", 1_000) });
+      await run.push("b", { value: event("k", 2_000) });
+      await run.endInput("a");
+      await run.advanceProcessingTime(minutes(5));
+      const restored = await harness(windows(idle), { parallelism: after, from: await run.snapshot() });
+      assert.deepEqual(restored.output("out"), [], `from ${before} to ${after}`);
+      await restored.push("b", { value: event("k", 5_000) }, { watermark: 20_000 });
+      assert.deepEqual(restored.output("out"), [["k", 0, 10_000, 3]], `from ${before} to ${after}`);
+    }
+  });
+
   test("when all are idle the watermark stands still", async () => {
     await verifyMarbles(
       windows(idle),

@@ -242,7 +242,7 @@ describe("verifyOperator fails", () => {
     );
     assert.equal(
       await failure(verifyOperator(job, { steps: steps(10, event("a", 0)), expected: { out: [] } })),
-      "job pipeline, element by element: failed at step 2 of 2 ({ at: 0, key: 'a' } into in): no (thrown in operator fail)",
+      "job pipeline, element by element: failed at step 2 of 2 ({ at: 0, key: 'a' } into in): no (thrown in operator fail): record at position 2 of shard-0",
     );
   });
 

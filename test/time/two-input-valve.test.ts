@@ -137,6 +137,26 @@ describe("TwoInputValve", () => {
     assert.deepEqual(sent(two.end("1:1")), [maxWatermark]);
   });
 
+  it("does not end event time when one side ends beside one that is idle, in whatever order", () => {
+    for (const finishFirst of [true, false]) {
+      const two = new TwoInputValve();
+      two.add("left", 0);
+      two.add("right", 1);
+      two.advance("left", 10);
+      two.advance("right", 5);
+      const finish = () => sent(two.finish("left"));
+      const idle = () => sent(two.setStatus("right", false));
+      assert.deepEqual(finishFirst ? [...finish(), ...idle()] : [...idle(), ...finish()], finishFirst ? ["idle"] : [10, "idle"]);
+      const again = TwoInputValve.restore(two.snapshot(), two.watermark);
+      for (const valve of [two, again]) {
+        assert.deepEqual(sent(valve.end("left")), []);
+        assert.deepEqual(sent(valve.setStatus("right", true)), ["active"]);
+        assert.equal(valve.advance("right", 20), 20);
+        assert.deepEqual(sent(valve.finish("right")), [maxWatermark]);
+      }
+    }
+  });
+
   it("puts a child on its parents' side, where it waits for them", () => {
     const two = valve();
     for (const name of ["0:0", "0:1", "1:0", "1:1"]) two.advance(name, 10);

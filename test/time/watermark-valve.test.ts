@@ -8,13 +8,13 @@ type Step =
   /** By so much above the output, so that inputs stay close to each other. */
   | { readonly do: "advance"; readonly input: number; readonly ahead: number }
   | { readonly do: "status"; readonly input: number; readonly active: boolean }
-  | { readonly do: "end"; readonly input: number }
+  | { readonly do: "end" | "finish"; readonly input: number }
   | { readonly do: "add"; readonly parents: readonly number[] };
 
 const input = fc.nat(4);
 const advance = fc.record({ do: fc.constant("advance" as const), input, ahead: fc.integer({ min: -2, max: 3 }) });
 const status = fc.record({ do: fc.constant("status" as const), input, active: fc.boolean() });
-const end = fc.record({ do: fc.constant("end" as const), input });
+const end = fc.record({ do: fc.constantFrom("end" as const, "finish" as const), input });
 const add = fc.record({ do: fc.constant("add" as const), parents: fc.uniqueArray(input, { maxLength: 2 }) });
 const fixedSteps = fc.array(fc.oneof({ weight: 3, arbitrary: advance }, status), { maxLength: 60, size: "max" });
 const livingSteps = fc.array(fc.oneof({ weight: 6, arbitrary: advance }, { weight: 3, arbitrary: status }, end, add), {
@@ -40,9 +40,10 @@ class Model {
     this.hold = hold;
   }
 
-  live = (): ModelInput[] => this.inputs.filter((i) => !i.ended && i.parents === undefined);
+  /** Something may still come from them. */
+  open = (): ModelInput[] => this.inputs.filter((i) => !i.ended && i.parents === undefined && i.at < maxWatermark);
   get idle(): boolean {
-    return this.live().length > 0 && this.live().every((i) => !i.active);
+    return this.open().length > 0 && this.open().every((i) => !i.active);
   }
 
   #raise(candidates: ModelInput[], pick: (...n: number[]) => number): void {
@@ -50,7 +51,7 @@ class Model {
   }
   #minimum(): void {
     this.#raise(
-      this.live().filter((i) => i.aligned),
+      this.open().filter((i) => i.aligned),
       Math.min,
     );
   }
@@ -79,25 +80,35 @@ class Model {
 
   setStatus(n: number, active: boolean): void {
     const i = this.inputs[n]!;
-    if (i.ended || i.parents !== undefined || i.active === active) return;
+    if (!this.open().includes(i) || i.active === active) return;
     i.active = active;
     if (active && this.hold) i.at = Math.max(i.at, this.output);
     i.aligned = active && i.at >= this.output;
     if (!active && i.at === this.output) {
-      if (this.idle) this.#raise(this.live(), Math.max);
+      if (this.idle) this.#raise(this.open(), Math.max);
       else this.#minimum();
     }
   }
 
   end(n: number): void {
+    this.#leave(n, { ended: true, aligned: false });
+  }
+
+  finish(n: number): void {
+    const i = this.inputs[n]!;
+    if (this.open().includes(i) && i.active) this.#leave(n, { at: maxWatermark, aligned: false });
+  }
+
+  #leave(n: number, left: Partial<ModelInput>): void {
     const i = this.inputs[n]!;
     const wasIdle = this.idle;
     const held = i.at === this.output;
-    Object.assign(i, { ended: true, aligned: false });
+    Object.assign(i, left);
     this.#startChildren();
-    if (this.live().length === 0) this.output = maxWatermark;
-    else if (!this.idle) this.#minimum();
-    else if (held && !wasIdle) this.#raise(this.live(), Math.max);
+    if (this.open().length === 0) {
+      if (this.inputs.every(({ parents }) => parents === undefined)) this.output = maxWatermark;
+    } else if (!this.idle) this.#minimum();
+    else if (held && !wasIdle) this.#raise(this.open(), Math.max);
   }
 }
 
@@ -115,6 +126,7 @@ function apply(step: Step, valve: WatermarkValve, model: Model): ValveChange | u
   if (target === undefined) return undefined;
   if (step.do === "advance") {
     const at = Math.max(model.output, 0) + step.ahead;
+    if (at === maxWatermark) return undefined;
     model.advance(step.input, at);
     return { watermark: valve.advance(name(step.input), at), status: undefined };
   }
@@ -123,6 +135,10 @@ function apply(step: Step, valve: WatermarkValve, model: Model): ValveChange | u
     return valve.setStatus(name(step.input), step.active);
   }
   if (target.ended || target.parents !== undefined) return undefined;
+  if (step.do === "finish") {
+    model.finish(step.input);
+    return valve.finish(name(step.input));
+  }
   model.end(step.input);
   return valve.end(name(step.input));
 }
@@ -272,6 +288,28 @@ describe("watermark valve", () => {
       valve.setStatus("a", false);
       assert.deepEqual(valve.end("a", continued), { watermark, status: "active" });
       assert.deepEqual(valve.end("a", continued), { watermark: undefined, status: undefined });
+    }
+  });
+
+  it("V6: in whatever order one input ends and the other goes idle, event time stays open for the other", () => {
+    const steps = {
+      ends: (valve: WatermarkValve) => [valve.finish("a"), valve.end("a")],
+      idles: (valve: WatermarkValve) => [valve.setStatus("b", false)],
+    };
+    for (const order of [
+      [steps.ends, steps.idles],
+      [steps.idles, steps.ends],
+    ]) {
+      const valve = new WatermarkValve();
+      for (const input of ["a", "b"]) valve.add(input);
+      valve.advance("a", 10);
+      valve.advance("b", 5);
+      const changes = order.flatMap((step) => step(valve));
+      assert.deepEqual(changes.map(({ status }) => status).filter(Boolean), ["idle"]);
+      assert.ok(valve.watermark <= 10);
+      assert.deepEqual(valve.setStatus("b", true), { watermark: undefined, status: "active" });
+      assert.equal(valve.advance("b", 20), 20);
+      assert.deepEqual(valve.finish("b"), { watermark: maxWatermark, status: undefined });
     }
   });
 

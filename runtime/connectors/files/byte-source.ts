@@ -12,6 +12,8 @@ export type BytesRead =
 export interface ByteSource {
   /** `head` with the next bytes behind it, in memory that nobody else writes. */
   read(head: Buffer): Promise<BytesRead>;
+  /** Of compressed data: how many bytes of it have been read. */
+  readonly compressedRead?: number;
   close(): Promise<void>;
 }
 

@@ -56,6 +56,11 @@ export class FileRecords {
     return state;
   }
 
+  /** As `ByteSource`; undefined too while nothing is open. */
+  get compressedRead(): number | undefined {
+    return this.#cursor?.bytes.compressedRead;
+  }
+
   async close(): Promise<void> {
     const cursor = this.#cursor;
     this.#cursor = undefined;

@@ -61,6 +61,10 @@ export class GunzipBytes implements ByteSource {
     }
   }
 
+  get compressedRead(): number {
+    return this.#offset;
+  }
+
   async close(): Promise<void> {
     this.#gunzip.destroy();
     await this.#file.close();

@@ -66,6 +66,10 @@ export class FilesReader implements SourceReader {
     return reading;
   }
 
+  compressedRead(shard: ShardId): number | undefined {
+    return this.#records.get(shard)?.compressedRead;
+  }
+
   /** Closes all files, and standard input. */
   async close(): Promise<void> {
     await Promise.allSettled(this.#lastReads.values());

@@ -49,6 +49,10 @@ export class GeneratorReader implements SourceReader {
     const number = this.#numberOf(shard);
     const now = clock.now();
     const first = after === "horizon" ? number : Number(after) - 1 + shards;
+    if (first - shards >= this.#count) {
+      const advice = "the generator makes fewer records than were read from it before: make as many again, or start the job anew";
+      throw new MillraceError("invalid", `${advice}: ${this.#count}, read to ${first - shards + 1}`);
+    }
     const due = this.#dueBefore(number, first, now);
     const records: SourceRecord[] = [];
     let index = first;

@@ -99,7 +99,16 @@ export class TimerService {
   constructor(onTimer: string | undefined) {
     this.#onTimer = onTimer;
     const units = new Units(new Activity(), { ...noKeeper }, true);
-    this.#shared = { units, now: 0, pauses: () => false, partitionKey: () => "", count: () => undefined };
+    this.#shared = {
+      units,
+      now: 0,
+      get passed() {
+        return this.now;
+      },
+      pauses: () => false,
+      partitionKey: () => "",
+      count: () => undefined,
+    };
     this.#node = this.#begin();
   }
 

@@ -10,7 +10,7 @@ import { SourceWatermarks } from "../../../runtime/time/source-watermarks.ts";
 import { createGenerator } from "../../../runtime/time/watermark-generator.ts";
 import { type TwoInputChange, TwoInputValve } from "../../../runtime/time/two-input-valve.ts";
 import { WatermarkValve, type ValveChange } from "../../../runtime/time/watermark-valve.ts";
-import { minWatermark } from "../../../runtime/time/watermark.ts";
+import { maxWatermark, minWatermark } from "../../../runtime/time/watermark.ts";
 import { timestampMax } from "../../../runtime/time/timestamp.ts";
 import { compare } from "../compare.ts";
 import { noDriver } from "../run-vector.ts";
@@ -86,7 +86,8 @@ const timestampOf = (time: number | string): number => pointOf(time, timestampMa
 
 function feed(valve: WatermarkValve | TwoInputValve, name: string, step: any): Emitted[] {
   if (step.status !== undefined) return emitted(valve.setStatus(name, step.status === "ACTIVE"));
-  return emitted({ watermark: valve.advance(name, timeOf(step.wm)), status: undefined });
+  const at = timeOf(step.wm);
+  return emitted(at === maxWatermark ? valve.finish(name) : { watermark: valve.advance(name, at), status: undefined });
 }
 
 function runGenerator(vector: Vector): Failure | undefined {
