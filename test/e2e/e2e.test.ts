@@ -20,7 +20,8 @@ const short: Omit<RunOptions, "print"> = {
   timeoutMs: 150_000,
 };
 
-suite("jobs on the emulated cloud", () => {
+// Side by side: each waits for the other half of its time.
+suite("jobs on the emulated cloud", { concurrency: 2 }, () => {
   for (const scenario of [pageviewsScenario, ordersScenario]) {
     test(`scenario ${scenario.name}: outputs are the script's, under kills and faults, across a stop and another parallelism`, async (t) => {
       const { failures, trouble, phases, lines } = await runScenario(scenario, { ...short, print: (line) => t.diagnostic(line) });
