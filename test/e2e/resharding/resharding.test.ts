@@ -5,7 +5,8 @@ import { type Event, expectedOf } from "./events.ts";
 import type { Shape } from "./job.ts";
 import { runResharding } from "./run.ts";
 
-suite("a stream that is split twice and merged once under load", () => {
+// Side by side: each waits for the other half of its time.
+suite("a stream that is split twice and merged once under load", { concurrency: 2 }, () => {
   for (const shape of ["exchange", "taskPerShard"] as const satisfies readonly Shape[])
     test(`${shape}: counts are those of the input, no event is lost, doubled or overtaken`, async (t) => {
       const { failures, standstills, trouble } = await runResharding({
