@@ -16,8 +16,9 @@ export async function readResults(
     const lines = place.kind === "table" ? await rowsOf(clients, place.table) : await linesOf(clients, place);
     return [name, lines.map(sortedMembers).sort()] as const;
   });
-  const letters = (await linesOf(clients, deadLetters)).map((line) => (JSON.parse(line) as { bytes: string }).bytes);
-  return { ...Object.fromEntries(await Promise.all(read)), deadLetters: letters.sort() };
+  const [letters, ...found] = await Promise.all([linesOf(clients, deadLetters), ...read]);
+  const bytes = letters.map((line) => (JSON.parse(line) as { bytes: string }).bytes);
+  return { ...Object.fromEntries(found), deadLetters: bytes.sort() };
 }
 
 /** Rows without what the sink keeps beside them; those that are deleted are none. */
