@@ -4,6 +4,7 @@ import type { Ports } from "../runtime/ports/ports.ts";
 import type { TaskId } from "../runtime/base/ids.ts";
 import type { JobRecord } from "../runtime/snapshots/job-record.ts";
 import { decodeManifest, isTombstone } from "../runtime/snapshots/manifest.ts";
+import { checkpointIn } from "../runtime/snapshots/names.ts";
 import { addTotals, type ShardProgress, type SourceProgress, type Totals } from "../runtime/state/commit.ts";
 import { loadCommit } from "../runtime/driver/journal-entry.ts";
 import { rootTasks } from "../runtime/driver/topology.ts";
@@ -56,9 +57,9 @@ export function tasksOf(job: JobGraph, record: JobRecord): readonly (readonly [T
   return record.topology.flatMap((topology) => rootTasks(topology).map(({ task }) => [task, topology.kind !== "keyed"] as const));
 }
 
-/** The number in the name of the last complete checkpoint's manifest. */
-function checkpointOf(record: JobRecord): number {
-  return record.completed === undefined ? 0 : Number(record.completed.slice(record.completed.lastIndexOf("/") + 1));
+/** The number of the last complete checkpoint; 0: there is none. */
+function checkpointOf({ completed }: JobRecord): number {
+  return completed === undefined ? 0 : checkpointIn(completed)!;
 }
 
 async function restoredSources(record: JobRecord, { blobs }: Reads): Promise<readonly (readonly [string, SourceProgress])[]> {

@@ -672,7 +672,11 @@ suite("state and forks", () => {
         assert.equal(states[0]!.keys, keys);
       });
       const own = { state: into, output: join(directory, "own") };
-      await whileRunning(counting({ name: "twin" }), own, (run) => takenIn(run, run.standing.totals.records + 200));
+      const stoppedAt = await withTarget(places, async (target) => (await recordOf(target)).lastCheckpoint);
+      await whileRunning(counting({ name: "twin" }), own, async (run) => {
+        assert.equal(run.standing.checkpoint, stoppedAt);
+        await takenIn(run, run.standing.totals.records + 200);
+      });
       assert.ok((await assertCounted(own.output, seen)) >= 200);
       // What it copied is its own: the other job is gone on with, and forked onto nothing that runs.
       await whileRunning(counting({ parallelism: 2 }), places, (run) => takenIn(run, run.standing.totals.records + 100));
