@@ -190,29 +190,29 @@ function texts(field: Field | undefined): Record<string, string> | undefined {
 }
 
 function readMapping(field: Field): MappingResource {
-  return { ...readMappingOf(field, "streamName"), streamName: nameIn(field, "streamName") };
+  const { source: streamName, ...mapping } = readMappingOf(field, "streamName");
+  return { ...mapping, streamName };
 }
 
 function readTableMapping(field: Field): TableMappingResource {
-  const mapping = readMappingOf(field, "tableName");
+  const { source: tableName, ...mapping } = readMappingOf(field, "tableName");
   const { startingPosition } = mapping;
   if (startingPosition === "AT_TIMESTAMP")
     throw new MillraceError(
       "invalid",
       `${field.path}: a mapping of a table starts at TRIM_HORIZON or LATEST: ${startingPosition}`,
     );
-  return { ...mapping, tableName: nameIn(field, "tableName") };
+  return { ...mapping, tableName };
 }
 
-function nameIn(field: Field, source: "streamName" | "tableName"): string {
-  const name = field.entries().find(([key]) => key === source)?.[1];
-  return field.required({ [source]: name }, source).text();
-}
-
-function readMappingOf(field: Field, source: "streamName" | "tableName"): Omit<MappingResource, "streamName"> {
+/** `source`: the member that names what the mapping reads, and in the result that name. */
+function readMappingOf(
+  field: Field,
+  source: "streamName" | "tableName",
+): Omit<MappingResource, "streamName"> & { readonly source: string } {
   const {
     functionName,
-    [source]: _source,
+    [source]: name,
     enabled,
     onFailure,
     ...settings
@@ -245,6 +245,7 @@ function readMappingOf(field: Field, source: "streamName" | "tableName"): Omit<M
   return {
     ...given,
     functionName: field.required({ functionName }, "functionName").text(),
+    source: field.required({ [source]: name }, source).text(),
     ...present({
       enabled: enabled?.flag(),
       onFailure: onFailure && { bucket: onFailure.required(onFailure.object("bucket"), "bucket").text() },

@@ -3,7 +3,7 @@
  * requests of DynamoDB Streams.
  *
  * L1 Writes to tables with a stream go one by one, so that each change has the item as it was right before and after.
- * L2 What concerns no such table goes its way untouched.
+ * L2 What concerns no such table goes its way, and waits for nothing.
  */
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
@@ -93,8 +93,12 @@ class ServedStreams {
         if (answer.status === 200) this.#streams.delete(body.TableName);
         return answer;
       }
-      default:
-        return this.#inTurn(() => this.#write(request, operation, text, body));
+      default: {
+        const touched = this.#touchedBy(operation, body);
+        // L2.
+        if (touched.length === 0) return this.#ask(request, operation, text);
+        return this.#inTurn(() => this.#write(request, operation, text, touched));
+      }
     }
   }
 
@@ -132,8 +136,7 @@ class ServedStreams {
 
   // ---- writes ----
 
-  async #write(request: IncomingMessage, operation: string, text: string, body: Body): Promise<Answer> {
-    const touched = this.#touchedBy(operation, body);
+  async #write(request: IncomingMessage, operation: string, text: string, touched: readonly Touched[]): Promise<Answer> {
     const before = await this.#itemsOf(request, touched);
     const answer = await this.#ask(request, operation, text);
     if (answer.status !== 200) return answer;

@@ -6,7 +6,7 @@
  *
  * Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Types_Amazon_DynamoDB_Streams.html
  */
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 
@@ -154,11 +154,13 @@ export class TableStreams {
     return this.#directory === undefined ? undefined : join(this.#directory, `${table}.ndjson`);
   }
 
-  /** A last line that was cut is of a change whose caller was not answered. */
+  /** A last line that was cut is of a change, or of a table, whose caller was not answered: what comes next has its place. */
   #load(file: string): void {
-    const text = readFileSync(file, "utf8");
-    const [head, ...changes] = text.slice(0, text.lastIndexOf("\n")).split("\n");
-    if (head === undefined || head === "") return;
+    const bytes = readFileSync(file);
+    const whole = bytes.subarray(0, bytes.lastIndexOf("\n") + 1);
+    if (whole.length === 0) return rmSync(file);
+    if (whole.length < bytes.length) truncateSync(file, whole.length);
+    const [head, ...changes] = whole.toString().trimEnd().split("\n") as [string, ...string[]];
     const loaded = JSON.parse(head) as Head;
     const stream = new TableStream(
       loaded,

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { appendFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -211,4 +211,13 @@ test("go on in their folder with what was there (S2)", async () => {
   const left = await changesOf(second, arn, { ShardIteratorType: "AFTER_SEQUENCE_NUMBER", SequenceNumber });
   assert.deepEqual(left.map(told), [["MODIFY", "a", "1", "2"]]);
   assert.equal((await changesOf(second, arn)).length, 2);
+  await second.end();
+  // Its process died while it wrote.
+  appendFileSync(join(options.streamsDirectory, "items.ndjson"), '{"eventID":"1000');
+  const third = await startOurs(options);
+  await third.tables.send(new PutItemCommand({ TableName: "items", Item: item("a", 3) }));
+  await third.end();
+  const fourth = await startOurs(options);
+  const all = [["INSERT", "a", undefined, "1"] as const, ["MODIFY", "a", "1", "2"] as const, ["MODIFY", "a", "2", "3"] as const];
+  assert.deepEqual((await changesOf(fourth, arn)).map(told), all);
 });
