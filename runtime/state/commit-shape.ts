@@ -42,15 +42,28 @@ const progressShape = is.object({
   totals: totalsShape,
 });
 
+/** Of `WrittenAs`. */
+export const writtenAsShape = is.object({ generation: is.count, task: is.text, seq: is.count, n: is.count });
+export const changeShape = is.oneOf("+I", "-U", "+U", "-D");
+
+const backShape = is.tagged("what", {
+  record: is.object({ to: is.text, input: is.oneOf(0, 1), key: is.optional(is.bytes), timestamp: is.optional(is.time) }),
+  copy: is.object({ to: is.text, input: is.oneOf(0, 1), range: is.text, timestamp: is.optional(is.time) }),
+  timer: is.object({ to: is.text, key: is.bytes, value: is.bytes }),
+  row: is.object({
+    ...{ to: is.text, value: is.bytes, change: changeShape, as: writtenAsShape },
+    timestamp: is.optional(is.time),
+  }),
+  message: is.object({ to: is.text, value: is.bytes }),
+});
+
 const effectShape = is.tagged("effect", {
   send: is.object({ channel: is.text, frames: is.listOf(is.bytes) }),
-  sink: is.object({ operator: is.text, n: is.count, payload: is.bytes }),
+  sink: is.object({ operator: is.text, n: is.count, payload: is.bytes, as: is.optional(writtenAsShape) }),
   deadLetter: is.object({
     ...{ operator: is.text, reason: is.text, shard: is.text, position: is.text, bytes: is.bytes },
     header: is.optional(is.text),
-    sent: is.optional(
-      is.object({ to: is.text, input: is.oneOf(0, 1), key: is.optional(is.bytes), timestamp: is.optional(is.time) }),
-    ),
+    back: is.optional(backShape),
   }),
   acknowledge: is.object({ checkpoint: is.count, index: is.optional(blobRangeShape), declined: is.flag }),
   ended: is.object({ index: is.optional(blobRangeShape) }),

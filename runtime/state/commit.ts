@@ -5,6 +5,7 @@
  * M1 A commit never spans a barrier, so `seq` says exactly up to where state is complete.
  * M2 A commit holds the whole progress of its task, so the head alone tells where it stands.
  */
+import type { ChangeKind } from "../api/connector.ts";
 import type { Side } from "../api/graph.ts";
 import { ByteReader, corrupt } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
@@ -112,19 +113,49 @@ export function addTotals(to: Totals, more: Totals, reads: boolean): Totals {
   };
 }
 
-/** To what a record was sent over an exchange, and with what: the record itself aside. */
-export interface SentTo {
-  readonly to: string;
-  readonly input: Side;
-  /** Encoded; not there: without one. */
-  readonly key?: Uint8Array;
-  /** Event time; not there: none. */
-  readonly timestamp?: number;
+/**
+ * How what was put aside can be given back to the operator that it was for. Keys and values are encoded; a timestamp that is not there is
+ * none.
+ *
+ * - `record`: came over an exchange; the letter's bytes are the record.
+ * - `copy`: of one that every task has got, that of the task with this part of the hash space, as hexadecimal digits.
+ * - `timer`: had come due, and its callback failed.
+ * - `row`: a sink could not write it; `as` is what it would have been written as.
+ * - `message`: was sent, and refused for good by who received it.
+ */
+export type GivenBack =
+  | { readonly what: "record"; readonly to: string; readonly input: Side; readonly key?: Uint8Array; readonly timestamp?: number }
+  | { readonly what: "copy"; readonly to: string; readonly input: Side; readonly range: string; readonly timestamp?: number }
+  | { readonly what: "timer"; readonly to: string; readonly key: Uint8Array; readonly value: Uint8Array }
+  | {
+      readonly what: "row";
+      readonly to: string;
+      readonly value: Uint8Array;
+      readonly change: ChangeKind;
+      readonly as: WrittenAs;
+      readonly timestamp?: number;
+    }
+  | { readonly what: "message"; readonly to: string; readonly value: Uint8Array };
+
+/** What the version and the id of a row outside are made of (R8). */
+export interface WrittenAs {
+  readonly generation: Generation;
+  readonly task: TaskId;
+  /** With the task's version offset. */
+  readonly seq: Seq;
+  readonly n: number;
 }
 
 export type Effect =
   | { readonly effect: "send"; readonly channel: ChannelId; readonly frames: readonly Uint8Array[] }
-  | { readonly effect: "sink"; readonly operator: string; readonly n: number; readonly payload: Uint8Array }
+  | {
+      readonly effect: "sink";
+      readonly operator: string;
+      readonly n: number;
+      readonly payload: Uint8Array;
+      /** Of a row that was given back: as what it is written, in the place of this commit and `n`. */
+      readonly as?: WrittenAs;
+    }
   | {
       readonly effect: "deadLetter";
       readonly operator: string;
@@ -134,8 +165,8 @@ export type Effect =
       readonly bytes: Uint8Array;
       /** Of a record of a file: the line that names its fields. */
       readonly header?: string;
-      /** Of a record that came over an exchange: how. */
-      readonly sent?: SentTo;
+      /** How it can be given back to its operator; not there: its bytes are a source's, or it cannot be. */
+      readonly back?: GivenBack;
     }
   | {
       readonly effect: "acknowledge";

@@ -7,7 +7,7 @@ import { decodeValue, encodeValue } from "../../runtime/base/message-pack.ts";
 import { Environment } from "../../runtime/driver/environment.ts";
 import { defaultEnvironment } from "../../runtime/driver/environment-options.ts";
 import type { DeadLetterBatch } from "../../runtime/ports/sink-driver.ts";
-import { encodeGiven, type GivenLetter, givenName } from "../../runtime/snapshots/given-letters.ts";
+import { backLine, encodeGiven, type GivenLetter, givenName } from "../../runtime/snapshots/given-letters.ts";
 import { decodeManifest, type Manifest } from "../../runtime/snapshots/manifest.ts";
 import { harness, type HarnessOptions, type RunningHarness } from "../../runtime/testing/harness.ts";
 import { TakenSnapshot } from "../../runtime/testing/harness-snapshot.ts";
@@ -61,13 +61,15 @@ async function run(options: HarnessOptions = {}) {
 /** As they were put aside, each task's in its order. */
 function lettersIn(put: readonly DeadLetterBatch[]): readonly GivenLetter[] {
   return put.flatMap(({ generation, task, seq, letters }) =>
-    letters.map(({ sent, bytes }, n) => {
-      assert.ok(sent !== undefined, "a record that came over an exchange says how");
-      const key = Buffer.from(sent.key!).toString("base64");
-      const encoded = { key, bytes: Buffer.from(bytes).toString("base64"), timestamp: sent.timestamp ?? null };
-      return { id: `${task} ${seq} ${n}`, generation, task, seq, to: sent.to, input: sent.input, ...encoded };
+    letters.map(({ back, bytes }, n) => {
+      assert.ok(back !== undefined, "what is an operator's says how it is given back");
+      return { id: `${task} ${seq} ${n}`, generation, task, seq, back: backLine(back), bytes: base64(bytes) };
     }),
   );
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("base64");
 }
 
 async function give({ ports }: RunningHarness, n: number, letters: readonly GivenLetter[]): Promise<void> {
@@ -154,7 +156,7 @@ suite("dead letters that are given back behind an exchange", () => {
       again.map(({ bytes }) => decodeValue(Buffer.from(bytes, "base64"))),
       lettersIn(put.slice(0, before)).map(({ bytes }) => decodeValue(Buffer.from(bytes, "base64"))),
     );
-    assert.ok(again.length === keys.length && again.every(({ generation, to }) => generation === 2 && to === "count"));
+    assert.ok(again.length === keys.length && again.every(({ generation, back }) => generation === 2 && back.to === "count"));
   });
 
   test("are left out where the job goes back behind them: their records come again", async () => {
@@ -184,8 +186,8 @@ suite("dead letters that are given back behind an exchange", () => {
     const letters = Array.from({ length: 3_000 }, (_, n): GivenLetter => {
       const key = keys[n % keys.length]!;
       const padded = { ...event(key, 0, 2 * n), pad: "x".repeat(300) };
-      const encoded = { key: encode(key), bytes: encode(padded), timestamp: 0 };
-      return { id: `${n}`, generation: 1, task, seq: 0, to: "count", input: 0, ...encoded };
+      const back = { what: "record", to: "count", input: 0, key: encode(key), timestamp: 0 } as const;
+      return { id: `${n}`, generation: 1, task, seq: 0, back, bytes: encode(padded) };
     });
     await give(running, 1, letters);
     await running.coordinator().restore(name);
@@ -201,7 +203,7 @@ suite("dead letters that are given back behind an exchange", () => {
     const { running, put } = await run();
     await running.push("in", ...numbered(1));
     const snapshot = (await running.snapshot()) as TakenSnapshot;
-    const letters = lettersIn(put).map((letter) => ({ ...letter, to: "gone" }));
+    const letters = lettersIn(put).map((letter) => ({ ...letter, back: { ...letter.back, to: "gone" } }));
     const blobs = new Map([...snapshot.blobs, [givenName(1), encodeGiven(letters)] as const]);
     await assert.rejects(run({ from: snapshotWith(snapshot, blobs) }), { kind: "invalid", message: /: gone$/ });
   });
