@@ -28,7 +28,7 @@ import type { JobRecord } from "../snapshots/job-record.ts";
 import type { Manifest } from "../snapshots/manifest.ts";
 import { hashKeyOf } from "../state/key.ts";
 import type { TaskPlan } from "../task/task-plan.ts";
-import { goesOnWith, inOrder, isSame, nameOf, operatorStatesIn } from "./take-operator-state.ts";
+import { goesOnWith, inOrder, isSame, nameOf, operatorStatesIn, tasksLike } from "./take-operator-state.ts";
 import { rootTasks } from "./topology.ts";
 
 /** The number of the object that was given back last; 0: none was. */
@@ -93,11 +93,10 @@ export async function givenTo(
   if (upTo <= (manifest.given ?? 0)) return [];
   const topology = record.topology.find(({ stage }) => stage === plan.stage.id);
   const tasks = topology === undefined ? [] : rootTasks(topology).map(({ task }) => task);
-  const before = manifest.tasks.filter(({ stage }) => stage === plan.stage.id).map(({ task }) => task);
   const letters = (await readLetters(upTo, manifest, ports)).filter((letter, n) => {
     const operator = plan.job.operators.get(letter.back.to);
     if (operator?.stage !== plan.stage.id || !isTaken(plan.job, letter.back)) return false;
-    if (letter.back.what === "copy") return takesCopyOf(letter, plan, before, tasks);
+    if (letter.back.what === "copy") return takesCopyOf(letter, plan, manifest, tasks);
     const key = keyOf(letter);
     if (key === undefined || operator.hash === undefined) return tasks[n % tasks.length] === plan.task;
     const hash = hashKeyOf(key, operator.hash);
@@ -107,7 +106,9 @@ export async function givenTo(
 }
 
 /** Whether the task goes on with what the one kept of it that could not take its copy in; where nothing is kept, one task takes it. */
-function takesCopyOf({ task, back }: GivenLetter, plan: TaskPlan, before: readonly TaskId[], now: readonly TaskId[]): boolean {
+function takesCopyOf({ task, back }: GivenLetter, plan: TaskPlan, manifest: Manifest, now: readonly TaskId[]): boolean {
+  const all = manifest.tasks.map((ack) => ack.task);
+  const before = tasksLike(task, all);
   if (operatorStatesIn(plan, back.to).size > 0) return goesOnWith(plan.task, before, now) === nameOf(task);
   const place = inOrder(before).findIndex((of) => nameOf(of) === nameOf(task));
   return isSame(before, now) ? nameOf(plan.task) === nameOf(task) : inOrder(now)[place % now.length] === plan.task;

@@ -23,6 +23,14 @@ export function operatorStatesIn(plan: TaskPlan, uid: string): ReadonlyMap<strin
   return spec === undefined ? new Map() : operatorStatesOf(spec);
 }
 
+interface Tasks {
+  /** Those that could have kept state of the operator, if its stage was what it is now. */
+  readonly before: readonly TaskId[];
+  /** Of every stage; default: the same. */
+  readonly all?: readonly TaskId[];
+  readonly now: readonly TaskId[];
+}
+
 /**
  * Adds to `into` the entries that the task takes over, and says by operator uid which share is its own. `tasks`: those that could have
  * kept state of the operator, and those that go on. Where they are the same, each goes on with its own; else all is dealt out.
@@ -30,14 +38,14 @@ export function operatorStatesIn(plan: TaskPlan, uid: string): ReadonlyMap<strin
 export function takeOperatorState(
   plan: TaskPlan,
   before: readonly Before[],
-  tasks: (uid: string) => { readonly before: readonly TaskId[]; readonly now: readonly TaskId[] },
+  tasks: (uid: string) => Tasks,
   into: TaskIndex,
 ): ReadonlyMap<string, Share> {
   const shares = new Map<string, Share>();
   for (const uid of plan.stage.operators) {
     const states = operatorStatesIn(plan, uid);
     if (states.size === 0) continue;
-    const { before: known, now } = tasks(uid);
+    const { before: known, all = known, now } = tasks(uid);
     const indexes = new Map(before.map(({ task, index }) => [task, index]));
     const parts = inOrder([...indexes.keys()]).flatMap((task) => {
       const index = indexes.get(task)!;
@@ -46,10 +54,11 @@ export function takeOperatorState(
     });
     const place = now.indexOf(plan.task);
     assert(place >= 0, `task ${plan.task} is not among those that go on with ${uid}: ${now.join(", ")}`);
-    const copied = goesOnWith(plan.task, known, now);
-    const isStrange = parts.some((part) => !known.some((of) => nameOf(of) === nameOf(part.task)));
-    const entry = joinOperatorEntries(parts.map((part) => part.entry), states, (entries) =>
-      isStrange ? entries[place % entries.length] : entries[parts.findIndex((part) => nameOf(part.task) === copied)],
+    const copied = parts[0] && goesOnWith(plan.task, tasksLike(parts[0].task, all), now);
+    const entry = joinOperatorEntries(
+      parts.map((part) => part.entry),
+      states,
+      (entries) => entries[parts.findIndex((part) => nameOf(part.task) === copied)],
     );
     if (entry === undefined) continue;
     for (const { index } of parts)
@@ -82,6 +91,11 @@ export function goesOnWith(task: TaskId, before: readonly TaskId[], now: readonl
   if (isSame(before, now)) return nameOf(task);
   const from = inOrder(before)[inOrder(now).indexOf(task) % before.length];
   return from && nameOf(from);
+}
+
+/** Those of the task's stage, as it was. */
+export function tasksLike(task: TaskId, all: readonly TaskId[]): readonly TaskId[] {
+  return all.filter((of) => stageOf(of) === stageOf(task));
 }
 
 /** Whether the tasks are the same, of whatever generation. */
