@@ -122,16 +122,15 @@ export class SinkOperator implements Operator {
 
   private addAgain(again: RowAgain | MessageAgain, timestamp: number): void {
     if (again.what === "row") return this.writer.add(again.value, Number.isNaN(timestamp) ? undefined : timestamp, again.change);
-    if (this.writer.addAgain === undefined) throw new MillraceError("invalid", "the sink sends no messages of this kind any more");
+    if (this.writer.addAgain === undefined)
+      throw new MillraceError("invalid", "the sink sends no messages of this kind any more");
     this.writer.addAgain(again.message);
   }
 
   private refusedAs(n: number, overtaken: boolean): WrittenAs {
     const { generation, task } = this.options;
     const seq = this.options.seq();
-    return overtaken
-      ? { generation, task, seq: seq - 1, n: overtakenFrom + n }
-      : { generation, task, seq, n: refusedFrom + n };
+    return overtaken ? { generation, task, seq: seq - 1, n: overtakenFrom + n } : { generation, task, seq, n: refusedFrom + n };
   }
 
   /** Whether a later row of the commit has the key of the row at this place. */

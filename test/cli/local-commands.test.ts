@@ -567,6 +567,64 @@ suite("dead letters", () => {
       assert.deepEqual(rows.map((row) => Object.values(row).join()).sort(), ["1,ann", "2,bob", "3,ann"]);
     }));
 
+  for (const parallelism of [1, 2])
+    test(`of windows that failed and of rows that a sink could not write are given back, at parallelism ${parallelism}`, () =>
+      withDirectory(async (directory) => {
+        const places = placesIn(directory);
+        const lines = ndjson<{ readonly key: string }>();
+        const refusing: typeof lines = {
+          ...lines,
+          encode(row) {
+            if (row.key === "k2") throw new Error("refused");
+            return lines.encode(row);
+          },
+        };
+        const windowEvents = 20;
+        const windowSize = windowEvents * 50;
+        const job = (broken: boolean) =>
+          defineJob(
+            "windows",
+            (it) =>
+              it
+                .source("in", generator({ seed: 1, ratePerSecond: 2_000, next: (n): Event => ({ key: `k${n % keys}`, n }) }), {
+                  timestamps: ({ n }) => n * 50,
+                  watermarks: monotonous(),
+                })
+                .keyBy(({ key }) => key)
+                .window(tumbling(millis(windowSize)))
+                .aggregate("count", count(), (key, { start }, n) => {
+                  if (broken && key === "k1") throw new Error("broken");
+                  return { key, start, n };
+                })
+                .sinkTo("out", fileSink({ path: "counts", format: broken ? refusing : ndjson() })),
+            { parallelism, checkpoints: { interval: seconds(0.1) } },
+          );
+        for (const broken of [true, false]) {
+          await whileRunning(job(broken), places, async (run) => {
+            await takenIn(run, run.standing.totals.records + 300);
+            await withTarget(places, (target) => stop(target, wait));
+          });
+          if (!broken) break;
+          const { sent, others } = await withTarget(places, (target) => giveBack(target, {}));
+          assert.deepEqual([Object.keys(sent).sort(), others], [["count", "out"], 0]);
+        }
+        const names = (await readdir(join(places.output, "counts"))).filter((name) => name.endsWith(".ndjson"));
+        const texts = await Promise.all(names.map((name) => readFile(join(places.output, "counts", name), "utf8")));
+        const rows = texts.flatMap((text) =>
+          text
+            .split("\n")
+            .filter((line) => line !== "")
+            .map((line) => JSON.parse(line)),
+        );
+        const starts = rows.map(({ start }) => start as number);
+        const expected: unknown[] = [];
+        for (let start = 0; start <= Math.max(...starts); start += windowSize)
+          for (let k = 0; k < keys; k++) expected.push([`k${k}`, start, windowEvents / keys]);
+        const found = rows.map(({ key, start, n }) => [key, start, n]);
+        const text = (items: readonly unknown[]) => items.map((item) => JSON.stringify(item)).sort();
+        assert.deepEqual(text(found), text(expected));
+      }));
+
   test("that a restore takes back are not given back", () =>
     withDirectory(async (directory) => {
       const places = placesIn(directory);

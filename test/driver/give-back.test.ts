@@ -162,10 +162,14 @@ const windows: readonly {
   later,
   job: pipeline(
     (events) =>
-      build(events.keyBy(({ key }) => key as string)).aggregate("windows", count(), (key: string, { start }: { readonly start: number }, n: number) => {
-        failing();
-        return [key, start, n] as const;
-      }),
+      build(events.keyBy(({ key }) => key as string)).aggregate(
+        "windows",
+        count(),
+        (key: string, { start }: { readonly start: number }, n: number) => {
+          failing();
+          return [key, start, n] as const;
+        },
+      ),
     { onUserError: "deadLetter" },
   ),
 }));
@@ -235,18 +239,14 @@ function writing(key?: (row: Event) => string): Job {
   const watermarks = boundedOutOfOrderness(hours(1));
   return defineJob(
     "writing",
-    (it) =>
-      it
-        .source("in", anySource<Event>("in"), { timestamps: (row: Event) => row.at, watermarks })
-        .sinkTo("out", sink),
+    (it) => it.source("in", anySource<Event>("in"), { timestamps: (row: Event) => row.at, watermarks }).sinkTo("out", sink),
     { onUserError: "deadLetter" },
   );
 }
 const table = writing((row) => row.key as string);
 const log = writing();
 
-const numbered = (...numbers: readonly number[]) =>
-  numbers.map((n) => ({ value: event(keys[Math.floor(n / 10)], n, n) }));
+const numbered = (...numbers: readonly number[]) => numbers.map((n) => ({ value: event(keys[Math.floor(n / 10)], n, n) }));
 
 /** What a table holds after all that was ever written to it, whatever the order. */
 function tableOf(...watched: readonly Awaited<ReturnType<typeof watch>>[]): Record<string, number> {
@@ -291,7 +291,11 @@ suite("rows that a sink could not write", () => {
       const died = await restoreAndDie(running, name, death);
       await running.push("in", ...numbered(4));
       const rows = running.rows<Event>("out").map((row) => [row.value.n, row.timestamp]);
-      assert.deepEqual(rows, [2, 1, 3, 4].map((n) => [n, n]), `${death.when} call ${death.at}`);
+      assert.deepEqual(
+        rows,
+        [2, 1, 3, 4].map((n) => [n, n]),
+        `${death.when} call ${death.at}`,
+      );
       return died;
     });
     assert.ok(deaths > 10, `it died ${deaths} times`);
@@ -372,7 +376,10 @@ suite("a broadcast that one task could not take in", () => {
       assert.equal(first.running.deadLetters().length, 1);
       assert.deepEqual(await limitsOf(first.running), [5, 7]);
       const letters = lettersIn(first.put);
-      assert.deepEqual(letters.map(({ back: { what, to } }) => [what, to]), [["copy", "over"]]);
+      assert.deepEqual(
+        letters.map(({ back: { what, to } }) => [what, to]),
+        [["copy", "over"]],
+      );
       const from = await givenBack(first);
       broken = false;
       const { running } = await watchLimits({ from, parallelism });
@@ -386,6 +393,22 @@ suite("a broadcast that one task could not take in", () => {
     assert.deepEqual(await limitsOf(first.running), [0, 7]);
     const { running, put } = await watchLimits({ from: await givenBack(first) });
     assert.deepEqual(await limitsOf(running), [0, 7]);
-    assert.deepEqual(lettersIn(put).map(({ back }) => back), lettersIn(first.put).map(({ back }) => back));
+    assert.deepEqual(
+      lettersIn(put).map(({ back }) => back),
+      lettersIn(first.put).map(({ back }) => back),
+    );
   });
+});
+
+test("what a finished job gives back goes through, at any parallelism", async () => {
+  for (const parallelism of [1, 2]) {
+    broken = true;
+    const first = await watch(log);
+    await first.running.push("in", ...numbered(1, 2, 3));
+    await first.running.endInput();
+    const from = await givenBack(first);
+    broken = false;
+    const { running } = await watch(log, { from, parallelism });
+    assert.deepEqual(sorted(running.output<Event>("out").map(({ n }) => n)), ["1", "3"]);
+  }
 });
