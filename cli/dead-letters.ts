@@ -3,7 +3,7 @@ import { type DeadLetterLine, deadLetterNaming } from "../runtime/connectors/dea
 import { parsePartFileName } from "../runtime/connectors/files/part-name.ts";
 import { MillraceError, messageOf } from "../runtime/base/errors.ts";
 import * as is from "../runtime/base/shape.ts";
-import { backLineShape } from "../runtime/snapshots/given-letters.ts";
+import { backLineShape } from "../runtime/api/given-back.ts";
 import type { LetterStore } from "./target/target.ts";
 
 export interface Letter extends DeadLetterLine {

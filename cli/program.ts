@@ -243,7 +243,7 @@ function letterCommands(program: Command, finish: Finish): void {
 function redriveCommand(group: Command, finish: Finish): void {
   const command = group
     .command("redrive")
-    .description("give them back to the sources they came from, or behind a keyBy to their operators, once each, after a fix");
+    .description("give them back to the sources or the operators that they were for, once each, after a fix");
   runOptions(waitOptions(coordinatorOption(command.option("--json", "print one JSON document").exitOverride())))
     .addArgument(optionalJob())
     .option("--operator <uid>", "of one operator alone")

@@ -6,7 +6,7 @@
  * messages are refused: the last object stands for the last time, in which every message was taken or is in it.
  */
 import type { DeadLetter, DeadLetterBatch } from "../ports/sink-driver.ts";
-import { backLine, type BackLine } from "../snapshots/given-letters.ts";
+import { backLine, type BackLine } from "../api/given-back.ts";
 import { partFileName } from "./files/part-name.ts";
 import { utf8Text } from "./formats/utf8.ts";
 

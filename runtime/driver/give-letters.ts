@@ -4,6 +4,7 @@
  */
 import { MillraceError } from "../base/errors.ts";
 import { corrupt } from "../base/byte-reader.ts";
+import type { BackLine } from "../api/given-back.ts";
 import { isKeyed } from "../api/operator-states.ts";
 import type { TaskId } from "../base/ids.ts";
 import { directEdge } from "../plan/direct-edge.ts";
@@ -11,7 +12,6 @@ import type { JobGraph } from "../plan/job-graph.ts";
 import { namesUnder } from "../ports/blobs.ts";
 import type { Ports } from "../ports/ports.ts";
 import {
-  type BackLine,
   decodeGiven,
   framesOfGiven,
   type GivenLetter,

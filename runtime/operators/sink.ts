@@ -9,7 +9,7 @@ import type { ChangeKind, CommitEnd, Sink, SinkWriter } from "../api/connector.t
 import type { Generation, TaskId } from "../base/ids.ts";
 import { MillraceError } from "../base/errors.ts";
 import { type MessageAgain, type RowAgain, sinkAgain } from "../snapshots/given-letters.ts";
-import type { WrittenAs } from "../state/commit.ts";
+import type { WrittenAs } from "../api/given-back.ts";
 import { canonicalKey } from "../state/key.ts";
 import type { Operator } from "./operator.ts";
 

@@ -4,7 +4,7 @@
  * Every call may be repeated at any later time, by a zombie too, without further effect (R2, R5); throws `unavailable` to be
  * called again.
  */
-import type { GivenBack, WrittenAs } from "../state/commit.ts";
+import type { GivenBack, WrittenAs } from "../api/given-back.ts";
 import type { Generation, OperatorUid, Seq, TaskId } from "../base/ids.ts";
 
 export interface SinkEffect {

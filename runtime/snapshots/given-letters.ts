@@ -15,11 +15,10 @@ import { decodeValue } from "../base/message-pack.ts";
 import { decodeJsonLines, encodeJsonLines } from "../base/json-lines.ts";
 import * as is from "../base/shape.ts";
 import type { ChangeKind } from "../api/connector.ts";
+import { type BackLine, backLineShape, changeShape, type WrittenAs, writtenAsShape } from "../api/given-back.ts";
 import type { Side } from "../api/graph.ts";
 import type { Key } from "../api/key.ts";
 import type { DirectWay } from "../plan/direct-edge.ts";
-import type { GivenBack, WrittenAs } from "../state/commit.ts";
-import { changeShape, writtenAsShape } from "../state/commit-shape.ts";
 import { globalNamespace, sameNamespace, voidNamespace } from "../state/namespace.ts";
 import { Timer, type TimerDomain } from "../state/timer.ts";
 import { writeRecord } from "../streaming/element.ts";
@@ -40,63 +39,6 @@ export function parseGiven(name: string): number | undefined {
   const match = /^given\/(\d+)$/.exec(name);
   return match === null ? undefined : Number(match[1]);
 }
-
-/** How it is given back, as it stands in JSON: bytes as base64, a timestamp that there is not as null. */
-export type BackLine =
-  | {
-      readonly what: "record";
-      readonly to: string;
-      readonly input: Side;
-      readonly key?: string;
-      readonly timestamp: number | null;
-    }
-  | {
-      readonly what: "copy";
-      readonly to: string;
-      readonly input: Side;
-      readonly range: string;
-      readonly timestamp: number | null;
-    }
-  | { readonly what: "timer"; readonly to: string; readonly key: string; readonly value: string }
-  | {
-      readonly what: "row";
-      readonly to: string;
-      readonly value: string;
-      readonly change: ChangeKind;
-      readonly as: WrittenAs;
-      readonly timestamp: number | null;
-    }
-  | { readonly what: "message"; readonly to: string; readonly value: string };
-
-/** A way back for JSON. */
-export function backLine(back: GivenBack): BackLine {
-  const text = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
-  switch (back.what) {
-    case "record": {
-      const { key, ...rest } = back;
-      return { ...rest, ...(key !== undefined && { key: text(key) }), timestamp: back.timestamp ?? null };
-    }
-    case "copy":
-      return { ...back, timestamp: back.timestamp ?? null };
-    case "timer":
-      return { ...back, key: text(back.key), value: text(back.value) };
-    case "row":
-      return { ...back, value: text(back.value), timestamp: back.timestamp ?? null };
-    case "message":
-      return { ...back, value: text(back.value) };
-  }
-}
-
-const timestampShape = (value: unknown) => (value === null ? undefined : is.time(value));
-
-/** Of `BackLine`. */
-export const backLineShape = is.tagged("what", {
-  record: is.object({ to: is.text, input: is.oneOf(0, 1), key: is.optional(is.text), timestamp: timestampShape }),
-  copy: is.object({ to: is.text, input: is.oneOf(0, 1), range: is.text, timestamp: timestampShape }),
-  timer: is.object({ to: is.text, key: is.text, value: is.text }),
-  row: is.object({ to: is.text, value: is.text, change: changeShape, as: writtenAsShape, timestamp: timestampShape }),
-  message: is.object({ to: is.text, value: is.text }),
-});
 
 /** What was put aside, and how it is given back. */
 export interface GivenLetter {

@@ -1,4 +1,5 @@
 /** The form of a commit, of which a reader makes sure before anything is done with it. */
+import { backShape, writtenAsShape } from "../api/given-back.ts";
 import * as is from "../base/shape.ts";
 
 export const blobRangeShape = is.object({ blob: is.text, offset: is.count, length: is.count });
@@ -40,21 +41,6 @@ const progressShape = is.object({
   versionOffset: is.count,
   letters: is.optional(is.object({ since: is.time, count: is.count })),
   totals: totalsShape,
-});
-
-/** Of `WrittenAs`. */
-export const writtenAsShape = is.object({ generation: is.count, task: is.text, seq: is.count, n: is.count });
-export const changeShape = is.oneOf("+I", "-U", "+U", "-D");
-
-const backShape = is.tagged("what", {
-  record: is.object({ to: is.text, input: is.oneOf(0, 1), key: is.optional(is.bytes), timestamp: is.optional(is.time) }),
-  copy: is.object({ to: is.text, input: is.oneOf(0, 1), range: is.text, timestamp: is.optional(is.time) }),
-  timer: is.object({ to: is.text, key: is.bytes, value: is.bytes }),
-  row: is.object({
-    ...{ to: is.text, value: is.bytes, change: changeShape, as: writtenAsShape },
-    timestamp: is.optional(is.time),
-  }),
-  message: is.object({ to: is.text, value: is.bytes }),
 });
 
 const effectShape = is.tagged("effect", {

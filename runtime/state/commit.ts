@@ -5,8 +5,7 @@
  * M1 A commit never spans a barrier, so `seq` says exactly up to where state is complete.
  * M2 A commit holds the whole progress of its task, so the head alone tells where it stands.
  */
-import type { ChangeKind } from "../api/connector.ts";
-import type { Side } from "../api/graph.ts";
+import type { GivenBack, WrittenAs } from "../api/given-back.ts";
 import { ByteReader, corrupt } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
 import type { AttemptId, ChannelId, Checkpoint, Generation, Position, Seq, ShardId, TaskId } from "../base/ids.ts";
@@ -111,39 +110,6 @@ export function addTotals(to: Totals, more: Totals, reads: boolean): Totals {
     deadLetters: to.deadLetters + more.deadLetters,
     lateDropped: to.lateDropped + more.lateDropped,
   };
-}
-
-/**
- * How what was put aside can be given back to the operator that it was for. Keys and values are encoded; a timestamp that is not there is
- * none.
- *
- * - `record`: came over an exchange; the letter's bytes are the record.
- * - `copy`: of one that every task has got, that of the task with this part of the hash space, as hexadecimal digits.
- * - `timer`: had come due, and its callback failed.
- * - `row`: a sink could not write it; `as` is what it would have been written as.
- * - `message`: was sent, and refused for good by who received it.
- */
-export type GivenBack =
-  | { readonly what: "record"; readonly to: string; readonly input: Side; readonly key?: Uint8Array; readonly timestamp?: number }
-  | { readonly what: "copy"; readonly to: string; readonly input: Side; readonly range: string; readonly timestamp?: number }
-  | { readonly what: "timer"; readonly to: string; readonly key: Uint8Array; readonly value: Uint8Array }
-  | {
-      readonly what: "row";
-      readonly to: string;
-      readonly value: Uint8Array;
-      readonly change: ChangeKind;
-      readonly as: WrittenAs;
-      readonly timestamp?: number;
-    }
-  | { readonly what: "message"; readonly to: string; readonly value: Uint8Array };
-
-/** What the version and the id of a row outside are made of (R8). */
-export interface WrittenAs {
-  readonly generation: Generation;
-  readonly task: TaskId;
-  /** With the task's version offset. */
-  readonly seq: Seq;
-  readonly n: number;
 }
 
 export type Effect =

@@ -1,5 +1,6 @@
 /** Dead letters of the open commit: what failed, where it came from, and its bytes as they came. */
-import type { Effect, GivenBack } from "../state/commit.ts";
+import type { GivenBack } from "../api/given-back.ts";
+import type { Effect } from "../state/commit.ts";
 import { timerBack } from "./given-back.ts";
 import type { UnitOrigin } from "./units.ts";
 

@@ -4,7 +4,7 @@ import { MillraceError } from "../base/errors.ts";
 import { encodeValue } from "../base/message-pack.ts";
 import { endOf } from "../plan/direct-edge.ts";
 import { type RowAgain, rangeText, timerValue } from "../snapshots/given-letters.ts";
-import type { GivenBack } from "../state/commit.ts";
+import type { GivenBack } from "../api/given-back.ts";
 import type { Timer } from "../state/timer.ts";
 import type { Element } from "../streaming/element.ts";
 import type { TaskPlan } from "./task-plan.ts";

@@ -14,7 +14,7 @@
 import type { Key } from "../api/key.ts";
 import { MillraceError } from "../base/errors.ts";
 import type { Activity } from "../state/activity.ts";
-import type { GivenBack } from "../state/commit.ts";
+import type { GivenBack } from "../api/given-back.ts";
 import type { Namespace } from "../state/namespace.ts";
 import type { TimerDomain } from "../state/timer.ts";
 import { isPoison } from "./blame.ts";

@@ -1,5 +1,6 @@
 /** What tests of dead letters that are given back share: a job with what it puts aside, and the giving. */
 import assert from "node:assert/strict";
+import { backLine } from "../../runtime/api/given-back.ts";
 import type { BlobName } from "../../runtime/base/ids.ts";
 import { encodeValue } from "../../runtime/base/message-pack.ts";
 import { Environment } from "../../runtime/driver/environment.ts";
@@ -7,7 +8,7 @@ import { defaultEnvironment } from "../../runtime/driver/environment-options.ts"
 import { rootTasks } from "../../runtime/driver/topology.ts";
 import type { Job } from "../../runtime/index.ts";
 import type { DeadLetterBatch, SinkEffect } from "../../runtime/ports/sink-driver.ts";
-import { backLine, encodeGiven, type GivenLetter, givenName } from "../../runtime/snapshots/given-letters.ts";
+import { encodeGiven, type GivenLetter, givenName } from "../../runtime/snapshots/given-letters.ts";
 import { harness, type HarnessOptions, type RunningHarness } from "../../runtime/testing/harness.ts";
 import { TakenSnapshot } from "../../runtime/testing/harness-snapshot.ts";
 import { replacing } from "./faulty-ports.ts";
