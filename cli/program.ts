@@ -327,13 +327,16 @@ function checkCommand(add: Add, finish: Finish): void {
     .option("--allow-skipped-state", "state that the job no longer has may be left behind")
     .action(async (path: string, given: Given) => {
       const job = await loadJob(path, given);
-      const [{ planJob }, { check }, { manifestOf }] = await Promise.all([
+      const [{ planJob }, { check }, { withManifest }] = await Promise.all([
         import("../runtime/plan/plan-job.ts"),
         import("./commands/check.ts"),
         import("./commands/checkpoints.ts"),
       ]);
-      const manifest = await manifestOf(given.against, () => openTarget(given, job.name));
-      finish(printAnswer(check(planJob(job), manifest, given.allowSkippedState), given.json));
+      const open = () => openTarget(given, job.name);
+      const answer = await withManifest(given.against, open, (manifest, at) =>
+        check(planJob(job), manifest, at, given.allowSkippedState),
+      );
+      finish(printAnswer(answer, given.json));
     });
 }
 

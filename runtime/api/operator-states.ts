@@ -130,8 +130,10 @@ function contentsState(spec: WindowSpec): StateDeclaration {
   const { contents, evictor } = spec;
   if (contents.kind === "list" || evictor !== undefined) return { kind: "list", version: 0 };
   if (contents.kind === "reduce") return { kind: "value", version: 0 };
-  const { version, migrate } = contents.aggregator;
-  return { kind: sharesSlices(spec) ? "slices" : "value", version: version ?? 0, migrate: migrate?.bind(contents.aggregator) };
+  const { aggregator } = contents;
+  const { version = 0, migrate, schema } = aggregator;
+  const kind = sharesSlices(spec) ? "slices" : "value";
+  return { kind, version, migrate: migrate?.bind(aggregator), initial: () => aggregator.create(), ...(schema && { schema }) };
 }
 
 /** True when the operator keeps state or timers by key. */
