@@ -41,6 +41,8 @@ import {
   type,
   value,
 } from "../../runtime/index.ts";
+import { openLocal } from "../../runtime/adapters/local/open-local.ts";
+import { namesUnder } from "../../runtime/ports/blobs.ts";
 import { planJob } from "../../runtime/plan/plan-job.ts";
 import { withDirectory } from "../connectors/support.ts";
 import { type Death, Died, mortal, mortalCalls } from "../driver/mortal-ports.ts";
@@ -910,12 +912,12 @@ suite("state and forks", () => {
       const into = { ...wait, to: "local", directory: own.state, name: "twin" };
       let begun: Promise<void> | undefined;
       const fails = withTarget(places, ({ ports: { blobs, ...others }, ...target }) => {
-        const list: typeof blobs.list = async (...args) => {
-          // All is copied by now but the manifest.
-          await (begun ??= whileRunning(twin, own, (run) => takenIn(run, 100)));
-          return blobs.list(...args);
+        const get = async (...args: Parameters<typeof blobs.get>) => {
+          // It is copied what the manifest refers to: nobody had begun when that was asked for.
+          if (!args[0].startsWith("manifests/")) await (begun ??= whileRunning(twin, own, (run) => takenIn(run, 100)));
+          return blobs.get(...args);
         };
-        const ports = { ...others, blobs: { get: (...args: Parameters<typeof blobs.get>) => blobs.get(...args), list } };
+        const ports = { ...others, blobs: { get, list: (...args: Parameters<typeof blobs.list>) => blobs.list(...args) } };
         return fork({ ...target, ports } as Target, { ...into, from: undefined, freshInput: false, replace: false });
       });
       await assert.rejects(fails, (error) => isKind(error, "unavailable"));
@@ -935,5 +937,51 @@ suite("state and forks", () => {
         assert.equal(job, "twin", name);
       }
       await assertCounted(own.output);
+    }));
+
+  test("what every job names alike is a fork's once its place is, and nothing begins there before", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      await whileRunning(counting(), places, async (run) => {
+        await takenIn(run, 200);
+        await withTarget(places, (target) => stop(target, wait));
+      });
+      const own = { state: join(directory, "forked"), output: join(directory, "own") };
+      const twin = counting({ name: "twin" });
+      const options = {
+        ...wait,
+        to: "local",
+        directory: own.state,
+        name: "twin",
+        from: undefined,
+        freshInput: false,
+        replace: false,
+      };
+      const listing = "sources/in/objects" as BlobName;
+      await withTarget(places, ({ ports }) => ports.blobs.put(listing, Buffer.from("the job's")));
+      const green = await openLocal(own.state, { job: "twin" });
+      await green.blobs.put(listing, Buffer.from("the twin's"));
+      await green.blobs.put("sources/other/objects" as BlobName, Buffer.from("the twin's"));
+      await green.close();
+      const settled = () =>
+        withTarget(own, async ({ ports: { blobs } }) => {
+          const names = await namesUnder(blobs, "sources/");
+          const texts = await Promise.all(names.map((name) => blobs.get(name)));
+          return texts.map((text) => Buffer.from(text!).toString());
+        });
+
+      const dies = withTarget(places, ({ ports: { blobs, ...others }, ...target }) => {
+        const list = () => Promise.reject(new Died());
+        const ports = { ...others, blobs: { get: (...args: Parameters<typeof blobs.get>) => blobs.get(...args), list } };
+        return fork({ ...target, ports } as unknown as Target, options);
+      });
+      await assert.rejects(dies, Died);
+      assert.deepEqual(await settled(), ["the twin's", "the twin's"]);
+      const begun = LocalRun.open(twin, own).then((run) => run.close());
+      await assert.rejects(begun, (error) => isKind(error, "invalid") && /give millrace fork again/.test(error.message));
+
+      await withTarget(places, (target) => fork(target, options));
+      assert.deepEqual(await settled(), ["the job's"]);
+      await whileRunning(twin, own, (run) => takenIn(run, run.standing.totals.records + 100));
     }));
 });
