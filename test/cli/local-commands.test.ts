@@ -13,7 +13,7 @@ import { giveBack } from "../../cli/commands/redrive.ts";
 import { exportState, getState, listState } from "../../cli/commands/state.ts";
 import { readManifest, readStatus, recordOf } from "../../cli/job-status.ts";
 import { LocalRun, type LocalRunOptions } from "../../cli/local-run.ts";
-import { exitCodes } from "../../cli/report-error.ts";
+import { exitCodes, reportError } from "../../cli/report-error.ts";
 import { openLocalTarget } from "../../cli/target/local-target.ts";
 import type { Target } from "../../cli/target/target.ts";
 import type { BlobName } from "../../runtime/base/ids.ts";
@@ -500,6 +500,43 @@ suite("a process that dies at a call of a port", () => {
       await assertCounted(places.output);
     }));
 
+  test("for a savepoint whose answer was lost says its name beforehand and in the error, and takes one by it", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      await whileRunning(counting(), places, (run) =>
+        withTarget(places, async (target) => {
+          await takenIn(run, 100);
+          const said: string[] = [];
+          const lost: Target["order"] = async (given) => {
+            await run.order(given);
+            throw new MillraceError("unavailable", "no answer");
+          };
+          const options = { ...wait, say: (line: string) => void said.push(line) };
+          const error = await savepoint({ ...target, kind: "aws", order: lost }, options).then(
+            () => assert.fail("it was answered"),
+            (reason: MillraceError) => reason,
+          );
+          const printed: string[] = [];
+          assert.equal(
+            reportError(error, (line) => void printed.push(line), true),
+            exitCodes.unavailable,
+          );
+          const { order } = (JSON.parse(printed[0]!) as { error: { order: string } }).error;
+          const [again, message] = [said.join(), error.message].map(
+            (text) => /millrace savepoint --order (\S+) /.exec(text)?.[1],
+          );
+          assert.deepEqual([again, message], [order, order]);
+          const { json } = await savepoint(target, { ...wait, id: order });
+          const { checkpoint } = json as { checkpoint: number };
+          const retained = (await recordOf(target)).retained.filter((kept) => kept.savepoint);
+          assert.deepEqual(
+            retained.map((kept) => [kept.order, kept.manifest]),
+            [[order, await checkpointOf(target, String(checkpoint))]],
+          );
+        }),
+      );
+    }));
+
   test("to go back whose answer was lost is done once, given again by its name", () =>
     withDirectory(async (directory) => {
       const places = placesIn(directory);
@@ -517,7 +554,7 @@ suite("a process that dies at a call of a port", () => {
             const manifest = await checkpointOf(target, String(checkpoint));
             return restore({ ...target, order }, manifest, { ...wait, command: "rollback --to", id });
           };
-          const named = new RegExp(`millrace rollback --to ${checkpoint} --order (\\S+)$`);
+          const named = new RegExp(`millrace rollback --to ${checkpoint} --order (\\S+) `);
           const message = await goBack(undefined, true).then(
             () => assert.fail("it was answered"),
             (error: MillraceError) => error.message,
