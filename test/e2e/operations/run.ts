@@ -112,7 +112,9 @@ class OperationsRun {
     await this.#start();
     try {
       this.#put();
-      const { acts = allActs } = this.#options;
+      const { acts = allActs, restMs } = this.#options;
+      // What the others are to be held against: commits come in gaps, and environments are killed.
+      await this.#measured("left alone", () => sleep(restMs * 4));
       for (const act of allActs) if (acts.includes(act)) await this.#does[act]();
       if (!acts.includes("fork")) await this.#close();
       await this.#end();
