@@ -243,7 +243,7 @@ function letterCommands(program: Command, finish: Finish): void {
 function redriveCommand(group: Command, finish: Finish): void {
   const command = group
     .command("redrive")
-    .description("give them back to the sources they came from, or behind a keyBy to their operators, once each, after a fix");
+    .description("give them back to the sources or the operators that they were for, once each, after a fix");
   runOptions(waitOptions(coordinatorOption(command.option("--json", "print one JSON document").exitOverride())))
     .addArgument(optionalJob())
     .option("--operator <uid>", "of one operator alone")
@@ -327,13 +327,16 @@ function checkCommand(add: Add, finish: Finish): void {
     .option("--allow-skipped-state", "state that the job no longer has may be left behind")
     .action(async (path: string, given: Given) => {
       const job = await loadJob(path, given);
-      const [{ planJob }, { check }, { manifestOf }] = await Promise.all([
+      const [{ planJob }, { check }, { withManifest }] = await Promise.all([
         import("../runtime/plan/plan-job.ts"),
         import("./commands/check.ts"),
         import("./commands/checkpoints.ts"),
       ]);
-      const manifest = await manifestOf(given.against, () => openTarget(given, job.name));
-      finish(printAnswer(check(planJob(job), manifest, given.allowSkippedState), given.json));
+      const open = () => openTarget(given, job.name);
+      const answer = await withManifest(given.against, open, (manifest, at) =>
+        check(planJob(job), manifest, at, given.allowSkippedState),
+      );
+      finish(printAnswer(answer, given.json));
     });
 }
 

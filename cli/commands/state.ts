@@ -41,7 +41,7 @@ export interface StateEntry {
   readonly key: Key | undefined;
   /** Epoch ms; undefined: of no window. */
   readonly window: { readonly start: number; readonly end: number } | "global" | undefined;
-  /** A list's is an array, a map's an array of pairs. */
+  /** A list's is an array, a map's an array of pairs; slices' a table of them. */
   readonly value: unknown;
 }
 
@@ -246,11 +246,11 @@ async function loadAll(task: Task, store: KeyedStore, { ports }: Target): Promis
   await loadMissing(task, ports.blobs, ports.pages);
 }
 
-function* rowsOf(store: KeyedStore): Generator<Row> {
+export function* rowsOf(store: KeyedStore): Generator<Row> {
   for (const group of store.groupsInOrder()) for (const row of group.rows) if (!row.empty) yield row;
 }
 
-function* entriesOf(store: KeyedStore, row: Row): Generator<StateEntry> {
+export function* entriesOf(store: KeyedStore, row: Row): Generator<StateEntry> {
   const declarations = [...store.states];
   const isKeyed = ownerOf(store.operator) === store.operator;
   for (const cell of row.cells) {

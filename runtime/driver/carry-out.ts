@@ -101,15 +101,17 @@ async function writeSinks(commit: Commit, ports: Ports): Promise<void> {
   const seq = progress.versionOffset + commit.seq;
   await together(
     [...bySink].map(async ([operator, effects]) => {
-      for (const { n, payload } of effects)
-        await ports.sinks.carryOut({ operator: id<OperatorUid>(operator), task, generation, seq, n, payload });
+      for (const { n, payload, as } of effects)
+        await ports.sinks.carryOut({ operator: id<OperatorUid>(operator), task, generation, seq, n, payload, ...(as && { as }) });
     }),
   );
 }
 
 async function writeDeadLetters(commit: Commit, ports: Ports): Promise<void> {
   const letters = all(commit, "deadLetter").map((letter) => ({ ...letter, operator: id<OperatorUid>(letter.operator) }));
-  const { task, generation, seq } = commit;
+  const { task, generation, progress } = commit;
+  // As the acknowledgements of checkpoints count it.
+  const seq = progress.versionOffset + commit.seq;
   if (letters.length > 0) await ports.sinks.deadLetters({ task, generation, seq, letters });
 }
 
