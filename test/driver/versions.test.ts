@@ -1,4 +1,4 @@
-/** L5: what a sink calls its objects and what its effects are versioned by go on from the parents' when a shard is split. */
+/** L5: what a sink calls its objects and what effects and dead letters are versioned by go on from the parents' when a shard is split. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ManualClock } from "../../runtime/adapters/memory/manual-clock.ts";
@@ -10,7 +10,7 @@ import { defaultEnvironment } from "../../runtime/driver/environment-options.ts"
 import { JobRunner } from "../../runtime/driver/job-runner.ts";
 import { defineJob, planJob, seconds } from "../../runtime/index.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
-import type { SinkEffect } from "../../runtime/ports/sink-driver.ts";
+import type { DeadLetterBatch, SinkEffect } from "../../runtime/ports/sink-driver.ts";
 import { allSafeguards } from "../../runtime/task/safeguards.ts";
 import { bytesOf, textOf } from "../ports/adapter-maker.ts";
 
@@ -19,7 +19,10 @@ const source: Source<string> = {
   name: "texts",
   bounded: false,
   options: {},
-  decode: ({ bytes }, target) => target.accept(textOf(bytes)),
+  decode: ({ bytes }, target) => {
+    target.accept(textOf(bytes));
+    target.reject("a letter beside each");
+  },
 };
 
 /** A payload is the seq that its writer was told. */
@@ -51,7 +54,9 @@ test("L5: a sink's writer is told the version that its effects have, above those
   const [parent] = await memory.log.shards("texts");
   const effects: SinkEffect[] = [];
   const carryOut = async (effect: SinkEffect) => void effects.push(effect);
-  const sinks = { carryOut, deadLetters: async () => assert.fail("a dead letter"), quarantine: async () => undefined };
+  const letters: DeadLetterBatch[] = [];
+  const deadLetters = async (batch: DeadLetterBatch) => void letters.push(batch);
+  const sinks = { carryOut, deadLetters, quarantine: async () => undefined };
   const ports: Ports = { ...memory, sinks, source: () => memory.log };
   const environment = new Environment(job, ports, { ...defaultEnvironment, id: "one", recordsPerTurn: 1 });
   const createStream = (stream: string, shards: number) => memory.log.createStream(stream, shards);
@@ -72,6 +77,8 @@ test("L5: a sink's writer is told the version that its effects have, above those
     effects.map(({ seq }) => seq),
     told,
   );
+  const versionOf = ({ task, seq }: SinkEffect | DeadLetterBatch) => [task, seq];
+  assert.deepEqual(letters.map(versionOf), effects.map(versionOf), "dead letters are told to be beyond a checkpoint by it too");
   const ofChild = effects.filter(({ task }) => task !== effects[0]!.task);
   assert.equal(ofChild.length, 1);
   assert.ok(ofChild[0]!.seq > Math.max(...effects.filter(({ task }) => task === effects[0]!.task).map(({ seq }) => seq)));
