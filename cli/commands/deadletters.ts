@@ -92,7 +92,7 @@ export async function show(target: Target, ids: readonly string[]): Promise<Answ
 }
 
 function describe(letter: Letter & { readonly givenBack: boolean }): readonly string[] {
-  const { id, reason, operator, task, seq, bytes, text, header, back, givenBack } = letter;
+  const { id, reason, operator, task, seq, bytes, text, header, givenBack } = letter;
   return [
     ...fields([
       ["letter", id],
@@ -101,14 +101,16 @@ function describe(letter: Letter & { readonly givenBack: boolean }): readonly st
       ["from", placeOf(letter)],
       ["put aside by", `${task}, commit ${seq}`],
       ["fields", header],
-      [
-        "given back",
-        `${givenBack ? "yes" : "not yet"}, to ${back === undefined ? "its source" : `${words[back.what]} ${back.to}`}`,
-      ],
+      ["given back", `${givenBack ? "yes" : "not yet"}, to ${receiverOf(letter)}`],
     ]),
     "",
     ...(text === undefined ? [`${plural(Buffer.from(bytes, "base64").length, "byte")}, base64:`, bytes] : [text]),
   ];
+}
+
+function receiverOf({ shard, back }: Letter): string {
+  if (back !== undefined) return `${words[back.what]} ${back.to}`;
+  return shard === "" || /^(?:timer|sorted input) of /.test(shard) ? "nobody: it cannot be" : "its source";
 }
 
 /** As what it is given back to its operator. */
