@@ -8,7 +8,7 @@ export const exitCodes = {
   failed: 1,
   /** Wrong arguments. */
   usage: 2,
-  /** Of `check`: the code would refuse the state. */
+  /** Of `check`: the code would refuse the state, or take values for what they are not. */
   doesNotFit: 3,
   /** The order stands and what it asks for has not come about yet. */
   notYet: 4,
