@@ -284,7 +284,7 @@ export class DeploymentAgenda {
     const stopped = job.hasHistory ? undefined : job.putOut(undefined);
     const { savepoint, retained } = job.record!;
     const fork = await world.createFork(random.between(1, 3));
-    fork.onAdopted = (manifest) => (fork.began = stopped ?? job.putOut(manifest));
+    fork.onAdopted = (manifest) => fork.begin(stopped ?? job.putOut(manifest));
     // Of a job that comes to its end no savepoint is taken any more.
     const isOpen = world.settings.sources === "streams";
     const oneKept = () => random.pick(retained).manifest;
@@ -296,7 +296,7 @@ export class DeploymentAgenda {
       if (!job.record!.retained.some((kept) => kept.manifest === from))
         from = isOpen ? undefined : random.pick(job.record!.retained).manifest;
     }
-    if (fork.began === undefined) world.fail("the job cannot be forked");
+    if (!fork.hasBegun) world.fail("the job cannot be forked");
     void this.#watchFork(fork);
     if (stopped !== undefined) await this.#resume();
   }

@@ -14,12 +14,14 @@ import { createRecords, encodeRecord, type SimRecord } from "../../runtime/testi
 import { AsyncInvocations } from "../lambda/async-invocations.ts";
 import type { PoolCounts } from "../lambda/environment-pool.ts";
 import { VirtualClock } from "../virtual-clock.ts";
-import { DeployedJob, isEntry, tableName } from "./deployed-job.ts";
+import { DeployedJob } from "./deployed-job.ts";
 import type { DeploymentFaults } from "./deployment-faults.ts";
 import { type DeploymentSettings, drawDeployment } from "./deployment-settings.ts";
 import { DynamoService } from "./dynamo-service.ts";
 import { EndingLog } from "./ending-log.ts";
 import { KinesisService } from "./kinesis-service.ts";
+import { tableName } from "./job-environments.ts";
+import { isEntry } from "./job-watch.ts";
 import { putObjects } from "./object-sources.ts";
 import type { RowTables } from "./row-tables.ts";
 import { S3Service } from "./s3-service.ts";
@@ -99,7 +101,7 @@ export class DeploymentWorld {
     const clock = { now: () => this.clock.now(), sleep: () => Promise.resolve(), remainingMs: () => Infinity };
     this.log = new EndingLog(new MemoryLog({ clock }));
     this.log.onAppended = (stream, appended, results) => {
-      for (const job of this.jobs) job.onAppended(stream, appended, results);
+      for (const job of this.jobs) job.watch.onAppended(stream, appended, results);
     };
     const wanted = options.events && new Set(options.events);
     const own = new Map([...made].map(([source, list]) => [source, list.filter(({ id }) => wanted?.has(id) ?? true)]));
@@ -117,7 +119,7 @@ export class DeploymentWorld {
       random: this.newRandom(),
       calls: this.calls,
       onPut: async (_table, item) => {
-        for (const job of this.jobs) await job.onPut(item);
+        for (const job of this.jobs) await job.watch.onPut(item);
       },
       skipsCondition: options.without === "R1" ? isEntry : undefined,
     });

@@ -1,0 +1,131 @@
+/** What comes out of a simulated job: by the real adapters, watched, or to sinks that know their whole history. */
+import type { CheckedSinks } from "../../functions/open-ports.ts";
+import { MillraceError } from "../../runtime/base/errors.ts";
+import type { TaskId } from "../../runtime/base/ids.ts";
+import type { SinkDriver } from "../../runtime/ports/sink-driver.ts";
+import type { Manifest } from "../../runtime/snapshots/manifest.ts";
+import type { Outcome } from "../../runtime/testing/simulation/checkers.ts";
+import type { CommitChecker } from "../../runtime/testing/simulation/commit-checker.ts";
+import { versionPartOf } from "../../runtime/testing/simulation/rules.ts";
+import { SinkWorld } from "../../runtime/testing/simulation/sink-world.ts";
+import type { Outside } from "../../runtime/testing/simulation/sinks.ts";
+import { DeployedSinks } from "./deployed-sinks.ts";
+import type { DeploymentWorld } from "./deployment-world.ts";
+import { ForkedOutputs, type PutOut } from "./forked-outputs.ts";
+import type { SimulatedProcess } from "./simulated-process.ts";
+
+export interface JobOutputsOptions {
+  readonly job: string;
+  readonly world: DeploymentWorld;
+  /** Tables of an author's kind. */
+  readonly outside: Outside;
+  /** Rows go out by the real adapters. */
+  readonly hasRealSinks: boolean;
+  /** Hears of everything that is put out. */
+  readonly commits: CommitChecker;
+}
+
+export class JobOutputs {
+  /** What came out of the job that this one began from, until it did. */
+  began: PutOut | undefined;
+  /** The last generation before the job began from another's checkpoint. */
+  adoptedAfter = 0;
+  readonly #options: JobOutputsOptions;
+  readonly #sinkWorld: SinkWorld;
+  readonly #sinks: Pick<SinkWorld, "list" | "table" | "deleted" | "deadLettersSeen">;
+
+  constructor(options: JobOutputsOptions) {
+    this.#options = options;
+    const { job, world, hasRealSinks } = options;
+    this.#sinkWorld = new SinkWorld((message) => world.fail(message), versionPartOf(world.options.without));
+    this.#sinks = hasRealSinks ? new DeployedSinks(job, world.s3, world.rows) : this.#sinkWorld;
+  }
+
+  /** Of a fork, with what came out of the job that it began from before it did. */
+  get outcome(): Outcome {
+    const { world, outside: ownRows } = this.#options;
+    const before = this.adoptedAfter;
+    // What it put aside while it ran by itself has been taken back.
+    const deadLettersSeen = this.#sinks.deadLettersSeen.filter(({ generation }) => generation > before);
+    const lists: Outcome["sinks"] = {
+      list: (uid) => this.#sinks.list(uid),
+      table: (uid) => this.#sinks.table(uid),
+      deadLettersSeen,
+    };
+    const own: PutOut = { sinks: lists, outside: ownRows };
+    const { sinks, outside } =
+      this.began === undefined ? own : new ForkedOutputs(this.began, own, (uid) => this.#sinks.deleted(uid));
+    return { topology: world.topology, records: world.records, sinks, outside, fail: world.fail };
+  }
+
+  /** As it stands now: a copy, of these sinks. Undefined `at`: all that came out; else what counted as put out at that checkpoint. */
+  putOut(uids: readonly string[], at: Manifest | undefined): PutOut {
+    const isAt = (batch: { readonly generation: number; readonly task: TaskId; readonly seq: number }) =>
+      at === undefined ||
+      batch.generation < at.generation ||
+      (batch.generation === at.generation && batch.seq <= (at.tasks.find(({ task }) => task === batch.task)?.lastSeq ?? 0));
+    const deadLettersSeen = this.#sinks.deadLettersSeen.filter(isAt);
+    const lastSeq = at && new Map(at.tasks.map((ack) => [ack.task, ack.lastSeq]));
+    const contents = lastSeq === undefined ? this.#sinks : this.#sinkWorld.at({ from: at!.generation, lastSeq });
+    const lists = new Map(uids.map((uid) => [uid, contents.list(uid)]));
+    const tables = new Map(uids.map((uid) => [uid, contents.table(uid)]));
+    const outside: Outside = new Map(
+      [...this.#options.outside].map(([uid, { functions, rows }]) => [uid, { functions, rows: new Map(rows) }]),
+    );
+    return { sinks: { list: (uid) => lists.get(uid)!, table: (uid) => tables.get(uid)!, deadLettersSeen }, outside };
+  }
+
+  /** The real ones, watched. */
+  watched(real: CheckedSinks): CheckedSinks {
+    const { commits } = this.#options;
+    return {
+      check: async () => real.check?.(),
+      carryOut: async (effect) => {
+        await real.carryOut(effect);
+        commits.onSink(effect);
+      },
+      deadLetters: async (batch) => {
+        await real.deadLetters(batch);
+        this.#sinks.deadLettersSeen.push(batch);
+        commits.onDeadLetters(batch);
+      },
+      quarantine: (operator, restored) => real.quarantine(operator, restored),
+      quarantineLetters: async (restored) => real.quarantineLetters?.(restored),
+    };
+  }
+
+  /** Those that know their history, by the hand of this process. */
+  simulated(process: SimulatedProcess): SinkDriver {
+    const { world, commits } = this.#options;
+    const sinks = this.#sinkWorld;
+    return {
+      carryOut: (effect) =>
+        atService(world, process, `sink ${effect.operator} ${effect.task} ${effect.seq}.${effect.n}`, async () => {
+          await sinks.carryOut(effect);
+          commits.onSink(effect);
+          world.calls.echo(() => sinks.carryOut(effect));
+        }),
+      deadLetters: (batch) =>
+        atService(world, process, `deadLetters ${batch.task} ${batch.seq}`, async () => {
+          await sinks.deadLetters(batch);
+          commits.onDeadLetters(batch);
+        }),
+      quarantine: (operator, restored) =>
+        atService(world, process, `quarantine ${operator} for ${restored.generation}`, () =>
+          sinks.quarantine(operator, restored),
+        ),
+    };
+  }
+}
+
+/** A request that nobody repeats but the engine. */
+export async function atService(
+  { calls }: DeploymentWorld,
+  process: SimulatedProcess,
+  what: string,
+  effect: () => Promise<void>,
+): Promise<void> {
+  const result = await calls.request(process, what, 30, effect);
+  if ("answer" in result) return result.answer;
+  throw new MillraceError("unavailable", `simulated: ${result.failed}`);
+}
