@@ -74,7 +74,13 @@ export async function redrive(path: string | undefined, given: RedriveGiven): Pr
   }
 }
 
-async function redriveTo(target: Target, job: Job | undefined, path: string | undefined, given: RedriveGiven): Promise<Answer> {
+/** Of a job on this machine its module; where it is deployed, stops it, gives the letters back and has it go on. */
+export async function redriveTo(
+  target: Target,
+  job: Job | undefined,
+  path: string | undefined,
+  given: RedriveGiven,
+): Promise<Answer> {
   if (target.kind === "local" && job === undefined)
     throw new UsageError("redrive needs the job's module on this machine, or --coordinator");
   if (target.kind === "aws") {

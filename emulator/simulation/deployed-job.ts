@@ -11,12 +11,13 @@ import { isPlannedBy } from "../../runtime/driver/topology.ts";
 import type { JobGraph } from "../../runtime/plan/job-graph.ts";
 import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
 import { decodeManifest, isTombstone, type Manifest } from "../../runtime/snapshots/manifest.ts";
-import type { Kept, Outcome } from "../../runtime/testing/simulation/checkers.ts";
+import type { Kept } from "../../runtime/testing/simulation/checkers.ts";
 import { CommitChecker } from "../../runtime/testing/simulation/commit-checker.ts";
 import { jobOptions } from "../../runtime/testing/simulation/settings.ts";
 import type { Outside } from "../../runtime/testing/simulation/sinks.ts";
 import { jobOf } from "../../runtime/testing/simulation/topologies.ts";
 import type { ExecutionEnvironmentFactory } from "../lambda/execution-environment.ts";
+import { createListPlace } from "./deployed-sinks.ts";
 import type { DeploymentWorld } from "./deployment-world.ts";
 import type { PutOut } from "./forked-outputs.ts";
 import { type Deployed, JobCode } from "./job-code.ts";
@@ -50,7 +51,7 @@ export class DeployedJob implements Kept {
   /** Of the last deployment that was tried. */
   #ordinal = 1;
 
-  constructor(name: string, parallelism: number, world: DeploymentWorld) {
+  constructor(name: string, parallelism: number, world: DeploymentWorld, isMended = false) {
     this.name = name;
     this.coordinator = `${name}-coordinator`;
     this.#world = world;
@@ -60,11 +61,11 @@ export class DeployedJob implements Kept {
     const isOwn = ({ spec }: (typeof built.graph.nodes)[number]) => spec.kind === "sink" && spec.sink.kind === "custom";
     const hasRealSinks = settings.realSinks || built.graph.nodes.some(isOwn);
     this.hasHistory = !hasRealSinks;
-    this.deployed = { deployment: 1, parallelism, isMisfit: false };
+    this.deployed = { deployment: 1, parallelism, isMisfit: false, isMended };
     const commits = new CommitChecker((message) => this.fail(message));
     const { functions } = this;
     this.#code = new JobCode({ name, settings, outside, hasRealSinks });
-    this.#outputs = new JobOutputs({ job: name, world, outside, hasRealSinks, commits });
+    this.#outputs = new JobOutputs({ job: name, world, outside, hasRealSinks, commits, isMended: () => this.deployed.isMended });
     this.watch = new JobWatch({
       ...{ job: name, commits },
       stored: (object) => this.#stored(object),
@@ -79,9 +80,11 @@ export class DeployedJob implements Kept {
     this.#mappings = new JobMappings({ job: name, world, functions });
   }
 
-  /** Makes functions, mappings and inboxes. */
+  /** Makes functions, mappings and inboxes, and what its lists are pushed to. */
   async create(): Promise<void> {
+    const { settings, random } = this.#world;
     await this.#provision();
+    for (const { uid } of this.#sinks()) await createListPlace(this.#world, this.name, uid, settings.lists, random.between(1, 3));
     this.#create(this.coordinator, coordinatorTimeoutMs, this.#environments.ofCoordinator(this.coordinator, this.deployed));
   }
 
@@ -93,7 +96,7 @@ export class DeployedJob implements Kept {
       for (const [cell, name] of this.#code.functionsOf(stage).entries()) {
         if (stage.sources.length > 0) {
           // Nothing rings for objects.
-          if (settings.sources === "streams") for (const stream of stage.sources) routes.set(stream, name);
+          if (settings.sources !== "objects") for (const stream of stage.sources) routes.set(stream, name);
         } else {
           const inboxes = this.#code.inboxesOf(stage);
           await log.createStream(inboxes[cell]!, Number(stage.parallelism) / inboxes.length);
@@ -133,9 +136,12 @@ export class DeployedJob implements Kept {
    * Has the code looked at before it takes effect, then functions run it, one after the other. Undefined: it was refused, and all is as
    * before. `unchecked`: it takes effect whatever the check says.
    */
-  async deploy(parallelism: number, { isMisfit = false, unchecked = false } = {}): Promise<Deployed | undefined> {
+  async deploy(
+    parallelism: number,
+    { isMisfit = false, unchecked = false, isMended = this.deployed.isMended } = {},
+  ): Promise<Deployed | undefined> {
     const { random, clock } = this.#world;
-    const next: Deployed = { deployment: ++this.#ordinal, parallelism, isMisfit };
+    const next: Deployed = { deployment: ++this.#ordinal, parallelism, isMisfit, isMended };
     if (!(await this.#passes(next)) && !unchecked) return undefined;
     this.deployed = next;
     this.note(`deploys ${this.deployed.deployment} of parallelism ${parallelism}${isMisfit ? ", which does not fit" : ""}`);
@@ -195,14 +201,24 @@ export class DeployedJob implements Kept {
 
   // ---- what came out ----
 
-  get outcome(): Outcome {
-    return this.#outputs.outcome;
+  /** Whether all that must come out has. */
+  get isComplete(): boolean {
+    return this.#outputs.isComplete;
   }
 
   /** As it stands now: a copy. Undefined `at`: all that came out; else what counted as put out at that checkpoint. */
   putOut(at: Manifest | undefined): PutOut {
-    const uids = this.plan().graph.nodes.flatMap(({ uid, spec }) => (spec.kind === "sink" ? [uid] : []));
+    const uids = this.#sinks().map(({ uid }) => uid);
     return this.#outputs.putOut(uids, at);
+  }
+
+  /** Holds what has come out against what must have, and against what is promised of it. */
+  checkOutputs(when: string): void {
+    this.#outputs.check(when);
+  }
+
+  #sinks() {
+    return this.plan().graph.nodes.filter(({ spec }) => spec.kind === "sink");
   }
 
   /** The job has begun from another: this is what had come out of that one by then. */
@@ -230,6 +246,16 @@ export class DeployedJob implements Kept {
 
   get hasFinished(): boolean {
     return this.watch.hasFinished;
+  }
+
+  /** Whether it does nothing more: of queues that are empty nobody knows that they have ended. */
+  get isAtEnd(): boolean {
+    return this.hasFinished || this.#world.settings.sources === "queues";
+  }
+
+  /** Dead letters that nobody has given back so far. */
+  get hasLetters(): boolean {
+    return this.#outputs.letters.size > 0;
   }
 
   #stored(name: BlobName): Uint8Array | undefined {

@@ -20,6 +20,8 @@ export interface DynamoOptions {
   readonly calls: ServiceCalls;
   /** Called with every item that was put, in the moment of its effect. */
   readonly onPut: (table: string, item: Item, before: Item | undefined) => Promise<void>;
+  /** The stream of a table that a job reads; undefined: it reads none. */
+  readonly streamOf: (table: string) => string | undefined;
   /** To show what a condition is good for: it holds for this item, whatever stands there. */
   readonly skipsCondition?: ((item: Item) => boolean) | undefined;
 }
@@ -45,6 +47,8 @@ export class DynamoService implements SimulatedService {
   }
 
   async carryOut(command: string, input: Input): Promise<object> {
+    const stream = command === "DescribeTable" ? this.#options.streamOf(input.TableName) : undefined;
+    if (stream !== undefined) return { Table: { LatestStreamArn: stream, StreamSpecification: { StreamEnabled: true } } };
     if (input.TableName !== undefined && input.TableName !== this.#options.table) return this.rows.carryOut(command, input);
     switch (command) {
       case "PutItem":

@@ -1,6 +1,7 @@
 /** The code of a simulated job as it is deployed: the job as each deployment declares it, its plan, and what its functions and inboxes are called. */
 import { defaultInbox } from "../../functions/contract.ts";
 import { cellsOf } from "../../infra/cells.ts";
+import type { Source } from "../../runtime/api/connector.ts";
 import type { Job } from "../../runtime/api/job.ts";
 import type { JobGraph, StagePlan } from "../../runtime/plan/job-graph.ts";
 import { planJob } from "../../runtime/plan/plan-job.ts";
@@ -11,6 +12,8 @@ import type { Touch } from "../../runtime/testing/simulation/workload.ts";
 import { deploySink } from "./deployed-sinks.ts";
 import type { DeploymentSettings } from "./deployment-settings.ts";
 import { objectSource } from "./object-sources.ts";
+import { queueSource } from "./queue-sources.ts";
+import { tableSource } from "./table-sources.ts";
 
 /** Code that is deployed: what the functions' bundles hold. */
 export interface Deployed {
@@ -18,6 +21,8 @@ export interface Deployed {
   readonly parallelism: number;
   /** It does not fit the state that is there: it must change nothing. */
   readonly isMisfit: boolean;
+  /** It takes what killed the code before it. */
+  readonly isMended: boolean;
 }
 
 export interface JobCodeOptions {
@@ -51,12 +56,9 @@ export class JobCode {
     const job = jobOf(settings.topology, { ...options, keyGroups }, onTouch, outside);
     const nodes = job.graph.nodes.map((node) => {
       if (node.spec.kind === "sink" && hasRealSinks)
-        return { ...node, spec: { ...node.spec, sink: deploySink(name, node.uid, node.spec.sink) } };
+        return { ...node, spec: { ...node.spec, sink: deploySink(name, node.uid, node.spec.sink, settings.lists) } };
       if (node.spec.kind !== "source") return node;
-      const { source } = node.spec;
-      if (settings.sources === "objects") return { ...node, spec: { ...node.spec, source: objectSource(source.name) } };
-      const options = { stream: source.name, startFrom: "horizon", whenLost: "fail" };
-      return { ...node, spec: { ...node.spec, source: { ...source, kind: "kinesis", options } } };
+      return { ...node, spec: { ...node.spec, source: deploySource(node.spec.source, settings.sources) } };
     });
     return { ...job, name, graph: { ...job.graph, nodes } };
   }
@@ -72,6 +74,20 @@ export class JobCode {
 
   #cellsOf(stage: StagePlan): number {
     return stage.kind === "keyed" ? cellsOf(stage, this.#options.settings.tasksPerCell) : 1;
+  }
+}
+
+/** In the place of a source that is simulated itself. */
+function deploySource(source: Source<any>, sources: DeploymentSettings["sources"]): Source<any> {
+  switch (sources) {
+    case "objects":
+      return objectSource(source.name);
+    case "tables":
+      return tableSource(source.name);
+    case "queues":
+      return queueSource(source.name);
+    case "streams":
+      return { ...source, kind: "kinesis", options: { stream: source.name, startFrom: "horizon", whenLost: "fail" } };
   }
 }
 

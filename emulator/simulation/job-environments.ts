@@ -53,7 +53,7 @@ export class JobEnvironments {
     return async () => {
       const process = world.newProcess(name);
       const { payload, cacheBytesMax, journalBytesMax, recordsPerTurn, limits } = settings;
-      const handler = createTaskHandler(code.job(this.#touchOf(process), deployed), {
+      const handler = createTaskHandler(code.job(this.#touchOf(process, deployed), deployed), {
         ...this.#partsOf(process, deployed),
         environment: {
           payload,
@@ -142,7 +142,10 @@ export class JobEnvironments {
       stateBucket: bucketName,
       deadLetterBucket: bucketName,
       deployment: deployed.deployment,
-      bindings: {},
+      bindings:
+        world.settings.sources === "queues"
+          ? Object.fromEntries(world.topology.sources.map((source) => [source, world.queueNameOf(source)]))
+          : {},
       inboxes: Object.fromEntries(
         stages.filter(({ kind }) => kind === "keyed").map((stage) => [stage.id, code.inboxesOf(stage)]),
       ),
@@ -153,7 +156,7 @@ export class JobEnvironments {
     let made = 0;
     return {
       variables,
-      clients: world.clientsOf(process, random),
+      ...world.clientsOf(process, random),
       telemetry: this.#telemetry(process),
       clock,
       openSinks: (asked) => (hasRealSinks ? outputs.watched(openSinks(asked)) : outputs.simulated(process)),
@@ -164,10 +167,10 @@ export class JobEnvironments {
   }
 
   /** What records do to whoever runs them: some take their time, some end the process, without an exception. */
-  #touchOf(process: SimulatedProcess): Touch {
+  #touchOf(process: SimulatedProcess, { isMended }: Deployed): Touch {
     const { calls, settings } = this.#options.world;
     return (record, place) => {
-      if (record.deadly === place) {
+      if (record.deadly === place && !isMended) {
         if (process.alive) calls.note(process, `dies of record ${record.id}`);
         process.die();
         throw new Error("seen by nobody");

@@ -1,14 +1,18 @@
 /**
- * The event source mappings of a simulated job: of each stream that its plan has, one, which invokes the function that the stream is for.
+ * The event source mappings of a simulated job: of each stream, table and queue that its plan reads, one, which invokes the function that the stream is for.
  *
  * M1 A mapping discards nothing.
  */
 import { EventSourceMapping } from "../event-source-mapping/event-source-mapping.ts";
 import { KinesisStream } from "../event-source-mapping/kinesis-stream.ts";
 import type { MappingEvent } from "../event-source-mapping/mapping-events.ts";
+import type { FunctionInvoker } from "../lambda/execution-environment.ts";
+import { QueueMapping } from "../messaging/queue-mapping.ts";
 import type { DeploymentWorld } from "./deployment-world.ts";
 import type { Input } from "./sdk-clients.ts";
 import type { SimulatedFunction } from "./simulated-function.ts";
+import type { SimulatedQueue } from "./simulated-queue.ts";
+import { TableEvents } from "./table-sources.ts";
 
 export interface JobMappingsOptions {
   readonly job: string;
@@ -20,7 +24,7 @@ export interface JobMappingsOptions {
 export class JobMappings {
   readonly #options: JobMappingsOptions;
   /** By stream. */
-  readonly #mappings = new Map<string, EventSourceMapping>();
+  readonly #mappings = new Map<string, EventSourceMapping | QueueMapping>();
   /** By stream, the function that its mapping invokes. */
   #routes: ReadonlyMap<string, string> = new Map();
 
@@ -39,14 +43,47 @@ export class JobMappings {
     for (const stream of routes.keys()) if (!this.#mappings.has(stream)) this.#mappings.set(stream, this.#mapping(stream));
   }
 
-  #mapping(stream: string): EventSourceMapping {
-    const { world, functions } = this.#options;
+  #mapping(stream: string): EventSourceMapping | QueueMapping {
+    const queue = this.#options.world.queues.get(stream);
+    return queue === undefined ? this.#streamMapping(stream) : this.#queueMapping(stream, queue);
+  }
+
+  #invokerOf(stream: string): FunctionInvoker {
+    const { functions } = this.#options;
+    return { invoke: (payload) => functions.get(this.#routes.get(stream)!)!.invoke(payload) };
+  }
+
+  #queueMapping(source: string, queue: SimulatedQueue): QueueMapping {
+    const { world, job } = this.#options;
+    const { clock, settings } = world;
+    const window = settings.fifoSources ? 0 : settings.batchingWindowSeconds;
+    return new QueueMapping({
+      queue,
+      region: "us-east-1",
+      invoker: this.#invokerOf(source),
+      clock,
+      settings: {
+        batchSize: window === 0 ? Math.min(10, settings.batchMax) : settings.batchMax,
+        maximumBatchingWindowInSeconds: window,
+        functionResponseTypes: ["ReportBatchItemFailures"],
+        maximumConcurrency: 2,
+      },
+      pollIntervalMs: 2_000,
+      onEvent: ({ messages, failed, why = "answered" }) =>
+        world.traced(`${job}: mapping`, `${source} ${messages} messages, ${failed} failed: ${why}`),
+    });
+  }
+
+  #streamMapping(stream: string): EventSourceMapping {
+    const { world } = this.#options;
     const { calls, clock, settings, random } = world;
     // Of the pollers' own: not the faults' concern.
     const client = { send: (command: object & { input: Input }) => world.pollerRequest(command) };
+    const records = new KinesisStream(client as never, stream);
+    const isTable = settings.sources === "tables" && world.topology.sources.includes(stream);
     return new EventSourceMapping({
-      stream: new KinesisStream(client as never, stream),
-      invoker: { invoke: (payload) => functions.get(this.#routes.get(stream)!)!.invoke(payload) },
+      stream: isTable ? new TableEvents(stream, records) : records,
+      invoker: this.#invokerOf(stream),
       clock,
       seed: random.int(2 ** 31),
       settings: {

@@ -2,17 +2,23 @@
 import type { CheckedSinks } from "../../functions/open-ports.ts";
 import { MillraceError } from "../../runtime/base/errors.ts";
 import type { TaskId } from "../../runtime/base/ids.ts";
-import type { SinkDriver } from "../../runtime/ports/sink-driver.ts";
+import type { DeadLetterBatch, SinkDriver } from "../../runtime/ports/sink-driver.ts";
 import type { Manifest } from "../../runtime/snapshots/manifest.ts";
-import type { Outcome } from "../../runtime/testing/simulation/checkers.ts";
+import { checkOutputs, idsOf, type Outcome } from "../../runtime/testing/simulation/checkers.ts";
 import type { CommitChecker } from "../../runtime/testing/simulation/commit-checker.ts";
 import { versionPartOf } from "../../runtime/testing/simulation/rules.ts";
 import { SinkWorld } from "../../runtime/testing/simulation/sink-world.ts";
 import type { Outside } from "../../runtime/testing/simulation/sinks.ts";
+import type { Expected } from "../../runtime/testing/simulation/topology.ts";
+import type { DeadlyPlace } from "../../runtime/testing/simulation/workload.ts";
 import { DeployedSinks } from "./deployed-sinks.ts";
+import { deploymentTopologies } from "./deployment-topologies.ts";
+import type { Letters } from "./deployment-topology.ts";
 import type { DeploymentWorld } from "./deployment-world.ts";
 import { ForkedOutputs, type PutOut } from "./forked-outputs.ts";
+import { Lineage } from "./lineage.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
+import { recordIn } from "./table-sources.ts";
 
 export interface JobOutputsOptions {
   readonly job: string;
@@ -23,6 +29,8 @@ export interface JobOutputsOptions {
   readonly hasRealSinks: boolean;
   /** Hears of everything that is put out. */
   readonly commits: CommitChecker;
+  /** Whether its code takes what killed the code before it. */
+  readonly isMended: () => boolean;
 }
 
 export class JobOutputs {
@@ -31,22 +39,25 @@ export class JobOutputs {
   /** The last generation before the job began from another's checkpoint. */
   adoptedAfter = 0;
   readonly #options: JobOutputsOptions;
+  readonly #lettersLineage = new Lineage();
   readonly #sinkWorld: SinkWorld;
+  readonly #deployedSinks: DeployedSinks;
   readonly #sinks: Pick<SinkWorld, "list" | "table" | "deleted" | "deadLettersSeen">;
 
   constructor(options: JobOutputsOptions) {
     this.#options = options;
     const { job, world, hasRealSinks } = options;
     this.#sinkWorld = new SinkWorld((message) => world.fail(message), versionPartOf(world.options.without));
-    this.#sinks = hasRealSinks ? new DeployedSinks(job, world.s3, world.rows) : this.#sinkWorld;
+    const { s3, rows: tables, settings } = world;
+    this.#deployedSinks = new DeployedSinks({ job, lists: settings.lists, s3, tables, pushedTo: world });
+    this.#sinks = hasRealSinks ? this.#deployedSinks : this.#sinkWorld;
   }
 
   /** Of a fork, with what came out of the job that it began from before it did. */
-  get outcome(): Outcome {
-    const { world, outside: ownRows } = this.#options;
-    const before = this.adoptedAfter;
-    // What it put aside while it ran by itself has been taken back.
-    const deadLettersSeen = this.#sinks.deadLettersSeen.filter(({ generation }) => generation > before);
+  #outcome(fail: (message: string) => void): Outcome {
+    const { world, outside: ownRows, isMended } = this.#options;
+    // What is in them must have been given back.
+    const deadLettersSeen = isMended() ? [] : this.#deadLettersSeen();
     const lists: Outcome["sinks"] = {
       list: (uid) => this.#sinks.list(uid),
       table: (uid) => this.#sinks.table(uid),
@@ -55,7 +66,64 @@ export class JobOutputs {
     const own: PutOut = { sinks: lists, outside: ownRows };
     const { sinks, outside } =
       this.began === undefined ? own : new ForkedOutputs(this.began, own, (uid) => this.#sinks.deleted(uid));
-    return { topology: world.topology, records: world.records, sinks, outside, fail: world.fail };
+    const records = isMended() ? world.records.map((record) => ({ ...record, deadly: undefined })) : world.records;
+    return { topology: world.topology, records, sinks, outside, fail };
+  }
+
+  #deadLettersSeen(): DeadLetterBatch[] {
+    // What it put aside while it ran by itself has been taken back.
+    const seen = this.#sinks.deadLettersSeen.filter(({ generation }) => generation > this.adoptedAfter);
+    return seen.map((batch) => ({
+      ...batch,
+      letters: batch.letters.map((letter) => ({ ...letter, bytes: recordIn(letter.bytes) })),
+    }));
+  }
+
+  /** The records of letters that count: what a restore has gone back behind is read again. */
+  get letters(): Letters {
+    const batches = this.#deadLettersSeen().filter((batch) => this.#lettersLineage.counts(batch));
+    const before = this.began?.sinks.deadLettersSeen ?? [];
+    const letters = [...before, ...batches].flatMap((batch) => batch.letters);
+    const { records } = this.#options.world;
+    return new Map(
+      letters.flatMap(({ bytes, sent }) =>
+        idsOf(bytes, records).map((record) => [record, sent === undefined ? "source" : "operator"] as const),
+      ),
+    );
+  }
+
+  /** Whether all that must come out has. */
+  get isComplete(): boolean {
+    let complete = true;
+    const outcome = this.#outcome(() => (complete = false));
+    checkOutputs(outcome, "so far");
+    if (complete) this.#checkFurther(outcome, "so far");
+    return complete;
+  }
+
+  /** Holds what has come out against what must have, and against what is promised of it. */
+  check(when: string): void {
+    const { job, world } = this.#options;
+    const outcome = this.#outcome(world.fail);
+    checkOutputs(outcome, `of ${job} ${when}`);
+    this.#checkFurther(outcome, `of ${job} ${when}`);
+    this.#checkPushed(outcome, when);
+  }
+
+  #checkFurther(outcome: Outcome, when: string): void {
+    const own = deploymentTopologies.find((topology) => topology === outcome.topology);
+    own?.checkFurther(outcome, when, this.letters);
+  }
+
+  /** What is said of rows that are pushed holds. */
+  #checkPushed(outcome: Outcome, when: string): void {
+    const { world, hasRealSinks, job } = this.#options;
+    if (!hasRealSinks) return;
+    for (const [uid, rows] of expectedOf(outcome).lists) {
+      const expected = new Set(rows.map((row) => JSON.stringify(row)));
+      const problem = this.#deployedSinks.pushed.problemOf(this.#deployedSinks.pushedRows(uid), (row) => expected.has(row));
+      if (problem !== undefined) world.fail(`${problem}: ${uid} of ${job} ${when}`);
+    }
   }
 
   /** As it stands now: a copy, of these sinks. Undefined `at`: all that came out; else what counted as put out at that checkpoint. */
@@ -64,7 +132,7 @@ export class JobOutputs {
       at === undefined ||
       batch.generation < at.generation ||
       (batch.generation === at.generation && batch.seq <= (at.tasks.find(({ task }) => task === batch.task)?.lastSeq ?? 0));
-    const deadLettersSeen = this.#sinks.deadLettersSeen.filter(isAt);
+    const deadLettersSeen = this.#deadLettersSeen().filter(isAt);
     const lastSeq = at && new Map(at.tasks.map((ack) => [ack.task, ack.lastSeq]));
     const contents = lastSeq === undefined ? this.#sinks : this.#sinkWorld.at({ from: at!.generation, lastSeq });
     const lists = new Map(uids.map((uid) => [uid, contents.list(uid)]));
@@ -89,8 +157,14 @@ export class JobOutputs {
         this.#sinks.deadLettersSeen.push(batch);
         commits.onDeadLetters(batch);
       },
-      quarantine: (operator, restored) => real.quarantine(operator, restored),
-      quarantineLetters: async (restored) => real.quarantineLetters?.(restored),
+      quarantine: (operator, restored) => {
+        this.#deployedSinks.pushed.onQuarantine(operator, restored);
+        return real.quarantine(operator, restored);
+      },
+      quarantineLetters: async (restored) => {
+        this.#lettersLineage.onRestored(restored);
+        return real.quarantineLetters?.(restored);
+      },
     };
   }
 
@@ -116,6 +190,11 @@ export class JobOutputs {
         ),
     };
   }
+}
+
+function expectedOf({ topology, records }: Outcome): Expected {
+  const of = (place: DeadlyPlace | undefined) => records.filter(({ deadly }) => deadly === place);
+  return topology.expect(of(undefined), of("timer"));
 }
 
 /** A request that nobody repeats but the engine. */

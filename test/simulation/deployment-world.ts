@@ -3,6 +3,7 @@
  * well, what happened there, and the command that shows it again. Then how often each fault happened, and last how many seeds passed.
  */
 import { deploymentFaultNames, deploymentMixOf, noDeploymentFaultCounts } from "../../emulator/simulation/deployment-faults.ts";
+import { deploymentTopologyNames } from "../../emulator/simulation/deployment-topologies.ts";
 import type { DeploymentSettings } from "../../emulator/simulation/deployment-settings.ts";
 import {
   type DeploymentResult,
@@ -12,7 +13,6 @@ import {
 } from "../../emulator/simulation/simulate-deployment.ts";
 import { messageOf } from "../../runtime/base/errors.ts";
 import { minimise, type Reduction } from "../../runtime/testing/simulation/minimise.ts";
-import { topologyNames } from "../../runtime/testing/simulation/topologies.ts";
 import { type Command, parseCommand, replayOf, usage } from "./command-line.ts";
 
 type DeploymentReduction = Reduction<DeploymentSettings>;
@@ -80,7 +80,7 @@ export async function simulateDeployments(args: readonly string[]): Promise<numb
 
 function readCommand(args: readonly string[]): Command {
   try {
-    return parseCommand(args, topologyNames, { world: "deployment", checkFaults: deploymentMixOf });
+    return parseCommand(args, deploymentTopologyNames, { world: "deployment", checkFaults: deploymentMixOf });
   } catch (error) {
     console.error(`${messageOf(error)}\n${usage}`);
     process.exit(2);
