@@ -41,7 +41,7 @@ export async function* readLetters(store: LetterStore, filter: LetterFilter = {}
 
 const letterShape = is.object({
   ...{ reason: is.text, operator: is.text, shard: is.text, position: is.text, bytes: is.text },
-  ...{ text: is.optional(is.text), header: is.optional(is.text) },
+  ...{ text: is.optional(is.text), source: is.optional(is.text), header: is.optional(is.text) },
   sent: is.optional(
     is.object({
       ...{ task: is.text, to: is.text, input: is.oneOf(0, 1), key: is.optional(is.text) },

@@ -161,16 +161,9 @@ async function checkKeys(target: Target): Promise<void> {
     );
 }
 
-/** The source that the letter's record came from; undefined: it is no record of a source. Throws `invalid` where it cannot be told. */
-function sourceOf({ shard, task, id }: Letter, sources: readonly SourceStatus[]): string | undefined {
-  const instance = task.slice(task.indexOf("~") + 1);
-  const found = new Set(sources.filter((status) => status.shard === shard).map(({ source }) => source));
-  const named = [...found].find((source) => instance === `${source}:${shard}`);
-  if (named !== undefined || found.size <= 1) return named ?? [...found][0];
-  throw new MillraceError(
-    "invalid",
-    `several sources have a shard of this name, ${shard}, put the letter into its stream again: ${id}`,
-  );
+/** The source that the letter's record came from; undefined: it is no record of a source, or of none that the job has. */
+function sourceOf({ source }: Letter, sources: readonly SourceStatus[]): string | undefined {
+  return sources.find((status) => status.source === source)?.source;
 }
 
 /** The objects that list what was given back, and the names of these letters. */

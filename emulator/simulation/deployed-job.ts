@@ -10,6 +10,7 @@ import type { BlobName } from "../../runtime/base/ids.ts";
 import { isPlannedBy } from "../../runtime/driver/topology.ts";
 import type { JobGraph } from "../../runtime/plan/job-graph.ts";
 import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
+import { decodeGiven, givenPrefix } from "../../runtime/snapshots/given-letters.ts";
 import { decodeManifest, isTombstone, type Manifest } from "../../runtime/snapshots/manifest.ts";
 import type { Kept } from "../../runtime/testing/simulation/checkers.ts";
 import { CommitChecker } from "../../runtime/testing/simulation/commit-checker.ts";
@@ -62,7 +63,10 @@ export class DeployedJob implements Kept {
     const hasRealSinks = settings.realSinks || built.graph.nodes.some(isOwn);
     this.hasHistory = !hasRealSinks;
     this.deployed = { deployment: 1, parallelism, isMisfit: false, isMended };
-    const commits = new CommitChecker((message) => this.fail(message));
+    const commits = new CommitChecker(
+      (message) => this.fail(message),
+      () => this.#givenBack(),
+    );
     const { functions } = this;
     this.#code = new JobCode({ name, settings, outside, hasRealSinks });
     this.#outputs = new JobOutputs({ job: name, world, outside, hasRealSinks, commits, isMended: () => this.deployed.isMended });
@@ -256,6 +260,13 @@ export class DeployedJob implements Kept {
   /** Dead letters that nobody has given back so far. */
   get hasLetters(): boolean {
     return this.#outputs.letters.size > 0;
+  }
+
+  /** Letters that operators were given back, so far. */
+  #givenBack(): number {
+    const { s3 } = this.#world;
+    const objects = s3.keys(bucketName).filter((key) => key.startsWith(`${this.name}/${givenPrefix}`));
+    return objects.reduce((sum, key) => sum + decodeGiven(s3.peek(bucketName, key)!).length, 0);
   }
 
   #stored(name: BlobName): Uint8Array | undefined {

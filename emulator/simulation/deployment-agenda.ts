@@ -165,6 +165,8 @@ export class DeploymentAgenda {
       // Most of what can be done needs a checkpoint.
       if (random.chance(0.8))
         await this.#until(() => this.#calm || this.#world.job.record?.completed !== undefined, 2 * minuteMs);
+      // What is to be given back must have been put aside: its letters come of many deaths.
+      if (this.#isToMend) await this.#until(() => this.#calm || this.#world.job.hasLetters, 4 * minuteMs);
       if (this.#calm) return;
       await this.#operateOnce();
       await this.#until(() => runs(this.#world.job), 2 * minuteMs);
@@ -192,13 +194,12 @@ export class DeploymentAgenda {
 
   /** What can be done now: the more often a thing stands there, the likelier it is. */
   #operations(): readonly (() => Promise<void>)[] {
-    const { job, fork, settings, topology } = this.#world;
+    const { job, fork, settings } = this.#world;
     const isOpen = settings.sources !== "objects";
     // What was taken from a queue is gone from it: a restore from before that cannot have it again.
     const isRestorable = settings.sources !== "queues";
     const { record } = job;
     const hasCheckpoint = runs(job) && record?.completed !== undefined;
-    const mendsNothing = (topology as Partial<DeploymentTopology>).isMendable !== true || job.deployed.isMended;
     return [
       () => this.#deploy(),
       // Of a job that is new anything fits.
@@ -211,10 +212,14 @@ export class DeploymentAgenda {
       ...(hasCheckpoint && isRestorable && fork === undefined && (isOpen || job.hasHistory)
         ? [() => this.#fork(), () => this.#fork()]
         : []),
-      ...(mendsNothing || !hasCheckpoint || !isOpen || !job.hasLetters
-        ? []
-        : [() => this.#redrive(), () => this.#redrive(), () => this.#redrive(), () => this.#redrive()]),
+      ...(this.#isToMend && hasCheckpoint && job.hasLetters ? new Array(8).fill(() => this.#redrive()) : []),
     ];
+  }
+
+  /** Letters may be given back, to code that is not there so far. */
+  get #isToMend(): boolean {
+    const { job, topology } = this.#world;
+    return (topology as Partial<DeploymentTopology>).isMendable === true && !job.deployed.isMended;
   }
 
   async #deploy(parallelism = this.#world.job.deployed.parallelism): Promise<void> {

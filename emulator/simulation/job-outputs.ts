@@ -56,18 +56,18 @@ export class JobOutputs {
   /** Of a fork, with what came out of the job that it began from before it did. */
   #outcome(fail: (message: string) => void): Outcome {
     const { world, outside: ownRows, isMended } = this.#options;
-    // What is in them must have been given back.
-    const deadLettersSeen = isMended() ? [] : this.#deadLettersSeen();
+    const deadLettersSeen = this.#deadLettersSeen();
     const lists: Outcome["sinks"] = {
       list: (uid) => this.#sinks.list(uid),
       table: (uid) => this.#sinks.table(uid),
       deadLettersSeen,
     };
     const own: PutOut = { sinks: lists, outside: ownRows };
-    const { sinks, outside } =
-      this.began === undefined ? own : new ForkedOutputs(this.began, own, (uid) => this.#sinks.deleted(uid));
+    const out = this.began === undefined ? own : new ForkedOutputs(this.began, own, (uid) => this.#sinks.deleted(uid));
+    // What lies in the letters must have been given back.
+    const sinks = isMended() ? { ...out.sinks, deadLettersSeen: [] } : out.sinks;
     const records = isMended() ? world.records.map((record) => ({ ...record, deadly: undefined })) : world.records;
-    return { topology: world.topology, records, sinks, outside, fail };
+    return { topology: world.topology, records, sinks, outside: out.outside, fail };
   }
 
   #deadLettersSeen(): DeadLetterBatch[] {

@@ -30,6 +30,7 @@ function seenOfKey(touch: Touch) {
 export const redriven: DeploymentTopology = {
   name: "redriven",
   sources: ["a", "b"],
+  asTheyCome: true,
   settings: { realSinks: true, mode: "streaming" },
   poison: 0.05,
   isMendable: true,

@@ -19,6 +19,8 @@ export interface DeadLetterLine {
   readonly bytes: string;
   /** The same, where they are valid UTF-8. */
   readonly text?: string;
+  /** Of a record as it was read: the source, to which it can be given back. */
+  readonly source?: string;
   /** Of a record of a file: the line that names its fields. */
   readonly header?: string;
   /** Of a record that came over an exchange: how, and to which task. With it the record can be given back. */
@@ -48,10 +50,11 @@ export function deadLetterObject({ generation, task, seq, effect = -1, letters }
   return { name, bytes: Buffer.from(letters.map((letter) => `${JSON.stringify(toLine(letter, task))}\n`).join("")) };
 }
 
-function toLine({ reason, operator, shard, position, bytes, header, sent }: DeadLetter, task: string): DeadLetterLine {
+function toLine({ reason, operator, shard, position, bytes, source, header, sent }: DeadLetter, task: string): DeadLetterLine {
   const text = utf8Text(bytes);
   const line = {
     ...{ reason, operator, shard, position, bytes: Buffer.from(bytes).toString("base64") },
+    ...(source !== undefined && { source }),
     ...(header !== undefined && { header }),
     ...(sent !== undefined && { sent: sentLine(sent, task) }),
   };

@@ -21,6 +21,8 @@ export interface DeadLetter {
   readonly shard: string;
   readonly position: string;
   readonly bytes: Uint8Array;
+  /** Of a record as it was read: the source, to which it can be given back. */
+  readonly source?: string;
   /** Of a record of a file: the line that names its fields. */
   readonly header?: string;
   /** Of a record that came over an exchange: to which operator's which input, with what key (encoded) and event time. */

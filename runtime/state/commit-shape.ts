@@ -47,7 +47,7 @@ const effectShape = is.tagged("effect", {
   sink: is.object({ operator: is.text, n: is.count, payload: is.bytes }),
   deadLetter: is.object({
     ...{ operator: is.text, reason: is.text, shard: is.text, position: is.text, bytes: is.bytes },
-    header: is.optional(is.text),
+    ...{ source: is.optional(is.text), header: is.optional(is.text) },
     sent: is.optional(
       is.object({ to: is.text, input: is.oneOf(0, 1), key: is.optional(is.bytes), timestamp: is.optional(is.time) }),
     ),

@@ -132,6 +132,8 @@ export type Effect =
       readonly shard: string;
       readonly position: string;
       readonly bytes: Uint8Array;
+      /** Of a record as it was read: the source. */
+      readonly source?: string;
       /** Of a record of a file: the line that names its fields. */
       readonly header?: string;
       /** Of a record that came over an exchange: how. */

@@ -18,10 +18,10 @@ export class DeadLetterOutbox {
       const bytes = encodeRefused({ timer: { operator: origin.operator, key, at, domain } });
       this.letters.push({ ...letter, shard: `timer of ${origin.operator}`, position: String(at), bytes });
     } else {
-      const { shard } = origin;
+      const { shard, source } = origin;
       const sent = origin.sent?.();
       const header = origin.header?.();
-      const came = { ...(header !== undefined && { header }), ...(sent && { sent }) };
+      const came = { ...(source !== undefined && { source }), ...(header !== undefined && { header }), ...(sent && { sent }) };
       this.letters.push({ ...letter, shard, position: origin.position(), bytes: new Uint8Array(origin.bytes()), ...came });
     }
   }

@@ -26,6 +26,8 @@ export type UnitOrigin =
       readonly shard: string;
       readonly position: () => string;
       readonly bytes: () => Uint8Array;
+      /** Of a record as it was read: the source. */
+      readonly source?: string;
       /** Of a record of a file: the line that names its fields. */
       readonly header?: () => string | undefined;
       /** Of a record that came over an exchange. */
