@@ -129,7 +129,7 @@ export class CommitChecker {
 function* effectsOf({ effects, progress, seq }: Commit): Generator<string> {
   for (const effect of effects) {
     if (effect.effect === "sink") yield `write ${progress.versionOffset + seq}.${effect.n} of ${effect.operator}`;
-    if (effect.effect === "deadLetter") yield `dead letters of ${seq}`;
+    if (effect.effect === "deadLetter") yield `dead letters of ${progress.versionOffset + seq}`;
     if (effect.effect === "send") for (const frame of effect.frames) yield `frame ${readFrame(frame).seq} of ${effect.channel}`;
   }
 }
