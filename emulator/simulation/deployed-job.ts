@@ -147,6 +147,7 @@ export class DeployedJob implements Kept {
     const { random, clock } = this.#world;
     const next: Deployed = { deployment: ++this.#ordinal, parallelism, isMisfit, isMended };
     if (!(await this.#passes(next)) && !unchecked) return undefined;
+    if (next.parallelism !== this.deployed.parallelism) this.#world.calls.saw("rescaled");
     this.deployed = next;
     this.note(`deploys ${this.deployed.deployment} of parallelism ${parallelism}${isMisfit ? ", which does not fit" : ""}`);
     await this.#provision();

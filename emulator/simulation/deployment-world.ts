@@ -17,6 +17,7 @@ import { DeployedJob } from "./deployed-job.ts";
 import type { DeploymentFaults } from "./deployment-faults.ts";
 import { type DeploymentSettings, drawDeployment } from "./deployment-settings.ts";
 import { deploymentTopologies } from "./deployment-topologies.ts";
+import type { Item } from "./dynamo-answers.ts";
 import { DynamoService } from "./dynamo-service.ts";
 import { EndingLog } from "./ending-log.ts";
 import { KinesisService } from "./kinesis-service.ts";
@@ -178,12 +179,21 @@ export class DeploymentWorld {
 
   /** Splits a shard of a source, or merges two: of a table none are merged. */
   async reshard(): Promise<string> {
-    if (this.settings.sources !== "tables") return this.sources.reshard(this.random);
+    if (this.settings.sources !== "tables") {
+      const done = await this.sources.reshard(this.random);
+      this.calls.saw(done.startsWith("merge") ? "shardsMerged" : "shardsSplit");
+      return done;
+    }
     const source = this.random.pick(this.sources.names);
     const open = (await this.log.shards(source)).filter((shard) => !shard.closed);
     const shard = this.random.pick(open);
     await this.log.splitShard(source, shard.id);
+    this.calls.saw("shardsSplit");
     return `split ${source} ${shard.id}`;
+  }
+
+  stateItems(prefix: string): readonly Item[] {
+    return this.#dynamo.items(prefix);
   }
 
   /** Makes streams, and what the job has. */

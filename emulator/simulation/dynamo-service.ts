@@ -4,6 +4,7 @@ import type { SeededRandom } from "../../runtime/base/seeded-random.ts";
 import type { Clock } from "../clock.ts";
 import { capacity, consumed, holds, type Item } from "./dynamo-answers.ts";
 import { rowKey } from "./deployed-sinks.ts";
+import { isEntry } from "./job-watch.ts";
 import { RowTables } from "./row-tables.ts";
 import { type Input, ServiceError, type SimulatedService } from "./sdk-clients.ts";
 import type { ServiceCalls } from "./service-calls.ts";
@@ -35,6 +36,12 @@ export class DynamoService implements SimulatedService {
 
   constructor(options: DynamoOptions) {
     this.#options = options;
+  }
+
+  /** Those of the state whose partition's name begins so. */
+  items(prefix: string): readonly Item[] {
+    const partitions = [...(this.#tables.get(this.#options.table) ?? [])];
+    return partitions.flatMap(([name, partition]) => (name.startsWith(prefix) ? [...partition.values()] : []));
   }
 
   describe(command: string, input: Input): string {
@@ -74,10 +81,12 @@ export class DynamoService implements SimulatedService {
   }: Input): Promise<object> {
     const partition = this.#partition(TableName, item.p.S);
     const stored = partition.get(item.s.S);
-    if (!holds(condition, values ?? {}, stored) && this.#options.skipsCondition?.(item) !== true)
+    if (!holds(condition, values ?? {}, stored) && this.#options.skipsCondition?.(item) !== true) {
+      if (isEntry(item)) this.#options.calls.saw("racesLost");
       throw new ServiceError("ConditionalCheckFailedException", "The conditional request failed", {
         Item: stored && copyOf(stored),
       });
+    }
     const kept = copyOf(item);
     partition.set(item.s.S, kept);
     await this.#options.onPut(TableName, kept, stored);

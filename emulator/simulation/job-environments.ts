@@ -135,7 +135,9 @@ export class JobEnvironments {
     const { world, code, outputs, hasRealSinks } = this.#options;
     const { skewMsMax, ringSize } = world.settings;
     const random = world.newRandom();
-    const clock = new ProcessClock(process, world.clock, world.calls, random.between(-skewMsMax, skewMsMax));
+    const wrongByMs = random.between(-skewMsMax, skewMsMax);
+    if (wrongByMs !== 0) world.calls.saw("clocksSkewed");
+    const clock = new ProcessClock(process, world.clock, world.calls, wrongByMs);
     const { stages } = code.plan(deployed);
     const variables = writeSettings({
       stateTable: tableName,
@@ -166,11 +168,14 @@ export class JobEnvironments {
     };
   }
 
-  /** What records do to whoever runs them: some take their time, some end the process, without an exception. */
+  /** What records do to whoever runs them: some take their time, some throw, some end the process, without an exception. */
   #touchOf(process: SimulatedProcess, { isMended }: Deployed): Touch {
     const { calls, settings } = this.#options.world;
     return (record, place) => {
       if (record.deadly === place && !isMended) {
+        const throws = record.id % 4 === 0;
+        if (process.alive) calls.saw(throws ? "recordsThrew" : place === "timer" ? "timersKilled" : "recordsKilled");
+        if (throws) throw new Error(`record ${record.id} cannot be taken in`);
         if (process.alive) calls.note(process, `dies of record ${record.id}`);
         process.die();
         throw new Error("seen by nobody");

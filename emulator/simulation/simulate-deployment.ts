@@ -3,6 +3,7 @@ import { checkObjects } from "../../runtime/testing/simulation/checkers.ts";
 import { DeploymentAgenda } from "./deployment-agenda.ts";
 import { commonDeploymentFaults, type DeploymentFaultCounts, type DeploymentFaults } from "./deployment-faults.ts";
 import type { DeploymentSettings } from "./deployment-settings.ts";
+import { checkLeftOvers } from "./left-overs.ts";
 import { type Act, type DeploymentOptions, DeploymentWorld } from "./deployment-world.ts";
 
 export interface SimulateDeploymentOptions extends Omit<DeploymentOptions, "seed" | "faults"> {
@@ -25,6 +26,8 @@ export interface DeploymentResult {
   readonly sizes: DeploymentSettings;
   readonly faults: DeploymentFaultCounts;
   readonly acts: Readonly<Record<Act, number>>;
+  /** What came of them, and else. */
+  readonly seen: ReadonlyMap<string, number>;
   readonly requests: number;
   /** Time-outs that left a zombie. */
   readonly timeouts: number;
@@ -53,6 +56,7 @@ export async function simulateDeployment(seed: number, options: SimulateDeployme
   world.calls.counts.recycled = world.count("recycled");
   const timeouts = world.count("timeouts");
   await world.stop();
+  await checkLeft(world);
   return {
     seed,
     topology: world.settings.topology.name,
@@ -63,6 +67,7 @@ export async function simulateDeployment(seed: number, options: SimulateDeployme
     sizes: world.settings,
     faults: world.calls.counts,
     acts: world.acts,
+    seen: world.calls.seen,
     requests: world.calls.requests,
     timeouts,
     checkpoints: world.jobs.reduce((sum, job) => sum + job.completedCheckpoints, 0),
@@ -70,6 +75,12 @@ export async function simulateDeployment(seed: number, options: SimulateDeployme
     virtualMs: world.clock.now() - startedAt,
     hash: world.trace.hash,
   };
+}
+
+async function checkLeft(world: DeploymentWorld): Promise<void> {
+  // Names stand in bytes that are compressed as well, and cannot be seen there.
+  if (world.settings.payload.compressFromBytes < Infinity) return;
+  for (const job of world.jobs) if (world.failure === undefined) await checkLeftOvers(world, job);
 }
 
 /** C6 A retained checkpoint, restored without faults, leads to the same outputs. */

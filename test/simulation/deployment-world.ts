@@ -57,6 +57,7 @@ export async function simulateDeployments(args: readonly string[]): Promise<numb
   const command = readCommand(args);
   const counts = noDeploymentFaultCounts();
   const acts = new Map<string, number>();
+  const seen = new Map<string, number>();
   const sums = { passed: 0, failed: 0, requests: 0, timeouts: 0, checkpoints: 0, generations: 0, virtualMs: 0 };
   const startedAt = performance.now();
   for (let seed = command.from; seed <= command.to; seed++) {
@@ -64,6 +65,7 @@ export async function simulateDeployments(args: readonly string[]): Promise<numb
     for (const fault of deploymentFaultNames) counts[fault] += result.faults[fault];
     for (const sum of ["requests", "timeouts", "checkpoints", "generations", "virtualMs"] as const) sums[sum] += result[sum];
     for (const [act, n] of Object.entries(result.acts)) acts.set(act, (acts.get(act) ?? 0) + n);
+    for (const [what, n] of result.seen) seen.set(what, (seen.get(what) ?? 0) + n);
     if (result.failure === undefined) sums.passed++;
     else if (++sums.failed > 0) await report(result, command, sums.failed <= minimisedMax);
   }
@@ -73,6 +75,7 @@ export async function simulateDeployments(args: readonly string[]): Promise<numb
   console.log(`${requests} requests, ${timeouts} time-outs, ${checkpoints} checkpoints, ${generations} generations`);
   console.log(`${hours} hours of the clock in ${seconds.toFixed(1)} s`);
   console.log(`acts: ${[...acts].map(([act, n]) => `${act} ${n}`).join(", ")}`);
+  console.log(`seen: ${[...seen].map(([what, n]) => `${what} ${n}`).join(", ")}`);
   console.log(`faults: ${deploymentFaultNames.map((fault) => `${fault} ${counts[fault]}`).join(", ")}`);
   console.log(`${sums.passed} passed, ${sums.failed} failed`);
   return sums.failed > 0 ? 1 : 0;
