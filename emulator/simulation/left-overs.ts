@@ -32,7 +32,8 @@ export async function checkLeftOvers(world: DeploymentWorld, job: DeployedJob): 
   if (job.record?.phase !== "running") return;
   await world.clock.until(collect(world, job));
   const { manifest, completed, retained = [], superseded = [], generation } = job.record;
-  const kept = new Set([manifest, completed, ...superseded, ...retained.map((one) => one.manifest)].map(String));
+  const named = [manifest, completed, ...superseded, ...retained.map((one) => one.manifest)];
+  const kept = new Set<string>(named.filter((name) => name !== undefined));
   const items = world.stateItems(`${job.name}/`);
   const objects = objectsOf(world, job);
   checkOwned(job, objects, items, kept);
@@ -86,13 +87,13 @@ function checkOwned(
         left.delete(name);
         owners.push(textOf(objects.get(name)!));
       }
+  // A manifest behind the last that is complete is of a checkpoint that may be given up.
+  const last = [...kept].sort().at(-1) ?? "";
   for (const name of left) {
     // Its entry may still come: its seq is not taken.
     const { task, seq, kind } = parseObjectName(name) ?? {};
     const mayCome = task !== undefined && seq! > (heads.get(task) ?? Infinity) - (kind === "acknowledgements" ? 1 : 0);
-    // A manifest behind the last one that is complete is of a checkpoint that may be begun.
-    if (!mayCome && !(task === undefined && name >= [...kept].sort().at(-1)!))
-      job.fail(`C19: nothing owns ${name} of ${job.name}`);
+    if (!mayCome && (task !== undefined || name <= last)) job.fail(`C19: nothing owns ${name} of ${job.name}`);
   }
 }
 
