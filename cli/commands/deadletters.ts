@@ -89,13 +89,13 @@ export async function show(target: Target, ids: readonly string[]): Promise<Answ
   return { json: found, lines: found.flatMap((letter, n) => [...(n === 0 ? [] : [""]), ...describe(letter)]) };
 }
 
-function describe({ id, reason, operator, shard, position, task, seq, bytes, text, header }: Letter): readonly string[] {
+function describe({ id, reason, operator, source, shard, position, task, seq, bytes, text, header }: Letter): readonly string[] {
   return [
     ...fields([
       ["letter", id],
       ["reason", reason],
       ["operator", operator],
-      ["from", `${shard} at ${position}`],
+      ["from", `${source === undefined ? "" : `${source}, `}${shard} at ${position}`],
       ["put aside by", `${task}, commit ${seq}`],
       ["fields", header],
     ]),
