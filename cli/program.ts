@@ -145,7 +145,7 @@ function targetCommands(add: Add, finish: Finish): void {
     "take a savepoint, or wait for the one that is being taken: a checkpoint that stays; the job goes on",
     async (target, given) => {
       const { savepoint } = await import("./commands/orders.ts");
-      return savepoint(target, { timeoutMs: given.timeout * 1_000, id: given.order });
+      return savepoint(target, { timeoutMs: given.timeout * 1_000, id: given.order, say: (line) => console.error(line) });
     },
     (command) =>
       waitOptions(command).option("--order <name>", "the savepoint of this order: given again by its name, it is taken once"),

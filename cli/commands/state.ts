@@ -7,6 +7,7 @@ import { createWriteStream } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { finished } from "node:stream/promises";
 import type { Key } from "../../runtime/api/key.ts";
+import { windowStates } from "../../runtime/api/operator-states.ts";
 import type { StateDeclaration } from "../../runtime/api/state.ts";
 import { MillraceError } from "../../runtime/base/errors.ts";
 import { loadMissing } from "../../runtime/driver/load-groups.ts";
@@ -74,7 +75,8 @@ export async function listState(target: Target, job: JobGraph, options: StateOpt
         }
       }
     }
-  const found = [...counts.values()];
+  // Of what failed there is mostly nothing.
+  const found = [...counts.values()].filter(({ state, keys }) => state !== windowStates.owed || keys > 0);
   if (found.length === 0) return { json: { at: what, states: [] }, lines: ["the job keeps no state"] };
   const rows = found.map(({ operator, state, kind, keys, entries }) => [operator, state, kind, grouped(keys), grouped(entries)]);
   const lines = [what, "", ...table(["operator", "state", "kind", "keys", "entries"], rows, [3, 4])];

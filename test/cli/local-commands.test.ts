@@ -13,7 +13,7 @@ import { giveBack } from "../../cli/commands/redrive.ts";
 import { exportState, getState, listState } from "../../cli/commands/state.ts";
 import { readManifest, readStatus, recordOf } from "../../cli/job-status.ts";
 import { LocalRun, type LocalRunOptions } from "../../cli/local-run.ts";
-import { exitCodes } from "../../cli/report-error.ts";
+import { exitCodes, reportError } from "../../cli/report-error.ts";
 import { openLocalTarget } from "../../cli/target/local-target.ts";
 import type { Target } from "../../cli/target/target.ts";
 import type { BlobName } from "../../runtime/base/ids.ts";
@@ -41,6 +41,8 @@ import {
   type,
   value,
 } from "../../runtime/index.ts";
+import { openLocal } from "../../runtime/adapters/local/open-local.ts";
+import { namesUnder } from "../../runtime/ports/blobs.ts";
 import { planJob } from "../../runtime/plan/plan-job.ts";
 import { withDirectory } from "../connectors/support.ts";
 import { type Death, Died, mortal, mortalCalls } from "../driver/mortal-ports.ts";
@@ -498,6 +500,43 @@ suite("a process that dies at a call of a port", () => {
       await assertCounted(places.output);
     }));
 
+  test("for a savepoint whose answer was lost says its name beforehand and in the error, and takes one by it", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      await whileRunning(counting(), places, (run) =>
+        withTarget(places, async (target) => {
+          await takenIn(run, 100);
+          const said: string[] = [];
+          const lost: Target["order"] = async (given) => {
+            await run.order(given);
+            throw new MillraceError("unavailable", "no answer");
+          };
+          const options = { ...wait, say: (line: string) => void said.push(line) };
+          const error = await savepoint({ ...target, kind: "aws", order: lost }, options).then(
+            () => assert.fail("it was answered"),
+            (reason: MillraceError) => reason,
+          );
+          const printed: string[] = [];
+          assert.equal(
+            reportError(error, (line) => void printed.push(line), true),
+            exitCodes.unavailable,
+          );
+          const { order } = (JSON.parse(printed[0]!) as { error: { order: string } }).error;
+          const [again, message] = [said.join(), error.message].map(
+            (text) => /millrace savepoint --order (\S+) /.exec(text)?.[1],
+          );
+          assert.deepEqual([again, message], [order, order]);
+          const { json } = await savepoint(target, { ...wait, id: order });
+          const { checkpoint } = json as { checkpoint: number };
+          const retained = (await recordOf(target)).retained.filter((kept) => kept.savepoint);
+          assert.deepEqual(
+            retained.map((kept) => [kept.order, kept.manifest]),
+            [[order, await checkpointOf(target, String(checkpoint))]],
+          );
+        }),
+      );
+    }));
+
   test("to go back whose answer was lost is done once, given again by its name", () =>
     withDirectory(async (directory) => {
       const places = placesIn(directory);
@@ -515,7 +554,7 @@ suite("a process that dies at a call of a port", () => {
             const manifest = await checkpointOf(target, String(checkpoint));
             return restore({ ...target, order }, manifest, { ...wait, command: "rollback --to", id });
           };
-          const named = new RegExp(`millrace rollback --to ${checkpoint} --order (\\S+)$`);
+          const named = new RegExp(`millrace rollback --to ${checkpoint} --order (\\S+) `);
           const message = await goBack(undefined, true).then(
             () => assert.fail("it was answered"),
             (error: MillraceError) => error.message,
@@ -910,12 +949,12 @@ suite("state and forks", () => {
       const into = { ...wait, to: "local", directory: own.state, name: "twin" };
       let begun: Promise<void> | undefined;
       const fails = withTarget(places, ({ ports: { blobs, ...others }, ...target }) => {
-        const list: typeof blobs.list = async (...args) => {
-          // All is copied by now but the manifest.
-          await (begun ??= whileRunning(twin, own, (run) => takenIn(run, 100)));
-          return blobs.list(...args);
+        const get = async (...args: Parameters<typeof blobs.get>) => {
+          // It is copied what the manifest refers to: nobody had begun when that was asked for.
+          if (!args[0].startsWith("manifests/")) await (begun ??= whileRunning(twin, own, (run) => takenIn(run, 100)));
+          return blobs.get(...args);
         };
-        const ports = { ...others, blobs: { get: (...args: Parameters<typeof blobs.get>) => blobs.get(...args), list } };
+        const ports = { ...others, blobs: { get, list: (...args: Parameters<typeof blobs.list>) => blobs.list(...args) } };
         return fork({ ...target, ports } as Target, { ...into, from: undefined, freshInput: false, replace: false });
       });
       await assert.rejects(fails, (error) => isKind(error, "unavailable"));
@@ -935,5 +974,51 @@ suite("state and forks", () => {
         assert.equal(job, "twin", name);
       }
       await assertCounted(own.output);
+    }));
+
+  test("what every job names alike is a fork's once its place is, and nothing begins there before", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      await whileRunning(counting(), places, async (run) => {
+        await takenIn(run, 200);
+        await withTarget(places, (target) => stop(target, wait));
+      });
+      const own = { state: join(directory, "forked"), output: join(directory, "own") };
+      const twin = counting({ name: "twin" });
+      const options = {
+        ...wait,
+        to: "local",
+        directory: own.state,
+        name: "twin",
+        from: undefined,
+        freshInput: false,
+        replace: false,
+      };
+      const listing = "sources/in/objects" as BlobName;
+      await withTarget(places, ({ ports }) => ports.blobs.put(listing, Buffer.from("the job's")));
+      const green = await openLocal(own.state, { job: "twin" });
+      await green.blobs.put(listing, Buffer.from("the twin's"));
+      await green.blobs.put("sources/other/objects" as BlobName, Buffer.from("the twin's"));
+      await green.close();
+      const settled = () =>
+        withTarget(own, async ({ ports: { blobs } }) => {
+          const names = await namesUnder(blobs, "sources/");
+          const texts = await Promise.all(names.map((name) => blobs.get(name)));
+          return texts.map((text) => Buffer.from(text!).toString());
+        });
+
+      const dies = withTarget(places, ({ ports: { blobs, ...others }, ...target }) => {
+        const list = () => Promise.reject(new Died());
+        const ports = { ...others, blobs: { get: (...args: Parameters<typeof blobs.get>) => blobs.get(...args), list } };
+        return fork({ ...target, ports } as unknown as Target, options);
+      });
+      await assert.rejects(dies, Died);
+      assert.deepEqual(await settled(), ["the twin's", "the twin's"]);
+      const begun = LocalRun.open(twin, own).then((run) => run.close());
+      await assert.rejects(begun, (error) => isKind(error, "invalid") && /give millrace fork again/.test(error.message));
+
+      await withTarget(places, (target) => fork(target, options));
+      assert.deepEqual(await settled(), ["the job's"]);
+      await whileRunning(twin, own, (run) => takenIn(run, run.standing.totals.records + 100));
     }));
 });
