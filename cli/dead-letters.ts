@@ -42,7 +42,7 @@ export async function* readLetters(store: LetterStore, filter: LetterFilter = {}
 
 const letterShape = is.object({
   ...{ reason: is.text, operator: is.text, shard: is.text, position: is.text, bytes: is.text },
-  ...{ text: is.optional(is.text), header: is.optional(is.text) },
+  ...{ text: is.optional(is.text), source: is.optional(is.text), header: is.optional(is.text) },
   back: is.optional((value: unknown) => backLineShape(value) ?? is.object({ task: is.text })(value)),
 });
 

@@ -108,9 +108,9 @@ function describe(letter: Letter & { readonly givenBack: boolean }): readonly st
   ];
 }
 
-function receiverOf({ shard, back }: Letter): string {
+function receiverOf({ source, back }: Letter): string {
   if (back !== undefined) return `${words[back.what]} ${back.to}`;
-  return shard === "" || /^(?:timer|sorted input) of /.test(shard) ? "nobody: it cannot be" : "its source";
+  return source === undefined ? "nobody: it cannot be" : `source ${source}`;
 }
 
 /** As what it is given back to its operator. */
@@ -123,9 +123,10 @@ const words = {
 } as const;
 
 /** Undefined: a row of a sink's is from nowhere else. */
-function placeOf({ shard, position, back }: Letter): string | undefined {
+function placeOf({ source, shard, position, back }: Letter): string | undefined {
   if (back?.what === "row") return undefined;
-  if (back?.what !== "timer") return shard === "" ? position : `${shard} at ${position}`;
+  if (back?.what !== "timer")
+    return [...(source === undefined ? [] : [source]), shard === "" ? position : `${shard} at ${position}`].join(", ");
   return `${shard}, due at ${Number.isSafeInteger(Number(position)) ? moment(Number(position)) : position}`;
 }
 

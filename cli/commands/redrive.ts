@@ -76,7 +76,13 @@ export async function redrive(path: string | undefined, given: RedriveGiven): Pr
   }
 }
 
-async function redriveTo(target: Target, job: Job | undefined, path: string | undefined, given: RedriveGiven): Promise<Answer> {
+/** Of a job on this machine its module; where it is deployed, stops it, gives the letters back and has it go on. */
+export async function redriveTo(
+  target: Target,
+  job: Job | undefined,
+  path: string | undefined,
+  given: RedriveGiven,
+): Promise<Answer> {
   if (target.kind === "local" && job === undefined)
     throw new UsageError("redrive needs the job's module on this machine, or --coordinator");
   if (target.kind === "aws") {
@@ -162,16 +168,9 @@ function checkKeys({ topology }: JobRecord, manifest: Manifest | undefined): voi
     );
 }
 
-/** The source that the letter's record came from; undefined: it is no record of a source. Throws `invalid` where it cannot be told. */
-function sourceOf({ shard, task, id }: Letter, sources: readonly SourceStatus[]): string | undefined {
-  const instance = task.slice(task.indexOf("~") + 1);
-  const found = new Set(sources.filter((status) => status.shard === shard).map(({ source }) => source));
-  const named = [...found].find((source) => instance === `${source}:${shard}`);
-  if (named !== undefined || found.size <= 1) return named ?? [...found][0];
-  throw new MillraceError(
-    "invalid",
-    `several sources have a shard of this name, ${shard}, put the letter into its stream again: ${id}`,
-  );
+/** The source that the letter's record came from; undefined: it is no record of a source, or of none that the job has. */
+function sourceOf({ source }: Letter, sources: readonly SourceStatus[]): string | undefined {
+  return sources.find((status) => status.source === source)?.source;
 }
 
 /** The objects that list what was given back, and the names of these letters. */

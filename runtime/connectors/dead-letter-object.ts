@@ -20,6 +20,8 @@ export interface DeadLetterLine {
   readonly bytes: string;
   /** The same, where they are valid UTF-8. */
   readonly text?: string;
+  /** Of a record as it was read: the source, to which it can be given back. */
+  readonly source?: string;
   /** Of a record of a file: the line that names its fields. */
   readonly header?: string;
   /** How it can be given back to its operator, and which task put it aside; not there: it is a source's, or cannot be given back. */
@@ -39,10 +41,11 @@ export function deadLetterObject({ generation, task, seq, effect = -1, letters }
   return { name, bytes: Buffer.from(letters.map((letter) => `${JSON.stringify(toLine(letter, task))}\n`).join("")) };
 }
 
-function toLine({ reason, operator, shard, position, bytes, header, back }: DeadLetter, task: string): DeadLetterLine {
+function toLine({ reason, operator, shard, position, bytes, source, header, back }: DeadLetter, task: string): DeadLetterLine {
   const text = utf8Text(bytes);
   const line = {
     ...{ reason, operator, shard, position, bytes: Buffer.from(bytes).toString("base64") },
+    ...(source !== undefined && { source }),
     ...(header !== undefined && { header }),
     ...(back !== undefined && { back: { ...backLine(back), task } }),
   };

@@ -24,6 +24,8 @@ export interface DeadLetter {
   readonly shard: string;
   readonly position: string;
   readonly bytes: Uint8Array;
+  /** Of a record as it was read: the source, to which it can be given back. */
+  readonly source?: string;
   /** Of a record of a file: the line that names its fields. */
   readonly header?: string;
   /** How it can be given back to its operator; not there: its bytes are a source's, or it cannot be. */

@@ -48,8 +48,7 @@ const effectShape = is.tagged("effect", {
   sink: is.object({ operator: is.text, n: is.count, payload: is.bytes, as: is.optional(writtenAsShape) }),
   deadLetter: is.object({
     ...{ operator: is.text, reason: is.text, shard: is.text, position: is.text, bytes: is.bytes },
-    header: is.optional(is.text),
-    back: is.optional(backShape),
+    ...{ source: is.optional(is.text), header: is.optional(is.text), back: is.optional(backShape) },
   }),
   acknowledge: is.object({ checkpoint: is.count, index: is.optional(blobRangeShape), declined: is.flag }),
   ended: is.object({ index: is.optional(blobRangeShape) }),

@@ -21,10 +21,10 @@ export class DeadLetterOutbox {
       const back = namespace && timerBack(origin.operator, key, { domain, at, namespace });
       this.letters.push({ ...letter, shard: `timer of ${origin.operator}`, position: String(at), bytes, ...(back && { back }) });
     } else {
-      const { shard } = origin;
+      const { shard, source } = origin;
       const back = origin.back?.();
       const header = origin.header?.();
-      const came = { ...(header !== undefined && { header }), ...(back && { back }) };
+      const came = { ...(source !== undefined && { source }), ...(header !== undefined && { header }), ...(back && { back }) };
       this.letters.push({ ...letter, shard, position: origin.position(), bytes: new Uint8Array(origin.bytes()), ...came });
     }
   }

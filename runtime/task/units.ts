@@ -28,6 +28,8 @@ export type UnitOrigin =
       readonly shard: string;
       readonly position: () => string;
       readonly bytes: () => Uint8Array;
+      /** Of a record as it was read: the source. */
+      readonly source?: string;
       /** Of a record of a file: the line that names its fields. */
       readonly header?: () => string | undefined;
       /** How it is given back, where its bytes are not a source's. */
