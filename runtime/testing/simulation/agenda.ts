@@ -344,6 +344,8 @@ export class Agenda {
     const what = describe(bell);
     world.trace.add(world.scheduler.steps, process.name, `rung: ${what}`);
     environment.busy = true;
+    process.rungAt = world.scheduler.steps;
+    process.astray = false;
     process.deadline = world.scheduler.now + world.settings.turnMs;
     environment.environment.turn(bell).then(
       (outcome) => {
@@ -414,15 +416,25 @@ export class Agenda {
   }
 
   /** New code of the same plan, beside the old; a rollback is no other. The second has mappings of its own. */
-  private redeploy(): boolean {
+  private redeploy(): Promise<boolean> | boolean {
     const { world } = this;
     if (this.redeploymentsLeft === 0 || world.record === undefined) return false;
     this.redeploymentsLeft--;
     world.deployment++;
     world.note(`deployment ${world.deployment}`);
     if (world.settings.redeployments - this.redeploymentsLeft !== 2) return false;
-    world.mappings.replace(world.deployment);
-    world.note("mappings are made anew");
+    return this.replaceMappings();
+  }
+
+  private async replaceMappings(): Promise<boolean> {
+    const { world } = this;
+    const atTheLatest = world.random.chance(0.5);
+    // What the old ones bring again goes to their own environments, which know of nothing that is passed over.
+    if (atTheLatest) this.again.length = 0;
+    await world.mappings.replace(world.deployment, async ({ stream, shard }) =>
+      atTheLatest ? world.log.lastPosition(stream, shard) : "horizon",
+    );
+    world.note(`mappings are made anew, ${atTheLatest ? "and begin at the latest" : "and go back"}`);
     return false;
   }
 

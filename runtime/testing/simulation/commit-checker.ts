@@ -7,6 +7,8 @@
  * C12 No task of a generation commits once the next one runs (L1).
  * C15 A child's versions of outside rows begin above its parents' last (L5).
  * C17 A frame is sent only after the entry that sends it is written (R2).
+ * C20 The time of a task never goes back (L12).
+ * C22 For a checkpoint no more is held than may be (L15).
  * C18 No task commits over an entry of newer code (R9).
  */
 import type { ChannelId, Checkpoint, TaskId } from "../../base/ids.ts";
@@ -16,6 +18,7 @@ import type { Commit } from "../../state/commit.ts";
 import { downstreamOf, generationOf } from "../../streaming/channel.ts";
 import { readElement } from "../../streaming/element.ts";
 import { readFrame } from "../../streaming/frame.ts";
+import { defaultLimits, type TaskLimits } from "../../task/task-plan.ts";
 
 /** Records sent on a channel, and how many of them before the barrier of each checkpoint. */
 interface Sent {
@@ -36,9 +39,15 @@ export class CommitChecker {
   /** By task: the code that wrote its head. */
   private readonly deployments = new Map<TaskId, number>();
   private readonly versions = new Map<TaskId, number>();
+  /** By task: processing time of its head. */
+  private readonly times = new Map<TaskId, number>();
+  /** By task: the frames that are held. */
+  private readonly held = new Map<TaskId, readonly Uint8Array[]>();
+  private readonly heldBytesMax: number;
 
-  constructor(fail: (message: string) => void) {
+  constructor(fail: (message: string) => void, { heldBytesMax }: Pick<TaskLimits, "heldBytesMax"> = defaultLimits) {
     this.fail = fail;
+    this.heldBytesMax = heldBytesMax;
   }
 
   onCommit(commit: Commit, record: JobRecord | undefined): void {
@@ -48,6 +57,8 @@ export class CommitChecker {
     this.promise(commit);
     if (commit.by === "seal") return;
     this.checkDeployment(commit);
+    this.checkTime(commit);
+    this.checkHeld(commit);
     if (record?.phase === "running" && generationOf(task) < record.generation)
       this.fail(`C12: entry ${seq} of ${task} was written when generation ${record.generation} ran`);
     for (const effect of owed) return this.fail(`C10: entry ${seq} of ${task} was written before ${effect} of the one before it`);
@@ -68,6 +79,24 @@ export class CommitChecker {
     const before = this.deployments.get(task) ?? 0;
     if (deployment < before) this.fail(`C18: entry ${seq} of ${task} is of deployment ${deployment}, over one of ${before}`);
     this.deployments.set(task, deployment);
+  }
+
+  private checkTime({ task, seq, progress: { now } }: Commit): void {
+    const before = this.times.get(task) ?? 0;
+    if (now < before) this.fail(`C20: the time of ${task} went back from ${before} to ${now}, entry ${seq}`);
+    this.times.set(task, now);
+  }
+
+  /** What is held for a barrier: other frames wait for their channel's parents, whatever they come to. */
+  private checkHeld({ task, seq, held: { added, released }, progress }: Commit): void {
+    if (added.length === 0 && released.length === 0 && !this.held.has(task)) return;
+    const gone = new Set(released);
+    const frames = [...(this.held.get(task) ?? []), ...added].filter((_, place) => !gone.has(place));
+    this.held.set(task, frames);
+    const arrived = new Set(progress.alignment.current?.arrived);
+    let bytes = 0;
+    if (arrived.size > 0) for (const frame of frames) if (arrived.has(readFrame(frame).channel)) bytes += frame.length;
+    if (bytes > this.heldBytesMax) this.fail(`C22: ${bytes} bytes are held at ${task}, entry ${seq}, of ${this.heldBytesMax}`);
   }
 
   private promise({ effects }: Commit): void {
