@@ -428,13 +428,14 @@ export class Agenda {
 
   private async replaceMappings(): Promise<boolean> {
     const { world } = this;
-    const atTheLatest = world.random.chance(0.5);
+    const from = world.random.pick(["the oldest", "what was brought last", "the latest"] as const);
     // What the old ones bring again goes to their own environments, which know of nothing that is passed over.
-    if (atTheLatest) this.again.length = 0;
-    await world.mappings.replace(world.deployment, async ({ stream, shard }) =>
-      atTheLatest ? world.log.lastPosition(stream, shard) : "horizon",
-    );
-    world.note(`mappings are made anew, ${atTheLatest ? "and begin at the latest" : "and go back"}`);
+    if (from !== "the oldest") this.again.length = 0;
+    await world.mappings.replace(world.deployment, async ({ stream, shard, open, position }) => {
+      if (from === "the oldest") return "horizon";
+      return from === "the latest" ? world.log.lastPosition(stream, shard) : (open?.last ?? position);
+    });
+    world.note(`mappings are made anew, and begin behind ${from}`);
     return false;
   }
 

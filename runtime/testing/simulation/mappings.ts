@@ -65,7 +65,7 @@ export class Mappings {
 
   /**
    * All are made anew with the code of a deployment. What the old ones have brought nobody answers any more. `from`: where each begins, at
-   * the oldest that its shard has, or, by somebody's mistake, behind the latest: what it passes over tasks read for themselves (L3, L4).
+   * the oldest that its shard has, or, by somebody's mistake, further on: what it passes over tasks read for themselves (L3, L4).
    */
   async replace(deployment: number, from: (mapping: Mapping) => Promise<Position | "horizon">): Promise<void> {
     for (const mapping of this.mappings.values()) {

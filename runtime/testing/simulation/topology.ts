@@ -10,6 +10,10 @@ import { type DeadlyPlace, outOfOrdernessMs, type SimRecord, simulatedSource, ty
 /** What must have come out: rows of each list, in any order, and the last row of each key of each table. */
 export interface Expected {
   readonly lists: ReadonlyMap<string, readonly unknown[]>;
+  /** Lists of which not all need have come out. */
+  readonly some?: ReadonlySet<string>;
+  /** Lists of changes: the rows are what is left when they are laid over each other. */
+  readonly changes?: ReadonlySet<string>;
   readonly tables: ReadonlyMap<string, ReadonlyMap<string, unknown>>;
 }
 
