@@ -123,10 +123,7 @@ const ends: readonly End[] = [
     shows: "changes",
     // Every row that was given is taken back before another takes its place.
     build: (rows, uid) =>
-      changing(rows, uid)
-        .filter(`${uid}-some`, isShown)
-        .map(`${uid}-doubled`, doubled)
-        .sinkTo(uid, changesSink(uid)),
+      changing(rows, uid).filter(`${uid}-some`, isShown).map(`${uid}-doubled`, doubled).sinkTo(uid, changesSink(uid)),
     expect: (rows) => [...totalsOf(rows).values()].filter(isShown).map(doubled),
   },
   {
@@ -221,12 +218,16 @@ function clockEnd(random: SeededRandom): End {
 }
 
 /** By the clock alone: what it has not come to when the stream ends does not come out. */
-const outOfTime: readonly (readonly [name: string, rows: (rows: KeyedStream<Row, string>) => WindowedStream<Row, string, any>])[] = [
+const outOfTime: readonly (readonly [
+  name: string,
+  rows: (rows: KeyedStream<Row, string>) => WindowedStream<Row, string, any>,
+])[] = [
   ["tumbling", (rows) => rows.window(tumbling(millis(30), byClock)).trigger(triggers.processingTime())],
   ["session", (rows) => rows.window(session(millis(12), byClock))],
   [
     "continuous",
-    (rows) => rows.window(tumbling(millis(200), byClock)).trigger(triggers.purging(triggers.continuousProcessingTime(millis(15)))),
+    (rows) =>
+      rows.window(tumbling(millis(200), byClock)).trigger(triggers.purging(triggers.continuousProcessingTime(millis(15)))),
   ],
   ["all", (rows) => rows.window(globalWindow()).trigger(triggers.purging(triggers.continuousProcessingTime(millis(25))))],
 ];
