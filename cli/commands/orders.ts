@@ -36,8 +36,6 @@ export interface Outcome {
 
 /** While it is waited for, a job may stand still; a look reads the job's ring. */
 const lookEveryMs = { local: 100, aws: 250 } as const;
-/** About as long as a coordinator's lease lasts: one is rung when that of one that died is over. */
-const ringEveryMs = 6_000;
 
 export function newOrder(kind: Exclude<Order["kind"], "restore">): Order {
   return { kind, id: `${kind}-${randomUUID()}` };
@@ -115,10 +113,24 @@ export async function follow(
   isDone: (record: JobRecord) => boolean,
   { timeoutMs }: WaitOptions,
 ): Promise<JobRecord> {
+  const ended = new AbortController();
+  try {
+    return await untilDone(target, order, isDone, await target.order(order, ended.signal), timeoutMs);
+  } finally {
+    ended.abort();
+  }
+}
+
+async function untilDone(
+  target: Target,
+  order: Order,
+  isDone: (record: JobRecord) => boolean,
+  taken: JobRecord,
+  timeoutMs: number,
+): Promise<JobRecord> {
   const { clock } = target.ports;
   const until = clock.now() + timeoutMs;
-  let record = await target.order(order);
-  let rungAt = clock.now();
+  let record = taken;
   while (!isDone(record)) {
     if (!hasTaken(record, order.id))
       throw new MillraceError("invalid", `another order was given meanwhile, this one has not come about: ${record.order ?? ""}`);
@@ -128,10 +140,6 @@ export async function follow(
     if (clock.now() >= until || (await target.runner()) === undefined) return record;
     await clock.sleep(lookEveryMs[target.kind]);
     record = await recordOf(target);
-    // Who followed the order may have died: the schedule would ring another, and later.
-    if (clock.now() - rungAt < ringEveryMs) continue;
-    rungAt = clock.now();
-    target.ring?.();
   }
   return record;
 }
