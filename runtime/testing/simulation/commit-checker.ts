@@ -14,7 +14,7 @@
 import type { ChannelId, Checkpoint, TaskId } from "../../base/ids.ts";
 import type { DeadLetterBatch, SinkEffect } from "../../ports/sink-driver.ts";
 import type { JobRecord } from "../../snapshots/job-record.ts";
-import type { Commit } from "../../state/commit.ts";
+import type { CommitRead } from "./read-commit.ts";
 import { downstreamOf, generationOf } from "../../streaming/channel.ts";
 import { readElement } from "../../streaming/element.ts";
 import { readFrame } from "../../streaming/frame.ts";
@@ -50,7 +50,7 @@ export class CommitChecker {
     this.heldBytesMax = heldBytesMax;
   }
 
-  onCommit(commit: Commit, record: JobRecord | undefined): void {
+  onCommit(commit: CommitRead, record: JobRecord | undefined): void {
     const { task, seq } = commit;
     const owed = this.owed.get(task) ?? new Set();
     this.owed.set(task, new Set(effectsOf(commit)));
@@ -68,27 +68,27 @@ export class CommitChecker {
       if (effect.effect === "acknowledge" && !effect.declined) this.onSnapshot(commit, effect.checkpoint);
   }
 
-  private checkVersion({ task, seq, progress: { versionOffset, ended, successors } }: Commit): void {
+  private checkVersion({ task, seq, progress: { versionOffset, ended, successors } }: CommitRead): void {
     const version = versionOffset + seq;
     const before = this.versions.get(task) ?? 0;
     if (version <= before) this.fail(`C15: entry ${seq} of ${task} is of version ${version}, its parents' last of ${before}`);
     if (ended) for (const { task: next } of successors) this.versions.set(next, Math.max(version, this.versions.get(next) ?? 0));
   }
 
-  private checkDeployment({ task, seq, deployment }: Commit): void {
+  private checkDeployment({ task, seq, deployment }: CommitRead): void {
     const before = this.deployments.get(task) ?? 0;
     if (deployment < before) this.fail(`C18: entry ${seq} of ${task} is of deployment ${deployment}, over one of ${before}`);
     this.deployments.set(task, deployment);
   }
 
-  private checkTime({ task, seq, progress: { now } }: Commit): void {
+  private checkTime({ task, seq, progress: { now } }: CommitRead): void {
     const before = this.times.get(task) ?? 0;
     if (now < before) this.fail(`C20: the time of ${task} went back from ${before} to ${now}, entry ${seq}`);
     this.times.set(task, now);
   }
 
   /** What is held for a barrier: other frames wait for their channel's parents, whatever they come to. */
-  private checkHeld({ task, seq, held: { added, released }, progress }: Commit): void {
+  private checkHeld({ task, seq, held: { added, released }, progress }: CommitRead): void {
     if (added.length === 0 && released.length === 0 && !this.held.has(task)) return;
     const gone = new Set(released);
     const frames = [...(this.held.get(task) ?? []), ...added].filter((_, place) => !gone.has(place));
@@ -99,7 +99,7 @@ export class CommitChecker {
     if (bytes > this.heldBytesMax) this.fail(`C22: ${bytes} bytes are held at ${task}, entry ${seq}, of ${this.heldBytesMax}`);
   }
 
-  private promise({ effects }: Commit): void {
+  private promise({ effects }: CommitRead): void {
     for (const effect of effects)
       if (effect.effect === "send") for (const frame of effect.frames) this.promised.set(effect.channel, readFrame(frame).seq);
   }
@@ -128,7 +128,7 @@ export class CommitChecker {
     this.owed.get(task)?.delete(effect);
   }
 
-  private count({ effects }: Commit): void {
+  private count({ effects }: CommitRead): void {
     for (const effect of effects) {
       if (effect.effect !== "send") continue;
       const sent: Sent = this.sent.get(effect.channel) ?? { records: 0, before: new Map(), watermarks: new Map() };
@@ -140,7 +140,7 @@ export class CommitChecker {
     }
   }
 
-  private onSnapshot({ task, seq, progress }: Commit, checkpoint: Checkpoint): void {
+  private onSnapshot({ task, seq, progress }: CommitRead, checkpoint: Checkpoint): void {
     const channels = [...this.sent].filter(([channel]) => downstreamOf(channel) === task);
     if (channels.length === 0) return;
     const most = channels.reduce((sum, [, { records, before }]) => sum + (before.get(checkpoint) ?? records), 0);
@@ -151,7 +151,7 @@ export class CommitChecker {
 }
 
 /** Names of effects that others wait for. */
-function* effectsOf({ effects, progress, seq }: Commit): Generator<string> {
+function* effectsOf({ effects, progress, seq }: CommitRead): Generator<string> {
   for (const effect of effects) {
     if (effect.effect === "sink") yield `write ${progress.versionOffset + seq}.${effect.n} of ${effect.operator}`;
     if (effect.effect === "deadLetter") yield `dead letters of ${seq}`;

@@ -56,7 +56,7 @@ export const commonFaults: FaultMix = {
   zombieAfter: 0.004,
   slow: 0.1,
   tornRead: 0.1,
-  emptyRead: 0.05,
+  emptyRead: 0.08,
   throttled: 0.03,
   astray: 0.004,
   commitOnly: 0.2,

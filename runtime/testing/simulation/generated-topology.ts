@@ -54,7 +54,7 @@ function drawShape(random: SeededRandom): Shape {
   const parts = sources.length > 1 && random.chance(0.3) ? sources.map((source) => [source]) : [sources];
   const most = parts.length > 1 ? 2 : stagesMax;
   const inTime = random.chance(0.3) ? aligned : inOrder;
-  const isLoose = random.chance(0.2);
+  const isLoose = random.chance(0.3);
   const drawAnyEnd = () => (isLoose && random.chance(0.7) ? looseEnd(random) : drawEnd(random));
   return {
     sources,

@@ -4,8 +4,8 @@
  * C21 A shard is found idle only where all that its stream had when the turn began has been taken in (L13).
  */
 import type { ShardId, TaskId } from "../../base/ids.ts";
-import type { Commit } from "../../state/commit.ts";
 import type { StoredSourceWatermarks } from "../../time/source-watermarks.ts";
+import type { CommitRead } from "./read-commit.ts";
 import type { SimProcess } from "./scheduler.ts";
 import type { SimSources } from "./sources.ts";
 
@@ -21,7 +21,7 @@ export class IdlenessChecker {
   }
 
   /** `by`: whose turn has written it. */
-  onCommit({ task, seq, progress }: Commit, by: Pick<SimProcess, "rungAt">): void {
+  onCommit({ task, seq, progress }: CommitRead, by: Pick<SimProcess, "rungAt">): void {
     const before = this.idle.get(task);
     const now = new Set<string>();
     for (const [source, { shards, watermarks }] of progress.sources)

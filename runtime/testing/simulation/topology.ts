@@ -37,6 +37,8 @@ export interface Topology {
 }
 
 export const inOrder = boundedOutOfOrderness(millis(outOfOrdernessMs));
+/** Its shards fall idle: for what does not mind which record is late. */
+export const restless = inOrder.withIdleness(millis(20));
 /** Sources that wait for one another. */
 export const aligned = inOrder.withAlignment("all", millis(60), millis(20));
 

@@ -22,7 +22,7 @@ import { ManualClock } from "../../adapters/memory/manual-clock.ts";
 import { Coordinator } from "../../driver/coordinator.ts";
 import { Environment } from "../../driver/environment.ts";
 import { defaultEnvironment } from "../../driver/environment-options.ts";
-import { loadCommit } from "../../driver/journal-entry.ts";
+import { type CommitRead, readCommit } from "./read-commit.ts";
 import type { JobGraph } from "../../plan/job-graph.ts";
 import { decodeJobRecord, type JobRecord } from "../../snapshots/job-record.ts";
 import { jobRing, manifestPrefix, parseObjectName } from "../../snapshots/names.ts";
@@ -32,7 +32,6 @@ import type { Log } from "../../ports/log.ts";
 import type { Pages } from "../../ports/pages.ts";
 import type { SinkDriver } from "../../ports/sink-driver.ts";
 import { generationOf } from "../../streaming/channel.ts";
-import type { Commit } from "../../state/commit.ts";
 import { CommitChecker } from "./commit-checker.ts";
 import { Faults } from "./faults.ts";
 import type { FaultMix } from "./fault-mix.ts";
@@ -90,6 +89,8 @@ export interface SimCoordinator {
   readonly deployment: number;
   started: boolean;
   busy: boolean;
+  /** What it found at its last look, which told it nothing to do: it looks again when that is another, or after a time. */
+  seen: { readonly changes: number; readonly at: number } | undefined;
 }
 
 export class World {
@@ -120,6 +121,8 @@ export class World {
   progress = 0;
   /** How often records were appended to any stream. */
   appends = 0;
+  /** What has changed so far of the job's own ring and mailbox, and of all that garbage collection looks at. */
+  readonly changes = { job: 0, stored: 0 };
   /** Payloads that lie in objects, and pages in the table. */
   readonly stored = { payloads: 0, pages: 0 };
   private readonly commits: CommitChecker;
@@ -210,6 +213,7 @@ export class World {
       post: async (task, message) => {
         const posted = await inner.post(task, message);
         if (posted !== "posted") return posted;
+        this.noteChange(task);
         const name = `${task} ${message.name}`;
         const before = versions.get(name) ?? 0;
         if (message.version < before) this.fail(`C19: message ${name} went back from ${before} to ${message.version}`);
@@ -218,6 +222,7 @@ export class World {
       },
       withdraw: (task, names) => {
         for (const name of names) versions.delete(`${task} ${name}`);
+        this.noteChange(task);
         return inner.withdraw(task, names);
       },
       forget: (task) => inner.forget(task),
@@ -240,6 +245,7 @@ export class World {
         const put = await inner.put(name, bytes, options);
         if (before !== undefined && put === "put" && !Buffer.from(before).equals(bytes))
           this.fail(`C16: ${name} was written twice`);
+        this.changes.stored++;
         if (put === "put" && parseObjectName(name)?.kind === "payloads") this.stored.payloads++;
         return put;
       },
@@ -276,16 +282,22 @@ export class World {
     };
   }
 
+  private noteChange(task: TaskId): void {
+    this.changes.stored++;
+    if (task === jobRing) this.changes.job++;
+  }
+
   private async onEntry(task: TaskId, entry: StoredEntry): Promise<void> {
     this.progress++;
+    this.noteChange(task);
     const name = `${task} ${entry.seq}`;
     if (this.written.has(name)) this.fail(`C1: entry ${entry.seq} of ${task} was written twice`);
     this.written.add(name);
     if (task === jobRing) this.record = decodeJobRecord(entry.bytes);
-    else this.onCommit(await loadCommit(task, entry, this.blobs));
+    else this.onCommit(await readCommit(entry.bytes, this.blobs));
   }
 
-  private onCommit(commit: Commit): void {
+  private onCommit(commit: CommitRead): void {
     this.commits.onCommit(commit, this.record);
     // Nothing runs but whoever writes.
     if (commit.by !== "seal") this.idleness.onCommit(commit, this.scheduler.running as SimProcess);
@@ -351,7 +363,7 @@ export class World {
       createStream: (stream, shards) =>
         this.faults.call(process, `create ${stream} ${shards}`, () => this.createInbox(stream, shards)),
     });
-    const added = { process, coordinator, deployment: this.deployment, started: false, busy: false };
+    const added = { process, coordinator, deployment: this.deployment, started: false, busy: false, seen: undefined };
     this.coordinators.push(added);
     return added;
   }
