@@ -26,6 +26,9 @@ const waitingPace = 0.2;
 /** Virtual ms: a coordinator that found nothing to do looks again, though nothing has changed. */
 const lookAgainMs = 10;
 
+/** How often somebody deploys new code because an environment has died. */
+const deployedAfterDeath = 0.2;
+
 const calmBatchMax = 60;
 const calmSweeps = 1.5;
 
@@ -53,6 +56,7 @@ export class Agenda {
   /** What had changed when the last collection began that came to its end. */
   private collectedAt = 0;
   private seenProgress = 0;
+  private seenDeaths = 0;
   /** How often nothing began since something was written. */
   private quiet = 0;
   completedCheckpoints = 0;
@@ -72,7 +76,7 @@ export class Agenda {
       { weight: 0.2, begin: () => this.collect() },
       { weight: 0.8, begin: () => this.reshard() },
       { weight: 0.15, begin: () => this.restore() },
-      { weight: 0.4, begin: () => this.redeploy() },
+      { weight: 0.2, begin: () => this.redeploy() },
     ];
     this.restoresLeft = world.settings.restores;
     this.mayEnd = !world.settings.staysOpen;
@@ -153,6 +157,14 @@ export class Agenda {
   private next(): Promise<void> | undefined {
     const { world } = this;
     world.replaceDead();
+    if (world.deaths > this.seenDeaths) {
+      this.seenDeaths = world.deaths;
+      // New code is deployed when processes have died.
+      if (this.redeploymentsLeft > 0 && world.random.chance(deployedAfterDeath)) {
+        const deployed = this.redeploy();
+        if (typeof deployed !== "boolean") return this.settleIf(deployed);
+      }
+    }
     if (!world.scheduler.idle && world.random.chance(goOn)) return this.step();
     const begun = this.begin();
     if (begun === false) return this.goOn();

@@ -64,7 +64,6 @@ export function frailSizes() {
     environments: 3,
     sweeps: 0.1,
     checkpointIntervalMs: 800,
-    redeployments: 3,
     restores: 0,
   };
 }

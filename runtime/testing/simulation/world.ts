@@ -119,6 +119,8 @@ export class World {
   failure: SimulationFailure | undefined;
   /** Entries that were written, and frames. */
   progress = 0;
+  /** Environments that have died. */
+  deaths = 0;
   /** How often records were appended to any stream. */
   appends = 0;
   /** What has changed so far of the job's own ring and mailbox, and of all that garbage collection looks at. */
@@ -378,7 +380,9 @@ export class World {
 
   /** Processes that died are gone; others take their place, and that of those that are frozen. */
   replaceDead(): void {
-    this.environments = withoutDead(this.environments);
+    const alive = withoutDead(this.environments);
+    this.deaths += this.environments.length - alive.length;
+    this.environments = alive;
     this.coordinators = withoutDead(this.coordinators);
     for (let n = this.awake(this.environments); n < this.settings.environments; n++) this.addEnvironment();
     for (let n = this.awake(this.coordinators); n < 2; n++) this.addCoordinator();
