@@ -18,7 +18,7 @@ import type { CommitRead } from "./read-commit.ts";
 import { downstreamOf, generationOf } from "../../streaming/channel.ts";
 import { readElement } from "../../streaming/element.ts";
 import { readFrame } from "../../streaming/frame.ts";
-import { defaultLimits, type TaskLimits } from "../../task/task-plan.ts";
+import { defaultLimits } from "../../task/task-plan.ts";
 
 /** Records sent on a channel, and how many of them before the barrier of each checkpoint. */
 interface Sent {
