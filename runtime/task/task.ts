@@ -219,7 +219,7 @@ export class Task implements TaskShared, UnitKeeper {
   /** Begins a commit: time moves on, processing-time timers fire. `guarded`: an earlier attempt failed on a record. */
   begin(now: number, guarded: boolean): void {
     this.units.guarded = guarded;
-    this.now = Math.max(this.now, now);
+    this.now = this.plan.safeguards.holds("L12.now") ? Math.max(this.now, now) : now;
     for (const store of this.chain.stores) store.turn++;
     if (!this.announced) this.announceTime();
     if (this.now >= this.writers.wakeUpAt) this.moved = true;
@@ -467,7 +467,7 @@ export class Task implements TaskShared, UnitKeeper {
 
   /** A source's task takes part in a checkpoint because it was asked to. */
   trigger(barrier: Barrier): void {
-    if (barrier.checkpoint > this.channels.alignment.last) this.barrierDue = barrier;
+    if (!this.hasSeen(barrier.checkpoint)) this.barrierDue = barrier;
   }
 
   private onBarrier(channel: ChannelId, barrier: Barrier): void {
@@ -483,6 +483,7 @@ export class Task implements TaskShared, UnitKeeper {
     const { alignment, held } = this.channels;
     const { pending } = alignment;
     if (pending === undefined || held.sizeBytes <= this.plan.limits.heldBytesMax) return;
+    if (!this.plan.safeguards.holds("L15.held")) return;
     alignment.abandon(pending.checkpoint);
     this.passDecline({ ...pending, declined: true });
   }
