@@ -4,7 +4,7 @@ import { awsClients } from "../runtime/adapters/aws/aws-clients.ts";
 import { openAwsSources } from "../runtime/adapters/aws/aws-sources.ts";
 import { CelledLog } from "../runtime/adapters/aws/celled-log.ts";
 import { openAws } from "../runtime/adapters/aws/open-aws.ts";
-import type { LazyClients } from "../runtime/adapters/aws/lazy-clients.ts";
+import { type LazyClients, lazyClients } from "../runtime/adapters/aws/lazy-clients.ts";
 import type { S3Blobs } from "../runtime/adapters/aws/s3-blobs.ts";
 import { MillraceError } from "../runtime/base/errors.ts";
 import type { Bindings } from "../runtime/connectors/bindings.ts";
@@ -27,7 +27,8 @@ export interface PortsOptions {
   readonly telemetry: Telemetry;
   /** Default: made by the SDK's own settings. */
   readonly clients?: AwsClients | undefined;
-  readonly lazyClients?: Pick<LazyClients, "dynamodbStreams"> | undefined;
+  /** Those that take the place of the SDK's. */
+  readonly lazyClients?: Partial<LazyClients> | undefined;
   readonly openSinks: OpenSinks;
   /** From 0 to below 1, for jitter; default Math.random. */
   readonly random?: (() => number) | undefined;
@@ -55,6 +56,7 @@ export type OpenSinks = (
   options: Omit<PortsOptions, "openSinks" | "clients" | "lazyClients" | "remembersRedrives" | "ringSize" | "settlesNothing"> & {
     readonly bindings: Bindings;
     readonly clients: AwsClients;
+    readonly lazyClients: LazyClients;
   },
 ) => CheckedSinks;
 
@@ -71,6 +73,7 @@ export interface FunctionPorts extends Ports {
 export async function openPorts(options: PortsOptions): Promise<FunctionPorts> {
   const { job, settings, clock, telemetry, ringSize, random = Math.random } = options;
   const clients = options.clients ?? awsClients();
+  const lazy: LazyClients = { ...lazyClients(), ...options.lazyClients };
   const aws = await openAws({
     job: job.name,
     table: settings.stateTable,
@@ -92,9 +95,9 @@ export async function openPorts(options: PortsOptions): Promise<FunctionPorts> {
     pace: { clock, random },
     clients,
     blobs: options.settlesNothing === true ? withoutWrites(aws.blobs) : aws.blobs,
-    ...(options.lazyClients && { lazyClients: options.lazyClients }),
+    lazyClients: lazy,
   });
-  const sinks = options.openSinks({ job, settings, clock, telemetry, bindings, clients, random });
+  const sinks = options.openSinks({ job, settings, clock, telemetry, bindings, clients, lazyClients: lazy, random });
   const redriven = new Map<string, RedrivenSource>();
   const memory = options.remembersRedrives === true ? { clock, ms: redrivesRememberedMs } : undefined;
   return {

@@ -4,7 +4,7 @@ import type { OperatorUid } from "../runtime/base/ids.ts";
 import { deadLetterPrefix } from "./contract.ts";
 import type { OpenSinks } from "./open-ports.ts";
 
-export const openSinks: OpenSinks = ({ job, settings, clock, telemetry, bindings, clients, random = Math.random }) => {
+export const openSinks: OpenSinks = ({ job, settings, clock, telemetry, bindings, random = Math.random, ...given }) => {
   const sinks = [...job.operators.values()].flatMap(({ node: { uid, spec } }) =>
     spec.kind === "sink" ? [[uid as OperatorUid, spec.sink] as const] : [],
   );
@@ -15,6 +15,6 @@ export const openSinks: OpenSinks = ({ job, settings, clock, telemetry, bindings
     deadLetters: { bucket: settings.deadLetterBucket, prefix: deadLetterPrefix(job.name) },
     telemetry,
     pace: { clock, random },
-    clients,
+    ...given,
   });
 };

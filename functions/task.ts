@@ -40,7 +40,7 @@ import { openSinks } from "./open-sinks.ts";
 export interface FunctionParts {
   readonly variables?: Readonly<Record<string, string | undefined>>;
   readonly clients?: AwsClients;
-  readonly lazyClients?: Pick<LazyClients, "dynamodbStreams">;
+  readonly lazyClients?: Partial<LazyClients>;
   readonly telemetry?: InvocationTelemetry;
   readonly openSinks?: OpenSinks;
   readonly environment?: Partial<EnvironmentOptions>;

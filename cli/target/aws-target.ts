@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { type AwsClients, awsClients } from "../../runtime/adapters/aws/aws-clients.ts";
 import { type FunctionCaller, LambdaCaller } from "../../runtime/adapters/aws/lambda-caller.ts";
+import type { Pace } from "../../runtime/adapters/aws/back-off.ts";
 import { openAws } from "../../runtime/adapters/aws/open-aws.ts";
 import { S3Bucket } from "../../runtime/adapters/aws/s3-bucket.ts";
 import { SystemClock } from "../../runtime/adapters/local/system-clock.ts";
@@ -57,7 +58,7 @@ export async function openAwsTarget(coordinator: string, parts: AwsTargetParts =
     ports,
     runner: async () => `function ${coordinator}`,
     order: (order, ended) => giveOrder(caller, coordinator, job, ports, order, ended),
-    letters: letterObjects(clients, description, clock),
+    letters: letterObjects(clients, description, { clock, random: random ?? Math.random }),
     close: async () => {
       caller.close();
       for (const client of Object.values(clients)) (client as { destroy(): void }).destroy();
@@ -103,8 +104,8 @@ async function seen({ clock, ...ports }: JobPorts, job: string, order: string, e
   }
 }
 
-function letterObjects({ s3 }: AwsClients, { job, deadLetterBucket }: JobDescription, clock: Clock): LetterStore {
-  const bucket = new S3Bucket(s3, deadLetterBucket, silent, { clock, random: Math.random });
+function letterObjects({ s3 }: AwsClients, { job, deadLetterBucket }: JobDescription, pace: Pace): LetterStore {
+  const bucket = new S3Bucket(s3, deadLetterBucket, silent, pace);
   const prefix = deadLetterPrefix(job);
   return {
     place: `s3://${deadLetterBucket}/${prefix}`,

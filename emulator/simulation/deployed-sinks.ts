@@ -1,43 +1,70 @@
 /**
- * The sinks of simulated jobs on S3 and DynamoDB, by their real adapters: lists of rows as objects, tables as items. Every row stands as
- * JSON in one field, so that any value can be one.
+ * The sinks of simulated jobs on AWS, by their real adapters: lists of rows as objects, or pushed to a stream or a queue; tables as items. Every
+ * row stands as JSON in one field, so that any value can be one.
  */
 import type { Sink, SinkWriter } from "../../runtime/api/connector.ts";
 import { dynamodb } from "../../runtime/connectors/dynamodb/dynamodb.ts";
-import { ndjson } from "../../runtime/connectors/formats/json.ts";
+import { json, ndjson } from "../../runtime/connectors/formats/json.ts";
+import { kinesisSink } from "../../runtime/connectors/kinesis/kinesis-sink.ts";
 import { s3 } from "../../runtime/connectors/s3/s3.ts";
+import { sqsSink } from "../../runtime/connectors/sqs/sqs-sink.ts";
 import { seconds } from "../../runtime/api/duration.ts";
 import type { DeadLetterBatch } from "../../runtime/ports/sink-driver.ts";
+import type { DeploymentSettings } from "./deployment-settings.ts";
+import type { EndingLog } from "./ending-log.ts";
+import { PushedLists, type PushedRow } from "./pushed-lists.ts";
 import type { RowTables } from "./row-tables.ts";
 import type { S3Service } from "./s3-service.ts";
+import type { SqsService } from "./sqs-service.ts";
 
 const bucketName = "rows-bucket";
 export const rowKey = "key";
 
+type Lists = DeploymentSettings["lists"];
+
 interface Row {
   readonly key?: string;
   readonly row: string;
+  /** Of a record of a stream. */
+  readonly id?: string;
 }
 
 /** In the place of a sink that is simulated itself; others stay as they are. */
-export function deploySink(job: string, uid: string, sink: Sink<any, any>): Sink<any, any> {
+export function deploySink(job: string, uid: string, sink: Sink<any, any>, lists: Lists): Sink<any, any> {
   if (!sink.kind.startsWith("simulated")) return sink;
-  const isTable = sink.kind === "simulatedTable";
-  const real: Sink<any, any> = isTable
-    ? dynamodb<Row>({ table: placeOf(job, uid), key: [rowKey as never] })
-    : s3<Row>({
-        bucket: bucketName,
-        prefix: `${placeOf(job, uid)}/`,
-        format: ndjson(),
-        rollAfter: seconds(20),
-        rollBytes: 1 << 20,
-      });
+  const place = placeOf(job, uid);
+  const real: Sink<any, any> =
+    sink.kind === "simulatedTable" ? dynamodb<Row>({ table: place, key: [rowKey as never] }) : listSink(place, lists);
   const { key: _key, ...rest } = real;
   return {
     ...rest,
     ...(sink.key !== undefined && { key: sink.key }),
     createWriter: (context) => writerOf(sink.createWriter(context), real.createWriter(context)),
   };
+}
+
+function listSink(place: string, lists: Lists): Sink<any, any> {
+  switch (lists) {
+    case "objects":
+      return s3<Row>({
+        bucket: bucketName,
+        prefix: `${place}/`,
+        format: ndjson(),
+        rollAfter: seconds(20),
+        rollBytes: 1 << 20,
+      });
+    case "stream":
+      return kinesisSink<Row>({ stream: place, format: json(), partitionKey: groupOf, idField: "id" });
+    case "queue":
+      return sqsSink<Row>({ queue: place, format: json() });
+    case "fifoQueue":
+      return sqsSink<Row>({ queue: `${place}.fifo`, format: json(), messageGroup: groupOf });
+  }
+}
+
+/** Some groups, of several rows each. */
+function groupOf({ row }: Row): string {
+  return `group-${row.length % 4}`;
 }
 
 /** Hands what the one makes of a row to the other. */
@@ -66,41 +93,91 @@ function placeOf(job: string, uid: string): string {
   return `${job}.${uid}`;
 }
 
+/** What a job's lists are pushed to. */
+export interface PushedTo {
+  readonly log: EndingLog;
+  readonly sqs: SqsService;
+}
+
+/** Makes what a list is pushed to. */
+export async function createListPlace({ log, sqs }: PushedTo, job: string, uid: string, lists: Lists, shards: number) {
+  const place = placeOf(job, uid);
+  if (lists === "stream") await log.createStream(place, shards);
+  if (lists === "queue") sqs.createQueue(place, receiversMs);
+  if (lists === "fifoQueue") sqs.createQueue(`${place}.fifo`, receiversMs);
+}
+
+/** Nobody receives from what a job pushes to. */
+const receiversMs = 0;
+
+export interface DeployedSinksOptions {
+  readonly job: string;
+  readonly lists: Lists;
+  readonly s3: S3Service;
+  readonly tables: RowTables;
+  readonly pushedTo: PushedTo;
+}
+
 /** What lies there in the end. */
 export class DeployedSinks {
-  readonly #job: string;
-  readonly #s3: S3Service;
-  readonly #tables: RowTables;
+  readonly #options: DeployedSinksOptions;
+  readonly pushed = new PushedLists();
   readonly deadLettersSeen: DeadLetterBatch[] = [];
 
-  constructor(job: string, objects: S3Service, tables: RowTables) {
-    this.#job = job;
-    this.#s3 = objects;
-    this.#tables = tables;
+  constructor(options: DeployedSinksOptions) {
+    this.#options = options;
   }
 
   list(uid: string): string[] {
-    const prefix = `${placeOf(this.#job, uid)}/`;
-    const finished = this.#s3.keys(bucketName).filter((key) => key.startsWith(prefix) && !key.startsWith(`${prefix}.`));
-    const lines = finished.flatMap((key) => Buffer.from(this.#s3.peek(bucketName, key)!).toString().split("\n"));
-    return lines
-      .filter((line) => line !== "")
-      .map((line) => (JSON.parse(line) as Row).row)
-      .sort();
+    const { lists } = this.#options;
+    return (lists === "objects" ? this.#objectRows(uid) : this.pushed.rowsOf(uid, this.pushedRows(uid))).sort();
+  }
+
+  /** As they lie in the stream, shard by shard, or in the queue. */
+  pushedRows(uid: string): readonly PushedRow[] {
+    const { job, lists, pushedTo } = this.#options;
+    const place = placeOf(job, uid);
+    const read = (text: string, name?: string) => {
+      const row = JSON.parse(text) as Row;
+      return { name: name ?? row.id!, key: lists === "queue" ? String(name) : groupOf(row), row: row.row };
+    };
+    switch (lists) {
+      case "objects":
+        return [];
+      case "stream":
+        return pushedTo.log.appendedTo(place).map((bytes) => read(Buffer.from(bytes).toString()));
+      case "queue":
+      case "fifoQueue": {
+        const { sent } = pushedTo.sqs.queue(lists === "queue" ? place : `${place}.fifo`);
+        return sent.map(({ body, attributes }) => read(body, attributes!["millrace-id"]!));
+      }
+    }
+  }
+
+  #objectRows(uid: string): string[] {
+    const { job, s3: objects } = this.#options;
+    const prefix = `${placeOf(job, uid)}/`;
+    const finished = objects.keys(bucketName).filter((key) => key.startsWith(prefix) && !key.startsWith(`${prefix}.`));
+    const lines = finished.flatMap((key) => Buffer.from(objects.peek(bucketName, key)!).toString().split("\n"));
+    return lines.filter((line) => line !== "").map((line) => (JSON.parse(line) as Row).row);
   }
 
   table(uid: string): Map<string, string> {
     const rows = new Map<string, string>();
-    for (const item of this.#tables.items(placeOf(this.#job, uid)))
-      if (item.row?.S !== undefined) rows.set(item[rowKey]!.S!, item.row.S);
+    for (const item of this.#items(uid)) if (item.row?.S !== undefined) rows.set(item[rowKey]!.S!, item.row.S);
     return rows;
   }
 
   /** The keys of tombstones, but for those of rows that a restore has taken back: they have no first write. */
   deleted(uid: string): readonly string[] {
-    const items = this.#tables.items(placeOf(this.#job, uid));
+    const items = this.#items(uid);
     const isDeleted = (item: (typeof items)[number]) =>
       Object.values(item).some(({ M: mark }) => mark?.d?.BOOL === true && mark.f !== undefined);
     return items.filter(isDeleted).map((item) => item[rowKey]!.S!);
+  }
+
+  #items(uid: string) {
+    const { job, tables } = this.#options;
+    return tables.items(placeOf(job, uid));
   }
 }

@@ -5,12 +5,13 @@
 import { lookCommand, payloadVersion } from "../../functions/contract.ts";
 import type { BlobName } from "../../runtime/base/ids.ts";
 import { isAtRest, isComingToRest } from "../../runtime/snapshots/job-record.ts";
-import { checkOutputs } from "../../runtime/testing/simulation/checkers.ts";
 import type { DeployedJob } from "./deployed-job.ts";
 import { noDeploymentFaults } from "./deployment-faults.ts";
+import type { DeploymentTopology } from "./deployment-topology.ts";
 import type { DeploymentWorld } from "./deployment-world.ts";
 import { giveFork } from "./fork-command.ts";
 import { addObject } from "./object-sources.ts";
+import { giveRedrive } from "./redrive-command.ts";
 
 const minuteMs = 60_000;
 /** Virtual time after which the safety phase ends, whatever has happened until then. */
@@ -71,8 +72,8 @@ export class DeploymentAgenda {
   async #comeToEnd(): Promise<void> {
     if (await this.#until(() => this.#isComplete(), livenessMsMax)) return this.#becomeQuiet();
     for (const job of this.#world.jobs) {
-      checkOutputs(job.outcome, `of ${job.name}, however long it is waited for`);
-      if (!job.hasFinished) job.fail(`${job.name} does not come to its end`);
+      job.checkOutputs("however long it is waited for");
+      if (!job.isAtEnd) job.fail(`${job.name} does not come to its end`);
     }
   }
 
@@ -98,11 +99,7 @@ export class DeploymentAgenda {
 
   /** Whether all that must come out has. */
   #isComplete(): boolean {
-    return this.#world.jobs.every((job) => {
-      let complete = runs(job) && job.hasFinished;
-      if (complete) checkOutputs({ ...job.outcome, fail: () => (complete = false) }, "so far");
-      return complete;
-    });
+    return this.#world.jobs.every((job) => runs(job) && job.isAtEnd && job.isComplete);
   }
 
   /** False: it did not come true in time. */
@@ -135,10 +132,10 @@ export class DeploymentAgenda {
   }
 
   async #produce(): Promise<void> {
-    const { sources, random, clock } = this.#world;
-    while (!sources.produced) {
-      await clock.sleep(this.#calm ? 10 : random.between(10, 4_000));
-      await sources.produce(random);
+    const world = this.#world;
+    while (!world.produced) {
+      await world.clock.sleep(this.#calm ? 10 : world.random.between(10, 4_000));
+      await world.produce();
     }
   }
 
@@ -147,7 +144,7 @@ export class DeploymentAgenda {
     const world = this.#world;
     await world.clock.sleep(world.random.int(90_000));
     if (this.#calm) return;
-    world.note(await world.sources.reshard(world.random));
+    world.note(await world.reshard());
     world.acts.resharded++;
   }
 
@@ -168,6 +165,8 @@ export class DeploymentAgenda {
       // Most of what can be done needs a checkpoint.
       if (random.chance(0.8))
         await this.#until(() => this.#calm || this.#world.job.record?.completed !== undefined, 2 * minuteMs);
+      // What is to be given back must have been put aside: its letters come of many deaths.
+      if (this.#isToMend) await this.#until(() => this.#calm || this.#world.job.hasLetters, 4 * minuteMs);
       if (this.#calm) return;
       await this.#operateOnce();
       await this.#until(() => runs(this.#world.job), 2 * minuteMs);
@@ -190,20 +189,37 @@ export class DeploymentAgenda {
   }
 
   async #operateOnce(): Promise<void> {
-    const { random, job, fork, settings } = this.#world;
-    const isOpen = settings.sources === "streams";
+    await this.#world.random.pick(this.#operations())();
+  }
+
+  /** What can be done now: the more often a thing stands there, the likelier it is. */
+  #operations(): readonly (() => Promise<void>)[] {
+    const { job, fork, settings } = this.#world;
+    const isOpen = settings.sources !== "objects";
+    // What was taken from a queue is gone from it: a restore from before that cannot have it again.
+    const isRestorable = settings.sources !== "queues";
     const { record } = job;
     const hasCheckpoint = runs(job) && record?.completed !== undefined;
-    const operations = [
+    return [
       () => this.#deploy(),
       // Of a job that is new anything fits.
-      ...(record === undefined ? [] : [() => this.#misdeploy(), () => this.#rescale()]),
-      ...(hasCheckpoint ? [() => this.#restore(), () => this.#save()] : []),
+      ...(record === undefined ? [] : [() => this.#misdeploy()]),
+      ...(record === undefined || !isRestorable ? [] : [() => this.#rescale()]),
+      ...(hasCheckpoint ? [() => this.#save()] : []),
+      ...(hasCheckpoint && isRestorable ? [() => this.#restore()] : []),
       // A job that has come to its end does not come to rest.
-      ...(hasCheckpoint && isOpen ? [() => this.#pause(), () => this.#stop()] : []),
-      ...(hasCheckpoint && fork === undefined && (isOpen || job.hasHistory) ? [() => this.#fork(), () => this.#fork()] : []),
+      ...(hasCheckpoint && isOpen ? [() => this.#pause(), () => this.#stop(), () => this.#rescaleAtRest()] : []),
+      ...(hasCheckpoint && isRestorable && fork === undefined && (isOpen || job.hasHistory)
+        ? [() => this.#fork(), () => this.#fork()]
+        : []),
+      ...(this.#isToMend && hasCheckpoint && job.hasLetters ? new Array(8).fill(() => this.#redrive()) : []),
     ];
-    await random.pick(operations)();
+  }
+
+  /** Letters may be given back, to code that is not there so far. */
+  get #isToMend(): boolean {
+    const { job, topology } = this.#world;
+    return (topology as Partial<DeploymentTopology>).isMendable === true && !job.deployed.isMended;
   }
 
   async #deploy(parallelism = this.#world.job.deployed.parallelism): Promise<void> {
@@ -229,6 +245,31 @@ export class DeploymentAgenda {
   /** Another parallelism is a restore: where there is nothing to restore it is refused. */
   async #rescale(): Promise<void> {
     await this.#deploy(this.#world.random.between(1, 3));
+  }
+
+  /** As `millrace rescale` does it: nothing is taken in between the savepoint and what begins from it. */
+  async #rescaleAtRest(): Promise<void> {
+    await this.#comeToStop();
+    await this.#rescale();
+    await this.#resume();
+  }
+
+  /** What was put aside is given back to code that takes it. */
+  async #redrive(): Promise<void> {
+    const { acts, job } = this.#world;
+    if ((await job.deploy(job.deployed.parallelism, { isMended: true })) === undefined) return void acts.refused++;
+    acts.mended++;
+    await this.#giveBack();
+    acts.redriven += job.hasLetters ? 1 : 0;
+  }
+
+  async #giveBack(): Promise<void> {
+    const { clock, job, random } = this.#world;
+    const last = clock.now() + livenessMsMax;
+    while (!(await giveRedrive(this.#world, job))) {
+      if (clock.now() >= last || this.#world.failure !== undefined) return job.fail("dead letters cannot be given back");
+      await clock.sleep(random.between(1_000, 20_000));
+    }
   }
 
   async #restore(): Promise<void> {
@@ -284,9 +325,9 @@ export class DeploymentAgenda {
     const stopped = job.hasHistory ? undefined : job.putOut(undefined);
     const { savepoint, retained } = job.record!;
     const fork = await world.createFork(random.between(1, 3));
-    fork.onAdopted = (manifest) => (fork.began = stopped ?? job.putOut(manifest));
+    fork.onAdopted = (manifest) => fork.begin(stopped ?? job.putOut(manifest));
     // Of a job that comes to its end no savepoint is taken any more.
-    const isOpen = world.settings.sources === "streams";
+    const isOpen = world.settings.sources !== "objects";
     const oneKept = () => random.pick(retained).manifest;
     let from = stopped !== undefined ? savepoint : isOpen && random.chance(0.5) ? undefined : oneKept();
     await clock.sleep(random.chance(0.5) ? random.int(100) : random.int(90_000));
@@ -296,7 +337,7 @@ export class DeploymentAgenda {
       if (!job.record!.retained.some((kept) => kept.manifest === from))
         from = isOpen ? undefined : random.pick(job.record!.retained).manifest;
     }
-    if (fork.began === undefined) world.fail("the job cannot be forked");
+    if (!fork.hasBegun) world.fail("the job cannot be forked");
     void this.#watchFork(fork);
     if (stopped !== undefined) await this.#resume();
   }

@@ -24,7 +24,11 @@ export interface DeploymentFaults {
   readonly slow: number;
   /** Of a query: part of it is read before, part after what happens meanwhile. */
   readonly tornRead: number;
-  /** Per record of PutRecords: refused, while others are taken. */
+  /** Of a read of a table's stream: it comes back empty, although more is there. */
+  readonly emptyRead: number;
+  /** The same: what it reads by has expired. */
+  readonly expiredIterator: number;
+  /** Per record of PutRecords, and per message of a batch: refused, while others are taken. */
   readonly partialPut: number;
   /** Per PutRecords: there is no order among its records. */
   readonly reorderedPut: number;
@@ -45,6 +49,10 @@ export interface DeploymentFaults {
   readonly duplicate: number;
   /** The mapping goes back: what was delivered comes again. */
   readonly wentBack: number;
+  /** Of a message that was received: it stays visible, and is received by another at once. */
+  readonly receivedTwice: number;
+  /** A message is received that was received before, for whatever reason. Follows from others. */
+  readonly redelivered: number;
   /** A cold environment answers although a warm one is free. */
   readonly coldStart: number;
   /** An environment ends after its invocation. */
@@ -69,6 +77,8 @@ export const commonDeploymentFaults: DeploymentFaults = {
   frozenAfter: 0.002,
   slow: 0.05,
   tornRead: 0.08,
+  emptyRead: 0.2,
+  expiredIterator: 0.03,
   partialPut: 0.05,
   reorderedPut: 0.5,
   conflict: 0.2,
@@ -79,6 +89,8 @@ export const commonDeploymentFaults: DeploymentFaults = {
   slowRecord: 0.02,
   duplicate: 0.12,
   wentBack: 0.1,
+  receivedTwice: 0.1,
+  redelivered: 0,
   coldStart: 0.05,
   recycled: 0.05,
   secondCoordinator: 0.5,

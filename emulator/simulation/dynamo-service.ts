@@ -4,6 +4,7 @@ import type { SeededRandom } from "../../runtime/base/seeded-random.ts";
 import type { Clock } from "../clock.ts";
 import { capacity, consumed, holds, type Item } from "./dynamo-answers.ts";
 import { rowKey } from "./deployed-sinks.ts";
+import { isEntry } from "./job-watch.ts";
 import { RowTables } from "./row-tables.ts";
 import { type Input, ServiceError, type SimulatedService } from "./sdk-clients.ts";
 import type { ServiceCalls } from "./service-calls.ts";
@@ -20,6 +21,8 @@ export interface DynamoOptions {
   readonly calls: ServiceCalls;
   /** Called with every item that was put, in the moment of its effect. */
   readonly onPut: (table: string, item: Item, before: Item | undefined) => Promise<void>;
+  /** The stream of a table that a job reads; undefined: it reads none. */
+  readonly streamOf: (table: string) => string | undefined;
   /** To show what a condition is good for: it holds for this item, whatever stands there. */
   readonly skipsCondition?: ((item: Item) => boolean) | undefined;
 }
@@ -35,6 +38,12 @@ export class DynamoService implements SimulatedService {
     this.#options = options;
   }
 
+  /** Those of the state whose partition's name begins so. */
+  items(prefix: string): readonly Item[] {
+    const partitions = [...(this.#tables.get(this.#options.table) ?? [])];
+    return partitions.flatMap(([name, partition]) => (name.startsWith(prefix) ? [...partition.values()] : []));
+  }
+
   describe(command: string, input: Input): string {
     const { p, s, [rowKey]: key } = input.Item ?? input.Key ?? {};
     if (key !== undefined) return `${command} ${input.TableName} ${key.S}`;
@@ -45,6 +54,8 @@ export class DynamoService implements SimulatedService {
   }
 
   async carryOut(command: string, input: Input): Promise<object> {
+    const stream = command === "DescribeTable" ? this.#options.streamOf(input.TableName) : undefined;
+    if (stream !== undefined) return { Table: { LatestStreamArn: stream, StreamSpecification: { StreamEnabled: true } } };
     if (input.TableName !== undefined && input.TableName !== this.#options.table) return this.rows.carryOut(command, input);
     switch (command) {
       case "PutItem":
@@ -70,10 +81,12 @@ export class DynamoService implements SimulatedService {
   }: Input): Promise<object> {
     const partition = this.#partition(TableName, item.p.S);
     const stored = partition.get(item.s.S);
-    if (!holds(condition, values ?? {}, stored) && this.#options.skipsCondition?.(item) !== true)
+    if (!holds(condition, values ?? {}, stored) && this.#options.skipsCondition?.(item) !== true) {
+      if (isEntry(item)) this.#options.calls.saw("racesLost");
       throw new ServiceError("ConditionalCheckFailedException", "The conditional request failed", {
         Item: stored && copyOf(stored),
       });
+    }
     const kept = copyOf(item);
     partition.set(item.s.S, kept);
     await this.#options.onPut(TableName, kept, stored);

@@ -6,6 +6,7 @@ import type { ReadLimit, ReadResult, Shard } from "../../runtime/ports/log.ts";
 export class EndingLog implements EmbeddedLog {
   readonly #inner: EmbeddedLog;
   readonly #ended = new Set<string>();
+  readonly #appended = new Map<string, Uint8Array[]>();
   /** Called with all that was appended, in that moment. */
   onAppended: (stream: string, records: readonly KeyedRecordToAppend[], results: readonly EmbeddedAppendResult[]) => void = () =>
     undefined;
@@ -20,8 +21,16 @@ export class EndingLog implements EmbeddedLog {
 
   async append(stream: string, records: readonly KeyedRecordToAppend[]): Promise<readonly EmbeddedAppendResult[]> {
     const results = await this.#inner.append(stream, records);
+    const appended = this.#appended.get(stream) ?? [];
+    this.#appended.set(stream, appended);
+    for (const { bytes } of records) appended.push(bytes);
     this.onAppended(stream, records, results);
     return results;
+  }
+
+  /** All that was appended to a stream, in its order. */
+  appendedTo(stream: string): readonly Uint8Array[] {
+    return this.#appended.get(stream) ?? [];
   }
 
   async shards(stream: string): Promise<readonly Shard[]> {

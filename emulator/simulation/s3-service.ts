@@ -61,6 +61,7 @@ export class S3Service implements SimulatedService {
         return {};
       }
       case "DeleteObjects":
+        this.#calls.saw("objectsCollected", input.Delete.Objects.length);
         for (const { Key } of input.Delete.Objects) this.#objects.delete(`${input.Bucket}/${Key}`);
         return {};
       // Begun and given up, as a proof that it may be.

@@ -2,7 +2,10 @@
  * The SDK's clients of one simulated process, as far as the adapters use them: requests that got no answer, or were throttled, are
  * repeated as the SDK repeats them, and errors have the SDK's names and `$metadata`.
  */
+import * as streams from "@aws-sdk/client-dynamodb-streams";
+import * as sqs from "@aws-sdk/client-sqs";
 import type { AwsClients } from "../../runtime/adapters/aws/aws-clients.ts";
+import type { LazyClients, LoadedDynamodbStreams, LoadedSqs } from "../../runtime/adapters/aws/lazy-clients.ts";
 import type { SeededRandom } from "../../runtime/base/seeded-random.ts";
 import type { ServiceCalls } from "./service-calls.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
@@ -31,18 +34,32 @@ export class ServiceError extends Error {
   }
 }
 
+/** The services of a world, by what the SDK calls them. */
+export type Services = { readonly [service in keyof AwsClients | "sqs" | "dynamodbStreams"]: SimulatedService };
+
+/** What a process asks AWS by. */
+export interface ProcessClients {
+  readonly clients: AwsClients;
+  readonly lazyClients: Pick<LazyClients, "sqs" | "dynamodbStreams">;
+}
+
 export function clientsOf(
   process: SimulatedProcess,
   calls: ServiceCalls,
   random: SeededRandom,
-  services: { readonly [service in keyof AwsClients]: SimulatedService },
-): AwsClients {
+  services: Services,
+): ProcessClients {
   const client = (service: SimulatedService) => ({
     send: (command: object & { readonly input: Input }) => send(process, calls, random, service, command),
     destroy: () => undefined,
   });
   const clients = { dynamodb: client(services.dynamodb), s3: client(services.s3), kinesis: client(services.kinesis) };
-  return clients as unknown as AwsClients;
+  const loadedSqs = { sdk: sqs, client: client(services.sqs) } as unknown as LoadedSqs;
+  const loadedStreams = { sdk: streams, client: client(services.dynamodbStreams) } as unknown as LoadedDynamodbStreams;
+  return {
+    clients: clients as unknown as AwsClients,
+    lazyClients: { sqs: async () => loadedSqs, dynamodbStreams: async () => loadedStreams },
+  };
 }
 
 async function send(

@@ -43,6 +43,8 @@ export class ServiceCalls {
   mix: DeploymentFaults;
   readonly counts: DeploymentFaultCounts = noDeploymentFaultCounts();
   requests = 0;
+  /** What came of faults and of all else, by name: to show that it happens. */
+  readonly seen = new Map<string, number>();
   /** Those that happened, by the number at which each came up. */
   readonly happened: number[] = [];
   /** Virtual time from which on nothing is late any more. */
@@ -70,6 +72,10 @@ export class ServiceCalls {
     return true;
   }
 
+  saw(what: string, times = 1): void {
+    this.seen.set(what, (this.seen.get(what) ?? 0) + times);
+  }
+
   note(process: SimulatedProcess, what: string): void {
     this.#trace.add(this.#clock.now(), process.name, what);
   }
@@ -79,6 +85,7 @@ export class ServiceCalls {
     if (!process.alive) return never();
     this.requests++;
     const fault = this.#draw();
+    if (fault !== undefined) this.#sawFault(fault, process, what);
     if (process.busyMs > 0) await this.sleep(process, 0);
     if (fault === "frozenBefore") await this.#freeze(process);
     if (fault === "lateEffect") return this.#giveUp(process, what, effect);
@@ -134,6 +141,14 @@ export class ServiceCalls {
       return this.#takesPlace(fault) ? fault : undefined;
     }
     return undefined;
+  }
+
+  #sawFault(fault: (typeof requestFaults)[number], { name }: SimulatedProcess, what: string): void {
+    const dies = fault === "crashBefore" || fault === "crashAfter";
+    if (dies && name.includes("-coordinator#")) this.saw("coordinatorsDied");
+    if (dies && name.startsWith("operator#")) this.saw("commandsDied");
+    const isLate = fault === "lostResponse" || fault === "lateEffect";
+    if (isLate && what.startsWith("PutObject")) this.saw("putsTimedOut");
   }
 
   #takesPlace(fault: DeploymentFault): boolean {

@@ -1,8 +1,9 @@
 /** Runs one seed of a simulated deployment: a world, its phases, its checks. A function of its arguments alone. */
-import { checkObjects, checkOutputs } from "../../runtime/testing/simulation/checkers.ts";
+import { checkObjects } from "../../runtime/testing/simulation/checkers.ts";
 import { DeploymentAgenda } from "./deployment-agenda.ts";
 import { commonDeploymentFaults, type DeploymentFaultCounts, type DeploymentFaults } from "./deployment-faults.ts";
 import type { DeploymentSettings } from "./deployment-settings.ts";
+import { checkLeftOvers } from "./left-overs.ts";
 import { type Act, type DeploymentOptions, DeploymentWorld } from "./deployment-world.ts";
 
 export interface SimulateDeploymentOptions extends Omit<DeploymentOptions, "seed" | "faults"> {
@@ -25,6 +26,8 @@ export interface DeploymentResult {
   readonly sizes: DeploymentSettings;
   readonly faults: DeploymentFaultCounts;
   readonly acts: Readonly<Record<Act, number>>;
+  /** What came of them, and else. */
+  readonly seen: ReadonlyMap<string, number>;
   readonly requests: number;
   /** Time-outs that left a zombie. */
   readonly timeouts: number;
@@ -42,7 +45,7 @@ export async function simulateDeployment(seed: number, options: SimulateDeployme
   try {
     await agenda.run();
     for (const job of world.jobs) {
-      if (world.failure === undefined) checkOutputs(job.outcome, `of ${job.name} at the end`);
+      if (world.failure === undefined) job.checkOutputs("at the end");
       if (world.failure === undefined) await checkObjects(job);
     }
     if (world.failure === undefined) await checkRestore(world, agenda);
@@ -53,6 +56,7 @@ export async function simulateDeployment(seed: number, options: SimulateDeployme
   world.calls.counts.recycled = world.count("recycled");
   const timeouts = world.count("timeouts");
   await world.stop();
+  await checkLeft(world);
   return {
     seed,
     topology: world.settings.topology.name,
@@ -63,6 +67,7 @@ export async function simulateDeployment(seed: number, options: SimulateDeployme
     sizes: world.settings,
     faults: world.calls.counts,
     acts: world.acts,
+    seen: world.calls.seen,
     requests: world.calls.requests,
     timeouts,
     checkpoints: world.jobs.reduce((sum, job) => sum + job.completedCheckpoints, 0),
@@ -72,15 +77,22 @@ export async function simulateDeployment(seed: number, options: SimulateDeployme
   };
 }
 
+async function checkLeft(world: DeploymentWorld): Promise<void> {
+  // Names stand in bytes that are compressed as well, and cannot be seen there.
+  if (world.settings.payload.compressFromBytes < Infinity) return;
+  for (const job of world.jobs) if (world.failure === undefined) await checkLeftOvers(world, job);
+}
+
 /** C6 A retained checkpoint, restored without faults, leads to the same outputs. */
 async function checkRestore(world: DeploymentWorld, agenda: DeploymentAgenda): Promise<void> {
   const job = world.random.pick(world.jobs);
   const retained = job.record?.retained ?? [];
-  if (retained.length === 0) return;
+  // What was taken from a queue since is gone from it.
+  if (retained.length === 0 || world.settings.sources === "queues") return;
   const { manifest } = world.random.pick(retained);
   await agenda.restoreAndDrain(job, manifest, world.random.chance(0.5) ? world.random.between(1, 3) : undefined);
   for (const one of world.jobs)
-    if (world.failure === undefined) checkOutputs(one.outcome, `of ${one.name} after ${manifest} of ${job.name} was restored`);
+    if (world.failure === undefined) one.checkOutputs(`after ${manifest} of ${job.name} was restored`);
 }
 
 /** Smaller worlds, each to be tried on top of those that failed before. */

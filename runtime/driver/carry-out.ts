@@ -14,7 +14,7 @@ import type { InboxShards } from "./inbox-shards.ts";
 import { together } from "./together.ts";
 import { encodeValue } from "../base/message-pack.ts";
 import { MillraceError } from "../base/errors.ts";
-import { id, type OperatorUid, type TaskId } from "../base/ids.ts";
+import { id, type OperatorUid, type Seq, type TaskId } from "../base/ids.ts";
 import type { Ports } from "../ports/ports.ts";
 import { inboxName, jobRing, standingMessage, wakeUpMessage } from "../snapshots/names.ts";
 import type { Acknowledgement } from "../snapshots/manifest.ts";
@@ -97,20 +97,25 @@ async function backOff(attempt: number, stream: string, ports: Ports): Promise<v
 async function writeSinks(commit: Commit, ports: Ports): Promise<void> {
   const bySink = new Map<string, EffectOf<"sink">[]>();
   for (const effect of all(commit, "sink")) bySink.set(effect.operator, [...(bySink.get(effect.operator) ?? []), effect]);
-  const { task, generation, progress } = commit;
-  const seq = progress.versionOffset + commit.seq;
+  const { task, generation } = commit;
+  const seq = versionOf(commit);
   await together(
     [...bySink].map(async ([operator, effects]) => {
-      for (const { n, payload } of effects)
-        await ports.sinks.carryOut({ operator: id<OperatorUid>(operator), task, generation, seq, n, payload });
+      for (const { n, payload, as } of effects)
+        await ports.sinks.carryOut({ operator: id<OperatorUid>(operator), task, generation, seq, n, payload, ...(as && { as }) });
     }),
   );
 }
 
+/** By which what a commit puts out is told from what its task, or those before it, put out earlier (L5). */
+function versionOf({ progress, seq }: Commit): Seq {
+  return progress.versionOffset + seq;
+}
+
 async function writeDeadLetters(commit: Commit, ports: Ports): Promise<void> {
   const letters = all(commit, "deadLetter").map((letter) => ({ ...letter, operator: id<OperatorUid>(letter.operator) }));
-  const { task, generation, seq } = commit;
-  if (letters.length > 0) await ports.sinks.deadLetters({ task, generation, seq, letters });
+  const { task, generation } = commit;
+  if (letters.length > 0) await ports.sinks.deadLetters({ task, generation, seq: versionOf(commit), letters });
 }
 
 async function postMessages(commit: Commit, plan: TaskPlan, ports: Ports, bytesMax: number): Promise<void> {
@@ -135,7 +140,7 @@ function acknowledgement(commit: Commit, plan: TaskPlan, effect: Omit<EffectOf<"
     checkpoint: effect.checkpoint,
     declined: effect.declined,
     range: plan.range,
-    lastSeq: progress.versionOffset + commit.seq,
+    lastSeq: versionOf(commit),
     index: effect.index,
     sources: progress.sources,
     valves: progress.valves,

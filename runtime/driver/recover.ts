@@ -199,6 +199,7 @@ async function startFromManifest(plan: TaskPlan, record: JobRecord, manifest: Ma
     before,
     (uid) => ({
       before: manifest.tasks.filter(({ stage }) => stage === plan.stage.id).map(({ task }) => task),
+      all: manifest.tasks.map(({ task }) => task),
       now: tasksOf(plan, record, uid),
     }),
     index,

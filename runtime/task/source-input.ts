@@ -100,7 +100,7 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
     }
     const operator = () => this.uid;
     const came = { bytes: () => this.current.bytes, header: () => this.current.header };
-    this.origin = { kind: "record", operator, shard: "", position: () => this.position, ...came };
+    this.origin = { kind: "record", operator, source: this.uid, shard: "", position: () => this.position, ...came };
     Object.defineProperty(this.origin, "shard", { get: () => this.currentId });
     this.work = () => this.take(this.value);
   }

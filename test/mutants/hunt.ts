@@ -1,10 +1,17 @@
 /**
- * The process in which a mutant is hunted: seeds of the simulation until one fails. It runs in a copy of the tree, of which it imports the
- * engine: `node test/mutants/hunt.ts FROM TO`. Prints each seed before it is run, and at the end whether the mutated place was come by.
+ * The process in which a mutant is hunted: seeds of a simulated world until one fails. It runs in a copy of the tree, of which it imports the
+ * code: `node test/mutants/hunt.ts engine|deployment FROM TO`. Prints each seed before it is run, and at the end whether the mutated place was come by.
  */
-import { simulateSeed } from "../../runtime/testing/simulation/simulate.ts";
+const [world, ...range] = process.argv.slice(2);
+const [from, to] = range.map(Number) as [number, number];
 
-const [from, to] = process.argv.slice(2).map(Number) as [number, number];
+type Run = (seed: number) => Promise<{ readonly failure: Error | undefined }>;
+
+/** That world alone is loaded: it is the one whose code may be broken. */
+async function runOf(): Promise<Run> {
+  if (world !== "deployment") return (await import("../../runtime/testing/simulation/simulate.ts")).simulateSeed;
+  return (await import("../../emulator/simulation/simulate-deployment.ts")).simulateDeployment;
+}
 
 function finish(failure: string | undefined): never {
   // Set by the mutant itself.
@@ -13,9 +20,10 @@ function finish(failure: string | undefined): never {
   process.exit(0);
 }
 
+const run = await runOf();
 for (let seed = from; seed <= to; seed++) {
   console.log(JSON.stringify({ seed }));
-  const failure = await simulateSeed(seed).then(
+  const failure = await run(seed).then(
     (result) => result.failure?.message,
     (error: unknown) => String(error),
   );

@@ -1,9 +1,10 @@
 /**
- * `npm run mutants`: mistakes chosen at random in the engine's code, each made in a copy of the tree, and whether the simulation notices.
+ * `npm run mutants`: mistakes chosen at random in the code of the engine, or of what a deployment has beside it, each made in a copy of the tree, and whether the simulation notices.
  *
  *   npm run mutants -- --count 10 --seed 1                 ten of all mutants
  *   npm run mutants -- --in runtime/state/commit.ts        of files whose path begins so
  *   npm run mutants -- --seeds 200                         seeds of the simulation for each, until the first that fails
+ *   npm run mutants -- --world deployment                  of functions, the driver, mappings and commands, by the simulated deployment
  *   npm run mutants -- --tests                             what survives is shown to the tests of its layer too
  *   npm run mutants -- --only FILE:LINE                    the mutants of one line
  *
@@ -13,15 +14,25 @@ import { globSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { SeededRandom } from "../../runtime/base/seeded-random.ts";
+import type { WorldName } from "../simulation/command-line.ts";
 import { mutate, type Mutation, mutationsOf } from "./mutations.ts";
 import { type Hunted, probe, Workshop } from "./workshop.ts";
 
-const folders = ["runtime/driver", "runtime/snapshots", "runtime/state", "runtime/streaming"];
+/** What each world is to prove. */
+const mutated: Readonly<Record<WorldName, readonly string[]>> = {
+  engine: ["runtime/driver/*.ts", "runtime/snapshots/*.ts", "runtime/state/*.ts", "runtime/streaming/*.ts"],
+  deployment: [
+    ...["functions/*.ts", "runtime/driver/*.ts", "emulator/event-source-mapping/*.ts", "emulator/messaging/queue-mapping.ts"],
+    ...["cli/commands/{fork,redrive,orders}.ts", "cli/dead-letters.ts", "cli/target/aws-target.ts"],
+    ...["runtime/connectors/redriven-source.ts", "runtime/adapters/aws/*-{sink,channel,letters,reader}.ts"],
+  ],
+};
 
 const { values } = parseArgs({
   options: {
     count: { type: "string", default: "10" },
     seed: { type: "string", default: "1" },
+    world: { type: "string", default: "engine" },
     seeds: { type: "string", default: "200" },
     in: { type: "string", default: "" },
     only: { type: "string" },
@@ -36,10 +47,11 @@ interface Mutant {
   readonly mutation: Mutation;
 }
 
+const world = values.world as WorldName;
 const repository = resolve(import.meta.dirname, "../..");
 
 function candidates(): Mutant[] {
-  const files = folders.flatMap((folder) => globSync(`${folder}/*.ts`, { cwd: repository }).sort());
+  const files = mutated[world].flatMap((pattern) => globSync(pattern, { cwd: repository }).sort());
   return files
     .filter((file) => file.startsWith(values.in))
     .flatMap((file) => {
@@ -53,9 +65,14 @@ function chosen(all: readonly Mutant[]): Mutant[] {
   return new SeededRandom(Number(values.seed)).shuffled(all).slice(0, Number(values.count));
 }
 
-/** The tests of a layer lie in the folder of its name. */
+/** The tests of a layer lie in the folder of its name, those of commands in that of the command line. */
+function testsOf(file: string): string {
+  const folder = file.startsWith("cli/") ? "cli" : file.split("/").at(-2)!;
+  return file.startsWith("emulator/") ? `emulator/${folder}` : folder;
+}
+
 async function noticedByTests(workshop: Workshop, { file, text, mutation }: Mutant): Promise<boolean> {
-  const tests = globSync(`test/${file.split("/")[1]}/*.test.ts`, { cwd: workshop.root }).sort();
+  const tests = globSync(`test/${testsOf(file)}/*.test.ts`, { cwd: workshop.root }).sort();
   const args = ["--test", "--test-concurrency=1", ...tests];
   return workshop.with(file, mutate(text, mutation), async () => !(await workshop.succeeds(args, 600_000)));
 }
@@ -82,7 +99,7 @@ try {
     const { file, text, mutation } = mutant;
     const startedAt = performance.now();
     const hunted = await workshop.with(file, mutate(text, mutation, probe), () =>
-      workshop.hunt(Number(values.seeds), Number(values["seed-ms-max"])),
+      workshop.hunt(world, Number(values.seeds), Number(values["seed-ms-max"])),
     );
     const { outcome, seed, reason } = hunted;
     const took = `${((performance.now() - startedAt) / 1_000).toFixed(0)} s`;

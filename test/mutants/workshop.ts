@@ -6,6 +6,7 @@ import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { WorldName } from "../simulation/command-line.ts";
 
 /** Where in the mutated file its place says that it was come by. */
 export const probe = "((globalThis as any).mutantReached = true)";
@@ -52,9 +53,9 @@ export class Workshop {
     }
   }
 
-  /** Seeds 1 to `seeds` until one fails, dies, or takes longer than `seedMsMax`. */
-  hunt(seeds: number, seedMsMax: number): Promise<Hunted> {
-    const child = spawn(process.execPath, ["test/mutants/hunt.ts", "1", String(seeds)], {
+  /** Seeds 1 to `seeds` of the world until one fails, dies, or takes longer than `seedMsMax`. */
+  hunt(world: WorldName, seeds: number, seedMsMax: number): Promise<Hunted> {
+    const child = spawn(process.execPath, ["test/mutants/hunt.ts", world, "1", String(seeds)], {
       cwd: this.root,
       stdio: ["ignore", "pipe", "pipe"],
     });

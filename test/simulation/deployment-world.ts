@@ -3,6 +3,7 @@
  * well, what happened there, and the command that shows it again. Then how often each fault happened, and last how many seeds passed.
  */
 import { deploymentFaultNames, deploymentMixOf, noDeploymentFaultCounts } from "../../emulator/simulation/deployment-faults.ts";
+import { deploymentTopologyNames } from "../../emulator/simulation/deployment-topologies.ts";
 import type { DeploymentSettings } from "../../emulator/simulation/deployment-settings.ts";
 import {
   type DeploymentResult,
@@ -12,7 +13,6 @@ import {
 } from "../../emulator/simulation/simulate-deployment.ts";
 import { messageOf } from "../../runtime/base/errors.ts";
 import { minimise, type Reduction } from "../../runtime/testing/simulation/minimise.ts";
-import { topologyNames } from "../../runtime/testing/simulation/topologies.ts";
 import { type Command, parseCommand, replayOf, usage } from "./command-line.ts";
 
 type DeploymentReduction = Reduction<DeploymentSettings>;
@@ -57,6 +57,7 @@ export async function simulateDeployments(args: readonly string[]): Promise<numb
   const command = readCommand(args);
   const counts = noDeploymentFaultCounts();
   const acts = new Map<string, number>();
+  const seen = new Map<string, number>();
   const sums = { passed: 0, failed: 0, requests: 0, timeouts: 0, checkpoints: 0, generations: 0, virtualMs: 0 };
   const startedAt = performance.now();
   for (let seed = command.from; seed <= command.to; seed++) {
@@ -64,6 +65,7 @@ export async function simulateDeployments(args: readonly string[]): Promise<numb
     for (const fault of deploymentFaultNames) counts[fault] += result.faults[fault];
     for (const sum of ["requests", "timeouts", "checkpoints", "generations", "virtualMs"] as const) sums[sum] += result[sum];
     for (const [act, n] of Object.entries(result.acts)) acts.set(act, (acts.get(act) ?? 0) + n);
+    for (const [what, n] of result.seen) seen.set(what, (seen.get(what) ?? 0) + n);
     if (result.failure === undefined) sums.passed++;
     else if (++sums.failed > 0) await report(result, command, sums.failed <= minimisedMax);
   }
@@ -73,6 +75,7 @@ export async function simulateDeployments(args: readonly string[]): Promise<numb
   console.log(`${requests} requests, ${timeouts} time-outs, ${checkpoints} checkpoints, ${generations} generations`);
   console.log(`${hours} hours of the clock in ${seconds.toFixed(1)} s`);
   console.log(`acts: ${[...acts].map(([act, n]) => `${act} ${n}`).join(", ")}`);
+  console.log(`seen: ${[...seen].map(([what, n]) => `${what} ${n}`).join(", ")}`);
   console.log(`faults: ${deploymentFaultNames.map((fault) => `${fault} ${counts[fault]}`).join(", ")}`);
   console.log(`${sums.passed} passed, ${sums.failed} failed`);
   return sums.failed > 0 ? 1 : 0;
@@ -80,7 +83,7 @@ export async function simulateDeployments(args: readonly string[]): Promise<numb
 
 function readCommand(args: readonly string[]): Command {
   try {
-    return parseCommand(args, topologyNames, { world: "deployment", checkFaults: deploymentMixOf });
+    return parseCommand(args, deploymentTopologyNames, { world: "deployment", checkFaults: deploymentMixOf });
   } catch (error) {
     console.error(`${messageOf(error)}\n${usage}`);
     process.exit(2);

@@ -73,7 +73,7 @@ function checkDeadLetters({ records, sinks, fail }: Outcome, when: string): void
 }
 
 /** Of a source's record or a timer its JSON, of a frame's element its value, which may be of several records. */
-function idsOf(bytes: Uint8Array, records: readonly SimRecord[]): number[] {
+export function idsOf(bytes: Uint8Array, records: readonly SimRecord[]): number[] {
   const value = bytes[0] === 0x7b ? JSON.parse(Buffer.from(bytes).toString()) : decodeValue(bytes);
   const { timer } = value as { timer?: { readonly key: string; readonly at: number } };
   if (timer === undefined) return [(value as SimRecord).id];

@@ -1,0 +1,18 @@
+/** Jobs that a deployment alone runs: what they show needs a queue that repeats, or a command that gives dead letters back. */
+import type { Outcome } from "../../runtime/testing/simulation/checkers.ts";
+import type { Topology } from "../../runtime/testing/simulation/topology.ts";
+import type { DeploymentSettings } from "./deployment-settings.ts";
+
+/** Records that were put aside, and to what each is given back: to its source, or to the operator behind an exchange that it was sent to. */
+export type Letters = ReadonlyMap<number, "source" | "operator">;
+
+export interface DeploymentTopology extends Topology {
+  /** Settings of its own, in the place of those that were drawn. */
+  readonly settings: Partial<DeploymentSettings>;
+  /** How many of its records kill, where any may; default: as the mix has it. */
+  readonly poison?: number;
+  /** Its code may be mended, and what was put aside given back. */
+  readonly isMendable?: boolean;
+  /** What must hold of what has come out, beside `expect`. `letters`: the records that were put aside. */
+  checkFurther(outcome: Outcome, when: string, letters: Letters): void;
+}
