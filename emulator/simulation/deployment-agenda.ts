@@ -322,8 +322,8 @@ export class DeploymentAgenda {
     world.acts.forked++;
     // Where sinks do not know their history, it is known what was put out while nothing goes on.
     if (!job.hasHistory) await this.#comeToStop();
-    const stopped = job.hasHistory ? undefined : job.putOut(undefined);
     const { savepoint, retained } = job.record!;
+    const stopped = job.hasHistory ? undefined : job.putOut(job.manifestOf(savepoint!));
     const fork = await world.createFork(random.between(1, 3));
     fork.onAdopted = (manifest) => fork.begin(stopped ?? job.putOut(manifest));
     // Of a job that comes to its end no savepoint is taken any more.
