@@ -10,14 +10,7 @@ import { simulateDeployment, type SimulateDeploymentOptions } from "../../emulat
 import type { Rule } from "../../runtime/testing/simulation/rules.ts";
 
 /** Seeds in which much happens in little time: streams and changes of tables, a queue, and letters that are given back, of a job that is forked. */
-const seeds: readonly (readonly [number, string?])[] = [
-  ...([[1], [2], [4], [5], [6], [7], [11]] as const),
-  ...([
-    [1, "queued"],
-    [5, "redriven"],
-    [7, "redriven"],
-  ] as const),
-];
+const seeds: readonly (readonly [number, string?])[] = [[1], [4], [6], [7], [1, "queued"], [7, "redriven"]];
 
 test("exactly once through handlers, adapters and mappings, under the common fault mix", async () => {
   const counts = noDeploymentFaultCounts();
@@ -60,9 +53,9 @@ test("without faults", async () => {
   }
 });
 
-test("lists of rows are pushed to streams and queues at least once, and no more often than their names tell", async () => {
-  for (const lists of ["stream", "queue", "fifoQueue"] as const) {
-    const { failure, trace } = await simulateDeployment(6, { settings: { realSinks: true, lists } });
+test("lists of rows are pushed to queues at least once, and no more often than their names tell", async () => {
+  for (const lists of ["queue", "fifoQueue"] as const) {
+    const { failure, trace } = await simulateDeployment(7, { settings: { realSinks: true, lists } });
     assert.equal(failure, undefined, `${lists}: ${failure?.message}\n${trace.slice(-20).join("\n")}`);
   }
 });
@@ -82,14 +75,14 @@ for (const [seed, topology, mode] of [
 
 test("a seed replays event for event, and another is another run", async () => {
   const hashes: string[] = [];
-  for (const [seed, topology] of [
-    [4, "windows"],
-    [4, "queued"],
-    [7, "redriven"],
+  for (const [seed, options] of [
+    [6, { settings: { sources: "tables", realSinks: true, lists: "stream" } }],
+    [6, { topology: "queued", settings: { operations: 1 } }],
+    [7, { topology: "redriven" }],
   ] as const) {
     const runs = [];
-    for (let n = 0; n < 2; n++) runs.push((await simulateDeployment(seed, { topology })).hash);
-    assert.equal(runs[0], runs[1], `seed ${seed} of ${topology}`);
+    for (let n = 0; n < 2; n++) runs.push((await simulateDeployment(seed, options)).hash);
+    assert.equal(runs[0], runs[1], `seed ${seed} of ${JSON.stringify(options)}`);
     hashes.push(runs[0]!);
   }
   assert.equal(new Set(hashes).size, hashes.length);
