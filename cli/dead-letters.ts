@@ -3,6 +3,7 @@ import { type DeadLetterLine, deadLetterNaming } from "../runtime/connectors/dea
 import { parsePartFileName } from "../runtime/connectors/files/part-name.ts";
 import { MillraceError, messageOf } from "../runtime/base/errors.ts";
 import * as is from "../runtime/base/shape.ts";
+import { backLineShape } from "../runtime/api/given-back.ts";
 import type { LetterStore } from "./target/target.ts";
 
 export interface Letter extends DeadLetterLine {
@@ -42,12 +43,7 @@ export async function* readLetters(store: LetterStore, filter: LetterFilter = {}
 const letterShape = is.object({
   ...{ reason: is.text, operator: is.text, shard: is.text, position: is.text, bytes: is.text },
   ...{ text: is.optional(is.text), source: is.optional(is.text), header: is.optional(is.text) },
-  sent: is.optional(
-    is.object({
-      ...{ task: is.text, to: is.text, input: is.oneOf(0, 1), key: is.optional(is.text) },
-      timestamp: (value: unknown) => (value === null ? undefined : is.time(value)),
-    }),
-  ),
+  back: is.optional((value: unknown) => backLineShape(value) ?? is.object({ task: is.text })(value)),
 });
 
 /** Throws `corrupt`. */

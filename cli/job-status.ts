@@ -2,6 +2,7 @@
 import type { BlobName, TaskId } from "../runtime/base/ids.ts";
 import { loadCommit } from "../runtime/driver/journal-entry.ts";
 import { readJobRecord, readJobRing } from "../runtime/driver/job-ring.ts";
+import { together } from "../runtime/driver/together.ts";
 import { rootTasks } from "../runtime/driver/topology.ts";
 import type { Ports } from "../runtime/ports/ports.ts";
 import type { JobRecord, Phase } from "../runtime/snapshots/job-record.ts";
@@ -112,12 +113,16 @@ export async function readManifest(name: BlobName, { blobs }: Pick<JobPorts, "bl
 /** Tasks of the generation and their heads, with those that follow tasks of split and merged shards. */
 async function readHeads(record: JobRecord, { journal, blobs }: JobPorts): Promise<ReadonlyMap<TaskId, Commit | undefined>> {
   const heads = new Map<TaskId, Commit | undefined>();
-  const tasks = new Set<TaskId>(record.topology.flatMap((stage) => rootTasks(stage).map(({ task }) => task)));
-  for (const task of tasks) {
+  const roots: readonly TaskId[] = record.topology.flatMap((stage) => rootTasks(stage).map(({ task }) => task));
+  const headOf = async (task: TaskId) => {
     const last = (await journal.tail(task, "head")).entries.at(-1);
-    const head = last && (await loadCommit(task, last, blobs));
-    heads.set(task, head);
-    for (const { task: successor } of head?.progress.successors ?? []) tasks.add(successor);
+    return [task, last && (await loadCommit(task, last, blobs))] as const;
+  };
+  for (let found = roots; found.length > 0;) {
+    const read = await together(found.map(headOf));
+    for (const [task, head] of read) heads.set(task, head);
+    const successors = read.flatMap(([, head]) => head?.progress.successors.map(({ task }) => task) ?? []);
+    found = [...new Set(successors)].filter((task) => !heads.has(task));
   }
   return heads;
 }

@@ -145,7 +145,7 @@ function targetCommands(add: Add, finish: Finish): void {
     "take a savepoint, or wait for the one that is being taken: a checkpoint that stays; the job goes on",
     async (target, given) => {
       const { savepoint } = await import("./commands/orders.ts");
-      return savepoint(target, { timeoutMs: given.timeout * 1_000, id: given.order });
+      return savepoint(target, { timeoutMs: given.timeout * 1_000, id: given.order, say: (line) => console.error(line) });
     },
     (command) =>
       waitOptions(command).option("--order <name>", "the savepoint of this order: given again by its name, it is taken once"),
@@ -243,7 +243,7 @@ function letterCommands(program: Command, finish: Finish): void {
 function redriveCommand(group: Command, finish: Finish): void {
   const command = group
     .command("redrive")
-    .description("give them back to the sources they came from, or behind a keyBy to their operators, once each, after a fix");
+    .description("give them back to the sources or the operators that they were for, once each, after a fix");
   runOptions(waitOptions(coordinatorOption(command.option("--json", "print one JSON document").exitOverride())))
     .addArgument(optionalJob())
     .option("--operator <uid>", "of one operator alone")
@@ -327,13 +327,16 @@ function checkCommand(add: Add, finish: Finish): void {
     .option("--allow-skipped-state", "state that the job no longer has may be left behind")
     .action(async (path: string, given: Given) => {
       const job = await loadJob(path, given);
-      const [{ planJob }, { check }, { manifestOf }] = await Promise.all([
+      const [{ planJob }, { check }, { withManifest }] = await Promise.all([
         import("../runtime/plan/plan-job.ts"),
         import("./commands/check.ts"),
         import("./commands/checkpoints.ts"),
       ]);
-      const manifest = await manifestOf(given.against, () => openTarget(given, job.name));
-      finish(printAnswer(check(planJob(job), manifest, given.allowSkippedState), given.json));
+      const open = () => openTarget(given, job.name);
+      const answer = await withManifest(given.against, open, (manifest, at) =>
+        check(planJob(job), manifest, at, given.allowSkippedState),
+      );
+      finish(printAnswer(answer, given.json));
     });
 }
 

@@ -8,7 +8,7 @@ export const exitCodes = {
   failed: 1,
   /** Wrong arguments. */
   usage: 2,
-  /** Of `check`: the code would refuse the state. */
+  /** Of `check`: the code would refuse the state, or take values for what they are not. */
   doesNotFit: 3,
   /** The order stands and what it asks for has not come about yet. */
   notYet: 4,
@@ -23,11 +23,12 @@ const engine = new URL("../runtime/", import.meta.url).href;
 /** Wrong arguments: the message says which, the usage how it is done. */
 export class UsageError extends Error {}
 
-/** Prints `error: …`, or with `json` an object of it, and gives the exit code. */
+/** Prints `error: …`, or with `json` an object of it, with the name of the order whose answer was lost, and gives the exit code. */
 export function reportError(error: unknown, print: (line: string) => void = (line) => console.error(line), json = false): number {
   const usage = error instanceof UsageError || isArgumentError(error);
   const kind: ErrorKind | "usage" = usage ? "usage" : error instanceof MillraceError ? error.kind : "internal";
-  if (json) print(JSON.stringify({ error: { kind, message: messageOf(error) } }));
+  const { order } = error instanceof MillraceError ? error.context : {};
+  if (json) print(JSON.stringify({ error: { kind, message: messageOf(error), order } }));
   else print(`error: ${messageOf(error)}`);
   if (!json && usage) print("see --help");
   else if (!json && kind === "user") printPlace((error as MillraceError).cause, print);

@@ -6,13 +6,14 @@
  * C2 One looks on at a time, normally, and one carries out a restore (driver/lease.ts): two leases, since an order is followed at once,
  *    whoever looks on. Taking an order is a move of the job record. Leases are short and prolonged by whoever goes on, since of one that
  *    died nobody knows.
+ *    An order takes the turn from whoever has it: of one that died nobody knows, and a job that is coming to rest stands still.
  * C3 A poke is only a doorbell: one that is lost is followed by another as long as its reason stands.
  */
 import { LambdaInvoker } from "../runtime/adapters/aws/lambda-invoker.ts";
 import { withEnvironment } from "../runtime/api/environment-parameters.ts";
 import type { Job } from "../runtime/api/job.ts";
 import { isKind, MillraceError } from "../runtime/base/errors.ts";
-import type { TaskId } from "../runtime/base/ids.ts";
+import type { Checkpoint, TaskId } from "../runtime/base/ids.ts";
 import { Coordinator, restoreTurnMs } from "../runtime/driver/coordinator.ts";
 import { type Lease, takeLease } from "../runtime/driver/lease.ts";
 import { together } from "../runtime/driver/together.ts";
@@ -75,6 +76,8 @@ const waitMs = 5_000;
 const nearMs = 10_000;
 /** A task is rung again for the same reason after so long. */
 const repokeMs = 10_000;
+/** The same while the job stands still for what the task has to do. */
+const restRepokeMs = 2_000;
 /** For so long one that says nothing more is waited for. */
 const lookLeaseMs = 10_000;
 /** What is left of an invocation when no look is begun any more. */
@@ -104,6 +107,13 @@ function describe({ name: job }: JobGraph, { variables = process.env }: Coordina
   return { version: payloadVersion, job, ...places };
 }
 
+/** When a task was rung, epoch ms, and for which checkpoint and wake-up last. */
+interface Poked {
+  readonly at: number;
+  readonly checkpoint: Checkpoint | undefined;
+  readonly version: number | undefined;
+}
+
 class CoordinatorFunction {
   readonly #graph: JobGraph;
   readonly #settings: Settings;
@@ -112,8 +122,7 @@ class CoordinatorFunction {
   readonly #invoke: NonNullable<CoordinatorParts["invoke"]>;
   readonly #safeguards: Safeguards;
   readonly #collectEvery: number;
-  /** When a task was rung, and for which wake-up. */
-  readonly #poked = new Map<TaskId, { readonly at: number; readonly version: number | undefined }>();
+  readonly #poked = new Map<TaskId, Poked>();
 
   private constructor(
     graph: JobGraph,
@@ -153,11 +162,12 @@ class CoordinatorFunction {
   }
 
   async follow(command: CoordinatorCommand, requestId: string): Promise<CoordinatorResponse> {
-    const coordinator = this.#coordinator(requestId);
+    const isOrder = command.kind !== "look" && command.kind !== "describe";
+    const coordinator = this.#coordinator(requestId, isOrder);
     // An order may be what lets the job be brought to life: one that waits for older code to stop it cannot be.
-    let record = command.kind === "look" || command.kind === "describe" ? undefined : await coordinator.order(command);
+    let record = isOrder ? await coordinator.order(command) : undefined;
     record = record === undefined || !isAtRest(record) ? await coordinator.start() : record;
-    const lease = await takeLease(this.#ports, lookLease, requestId, lookLeaseMs);
+    const lease = await takeLease(this.#ports, lookLease, requestId, lookLeaseMs, isOrder);
     if (lease === undefined) return answer(record, 0);
     try {
       return await this.#lookOn(coordinator, lease);
@@ -167,13 +177,20 @@ class CoordinatorFunction {
   }
 
   /** A fresh one for each invocation: its name is part of the names of what it writes. */
-  #coordinator(requestId: string): Coordinator {
+  #coordinator(requestId: string, isOrder: boolean): Coordinator {
+    // Once: two that took it from each other would never come to an end.
+    let takesOver = isOrder;
+    const restoreTurn = () => {
+      const turn = takeLease(this.#ports, restoreLease, requestId, restoreTurnMs(this.#ports.clock), takesOver);
+      takesOver = false;
+      return turn;
+    };
     return new Coordinator(this.#graph, this.#ports, {
       id: requestId,
       deployment: this.#settings.deployment,
       safeguards: this.#safeguards,
       createStream: (stream, shards) => this.#ports.provisionInbox(stream, shards),
-      restoreTurn: () => takeLease(this.#ports, restoreLease, requestId, restoreTurnMs(this.#ports.clock)),
+      restoreTurn,
     });
   }
 
@@ -209,7 +226,7 @@ class CoordinatorFunction {
     // L3: after a restore every source is rung, since its mapping may have moved past the position. In batch mode no checkpoint asks for
     // anything later: a task whose turn was cut short before it had said when it goes on would never be rung again.
     const all = first && (now - record.since < scheduleMs * 2 || this.#graph.options.mode === "batch") ? living : [];
-    await this.#ring(record, [...poke, ...aligned, ...all], due);
+    await this.#ring(record, poke, [...aligned, ...all], due);
     if (completed !== undefined && completed % this.#collectEvery === 0) await this.#collect(coordinator);
     return { record, finished, nextAt: this.#nextLook(coordinator, record, wakeUps) };
   }
@@ -228,16 +245,22 @@ class CoordinatorFunction {
     return future.length > 0 && nextAt < now + scheduleMs ? Math.min(nextAt, now + waitMs) : nextAt;
   }
 
-  async #ring(record: JobRecord, asked: readonly TaskId[], due: readonly WakeUp[]): Promise<void> {
+  /** `asked`: for the pending checkpoint. A task that was rung for the same reason is not rung again at once. */
+  async #ring(record: JobRecord, asked: readonly TaskId[], others: readonly TaskId[], due: readonly WakeUp[]): Promise<void> {
     const now = this.#ports.clock.now();
-    const reasons = new Map<TaskId, number | undefined>(asked.map((task) => [task, undefined]));
-    for (const { task, version } of due) reasons.set(task, version);
-    const fresh = [...reasons].filter(([task, version]) => {
+    const againMs = isComingToRest(record) ? restRepokeMs : repokeMs;
+    const checkpoints = new Map(asked.map((task) => [task, record.pending?.checkpoint]));
+    const versions = new Map(due.map(({ task, version }) => [task, version]));
+    const fresh = [...new Set([...asked, ...others, ...versions.keys()])].filter((task) => {
       const last = this.#poked.get(task);
-      return last === undefined || now - last.at >= repokeMs || (version !== undefined && version !== last.version);
+      const checkpoint = checkpoints.get(task) ?? last?.checkpoint;
+      const version = versions.get(task) ?? last?.version;
+      const isFresh =
+        last === undefined || now - last.at >= againMs || checkpoint !== last.checkpoint || version !== last.version;
+      if (isFresh) this.#poked.set(task, { at: now, checkpoint, version });
+      return isFresh;
     });
-    for (const [task, version] of fresh) this.#poked.set(task, { at: now, version });
-    await together(fresh.map(([task]) => this.#pokeTask(task, record)));
+    await together(fresh.map((task) => this.#pokeTask(task, record)));
   }
 
   async #pokeTask(task: TaskId, record: JobRecord): Promise<void> {

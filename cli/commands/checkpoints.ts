@@ -9,6 +9,7 @@ import { checkpointIn } from "../../runtime/snapshots/names.ts";
 import type { Answer } from "../answer.ts";
 import { numberOf, readManifest, recordOf } from "../job-status.ts";
 import { table } from "../layout.ts";
+import type { StoredAt } from "../stored-values.ts";
 import type { Target } from "../target/target.ts";
 import { grouped, moment } from "../words.ts";
 
@@ -83,16 +84,24 @@ export async function checkpointOf(target: Target, text: string): Promise<BlobNa
   throw new MillraceError("invalid", `no such checkpoint is kept; see millrace checkpoints ${target.words}: ${text}`);
 }
 
-/** The manifest that a text means: a file, or a checkpoint of the target. */
-export async function manifestOf(text: string, open: () => Promise<Target>): Promise<Manifest> {
-  if (!existsSync(text)) {
-    const target = await open();
-    try {
-      return await readManifest(await checkpointOf(target, text), target.ports);
-    } finally {
-      await target.close();
-    }
+/** Reads the manifest that a text means: a file, or a checkpoint of the target, whose values `read` may then read too. */
+export async function withManifest<T>(
+  text: string,
+  open: () => Promise<Target>,
+  read: (manifest: Manifest, at: StoredAt | undefined) => Promise<T>,
+): Promise<T> {
+  if (existsSync(text)) return read(await manifestFile(text), undefined);
+  const target = await open();
+  try {
+    const name = await checkpointOf(target, text);
+    const { ports } = target;
+    return await read(await readManifest(name, ports), { record: await recordOf(target), name, ports });
+  } finally {
+    await target.close();
   }
+}
+
+async function manifestFile(text: string): Promise<Manifest> {
   const manifest = manifestIn(await readFile(text), text);
   if (isTombstone(manifest)) throw new MillraceError("invalid", `this checkpoint was given up: ${manifest.abandoned}`);
   return manifest;

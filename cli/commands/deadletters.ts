@@ -4,7 +4,7 @@ import { MillraceError } from "../../runtime/base/errors.ts";
 import { type Letter, type LetterFilter, readLetters } from "../dead-letters.ts";
 import { fields, table } from "../layout.ts";
 import type { Target } from "../target/target.ts";
-import { grouped, plural } from "../words.ts";
+import { grouped, moment, plural } from "../words.ts";
 import { readRedrives } from "./redrive.ts";
 
 export interface ListOptions extends LetterFilter {
@@ -86,22 +86,48 @@ export async function show(target: Target, ids: readonly string[]): Promise<Answ
   for await (const letter of readLetters(target.letters)) if (wanted.has(letter.id)) found.push(letter);
   const missing = ids.find((id) => !found.some((letter) => letter.id === id));
   if (missing !== undefined) throw new MillraceError("invalid", `there is no dead letter of this name: ${missing}`);
-  return { json: found, lines: found.flatMap((letter, n) => [...(n === 0 ? [] : [""]), ...describe(letter)]) };
+  const { ids: givenBack } = await readRedrives(target.ports);
+  const json = found.map((letter) => ({ ...letter, givenBack: givenBack.has(letter.id) }));
+  return { json, lines: json.flatMap((letter, n) => [...(n === 0 ? [] : [""]), ...describe(letter)]) };
 }
 
-function describe({ id, reason, operator, source, shard, position, task, seq, bytes, text, header }: Letter): readonly string[] {
+function describe(letter: Letter & { readonly givenBack: boolean }): readonly string[] {
+  const { id, reason, operator, task, seq, bytes, text, header, givenBack } = letter;
   return [
     ...fields([
       ["letter", id],
       ["reason", reason],
       ["operator", operator],
-      ["from", `${source === undefined ? "" : `${source}, `}${shard} at ${position}`],
+      ["from", placeOf(letter)],
       ["put aside by", `${task}, commit ${seq}`],
       ["fields", header],
+      ["given back", `${givenBack ? "yes" : "not yet"}, to ${receiverOf(letter)}`],
     ]),
     "",
     ...(text === undefined ? [`${plural(Buffer.from(bytes, "base64").length, "byte")}, base64:`, bytes] : [text]),
   ];
+}
+
+function receiverOf({ source, back }: Letter): string {
+  if (back !== undefined) return `${words[back.what]} ${back.to}`;
+  return source === undefined ? "nobody: it cannot be" : `source ${source}`;
+}
+
+/** As what it is given back to its operator. */
+const words = {
+  record: "operator",
+  copy: "one task of operator",
+  timer: "operator",
+  row: "sink",
+  message: "sink",
+} as const;
+
+/** Undefined: a row of a sink's is from nowhere else. */
+function placeOf({ source, shard, position, back }: Letter): string | undefined {
+  if (back?.what === "row") return undefined;
+  if (back?.what !== "timer")
+    return [...(source === undefined ? [] : [source]), shard === "" ? position : `${shard} at ${position}`].join(", ");
+  return `${shard}, due at ${Number.isSafeInteger(Number(position)) ? moment(Number(position)) : position}`;
 }
 
 function withoutBytes({ bytes: _bytes, ...letter }: Letter): object {

@@ -3,9 +3,11 @@
  *
  * One job's objects are deleted by its own garbage collection, so the fork has copies of all that it refers to.
  *
- * F1 The fork's record is written last: a fork that is interrupted is there whole or not at all, and made again it changes nothing.
+ * F1 The fork's record says when it is whole: a fork that is interrupted begins nothing, and made again it is ended, or changes nothing.
  * F2 Until then nothing has a name that the job would give, which may go on meanwhile by itself or by another order: neither has it what
  *    this fork wrote for its own, nor is it in its way.
+ * F3 What has such a name for every job (which objects a source reads, what was given back) is written once the place is the fork's by its
+ *    record, and before anything can begin from it.
  */
 import { openLocal } from "../../runtime/adapters/local/open-local.ts";
 import { MillraceError } from "../../runtime/base/errors.ts";
@@ -88,7 +90,7 @@ async function forkHere(source: Target, manifest: Manifest, directory: string, o
   const { name = source.job } = options;
   const ports = await openLocal(directory, { job: name });
   try {
-    const objects = await begin({ ...ports } as unknown as Ports, name, source, manifest, orderOf(source, manifest, options));
+    const objects = await begin({ ...ports } as unknown as Ports, name, source, manifest, forkOf(source, manifest, options));
     const bindings = await bindingsOf(source);
     const json = { job: name, from: source.job, checkpoint: manifest.checkpoint, objects, directory };
     const lines = [
@@ -111,16 +113,54 @@ async function bindingsOf(source: Target): Promise<string> {
   return uids.map((uid) => ` --bind ${uid}=kinesis:${description?.bindings[uid] ?? "STREAM"}`).join("");
 }
 
-/** Writes the fork: objects, manifest, record. Returns how many objects it has. Throws `invalid` where another job's state is. */
-async function begin(into: Ports, job: string, source: Target, manifest: Manifest, order: string): Promise<number> {
+/** Writes the fork: objects, manifest, record. Returns how many objects it has copied. Throws `invalid` where another job's state is. */
+async function begin(into: Ports, job: string, source: Target, manifest: Manifest, fork: Fork): Promise<number> {
+  const { order } = fork;
   const ring = await readJobRing(into, job);
   if (ring.record !== undefined && ring.record.order !== order)
     throw new MillraceError("invalid", `job ${job} has run there already, choose another place: ${ring.record.phase}`);
-  const objects = await copyObjects(source.ports, into, manifest, ring.record === undefined);
-  await into.blobs.put(adoptedName(manifest.checkpoint, order), encodeManifest(manifest));
-  if (ring.record === undefined && !(await moveJobRecord(into, ring, recordFor(job, manifest, order, into.clock.now()), order)))
-    throw begunMeanwhile();
-  return objects;
+  let objects = 0;
+  if (ring.record === undefined) {
+    objects = await copyObjects(source.ports, into, manifest, true);
+    await into.blobs.put(adoptedName(manifest.checkpoint, order), encodeManifest(manifest));
+    if (!(await moveJobRecord(into, ring, recordFor(job, manifest, order, into.clock.now()), order))) throw begunMeanwhile();
+  }
+  return objects + (await copyNamed(source.ports, into, job, fork));
+}
+
+/**
+ * What positions and the manifest refer to by names that any job gives: dead letters that were given back, and what sources settled when the
+ * job began (F3). What the place has of it beside is another job's that was here.
+ */
+async function copyNamed(from: JobPorts, into: Ports, job: string, { order, freshInput }: Fork): Promise<number> {
+  const ring = await readJobRing(into, job);
+  const { record } = ring;
+  if (record?.adopting !== order) return 0;
+  let copied = 0;
+  for (const prefix of [redrivesPrefix, givenPrefix, settledPrefix]) {
+    const names = freshInput && prefix !== givenPrefix ? [] : await namesUnder(from.blobs, prefix);
+    for (const name of names) {
+      const bytes = await from.blobs.get(name);
+      if (bytes === undefined) throw gone(name);
+      await into.blobs.put(name, bytes);
+    }
+    await into.blobs.delete((await namesUnder(into.blobs, prefix)).filter((name) => !names.includes(name)));
+    copied += names.length;
+  }
+  const { adopting: _done, ...ready } = record;
+  if (!(await moveJobRecord(into, ring, ready, order)))
+    throw new MillraceError("unavailable", "the job was moved meanwhile, give the command again");
+  return copied;
+}
+
+/** A fork's name, and what it takes along. */
+interface Fork {
+  readonly order: string;
+  readonly freshInput: boolean;
+}
+
+function forkOf(source: Target, manifest: Manifest, options: BeginOptions): Fork {
+  return { order: orderOf(source, manifest, options), freshInput: options.freshInput };
 }
 
 /** The same fork made twice is one. */
@@ -142,6 +182,7 @@ function recordFor(job: string, manifest: Manifest, order: string, now: number):
     phase: "stopped",
     savepoint: name,
     order,
+    adopting: order,
     wanted: undefined,
     manifest: undefined,
     keyGroups,
@@ -162,8 +203,8 @@ function recordFor(job: string, manifest: Manifest, order: string, now: number):
 }
 
 /**
- * Copies all objects that the manifest refers to. Throws `unavailable` when one has been collected meanwhile. `isNew`: the job has never
- * run, so whoever has settled what its sources read began it meanwhile.
+ * Copies all objects of state that the manifest refers to. Throws `unavailable` when one has been collected meanwhile. `isNew`: the job has
+ * never run, so whoever has an object of the same name there began it meanwhile.
  */
 async function copyObjects(from: JobPorts, into: Pick<Ports, "blobs">, manifest: Manifest, isNew: boolean): Promise<number> {
   const names = new Set<BlobName>();
@@ -181,9 +222,6 @@ async function copyObjects(from: JobPorts, into: Pick<Ports, "blobs">, manifest:
     const there = await into.blobs.get(name);
     if (there === undefined || Buffer.compare(there, bytes) !== 0) throw begunMeanwhile();
   };
-  // What positions refer to: dead letters that were given back, and what sources settled when the job began.
-  for (const prefix of [redrivesPrefix, givenPrefix, settledPrefix])
-    for (const name of await namesUnder(from.blobs, prefix)) names.add(name);
   const all = [...names];
   for (let at = 0; at < all.length; at += 8) await together(all.slice(at, at + 8).map(copy));
   return all.length;
@@ -215,11 +253,11 @@ export async function forkOnto(source: Target, target: Target, options: BeginOpt
 
 /** The job that is there stops, takes the savepoint for its own, and goes on from it: what it put out before is taken back. */
 async function adopt(source: Target, manifest: Manifest, target: Target, options: BeginOptions): Promise<JobRecord> {
-  const order = orderOf(source, manifest, options);
+  const fork = forkOf(source, manifest, options);
   const ports = target.ports as unknown as Ports;
   const known = (await readJobRing(ports, target.job)).record;
-  if (known === undefined) await begin(ports, target.job, source, manifest, order);
-  else if (known.order !== order) {
+  if (known === undefined || known.order === fork.order) await begin(ports, target.job, source, manifest, fork);
+  else {
     if (!options.replace)
       throw new MillraceError(
         "invalid",
@@ -227,7 +265,7 @@ async function adopt(source: Target, manifest: Manifest, target: Target, options
       );
     const { code } = await stop(target, options);
     if (code !== undefined) throw new MillraceError("unavailable", "the job has not stopped in time, give the command again");
-    await replace(source, manifest, target, order);
+    await replace(source, manifest, target, fork);
   }
   const resumed = newOrder("resume");
   const isRunning = ({ phase }: JobRecord) => phase === "running";
@@ -236,7 +274,8 @@ async function adopt(source: Target, manifest: Manifest, target: Target, options
 }
 
 /** Nothing is collected while the job is stopped, so what is copied stays until the record refers to it. */
-async function replace(source: Target, manifest: Manifest, target: Target, order: string): Promise<void> {
+async function replace(source: Target, manifest: Manifest, target: Target, fork: Fork): Promise<void> {
+  const { order } = fork;
   const ports = target.ports as unknown as Ports;
   const ring = await readJobRing(ports, target.job);
   const { record } = ring;
@@ -247,10 +286,12 @@ async function replace(source: Target, manifest: Manifest, target: Target, order
   await copyObjects(source.ports, ports, manifest, false);
   await ports.blobs.put(name, encodeManifest({ ...manifest, checkpoint }));
   const { fingerprint, operators, keyGroups, takenAt } = manifest;
-  const given = record.retained.filter((kept) => kept.savepoint).map((kept) => kept.manifest);
+  const savepoints = record.retained.filter((kept) => kept.savepoint).map((kept) => kept.manifest);
+  const { given: _own, ...rest } = record;
   const moved: JobRecord = {
-    ...record,
+    ...rest,
     ...followed(record, order),
+    adopting: order,
     fingerprint,
     operators,
     keyGroups,
@@ -260,8 +301,9 @@ async function replace(source: Target, manifest: Manifest, target: Target, order
     completedAt: takenAt,
     lastCheckpoint: checkpoint,
     retained: [{ manifest: name, savepoint: true }],
-    superseded: [...record.superseded, ...given],
+    superseded: [...record.superseded, ...savepoints],
   };
   if (!(await moveJobRecord(ports, ring, moved, order)))
     throw new MillraceError("unavailable", `the job was moved meanwhile, give the command again: ${numberOf(name)}`);
+  await copyNamed(source.ports, ports, target.job, fork);
 }

@@ -17,6 +17,8 @@ import type { Target } from "../target/target.ts";
 export interface WaitOptions {
   /** How long what was ordered is waited for, ms. */
   readonly timeoutMs: number;
+  /** Says something on the way. */
+  readonly say?: ((line: string) => void) | undefined;
 }
 
 /** What was ordered, and how it came about. */
@@ -36,8 +38,6 @@ export interface Outcome {
 
 /** While it is waited for, a job may stand still; a look reads the job's ring. */
 const lookEveryMs = { local: 100, aws: 250 } as const;
-/** About as long as a coordinator's lease lasts: one is rung when that of one that died is over. */
-const ringEveryMs = 6_000;
 
 export function newOrder(kind: Exclude<Order["kind"], "restore">): Order {
   return { kind, id: `${kind}-${randomUUID()}` };
@@ -50,15 +50,35 @@ export async function savepoint(target: Target, options: WaitOptions & { readonl
   const order = id === undefined ? newOrder("savepoint") : ({ kind: "savepoint", id } as const);
   if (id === undefined) await checkUnfinished(target, "savepoint");
   const taken = ({ retained }: JobRecord) => retained.find((kept) => kept.order === order.id)?.manifest;
-  const record = await follow(target, order, (now) => taken(now) !== undefined, options).catch((error: unknown) => {
-    if (!isKind(error, "unavailable")) throw error;
-    const advice = `it may have been taken all the same, ask for it by its name: millrace savepoint --order ${order.id}`;
-    throw new MillraceError("unavailable", `${messageOf(error)}; ${advice}`, { cause: error });
+  return byName(target, order, `savepoint --order ${order.id}`, options, async () => {
+    const record = await follow(target, order, (now) => taken(now) !== undefined, options);
+    return answerTo(target, order, record, taken(record), (number) => [
+      `savepoint ${number} is complete: it stays until it is given up, and the job goes on`,
+      `begin again from it:  millrace start ${hint(target)} --from ${number}`,
+    ]);
   });
-  return answerTo(target, order, record, taken(record), (number) => [
-    `savepoint ${number} is complete: it stays until it is given up, and the job goes on`,
-    `begin again from it:  millrace start ${hint(target)} --from ${number}`,
-  ]);
+}
+
+/**
+ * Follows an order of which each that is given is another one: whoever loses the answer must know its name to ask for the same. So it is
+ * said before the order goes where answers may be lost, and stands in the error of a lost one.
+ */
+async function byName(
+  target: Target,
+  { id }: Order,
+  command: string,
+  { say }: WaitOptions,
+  work: () => Promise<Answer>,
+): Promise<Answer> {
+  const again = `millrace ${command} ${target.words}`;
+  if (target.kind === "aws") say?.(`should no answer come, the same order again:  ${again}`);
+  try {
+    return await work();
+  } catch (error) {
+    if (!isKind(error, "unavailable")) throw error;
+    const advice = `it may have been done all the same, given again by its name it is done once: ${again}`;
+    throw new MillraceError("unavailable", `${messageOf(error)}; ${advice}`, { cause: error, context: { order: id } });
+  }
 }
 
 export async function stop(target: Target, options: WaitOptions): Promise<Answer> {
@@ -95,17 +115,15 @@ export async function restore(
 ): Promise<Answer> {
   const order: Order = { kind: "restore", id: options.id ?? `restore-${randomUUID()}`, manifest };
   const isDone = (record: JobRecord) => hasTaken(record, order.id) && record.phase === "running";
-  const record = await follow(target, order, isDone, options).catch((error: unknown) => {
-    if (!isKind(error, "unavailable") || manifest === undefined) throw error;
-    const again = `millrace ${options.command} ${numberOf(manifest)} --order ${order.id}`;
-    const advice = `it may have been done all the same, given again by its name it is done once: ${again}`;
-    throw new MillraceError("unavailable", `${messageOf(error)}; ${advice}`, { cause: error });
+  const to = manifest === undefined ? "latest" : numberOf(manifest);
+  return byName(target, order, `${options.command} ${to} --order ${order.id}`, options, async () => {
+    const record = await follow(target, order, isDone, options);
+    const from = isDone(record) ? record.manifest : undefined;
+    return answerTo(target, order, record, from, (number) => [
+      `running: generation ${record.generation}, from checkpoint ${number}`,
+      `look at it:  millrace status ${target.words}`,
+    ]);
   });
-  const from = isDone(record) ? record.manifest : undefined;
-  return answerTo(target, order, record, from, (number) => [
-    `running: generation ${record.generation}, from checkpoint ${number}`,
-    `look at it:  millrace status ${target.words}`,
-  ]);
 }
 
 /** The record once it is so, or as it is when the time is over. Throws `invalid` when another order has taken this one's place. */
@@ -115,10 +133,24 @@ export async function follow(
   isDone: (record: JobRecord) => boolean,
   { timeoutMs }: WaitOptions,
 ): Promise<JobRecord> {
+  const ended = new AbortController();
+  try {
+    return await untilDone(target, order, isDone, await target.order(order, ended.signal), timeoutMs);
+  } finally {
+    ended.abort();
+  }
+}
+
+async function untilDone(
+  target: Target,
+  order: Order,
+  isDone: (record: JobRecord) => boolean,
+  taken: JobRecord,
+  timeoutMs: number,
+): Promise<JobRecord> {
   const { clock } = target.ports;
   const until = clock.now() + timeoutMs;
-  let record = await target.order(order);
-  let rungAt = clock.now();
+  let record = taken;
   while (!isDone(record)) {
     if (!hasTaken(record, order.id))
       throw new MillraceError("invalid", `another order was given meanwhile, this one has not come about: ${record.order ?? ""}`);
@@ -128,10 +160,6 @@ export async function follow(
     if (clock.now() >= until || (await target.runner()) === undefined) return record;
     await clock.sleep(lookEveryMs[target.kind]);
     record = await recordOf(target);
-    // Who followed the order may have died: the schedule would ring another, and later.
-    if (clock.now() - rungAt < ringEveryMs) continue;
-    rungAt = clock.now();
-    target.ring?.();
   }
   return record;
 }

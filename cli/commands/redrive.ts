@@ -1,6 +1,6 @@
 /**
- * `millrace deadletters redrive`: gives dead letters back to the sources that their records came from, or behind an exchange to the operators
- * that they were sent to, once each, after a fix.
+ * `millrace deadletters redrive`: gives dead letters back to the sources that their records came from, or to the operators that they were for
+ * (records behind an exchange, timers, rows of sinks), once each, after a fix.
  *
  * Stop with a savepoint, write what is given back as one object for each source and one for all operators, begin again: the object is one more
  * shard of the source; operators get theirs before anything else.
@@ -21,7 +21,6 @@ import {
   redrivesPrefix,
 } from "../../runtime/connectors/redriven-source.ts";
 import type { BlobName, TaskId } from "../../runtime/base/ids.ts";
-import type { SentLine } from "../../runtime/connectors/dead-letter-object.ts";
 import { namesUnder } from "../../runtime/ports/blobs.ts";
 import {
   decodeGiven,
@@ -29,8 +28,11 @@ import {
   type GivenLetter,
   givenName,
   givenPrefix,
+  hasCopy,
   parseGiven,
 } from "../../runtime/snapshots/given-letters.ts";
+import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
+import type { Manifest } from "../../runtime/snapshots/manifest.ts";
 import { comparePositions } from "../../runtime/streaming/position.ts";
 import { type Answer, printAnswer } from "../answer.ts";
 import { type Letter, type LetterFilter, readLetters } from "../dead-letters.ts";
@@ -39,7 +41,7 @@ import { loadJob } from "../load-job.ts";
 import { exitCodes, UsageError } from "../report-error.ts";
 import { openTarget } from "../target/open-target.ts";
 import type { JobPorts, Target } from "../target/target.ts";
-import { plural } from "../words.ts";
+import { grouped, plural } from "../words.ts";
 import { resume, stop } from "./orders.ts";
 import { comeToStop, type RescaleGiven, waitOf } from "./rescale.ts";
 import { stateOf } from "./run.ts";
@@ -53,11 +55,11 @@ export interface RedriveGiven extends RescaleGiven {
 interface Redriven {
   /** By source. */
   readonly given: Readonly<Record<string, number>>;
-  /** By operator behind an exchange. */
+  /** By operator: records that came over an exchange, timers, and what sinks could not write. */
   readonly sent: Readonly<Record<string, number>>;
   /** Given back before. */
   readonly before: number;
-  /** Of timers, of rows that a sink cannot write, of what an exchange sends to all: what lies there is no record that came in once. */
+  /** What cannot be given back: of a job in batch mode, of a broadcast from before a rescale, of values that cannot be stored. */
   readonly others: number;
 }
 
@@ -107,7 +109,7 @@ function describe({ given, sent, before, others }: Redriven): readonly string[] 
     ...(others === 0
       ? []
       : [
-          `${plural(others, "is", "are")} no record that came in once (timers, rows of sinks, broadcasts): they stay`,
+          `${grouped(others)} cannot be given back (timers in batch mode, broadcasts from before a rescale, what cannot be stored): they stay`,
           "to have these go through as well, go back to a checkpoint from before they were put aside:  millrace rollback --to N",
         ]),
   ];
@@ -115,32 +117,39 @@ function describe({ given, sent, before, others }: Redriven): readonly string[] 
 
 export async function giveBack(target: Target, filter: LetterFilter): Promise<Redriven> {
   const { sources } = await readStatus(target);
+  const manifest = await savepointOf(target);
   for (;;) {
     const { names, ids } = await readRedrives(target.ports);
     const bySource = new Map<string, Letter[]>();
-    const sent: SentLetter[] = [];
+    const sent: GivenLetter[] = [];
     let [before, others] = [0, 0];
     for await (const letter of readLetters(target.letters, filter)) {
+      const toOperator = givenLetter(letter);
+      const source = toOperator === undefined ? sourceOf(letter, sources) : undefined;
       if (ids.has(letter.id)) before++;
-      else if (isSent(letter)) sent.push(letter);
-      else {
-        const source = sourceOf(letter, sources);
-        if (source === undefined) others++;
-        else bySource.set(source, [...(bySource.get(source) ?? []), letter]);
-      }
+      else if (toOperator !== undefined && (manifest === undefined || hasCopy(manifest, toOperator))) sent.push(toOperator);
+      else if (source !== undefined) bySource.set(source, [...(bySource.get(source) ?? []), letter]);
+      else others++;
     }
-    if (bySource.size > 0) await checkKeys(target);
+    if (bySource.size > 0 || sent.some(({ back }) => back.what === "timer")) checkKeys(await recordOf(target), manifest);
     if ((await writeAll(bySource, names, target.ports)) && (await writeSent(sent, names, target.ports))) {
       const given = Object.fromEntries([...bySource].map(([source, letters]) => [source, letters.length]));
-      return { given, sent: countedBy(sent, ({ sent: { to } }) => to), before, others };
+      return { given, sent: countedBy(sent, ({ back: { to } }) => to), before, others };
     }
   }
 }
 
-type SentLetter = Letter & { readonly sent: SentLine };
+/** What the job goes on from; undefined: nothing, it has taken no checkpoint. */
+async function savepointOf(target: Target): Promise<Manifest | undefined> {
+  const { savepoint } = await recordOf(target);
+  return savepoint === undefined ? undefined : readManifest(savepoint, target.ports);
+}
 
-function isSent(letter: Letter): letter is SentLetter {
-  return letter.sent !== undefined;
+/** The letter as an operator is given it back; undefined: it is none of an operator's. */
+function givenLetter({ id, generation, seq, bytes, back }: Letter): GivenLetter | undefined {
+  if (back === undefined) return undefined;
+  const { task, ...line } = back;
+  return { id, generation, task: task as TaskId, seq, back: line, bytes };
 }
 
 function countedBy<T>(items: readonly T[], nameOf: (item: T) => string): Record<string, number> {
@@ -150,11 +159,9 @@ function countedBy<T>(items: readonly T[], nameOf: (item: T) => string): Record<
 }
 
 /** State that follows the shards of a source would not be where another shard's records are counted. */
-async function checkKeys(target: Target): Promise<void> {
-  const { savepoint, topology } = await recordOf(target);
+function checkKeys({ topology }: JobRecord, manifest: Manifest | undefined): void {
   const reading = new Set(topology.filter(({ kind }) => kind === "source").map(({ stage }) => stage));
-  const { tasks } = savepoint === undefined ? { tasks: [] } : await readManifest(savepoint, target.ports);
-  if (tasks.some(({ stage, index }) => index !== undefined && reading.has(stage)))
+  if (manifest?.tasks.some(({ stage, index }) => index !== undefined && reading.has(stage)) === true)
     throw new MillraceError(
       "invalid",
       "the job keeps state beside its source's shards (assumeKeyed): put the letters into the source stream again",
@@ -202,14 +209,10 @@ async function writeAll(
  * In the order in which they were put aside: the records of a key come to an operator in one task of a generation, and are put aside in the
  * order in which they came. False: somebody else has given some back meanwhile.
  */
-async function writeSent(letters: readonly SentLetter[], names: readonly BlobName[], { blobs }: JobPorts): Promise<boolean> {
+async function writeSent(letters: readonly GivenLetter[], names: readonly BlobName[], { blobs }: JobPorts): Promise<boolean> {
   if (letters.length === 0) return true;
   const n = Math.max(0, ...names.map((name) => parseGiven(name) ?? 0)) + 1;
-  const given: GivenLetter[] = letters.map(({ id, generation, seq, bytes, sent: { task, to, input, key, timestamp } }) => ({
-    ...{ id, generation, task: task as TaskId, seq, to, input, timestamp, bytes },
-    ...(key !== undefined && { key }),
-  }));
-  return (await blobs.put(givenName(n), encodeGiven(given), { ifAbsent: true })) !== "exists";
+  return (await blobs.put(givenName(n), encodeGiven(letters), { ifAbsent: true })) !== "exists";
 }
 
 /** As the source had them: what came first goes first, so records of a key keep their order. Those given back before come after. */

@@ -45,7 +45,7 @@ async function restoreAway(command: "start" | "rollback", given: RestoreGiven): 
   const { state: _state, ...options } = given;
   const target = await openTarget(options);
   try {
-    const wait = { timeoutMs: given.timeout * 1_000 };
+    const wait = { timeoutMs: given.timeout * 1_000, say: (line: string) => console.error(line) };
     const text = given.to ?? given.from;
     const words = command === "start" ? ("start --from" as const) : ("rollback --to" as const);
     const answer =

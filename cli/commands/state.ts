@@ -7,6 +7,7 @@ import { createWriteStream } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { finished } from "node:stream/promises";
 import type { Key } from "../../runtime/api/key.ts";
+import { windowStates } from "../../runtime/api/operator-states.ts";
 import type { StateDeclaration } from "../../runtime/api/state.ts";
 import { MillraceError } from "../../runtime/base/errors.ts";
 import { loadMissing } from "../../runtime/driver/load-groups.ts";
@@ -41,7 +42,7 @@ export interface StateEntry {
   readonly key: Key | undefined;
   /** Epoch ms; undefined: of no window. */
   readonly window: { readonly start: number; readonly end: number } | "global" | undefined;
-  /** A list's is an array, a map's an array of pairs. */
+  /** A list's is an array, a map's an array of pairs; slices' a table of them. */
   readonly value: unknown;
 }
 
@@ -74,7 +75,8 @@ export async function listState(target: Target, job: JobGraph, options: StateOpt
         }
       }
     }
-  const found = [...counts.values()];
+  // Of what failed there is mostly nothing.
+  const found = [...counts.values()].filter(({ state, keys }) => state !== windowStates.owed || keys > 0);
   if (found.length === 0) return { json: { at: what, states: [] }, lines: ["the job keeps no state"] };
   const rows = found.map(({ operator, state, kind, keys, entries }) => [operator, state, kind, grouped(keys), grouped(entries)]);
   const lines = [what, "", ...table(["operator", "state", "kind", "keys", "entries"], rows, [3, 4])];
@@ -246,11 +248,11 @@ async function loadAll(task: Task, store: KeyedStore, { ports }: Target): Promis
   await loadMissing(task, ports.blobs, ports.pages);
 }
 
-function* rowsOf(store: KeyedStore): Generator<Row> {
+export function* rowsOf(store: KeyedStore): Generator<Row> {
   for (const group of store.groupsInOrder()) for (const row of group.rows) if (!row.empty) yield row;
 }
 
-function* entriesOf(store: KeyedStore, row: Row): Generator<StateEntry> {
+export function* entriesOf(store: KeyedStore, row: Row): Generator<StateEntry> {
   const declarations = [...store.states];
   const isKeyed = ownerOf(store.operator) === store.operator;
   for (const cell of row.cells) {

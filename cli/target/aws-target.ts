@@ -16,7 +16,8 @@ import type { Ports } from "../../runtime/ports/ports.ts";
 import type { Telemetry } from "../../runtime/ports/telemetry.ts";
 import { hasTaken, type Order } from "../../runtime/snapshots/decide-order.ts";
 import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
-import { deadLetterPrefix, describeCommand, type JobDescription, lookCommand, payloadVersion } from "../../functions/contract.ts";
+import { deadLetterPrefix, describeCommand, type JobDescription, payloadVersion } from "../../functions/contract.ts";
+import { attend } from "./attend.ts";
 import type { JobPorts, LetterStore, Target } from "./target.ts";
 
 export interface AwsTarget extends Target {
@@ -56,8 +57,7 @@ export async function openAwsTarget(coordinator: string, parts: AwsTargetParts =
     clients,
     ports,
     runner: async () => `function ${coordinator}`,
-    order: (order) => giveOrder(caller, coordinator, job, ports, order),
-    ring: () => void caller.call(coordinator, lookCommand).catch(() => undefined),
+    order: (order, ended) => giveOrder(caller, coordinator, job, ports, order, ended),
     letters: letterObjects(clients, description, { clock, random: random ?? Math.random }),
     close: async () => {
       caller.close();
@@ -73,27 +73,24 @@ async function describe(caller: FunctionCaller, coordinator: string): Promise<Jo
   return answer as JobDescription;
 }
 
-/** The coordinator answers when it has looked on for a while: what matters is that the record has the order. */
 async function giveOrder(
   caller: FunctionCaller,
   coordinator: string,
   job: string,
   ports: JobPorts,
   order: Order,
+  ended: AbortSignal,
 ): Promise<JobRecord> {
   const taken = new AbortController();
   const command = { ...order, id: order.id === "" ? randomUUID() : order.id, version: payloadVersion };
-  const called = caller.call(coordinator, command, taken.signal).then(() => readTaken());
-  const readTaken = async (): Promise<JobRecord> => {
-    const record = await readJobRecord(ports as unknown as Ports, job);
-    if (record !== undefined && hasTaken(record, command.id)) return record;
-    throw new MillraceError("unavailable", `the coordinator has not taken the order, give it again: ${order.kind}`);
-  };
+  const give = () => caller.call(coordinator, command, ended);
+  const attended = attend(give, ports.clock, ended, () => taken.signal.aborted);
+  const failed = attended.then(() => new Promise<never>(() => undefined));
   try {
-    return await Promise.race([called, seen(ports, job, command.id, taken.signal)]);
+    return await Promise.race([failed, seen(ports, job, command.id, taken.signal)]);
   } finally {
     taken.abort();
-    called.catch(() => undefined);
+    failed.catch(() => undefined);
   }
 }
 

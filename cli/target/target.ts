@@ -29,10 +29,11 @@ export interface Target {
   readonly ports: JobPorts;
   /** Who runs the job; undefined: nobody does, so an order waits for the next who does. */
   runner(): Promise<string | undefined>;
-  /** Gives the order and returns when it is taken; what it asks for follows. Throws `invalid` where it is refused. */
-  order(order: Order): Promise<JobRecord>;
-  /** Has somebody look at the job now, where nobody looks by himself. Returns at once; nothing depends on it. */
-  ring?(): void;
+  /**
+   * Gives the order and returns when it is taken; what it asks for follows. Until `ended` somebody is kept at it, where one who follows it may
+   * die. Throws `invalid` where it is refused.
+   */
+  order(order: Order, ended: AbortSignal): Promise<JobRecord>;
   readonly letters: LetterStore;
   close(): Promise<void>;
 }

@@ -63,10 +63,7 @@ export class DeployedJob implements Kept {
     const hasRealSinks = settings.realSinks || built.graph.nodes.some(isOwn);
     this.hasHistory = !hasRealSinks;
     this.deployed = { deployment: 1, parallelism, isMisfit: false, isMended };
-    const commits = new CommitChecker(
-      (message) => this.fail(message),
-      () => this.#givenBack(),
-    );
+    const commits = new CommitChecker((message) => this.fail(message), { givenBack: () => this.#givenBack() });
     const { functions } = this;
     this.#code = new JobCode({ name, settings, outside, hasRealSinks });
     this.#outputs = new JobOutputs({ job: name, world, outside, hasRealSinks, commits, isMended: () => this.deployed.isMended });

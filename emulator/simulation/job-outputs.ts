@@ -86,8 +86,8 @@ export class JobOutputs {
     const letters = [...before, ...batches].flatMap((batch) => batch.letters);
     const { records } = this.#options.world;
     return new Map(
-      letters.flatMap(({ bytes, sent }) =>
-        idsOf(bytes, records).map((record) => [record, sent === undefined ? "source" : "operator"] as const),
+      letters.flatMap(({ bytes, back }) =>
+        idsOf(bytes, records).map((record) => [record, back === undefined ? "source" : "operator"] as const),
       ),
     );
   }

@@ -82,7 +82,9 @@ export type CommitEnd = "turn" | "barrier" | "endOfInput";
 /** The pure half of a sink in one task: turns rows into payloads, which the runtime half carries out after the commit. */
 export interface SinkWriter<T> {
   add(value: T, timestamp: number | undefined, change: ChangeKind): void;
-  /** Called once before each commit. Payloads are effects of that commit, in order. */
+  /** Of a sink that sends messages: one that its receiver refused, and that was given back, as it stands in a letter's `back`. */
+  addAgain?(message: Uint8Array): void;
+  /** Called once before each commit, and after each row that was given back, with "turn". Payloads are effects of that commit, in order. */
   flush(end: CommitEnd): readonly Uint8Array[];
   /** What must survive between commits (the open file, its length); part of the journal, not of a checkpoint. Undefined: nothing. */
   state(): unknown;

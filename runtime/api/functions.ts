@@ -47,6 +47,8 @@ export interface Aggregator<in T, A, out R> {
   /** Of the accumulator's shape, which is stored. */
   readonly version?: number;
   migrate?(old: unknown, from: number): A;
+  /** Of the accumulator: `millrace check` holds what is stored against it, beside the shape that `create` gives. */
+  readonly schema?: Schema<A>;
 }
 
 /** What every handler is given. */

@@ -12,6 +12,8 @@ export const windowStates = {
   elements: "elements",
   /** The contents of slices by their starts, where windows share them. */
   slices: "slices",
+  /** The contents of windows that failed when they fired, until they are given back; as the contents are kept. */
+  owed: "owed",
   triggerPrefix: "trigger.",
   keyPrefix: "key.",
   windowPrefix: "window.",
@@ -61,7 +63,12 @@ export function allStatesOf(spec: OperatorSpec): readonly (readonly [name: strin
 }
 
 function windowStatesOf(spec: OperatorSpec & { kind: "window" }): Map<string, StateDeclaration> {
-  const states = new Map<string, StateDeclaration>([[contentsName(spec), contentsState(spec)]]);
+  const contents = contentsState(spec);
+  // All windows have the second, though not all put something there: whether they do may change from one version of a job to the next.
+  const states = new Map<string, StateDeclaration>([
+    [contentsName(spec), contents],
+    [windowStates.owed, contents],
+  ]);
   for (const [name, declared] of triggerStates(spec.trigger)) states.set(windowStates.triggerPrefix + name, declared);
   if (spec.result.kind === "process") {
     const { state = {}, windowState = {} } = spec.result.fn;
@@ -123,8 +130,10 @@ function contentsState(spec: WindowSpec): StateDeclaration {
   const { contents, evictor } = spec;
   if (contents.kind === "list" || evictor !== undefined) return { kind: "list", version: 0 };
   if (contents.kind === "reduce") return { kind: "value", version: 0 };
-  const { version, migrate } = contents.aggregator;
-  return { kind: sharesSlices(spec) ? "slices" : "value", version: version ?? 0, migrate: migrate?.bind(contents.aggregator) };
+  const { aggregator } = contents;
+  const { version = 0, migrate, schema } = aggregator;
+  const kind = sharesSlices(spec) ? "slices" : "value";
+  return { kind, version, migrate: migrate?.bind(aggregator), initial: () => aggregator.create(), ...(schema && { schema }) };
 }
 
 /** True when the operator keeps state or timers by key. */

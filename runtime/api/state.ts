@@ -2,7 +2,7 @@
  * Keyed state as an author declares and uses it: declared as data beside the handlers, always that of the current key.
  */
 import type { Duration } from "./duration.ts";
-import type { Aggregator } from "./functions.ts";
+import type { Aggregator, Schema } from "./functions.ts";
 import { invalid } from "./invalid.ts";
 import type { KeyPart } from "./key.ts";
 import type { Redistribution } from "./operator-scoped-state.ts";
@@ -31,6 +31,8 @@ export interface StateOptions<T> {
   version?: number;
   /** Makes today's value of one stored under an older version. */
   migrate?: (old: unknown, from: number) => T;
+  /** What a value must be, a list's item, a map's value, an accumulator: `millrace check` holds what is stored against it. */
+  schema?: Schema<T>;
 }
 
 /** "slices": of windows that share them; no author declares it. */
@@ -60,6 +62,10 @@ export interface StateDeclaration {
   /** Of reducing and aggregating state. */
   readonly fold?: Fold | undefined;
   readonly ttl?: TtlDeclaration | undefined;
+  /** As in `StateOptions`. */
+  readonly schema?: Schema<any> | undefined;
+  /** Makes an accumulator that nothing was added to: what is stored is of its shape. */
+  readonly initial?: (() => unknown) | undefined;
 }
 
 export interface StateDescriptor<out H> extends StateDeclaration {
@@ -102,7 +108,8 @@ export interface FoldingState<I, O> {
 }
 
 function declare(kind: StateDescriptor<any>["kind"], options: StateOptions<any> | undefined): StateDescriptor<any> {
-  return { kind, version: options?.version ?? 0, migrate: options?.migrate, ttl: ttlOf(options?.ttl) };
+  const { version = 0, migrate, ttl, schema } = options ?? {};
+  return { kind, version, migrate, ttl: ttlOf(ttl), ...(schema && { schema }) };
 }
 
 /** Throws `invalid` for a length of time that is none, or another word than the types allow. */
@@ -152,7 +159,8 @@ export function aggregating<T, A, R>(
   const { version, migrate } = aggregator;
   const shape = options?.version === undefined && options?.migrate === undefined ? { version, migrate } : options;
   const own = { ...options, version: shape.version ?? 0, migrate: shape.migrate?.bind(aggregator) } as StateOptions<A>;
-  return { ...declare("aggregating", own), fold: aggregateFold(aggregator) };
+  const declared = declare("aggregating", { ...(aggregator.schema && { schema: aggregator.schema }), ...own });
+  return { ...declared, fold: aggregateFold(aggregator), initial: () => aggregator.create() };
 }
 
 /** Whether two contents of the state can become one, as merging windows need it: Flink's list, reducing and aggregating state can. */

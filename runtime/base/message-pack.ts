@@ -3,7 +3,7 @@
  *
  * Owns the mapping between JavaScript values and bytes. Beyond standard MessagePack extension types keep what it lacks:
  * undefined, bigint, Date, Map, Set and text with halves of surrogate pairs come back as what they were. Class instances come back as plain objects. Functions, symbols,
- * cycles (depth over 100) are refused with `invalid`. Why our own: docs/decisions/value-encoding.md.
+ * promises, cycles (depth over 100) are refused with `invalid`. Why our own: docs/decisions/value-encoding.md.
  */
 import { ByteReader, corrupt } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
@@ -128,6 +128,8 @@ function writeObject(writer: ByteWriter, value: object, depth: number): void {
   if (value instanceof Set) return writeSet(writer, value, depth);
   if (ArrayBuffer.isView(value))
     throw new MillraceError("invalid", "typed arrays other than Uint8Array cannot be stored: use a plain array");
+  if (value instanceof Promise)
+    throw new MillraceError("invalid", "a promise cannot be stored or sent: functions are synchronous, keep what it waits for");
   const keys = Object.keys(value);
   writeHeader(writer, keys.length, 0x80, 16, 0, 0xde, 0xdf);
   for (const key of keys) {

@@ -6,6 +6,7 @@
  * messages are refused: the last object stands for the last time, in which every message was taken or is in it.
  */
 import type { DeadLetter, DeadLetterBatch } from "../ports/sink-driver.ts";
+import { backLine, type BackLine } from "../api/given-back.ts";
 import { partFileName } from "./files/part-name.ts";
 import { utf8Text } from "./formats/utf8.ts";
 
@@ -23,18 +24,8 @@ export interface DeadLetterLine {
   readonly source?: string;
   /** Of a record of a file: the line that names its fields. */
   readonly header?: string;
-  /** Of a record that came over an exchange: how, and to which task. With it the record can be given back. */
-  readonly sent?: SentLine;
-}
-
-export interface SentLine {
-  readonly task: string;
-  readonly to: string;
-  readonly input: 0 | 1;
-  /** Encoded, base64. */
-  readonly key?: string;
-  /** Event time, epoch ms; null: none. */
-  readonly timestamp: number | null;
+  /** How it can be given back to its operator, and which task put it aside; not there: it is a source's, or cannot be given back. */
+  readonly back?: BackLine & { readonly task: string };
 }
 
 /** How the objects are named. */
@@ -50,18 +41,13 @@ export function deadLetterObject({ generation, task, seq, effect = -1, letters }
   return { name, bytes: Buffer.from(letters.map((letter) => `${JSON.stringify(toLine(letter, task))}\n`).join("")) };
 }
 
-function toLine({ reason, operator, shard, position, bytes, source, header, sent }: DeadLetter, task: string): DeadLetterLine {
+function toLine({ reason, operator, shard, position, bytes, source, header, back }: DeadLetter, task: string): DeadLetterLine {
   const text = utf8Text(bytes);
   const line = {
     ...{ reason, operator, shard, position, bytes: Buffer.from(bytes).toString("base64") },
     ...(source !== undefined && { source }),
     ...(header !== undefined && { header }),
-    ...(sent !== undefined && { sent: sentLine(sent, task) }),
+    ...(back !== undefined && { back: { ...backLine(back), task } }),
   };
   return text === undefined ? line : { ...line, text };
-}
-
-function sentLine({ to, input, key, timestamp }: NonNullable<DeadLetter["sent"]>, task: string): SentLine {
-  const encoded = key === undefined ? {} : { key: Buffer.from(key).toString("base64") };
-  return { task, to, input, ...encoded, timestamp: timestamp ?? null };
 }

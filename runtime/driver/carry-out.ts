@@ -101,8 +101,8 @@ async function writeSinks(commit: Commit, ports: Ports): Promise<void> {
   const seq = versionOf(commit);
   await together(
     [...bySink].map(async ([operator, effects]) => {
-      for (const { n, payload } of effects)
-        await ports.sinks.carryOut({ operator: id<OperatorUid>(operator), task, generation, seq, n, payload });
+      for (const { n, payload, as } of effects)
+        await ports.sinks.carryOut({ operator: id<OperatorUid>(operator), task, generation, seq, n, payload, ...(as && { as }) });
     }),
   );
 }

@@ -236,6 +236,11 @@ export class Coordinator {
   }
 
   private async restoreFrom(ring: JobRing, record: JobRecord, name: BlobName, order?: string): Promise<boolean> {
+    if (record.adopting !== undefined)
+      throw new MillraceError(
+        "invalid",
+        `a fork was begun in this job's place and not ended: give millrace fork again: ${record.adopting}`,
+      );
     // In the record that the move below is conditional on: what is retained there is not collected before the move (L6).
     if (record.superseded.includes(name))
       throw new MillraceError(

@@ -71,7 +71,7 @@ export class Environment {
     this.job = job;
     this.ports = ports;
     this.options = options;
-    const inboxes = new InboxShards(ports.log);
+    const inboxes = new InboxShards(ports.log, options.safeguards);
     const shards = new SourceShards(job, ports);
     const committer = new Committer(ports, options, inboxes);
     const steps = new TurnSteps(ports, committer);

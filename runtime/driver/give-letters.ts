@@ -1,9 +1,12 @@
 /**
- * What a generation takes in of dead letters that were given back behind an exchange (snapshots/given-letters.ts): decided by the job record,
+ * What a generation takes in of dead letters that were given back to operators (snapshots/given-letters.ts): decided by the job record,
  * and held by its tasks before they take in anything else.
  */
 import { MillraceError } from "../base/errors.ts";
 import { corrupt } from "../base/byte-reader.ts";
+import type { BackLine } from "../api/given-back.ts";
+import { isKeyed } from "../api/operator-states.ts";
+import type { TaskId } from "../base/ids.ts";
 import { directEdge } from "../plan/direct-edge.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
 import { namesUnder } from "../ports/blobs.ts";
@@ -15,13 +18,17 @@ import {
   givenName,
   givenPrefix,
   isBefore,
+  hasCopy,
+  inputOf,
   keyOf,
   parseGiven,
+  wayOf,
 } from "../snapshots/given-letters.ts";
 import type { JobRecord } from "../snapshots/job-record.ts";
 import type { Manifest } from "../snapshots/manifest.ts";
 import { hashKeyOf } from "../state/key.ts";
 import type { TaskPlan } from "../task/task-plan.ts";
+import { goesOnWith, inOrder, isSame, nameOf, operatorStatesIn, tasksLike } from "./take-operator-state.ts";
 import { rootTasks } from "./topology.ts";
 
 /** The number of the object that was given back last; 0: none was. */
@@ -50,7 +57,8 @@ export async function checkGiven(
   skipped: boolean,
 ): Promise<readonly string[]> {
   const lost = new Set<string>();
-  for (const { to, input } of await readLetters(upTo, manifest, ports)) if (!isTaken(job, to, input)) lost.add(to);
+  for (const letter of await readLetters(upTo, manifest, ports))
+    if (!isTaken(job, letter.back) || !hasCopy(manifest, letter)) lost.add(letter.back.to);
   if (lost.size > 0 && !skipped)
     throw new MillraceError(
       "invalid",
@@ -61,10 +69,17 @@ export async function checkGiven(
 }
 
 /** Tasks of source shards keep state beside their shards: which of them has a key changes with every split. */
-function isTaken(job: JobGraph, to: string, input: GivenLetter["input"]): boolean {
-  const operator = job.operators.get(to);
-  if (operator === undefined || directEdge(job, to, input) === undefined) return false;
+function isTaken(job: JobGraph, back: BackLine): boolean {
+  const operator = job.operators.get(back.to);
+  if (operator === undefined || edgeOf(job, back) === undefined) return false;
+  const { spec } = operator.node;
+  if (back.what === "timer" && !isKeyed(spec)) return false;
+  if ((back.what === "row" || back.what === "message") && spec.kind !== "sink") return false;
   return job.stages.find(({ id }) => id === operator.stage)?.kind !== "source" || operator.hash === undefined;
+}
+
+function edgeOf(job: JobGraph, back: BackLine): number | undefined {
+  return directEdge(job, back.to, wayOf(back), inputOf(back));
 }
 
 /** What the task holds of it when it begins. */
@@ -78,14 +93,23 @@ export async function givenTo(
   if (upTo <= (manifest.given ?? 0)) return [];
   const topology = record.topology.find(({ stage }) => stage === plan.stage.id);
   const tasks = topology === undefined ? [] : rootTasks(topology).map(({ task }) => task);
-  const place = tasks.indexOf(plan.task);
   const letters = (await readLetters(upTo, manifest, ports)).filter((letter, n) => {
-    const operator = plan.job.operators.get(letter.to);
-    if (operator?.stage !== plan.stage.id || !isTaken(plan.job, letter.to, letter.input)) return false;
+    const operator = plan.job.operators.get(letter.back.to);
+    if (operator?.stage !== plan.stage.id || !isTaken(plan.job, letter.back)) return false;
+    if (letter.back.what === "copy") return takesCopyOf(letter, plan, manifest, tasks);
     const key = keyOf(letter);
-    if (key === undefined || operator.hash === undefined) return n % tasks.length === place;
+    if (key === undefined || operator.hash === undefined) return tasks[n % tasks.length] === plan.task;
     const hash = hashKeyOf(key, operator.hash);
     return hash >= plan.range.from && hash <= plan.range.to;
   });
-  return framesOfGiven(letters, { ...plan, job: plan.job.name }, ({ to, input }) => directEdge(plan.job, to, input)!);
+  return framesOfGiven(letters, { ...plan, job: plan.job.name }, ({ back }) => edgeOf(plan.job, back)!);
+}
+
+/** Whether the task goes on with what the one kept of it that could not take its copy in; where nothing is kept, one task takes it. */
+function takesCopyOf({ task, back }: GivenLetter, plan: TaskPlan, manifest: Manifest, now: readonly TaskId[]): boolean {
+  const all = manifest.tasks.map((ack) => ack.task);
+  const before = tasksLike(task, all);
+  if (operatorStatesIn(plan, back.to).size > 0) return goesOnWith(plan.task, before, now) === nameOf(task);
+  const place = inOrder(before).findIndex((of) => nameOf(of) === nameOf(task));
+  return isSame(before, now) ? nameOf(plan.task) === nameOf(task) : inOrder(now)[place % now.length] === plan.task;
 }

@@ -9,13 +9,16 @@ import { MillraceError } from "../base/errors.ts";
 import type { ShardId, TaskId } from "../base/ids.ts";
 import type { LogReader, Shard } from "../ports/log.ts";
 import { type HashRange, inRange } from "../streaming/hash-range.ts";
+import { allSafeguards, type Safeguards } from "../task/safeguards.ts";
 
 export class InboxShards {
   private readonly log: LogReader;
+  private readonly safeguards: Safeguards;
   private readonly listed = new Map<string, readonly Shard[]>();
 
-  constructor(log: LogReader) {
+  constructor(log: LogReader, safeguards: Safeguards = allSafeguards) {
     this.log = log;
+    this.safeguards = safeguards;
   }
 
   /** The shard of the task that has this range. Throws `invalid` when there is none. */
@@ -56,7 +59,7 @@ export class InboxShards {
   /** Throws `corrupt` when a frame for the range went to another shard. */
   async check(stream: string, range: HashRange, shard: ShardId): Promise<void> {
     const expected = await this.of(stream, range);
-    if (shard === expected) return;
+    if (shard === expected || !this.safeguards.holds("L16.shard")) return;
     this.listed.delete(stream);
     throw corrupt(`inbox ${stream} was resharded, which only a rescale may do: a frame for ${expected} went to ${shard}`);
   }

@@ -5,6 +5,7 @@
  *    older than the longest possible life of an invocation, or there was none before it, and a batch of this shard has been seen here
  *    that followed: a task that is only now catching up may still be behind where its mapping stands.
  *    An inbox outlives generations: of one that has not been read yet, only what can be of this generation is.
+ *    A read that brings nothing has not come up to the batch while its stream says that something is there.
  * L11 Where a batch of a child shard comes first, its parents are read to their end by that.
  */
 import type { SourceRecord } from "../api/connector.ts";
@@ -41,8 +42,11 @@ export class InputReader {
   private readonly steps: TurnSteps;
   /** Reads so far: shards take turns in being read first. */
   private turns = 0;
-  /** Tasks' shards of which a mapping's batch has followed on all that was read before (L3). */
-  private readonly followed = new Set<string>();
+  /**
+   * Tasks' shards of which a mapping's batch has followed on all that was read before, with its first position (L3): what was taken in up
+   * to there may not have come to be committed.
+   */
+  private readonly followed = new Map<string, Position>();
 
   constructor(
     job: JobGraph,
@@ -141,7 +145,7 @@ export class InputReader {
     const input = task.sources.get(source)!;
     const mayLack = this.mayHaveLost(source, input.readUpTo(shard));
     const place = `${task.plan.task} ${source} ${shard}`;
-    const mayBeBehind = this.isYoung(opened) || !this.followed.has(place);
+    const mayBeBehind = this.mayBeBehind(opened, place, input.positionOf(shard));
     // The mapping may have passed what expired before it got there: one record shows it.
     const limit = mayLack && !mayBeBehind ? { ...this.readLimit, records: 1 } : this.readLimit;
     const read = (from: Position | "horizon") => this.readSource(task, source, shard, from, limit);
@@ -172,7 +176,7 @@ export class InputReader {
       return this.steps.feed(opened, () => task.feedFrames(batch));
     };
     const feedAll = (part: readonly SourceRecord[]) => this.steps.feedParts(opened, "inbox", part, position, feed);
-    const mayBeBehind = this.isYoung(opened) || !this.followed.has(task.plan.task);
+    const mayBeBehind = this.mayBeBehind(opened, task.plan.task, position());
     return this.withGap(opened, task.plan.task, records, after, position, mayBeBehind ? read : undefined, feedAll);
   }
 
@@ -183,7 +187,7 @@ export class InputReader {
     records: readonly SourceRecord[],
     after: Position | "horizon" | undefined,
     position: () => Position | "horizon",
-    read: ((from: Position | "horizon") => Promise<{ readonly records: readonly SourceRecord[] }>) | undefined,
+    read: ((from: Position | "horizon") => Promise<Pick<ReadResult, "records" | "behindMs" | "next">>) | undefined,
     feed: (records: readonly SourceRecord[]) => Promise<Fed>,
   ): Promise<Fed> {
     const first = records[0];
@@ -194,6 +198,11 @@ export class InputReader {
         const from = position();
         const found = await this.readOn(() => read(from), from !== begin);
         if (found === "late") return "late";
+        // Nothing yet: what is there may come with a later read.
+        if (found.records.length === 0 && found.behindMs > 0 && found.next !== undefined) {
+          if (this.ports.clock.remainingMs() < this.options.reserveMs) return "late";
+          continue;
+        }
         const between = found.records.filter((record) => comparePositions(record.position, first.position) < 0);
         if (between.length === 0) break;
         const status = await feed(between);
@@ -203,7 +212,7 @@ export class InputReader {
     }
     if (after === undefined) {
       opened.batch = { position, at: position() };
-      this.followed.add(place);
+      this.followed.set(place, id<Position>(first.position));
     }
     return feed(records);
   }
@@ -258,7 +267,7 @@ export class InputReader {
     const left = result.records.length > 0 && input.positionOf(shard) !== result.records.at(-1)?.position;
     if (left) return "done";
     if (result.next === undefined) await this.lifecycle.end(opened, source, shard);
-    else if (result.records.length === 0 && result.behindMs === 0) {
+    else if (result.records.length === 0 && (result.behindMs === 0 || !this.options.safeguards.holds("L13"))) {
       input.noteCaughtUp(shard, task.now);
       await this.lifecycle.decideIdle(opened, source, shard);
     }
@@ -323,6 +332,11 @@ export class InputReader {
   private inboxLimit({ record }: OpenedTask): ReadLimit {
     const begun = Math.min(record.since, this.ports.clock.now());
     return { ...this.readLimit, arrivedFrom: Math.max(0, begun - clockMarginMs) };
+  }
+
+  private mayBeBehind(opened: OpenedTask, place: string, position: Position | "horizon"): boolean {
+    const followed = this.followed.get(place);
+    return followed === undefined || this.isYoung(opened) || isBefore(position, followed);
   }
 
   /** So young is the generation that batches of an earlier one may come (L3): not where it is the first. */

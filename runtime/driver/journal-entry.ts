@@ -23,7 +23,7 @@ export interface PayloadOptions {
 const plainBytesMax = 1 << 26;
 
 /** The first byte of an entry, before its checksum; a plain one is the commit itself, which leaves these bytes free. */
-const form = { plain: 0, compressed: 1, object: 2 } as const;
+export const entryForms = { plain: 0, compressed: 1, object: 2 } as const;
 
 /** The bytes of the entry, whose object (if it needs one) has been written. */
 export async function storeCommit(
@@ -35,12 +35,12 @@ export async function storeCommit(
   const plain = encodeCommit(commit);
   const payload =
     plain.length > options.compressFromBytes && plain.length <= plainBytesMax
-      ? withHead(form.compressed, zstdCompressSync(plain))
-      : sealed(plain, form.plain);
+      ? withHead(entryForms.compressed, zstdCompressSync(plain))
+      : sealed(plain, entryForms.plain);
   if (payload.length <= options.inlineBytesMax) return payload;
   const name = objectName("payloads", commit.task, commit.seq, nameOfAttempt);
   await blobs.put(name, payload);
-  return withHead(form.object, Buffer.from(name));
+  return withHead(entryForms.object, Buffer.from(name));
 }
 
 function withHead(tag: number, contents: Uint8Array): Uint8Array {
@@ -70,7 +70,7 @@ function viewOf(bytes: Uint8Array): DataView {
 /** The name of the object that an entry points to, if it does. Throws `corrupt` for a damaged entry. */
 export function payloadOf(entry: Uint8Array): BlobName | undefined {
   checkSeal(entry);
-  return entry[0] === form.object ? id<BlobName>(Buffer.from(entry.subarray(commitHeadBytes)).toString()) : undefined;
+  return entry[0] === entryForms.object ? id<BlobName>(Buffer.from(entry.subarray(commitHeadBytes)).toString()) : undefined;
 }
 
 /** The commit of an entry. Throws `unavailable` when its object is gone: whoever reads must look at the ring again (L6). */
@@ -92,9 +92,9 @@ export async function loadCommit(
 /** The commit in an entry or in its object, of which the checksum was found right. Throws `corrupt`. */
 export function decodeEntry(bytes: Uint8Array): Commit {
   switch (bytes[0]) {
-    case form.plain:
+    case entryForms.plain:
       return decodeCommit(bytes);
-    case form.compressed:
+    case entryForms.compressed:
       return decodeCommit(decompress(bytes.subarray(commitHeadBytes)));
     default:
       throw corrupt(`journal entry of unknown form ${String(bytes[0])}`);

@@ -40,18 +40,22 @@ export interface Lease {
   release(): Promise<void>;
 }
 
-/** Takes the lease of `ring` for `forMs`, unless another holds it: then undefined. `by` names the caller, once per call. */
+/**
+ * Takes the lease of `ring` for `forMs`, unless another holds it: then undefined. `by` names the caller, once per call. `takeOver`: from who
+ * holds it, too, since nobody knows whether he lives, and somebody waits.
+ */
 export async function takeLease(
   { journal, clock }: { readonly journal: Journal; readonly clock: Clock },
   ring: TaskId,
   by: string,
   forMs: number,
+  takeOver = false,
 ): Promise<Lease | undefined> {
   const { entries } = await journal.tail(ring, "head");
   const head = entries.at(-1);
   const held = head && decodeLease(head.bytes);
   const now = clock.now();
-  if (held !== undefined && held.until > now && held.until <= now + held.forMs + skewMsMax) return undefined;
+  if (!takeOver && held !== undefined && held.until > now && held.until <= now + held.forMs + skewMsMax) return undefined;
   let seq = head?.seq ?? 0;
   /** Of one that failed nobody knows whether it was written: the next takes its place, so that no entry is ever missing. */
   const write = async (entry: Entry) => {

@@ -19,6 +19,7 @@ import type { StoredValve } from "../task/task-time.ts";
 import { Task } from "../task/task.ts";
 import type { TaskPlan } from "../task/task-plan.ts";
 import { emptyProgress, type TaskStart } from "../task/task-start.ts";
+import { beginAgain } from "../time/source-watermarks.ts";
 import { loadWatermark, storeWatermark } from "../time/watermark.ts";
 import type { JobRecord } from "../snapshots/job-record.ts";
 import { givenTo } from "./give-letters.ts";
@@ -198,6 +199,7 @@ async function startFromManifest(plan: TaskPlan, record: JobRecord, manifest: Ma
     before,
     (uid) => ({
       before: manifest.tasks.filter(({ stage }) => stage === plan.stage.id).map(({ task }) => task),
+      all: manifest.tasks.map(({ task }) => task),
       now: tasksOf(plan, record, uid),
     }),
     index,
@@ -246,7 +248,7 @@ function valvesOf(acks: readonly Pick<Acknowledgement, "valves">[]): Map<string,
     for (const [uid, valve] of ack.valves as ReadonlyMap<string, StoredValve>) {
       const known = valves.get(uid);
       const at = Math.min(loadWatermark(valve.watermark), known === undefined ? Infinity : loadWatermark(known.watermark));
-      const assigner = slowest(known?.assigner, valve.assigner);
+      const assigner = slowest(known?.assigner, valve.assigner && beginAgain(valve.assigner));
       valves.set(uid, { watermark: storeWatermark(at), inputs: undefined, ...(assigner && { assigner }) });
     }
   return valves;

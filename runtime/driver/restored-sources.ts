@@ -6,14 +6,18 @@ import type { Progress, SourceProgress } from "../state/commit.ts";
 import { instanceOf } from "../streaming/channel.ts";
 import { shardOf } from "../task/source-task.ts";
 import type { TaskPlan } from "../task/task-plan.ts";
-import type { StoredSourceWatermarks } from "../time/source-watermarks.ts";
+import { beginAgain, type StoredSourceWatermarks } from "../time/source-watermarks.ts";
 import { loadWatermark, storeWatermark } from "../time/watermark.ts";
 
 /** The progress of the task's own shards: all of its sources' for the single stage, one for a source stage's task. */
 export function beginSources(plan: TaskPlan, record: JobRecord, acks: readonly Acknowledgement[]): Progress["sources"] {
   const only = plan.stage.kind === "source" ? shardOf(instanceOf(plan.task)).shard : undefined;
   const join = (uid: string) => (only === undefined ? joinShards(uid, acks) : takeShard(uid, only, acks));
-  return new Map(plan.stage.sources.map((uid) => [uid, withRoots(join(uid), uid, plan, record)]));
+  const beginAt = ({ shards, watermarks }: SourceProgress): SourceProgress => ({
+    shards,
+    watermarks: watermarks && beginAgain(watermarks as StoredSourceWatermarks),
+  });
+  return new Map(plan.stage.sources.map((uid) => [uid, withRoots(beginAt(join(uid)), uid, plan, record)]));
 }
 
 /** All shards that the generation begins with stand in it: none of them may be overtaken by the watermark. */

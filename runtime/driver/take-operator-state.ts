@@ -23,6 +23,14 @@ export function operatorStatesIn(plan: TaskPlan, uid: string): ReadonlyMap<strin
   return spec === undefined ? new Map() : operatorStatesOf(spec);
 }
 
+interface Tasks {
+  /** Those that could have kept state of the operator, if its stage was what it is now. */
+  readonly before: readonly TaskId[];
+  /** Of every stage; default: the same. */
+  readonly all?: readonly TaskId[];
+  readonly now: readonly TaskId[];
+}
+
 /**
  * Adds to `into` the entries that the task takes over, and says by operator uid which share is its own. `tasks`: those that could have
  * kept state of the operator, and those that go on. Where they are the same, each goes on with its own; else all is dealt out.
@@ -30,24 +38,27 @@ export function operatorStatesIn(plan: TaskPlan, uid: string): ReadonlyMap<strin
 export function takeOperatorState(
   plan: TaskPlan,
   before: readonly Before[],
-  tasks: (uid: string) => { readonly before: readonly TaskId[]; readonly now: readonly TaskId[] },
+  tasks: (uid: string) => Tasks,
   into: TaskIndex,
 ): ReadonlyMap<string, Share> {
   const shares = new Map<string, Share>();
   for (const uid of plan.stage.operators) {
     const states = operatorStatesIn(plan, uid);
     if (states.size === 0) continue;
-    const { before: known, now } = tasks(uid);
-    const parts = inOrder(before).flatMap(({ task, index }) => {
+    const { before: known, all = known, now } = tasks(uid);
+    const indexes = new Map(before.map(({ task, index }) => [task, index]));
+    const parts = inOrder([...indexes.keys()]).flatMap((task) => {
+      const index = indexes.get(task)!;
       const entry = index.operators.get(operatorStoreName(uid))?.get(operatorKey);
       return entry === undefined ? [] : [{ task, entry, index }];
     });
     const place = now.indexOf(plan.task);
     assert(place >= 0, `task ${plan.task} is not among those that go on with ${uid}: ${now.join(", ")}`);
+    const copied = parts[0] && goesOnWith(plan.task, tasksLike(parts[0].task, all), now);
     const entry = joinOperatorEntries(
       parts.map((part) => part.entry),
       states,
-      place,
+      (entries) => entries[parts.findIndex((part) => nameOf(part.task) === copied)],
     );
     if (entry === undefined) continue;
     for (const { index } of parts)
@@ -65,21 +76,41 @@ function shareOf(
   now: readonly TaskId[],
   place: number,
 ): Share {
-  const names = (tasks: readonly TaskId[]) => tasks.map(nameOf).sort().join(" ");
   const known = new Set(before.map(nameOf));
-  if (names(before) !== names(now) || parts.some((part) => !known.has(nameOf(part.task))))
+  if (!isSame(before, now) || parts.some((part) => !known.has(nameOf(part.task))))
     return { kind: "dealt", index: place, of: now.length };
   const part = parts.findIndex((candidate) => nameOf(candidate.task) === nameOf(task));
   return { kind: "own", part: part < 0 ? undefined : part };
 }
 
+/**
+ * Of the tasks before, by name, the one whose copy of a broadcast state this one goes on with: its own, else one of theirs in turn. It may have
+ * had nothing to keep, where it failed on all that it was sent: then there is nothing to go on with either.
+ */
+export function goesOnWith(task: TaskId, before: readonly TaskId[], now: readonly TaskId[]): string | undefined {
+  if (isSame(before, now)) return nameOf(task);
+  const from = inOrder(before)[inOrder(now).indexOf(task) % before.length];
+  return from && nameOf(from);
+}
+
+/** Those of the task's stage, as it was. */
+export function tasksLike(task: TaskId, all: readonly TaskId[]): readonly TaskId[] {
+  return all.filter((of) => stageOf(of) === stageOf(task));
+}
+
+/** Whether the tasks are the same, of whatever generation. */
+export function isSame(before: readonly TaskId[], now: readonly TaskId[]): boolean {
+  const names = (tasks: readonly TaskId[]) => tasks.map(nameOf).sort().join(" ");
+  return names(before) === names(now);
+}
+
 /** The same in every generation. */
-function nameOf(task: TaskId): string {
+export function nameOf(task: TaskId): string {
   return `${stageOf(task)}~${instanceOf(task)}`;
 }
 
 /** By instance, numbers as numbers: the order in which tasks said something says nothing. */
-function inOrder(before: readonly Before[]): readonly Before[] {
-  const name = ({ task }: Before) => instanceOf(task);
-  return [...before].sort((a, b) => name(a).length - name(b).length || (name(a) < name(b) ? -1 : name(a) > name(b) ? 1 : 0));
+export function inOrder(tasks: readonly TaskId[]): readonly TaskId[] {
+  const name = (task: TaskId) => instanceOf(task);
+  return [...tasks].sort((a, b) => name(a).length - name(b).length || (name(a) < name(b) ? -1 : name(a) > name(b) ? 1 : 0));
 }

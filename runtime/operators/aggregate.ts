@@ -7,6 +7,7 @@ import { CurrentNamespace } from "../state/keyed-access.ts";
 import { valueHandle } from "../state/state-handles.ts";
 import { maxWatermark } from "../time/watermark.ts";
 import type { KeyedOperatorHost, Operator } from "./operator.ts";
+import { synchronous } from "./synchronous.ts";
 
 export class AggregateOperator implements Operator {
   private readonly host: KeyedOperatorHost;
@@ -51,6 +52,6 @@ export class AggregateOperator implements Operator {
   }
 
   private resultOf(key: Key, accumulator: unknown): { readonly value: unknown } {
-    return { value: this.result(key, this.aggregator.result(accumulator)) };
+    return { value: synchronous(this.result(key, synchronous(this.aggregator.result(accumulator)))) };
   }
 }

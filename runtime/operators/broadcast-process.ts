@@ -4,6 +4,7 @@ import type { OperatorSpec } from "../api/graph.ts";
 import { broadcastStates } from "./broadcast-states.ts";
 import { HandlerContext } from "./context.ts";
 import type { Operator, OperatorHost } from "./operator.ts";
+import { synchronous } from "./synchronous.ts";
 
 type Fn = BroadcastProcessFunction<any, any, any, any>;
 
@@ -23,10 +24,10 @@ export class BroadcastProcessOperator implements Operator {
   onRecord(value: any, timestamp: number, input: number): void {
     if (input === 0) {
       this.reading.moveTo(timestamp);
-      this.fn.onRecord(value, this.reading as unknown as Parameters<Fn["onRecord"]>[1]);
+      synchronous(this.fn.onRecord(value, this.reading as unknown as Parameters<Fn["onRecord"]>[1]));
     } else {
       this.writing.moveTo(timestamp);
-      this.fn.onBroadcast(value, this.writing as unknown as Parameters<Fn["onBroadcast"]>[1]);
+      synchronous(this.fn.onBroadcast(value, this.writing as unknown as Parameters<Fn["onBroadcast"]>[1]));
     }
   }
 }

@@ -3,6 +3,7 @@ import type { CoProcessFunction } from "../api/co-functions.ts";
 import type { ProcessContext } from "../api/functions.ts";
 import type { Operator, OperatorHost } from "./operator.ts";
 import { TaskContext } from "./task-context.ts";
+import { synchronous } from "./synchronous.ts";
 
 export class CoProcessOperator implements Operator {
   private readonly fn: CoProcessFunction<any, any, any, any>;
@@ -16,7 +17,6 @@ export class CoProcessOperator implements Operator {
   onRecord(value: any, timestamp: number, input: number): void {
     this.context.moveTo(timestamp);
     const context = this.context as unknown as ProcessContext<any, any>;
-    if (input === 0) this.fn.onLeft(value, context);
-    else this.fn.onRight(value, context);
+    synchronous(input === 0 ? this.fn.onLeft(value, context) : this.fn.onRight(value, context));
   }
 }

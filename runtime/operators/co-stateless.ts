@@ -1,6 +1,7 @@
 /** map and flatMap of two inputs: each side has a function of its own (Flink's CoStreamMap, CoStreamFlatMap). */
 import type { Operator, OperatorHost, Output } from "./operator.ts";
 import { iterable } from "./stateless.ts";
+import { synchronous } from "./synchronous.ts";
 
 export class CoMapOperator implements Operator {
   private readonly output: Output;
@@ -14,7 +15,7 @@ export class CoMapOperator implements Operator {
   }
 
   onRecord(value: any, timestamp: number, input: number): void {
-    this.output.emit(input === 0 ? this.left(value) : this.right(value), timestamp);
+    this.output.emit(synchronous(input === 0 ? this.left(value) : this.right(value)), timestamp);
   }
 }
 

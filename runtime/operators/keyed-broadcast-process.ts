@@ -9,6 +9,7 @@ import { broadcastStates } from "./broadcast-states.ts";
 import { HandlerContext } from "./context.ts";
 import { KeyedHandlerContext } from "./keyed-context.ts";
 import type { KeyedOperatorHost, Operator } from "./operator.ts";
+import { synchronous } from "./synchronous.ts";
 
 type Fn = KeyedBroadcastProcessFunction<any, any, any, any, any, any>;
 
@@ -28,17 +29,17 @@ export class KeyedBroadcastProcessOperator implements Operator {
   onRecord(value: any, timestamp: number, input: number): void {
     if (input === 0) {
       this.keyed.moveTo(timestamp);
-      this.fn.onRecord(value, this.keyed as unknown as Parameters<Fn["onRecord"]>[1]);
+      synchronous(this.fn.onRecord(value, this.keyed as unknown as Parameters<Fn["onRecord"]>[1]));
     } else {
       this.broadcast.moveTo(timestamp);
-      this.fn.onBroadcast(value, this.broadcast as unknown as Parameters<Fn["onBroadcast"]>[1]);
+      synchronous(this.fn.onBroadcast(value, this.broadcast as unknown as Parameters<Fn["onBroadcast"]>[1]));
     }
   }
 
   onTimer(timer: Timer): void {
     this.keyed.beginTimer(timer);
     try {
-      this.fn.onTimer?.(timer.at, this.keyed as unknown as Parameters<NonNullable<Fn["onTimer"]>>[1]);
+      synchronous(this.fn.onTimer?.(timer.at, this.keyed as unknown as Parameters<NonNullable<Fn["onTimer"]>>[1]));
     } finally {
       this.keyed.endTimer();
     }

@@ -4,6 +4,7 @@ import type { TimerContext } from "../api/functions.ts";
 import type { Timer } from "../state/timer.ts";
 import { KeyedHandlerContext } from "./keyed-context.ts";
 import type { KeyedOperatorHost, Operator } from "./operator.ts";
+import { synchronous } from "./synchronous.ts";
 
 export class KeyedCoProcessOperator implements Operator {
   private readonly fn: KeyedCoProcessFunction<any, any, any, any, any>;
@@ -17,14 +18,13 @@ export class KeyedCoProcessOperator implements Operator {
   onRecord(value: any, timestamp: number, input: number): void {
     this.context.moveTo(timestamp);
     const context = this.context as unknown as TimerContext<any, any, any>;
-    if (input === 0) this.fn.onLeft(value, context);
-    else this.fn.onRight(value, context);
+    synchronous(input === 0 ? this.fn.onLeft(value, context) : this.fn.onRight(value, context));
   }
 
   onTimer(timer: Timer): void {
     this.context.beginTimer(timer);
     try {
-      this.fn.onTimer?.(timer.at, this.context as unknown as TimerContext<any, any, any>);
+      synchronous(this.fn.onTimer?.(timer.at, this.context as unknown as TimerContext<any, any, any>));
     } finally {
       this.context.endTimer();
     }

@@ -3,6 +3,7 @@ import type { KeyedProcessFunction, TimerContext } from "../api/functions.ts";
 import type { Timer } from "../state/timer.ts";
 import { KeyedHandlerContext } from "./keyed-context.ts";
 import type { KeyedOperatorHost, Operator } from "./operator.ts";
+import { synchronous } from "./synchronous.ts";
 
 export class KeyedProcessOperator implements Operator {
   private readonly fn: KeyedProcessFunction<any, any, any, any>;
@@ -15,13 +16,13 @@ export class KeyedProcessOperator implements Operator {
 
   onRecord(value: any, timestamp: number): void {
     this.context.moveTo(timestamp);
-    this.fn.onRecord(value, this.context as unknown as TimerContext<any, any, any>);
+    synchronous(this.fn.onRecord(value, this.context as unknown as TimerContext<any, any, any>));
   }
 
   onTimer(timer: Timer): void {
     this.context.beginTimer(timer);
     try {
-      this.fn.onTimer?.(timer.at, this.context as unknown as TimerContext<any, any, any>);
+      synchronous(this.fn.onTimer?.(timer.at, this.context as unknown as TimerContext<any, any, any>));
     } finally {
       this.context.endTimer();
     }

@@ -36,6 +36,12 @@ export interface KeyedOperatorHost extends OperatorHost {
 export interface Operator {
   onRecord(value: any, timestamp: number, input: number): void;
   onTimer?(timer: Timer): void;
+  /** A timer's callback has failed, and what it did is taken back; the timer has gone. */
+  onTimerFailed?(timer: Timer): void;
+  /** Such a timer is given back; default: `onTimer`. */
+  onTimerAgain?(timer: Timer): void;
+  /** Of a sink: what it is given back (snapshots/given-letters.ts). */
+  onAgain?(value: unknown, timestamp: number): void;
   /** Batch mode: the current key has had all its records, and its timers have fired. */
   onKeyEnd?(): void;
 }

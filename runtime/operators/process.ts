@@ -2,6 +2,7 @@
 import type { ProcessContext, ProcessFunction } from "../api/functions.ts";
 import type { Operator, OperatorHost } from "./operator.ts";
 import { TaskContext } from "./task-context.ts";
+import { synchronous } from "./synchronous.ts";
 
 export class ProcessOperator implements Operator {
   private readonly fn: ProcessFunction<any, any, any>;
@@ -14,6 +15,6 @@ export class ProcessOperator implements Operator {
 
   onRecord(value: any, timestamp: number): void {
     this.context.moveTo(timestamp);
-    this.fn.onRecord(value, this.context as unknown as ProcessContext<any, any>);
+    synchronous(this.fn.onRecord(value, this.context as unknown as ProcessContext<any, any>));
   }
 }

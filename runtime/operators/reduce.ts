@@ -7,6 +7,7 @@ import { CurrentNamespace } from "../state/keyed-access.ts";
 import { valueHandle } from "../state/state-handles.ts";
 import { maxWatermark } from "../time/watermark.ts";
 import type { KeyedOperatorHost, Operator, Output } from "./operator.ts";
+import { synchronous } from "./synchronous.ts";
 
 export class ReduceOperator implements Operator {
   private readonly output: Output;
@@ -23,7 +24,7 @@ export class ReduceOperator implements Operator {
 
   onRecord(value: any, timestamp: number): void {
     const before = this.reduced.get();
-    const result = before === undefined ? value : this.reduce(before, value);
+    const result = before === undefined ? value : synchronous(this.reduce(before, value));
     this.reduced.set(result);
     if (!this.batch) this.output.emit(result, timestamp);
   }

@@ -1,6 +1,7 @@
 /** map, filter and flatMap: one result, none or one, any number, at the input's timestamp. */
 import { MillraceError } from "../base/errors.ts";
 import type { Operator, OperatorHost, Output } from "./operator.ts";
+import { synchronous } from "./synchronous.ts";
 
 export class MapOperator implements Operator {
   private readonly output: Output;
@@ -12,7 +13,7 @@ export class MapOperator implements Operator {
   }
 
   onRecord(value: any, timestamp: number): void {
-    this.output.emit(this.fn(value), timestamp);
+    this.output.emit(synchronous(this.fn(value)), timestamp);
   }
 }
 
@@ -26,7 +27,7 @@ export class FilterOperator implements Operator {
   }
 
   onRecord(value: any, timestamp: number): void {
-    if (this.keep(value)) this.output.emit(value, timestamp);
+    if (synchronous(this.keep(value))) this.output.emit(value, timestamp);
   }
 }
 
@@ -44,9 +45,10 @@ export class FlatMapOperator implements Operator {
   }
 }
 
-/** What a flatMap function gave; throws `user` when it is nothing to go through. */
+/** What a function gave that gives any number; throws `user` when it is nothing to go through. */
 export function iterable(results: Iterable<any>): Iterable<any> {
+  synchronous(results);
   if (results === undefined || results === null || typeof results[Symbol.iterator] !== "function")
-    throw new MillraceError("user", "a flatMap function must return an iterable: return [] for no result");
+    throw new MillraceError("user", "the function must return an iterable: return [] for no result");
   return results;
 }

@@ -1,7 +1,7 @@
 import type { Job } from "../api/job.ts";
 import type { LogicalEdge, LogicalGraph, LogicalNode } from "../api/graph.ts";
 import { invalid } from "../api/invalid.ts";
-import { allStatesOf } from "../api/operator-states.ts";
+import { allStatesOf, windowStates } from "../api/operator-states.ts";
 import { stateSchema } from "./state-schema.ts";
 import { cutStages } from "./cut-stages.ts";
 import { fingerprintOf } from "./fingerprint.ts";
@@ -64,6 +64,9 @@ function operatorPlan(node: LogicalNode, stage: string, routes: readonly Route[]
   const outputs = routes
     .filter(({ from }) => from === node.uid)
     .map(({ tag, to, input, partitioning, exchange }): OutputEdge => ({ tag, to, input, partitioning, exchange }));
-  const states = allStatesOf(node.spec).map(stateSchema);
+  // Shown to people, who have no use for what is kept of failures.
+  const states = allStatesOf(node.spec)
+    .filter(([name]) => name !== windowStates.owed || node.spec.kind !== "window")
+    .map(stateSchema);
   return { node, stage, states, hash: hashOf(node), outputs };
 }

@@ -32,7 +32,7 @@ export interface ReadResult {
   readonly records: readonly SourceRecord[];
   /** Where to read on; undefined: the shard has ended and nothing is left. */
   readonly next: Position | "horizon" | undefined;
-  /** How far the last record read lies behind the shard's end; 0 means nothing more is there now. */
+  /** How far the last record read, or the place up to which none was found, lies behind the shard's end; 0: nothing more is there now. */
   readonly behindMs: number;
   /**
    * Records after `after` had expired before they were read. Where a log cannot tell (Kinesis), the record at `after` itself has: then
@@ -65,7 +65,10 @@ export interface LogReader {
   leaveOut?(restored: Restored): Promise<void>;
   /** All shards, closed ones too, parents before their children; throws `invalid` for a stream that does not exist. */
   shards(stream: string): Promise<readonly Shard[]>;
-  /** Records after `after`, at most `limit` but always one if there is one; throws `invalid` for a stream or shard that does not exist. */
+  /**
+   * Records after `after`, at most `limit` but always one if there is one, or none and `behindMs` above 0: then a later read may bring what
+   * is there. Throws `invalid` for a stream or shard that does not exist.
+   */
   read(stream: string, shard: ShardId, after: Position | "horizon", limit: ReadLimit): Promise<ReadResult>;
 }
 

@@ -4,6 +4,7 @@
  * Every call may be repeated at any later time, by a zombie too, without further effect (R2, R5); throws `unavailable` to be
  * called again.
  */
+import type { GivenBack, WrittenAs } from "../api/given-back.ts";
 import type { Generation, OperatorUid, Seq, TaskId } from "../base/ids.ts";
 
 export interface SinkEffect {
@@ -14,6 +15,8 @@ export interface SinkEffect {
   readonly seq: Seq;
   readonly n: number;
   readonly payload: Uint8Array;
+  /** Of a row that was given back: what its version and id are made of, in the place of this commit (`rowVersion`, `rowId`). */
+  readonly as?: WrittenAs;
 }
 export interface DeadLetter {
   readonly operator: OperatorUid;
@@ -25,8 +28,8 @@ export interface DeadLetter {
   readonly source?: string;
   /** Of a record of a file: the line that names its fields. */
   readonly header?: string;
-  /** Of a record that came over an exchange: to which operator's which input, with what key (encoded) and event time. */
-  readonly sent?: { readonly to: string; readonly input: 0 | 1; readonly key?: Uint8Array; readonly timestamp?: number };
+  /** How it can be given back to its operator; not there: its bytes are a source's, or it cannot be. */
+  readonly back?: GivenBack;
 }
 export interface DeadLetterBatch {
   readonly task: TaskId;

@@ -98,6 +98,8 @@ export interface JobRecord {
   readonly former: readonly FormerGeneration[];
   /** What the generation has taken in of dead letters that were given back (given-letters.ts), up to this number; not there: none. */
   readonly given?: number;
+  /** The fork whose savepoint the job is to begin from, as long as what its positions refer to is not there: until then it cannot begin. */
+  readonly adopting?: string;
 }
 
 const stagesShape = is.listOf(
@@ -139,6 +141,7 @@ const recordShape = is.object({
   totals: totalsShape,
   former: is.listOf(is.object({ stages: stagesShape, endedAt: is.time })),
   given: is.optional(is.count),
+  adopting: is.optional(is.text),
 });
 
 /** So many orders are remembered: one comes late by minutes, not by days. */

@@ -1,4 +1,5 @@
 /** The form of a commit, of which a reader makes sure before anything is done with it. */
+import { backShape, writtenAsShape } from "../api/given-back.ts";
 import * as is from "../base/shape.ts";
 
 export const blobRangeShape = is.object({ blob: is.text, offset: is.count, length: is.count });
@@ -44,13 +45,10 @@ const progressShape = is.object({
 
 const effectShape = is.tagged("effect", {
   send: is.object({ channel: is.text, frames: is.listOf(is.bytes) }),
-  sink: is.object({ operator: is.text, n: is.count, payload: is.bytes }),
+  sink: is.object({ operator: is.text, n: is.count, payload: is.bytes, as: is.optional(writtenAsShape) }),
   deadLetter: is.object({
     ...{ operator: is.text, reason: is.text, shard: is.text, position: is.text, bytes: is.bytes },
-    ...{ source: is.optional(is.text), header: is.optional(is.text) },
-    sent: is.optional(
-      is.object({ to: is.text, input: is.oneOf(0, 1), key: is.optional(is.bytes), timestamp: is.optional(is.time) }),
-    ),
+    ...{ source: is.optional(is.text), header: is.optional(is.text), back: is.optional(backShape) },
   }),
   acknowledge: is.object({ checkpoint: is.count, index: is.optional(blobRangeShape), declined: is.flag }),
   ended: is.object({ index: is.optional(blobRangeShape) }),

@@ -5,7 +5,7 @@
  * M1 A commit never spans a barrier, so `seq` says exactly up to where state is complete.
  * M2 A commit holds the whole progress of its task, so the head alone tells where it stands.
  */
-import type { Side } from "../api/graph.ts";
+import type { GivenBack, WrittenAs } from "../api/given-back.ts";
 import { ByteReader, corrupt } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
 import type { AttemptId, ChannelId, Checkpoint, Generation, Position, Seq, ShardId, TaskId } from "../base/ids.ts";
@@ -112,19 +112,16 @@ export function addTotals(to: Totals, more: Totals, reads: boolean): Totals {
   };
 }
 
-/** To what a record was sent over an exchange, and with what: the record itself aside. */
-export interface SentTo {
-  readonly to: string;
-  readonly input: Side;
-  /** Encoded; not there: without one. */
-  readonly key?: Uint8Array;
-  /** Event time; not there: none. */
-  readonly timestamp?: number;
-}
-
 export type Effect =
   | { readonly effect: "send"; readonly channel: ChannelId; readonly frames: readonly Uint8Array[] }
-  | { readonly effect: "sink"; readonly operator: string; readonly n: number; readonly payload: Uint8Array }
+  | {
+      readonly effect: "sink";
+      readonly operator: string;
+      readonly n: number;
+      readonly payload: Uint8Array;
+      /** Of a row that was given back: as what it is written, in the place of this commit and `n`. */
+      readonly as?: WrittenAs;
+    }
   | {
       readonly effect: "deadLetter";
       readonly operator: string;
@@ -136,8 +133,8 @@ export type Effect =
       readonly source?: string;
       /** Of a record of a file: the line that names its fields. */
       readonly header?: string;
-      /** Of a record that came over an exchange: how. */
-      readonly sent?: SentTo;
+      /** How it can be given back to its operator; not there: its bytes are a source's, or it cannot be. */
+      readonly back?: GivenBack;
     }
   | {
       readonly effect: "acknowledge";

@@ -102,11 +102,14 @@ export class OperatorState {
   }
 }
 
-/** The index of state that several tasks kept, to be taken over by others: their entries as one, in the order of the tasks. */
+/**
+ * The index of state that several tasks kept, to be taken over by others: their entries as one, in the order of the tasks. `copyOf`: of
+ * which of them a copy is taken.
+ */
 export function joinOperatorEntries(
   entries: readonly IndexEntry[],
   states: ReadonlyMap<string, StateDeclaration>,
-  index: number,
+  copyOf: (entries: readonly IndexEntry[]) => IndexEntry | undefined,
 ): IndexEntry | undefined {
   const [first] = entries;
   if (first === undefined) return undefined;
@@ -114,10 +117,12 @@ export function joinOperatorEntries(
     entries.every((entry) => entry.parts.length === 1),
     "a base writes all state outside keys as one part",
   );
-  // Copies of a broadcast state are all the same, so each task reads another's.
+  // Copies of a broadcast state are all the same, but for what one of the tasks could not take in.
   const onlyCopies = [...states.values()].every(({ kind }) => kind === "broadcast");
-  const parts = onlyCopies ? (entries[index % entries.length] as IndexEntry).parts : entries.flatMap((entry) => entry.parts);
-  return { ...first, version: 0, sizeBytes: entries.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0), parts };
+  const sizeBytes = entries.reduce((sum, entry) => sum + entry.sizeBytes, 0);
+  if (!onlyCopies) return { ...first, version: 0, sizeBytes, parts: entries.flatMap((entry) => entry.parts) };
+  const copy = copyOf(entries);
+  return copy && { ...first, version: 0, sizeBytes, parts: copy.parts };
 }
 
 function takeOver(states: readonly StateDeclaration[], parts: readonly Row[], share: Share, row: Row): void {

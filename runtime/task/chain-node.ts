@@ -18,7 +18,8 @@ import type { TimerQueue } from "../time/timer-queue.ts";
 import type { Operator, KeyedOperatorHost } from "../operators/operator.ts";
 import type { KeyedAccess } from "../state/keyed-access.ts";
 import type { KeyedStore } from "../state/keyed-store.ts";
-import { type Namespace, voidNamespace } from "../state/namespace.ts";
+import { timerOf } from "../snapshots/given-letters.ts";
+import { keptNamespace, type Namespace, voidNamespace } from "../state/namespace.ts";
 import type { OperatorState } from "../state/operator-state.ts";
 import { type ProcessingRow, Row } from "../state/row.ts";
 import { Timer, type TimerDomain } from "../state/timer.ts";
@@ -37,7 +38,9 @@ type Waiting =
     }
   | { readonly kind: "watermark"; readonly at: number }
   | { readonly kind: "status"; readonly active: boolean }
-  | { readonly kind: "time" };
+  | { readonly kind: "time" }
+  /** What failed once, and was given back. */
+  | { readonly kind: "again"; readonly value: unknown; readonly timestamp: number; readonly key: Key | undefined };
 
 /** Keyed state and timers of a node. */
 export interface NodeState {
@@ -185,6 +188,58 @@ export class ChainNode implements KeyedOperatorHost {
     return true;
   }
 
+  /** What failed once comes again: a timer of the key, or what its sink is given back. */
+  again(value: unknown, timestamp: number, key: Key | undefined): void {
+    this.catchUp();
+    if (this.waiting.length > 0) {
+      if (key !== undefined) this.state?.store.want(key);
+      this.waiting.push({ kind: "again", value, timestamp, key });
+    } else if (!this.tryAgain(value, timestamp, key)) this.waiting.push({ kind: "again", value, timestamp, key });
+  }
+
+  private tryAgain(value: unknown, timestamp: number, key: Key | undefined): boolean {
+    if (this.state === undefined || key === undefined) return this.tryOnAgain(value, timestamp);
+    const row = this.state.store.find(key);
+    if (row === undefined || this.operatorState?.open() === false) return false;
+    const timer = timerOf(value);
+    this.state.store.use(row);
+    this.access.setRow(row);
+    // Set once more meanwhile, it is the same timer.
+    this.access.cancelTimer(timer.domain, timer.at, timer.namespace);
+    try {
+      if (this.operator?.onTimerAgain !== undefined) this.operator.onTimerAgain(timer);
+      else this.operator?.onTimer?.(timer);
+    } catch (error) {
+      throw blame(error, this.uid);
+    }
+    this.state.store.schedule(row);
+    return true;
+  }
+
+  private tryOnAgain(value: unknown, timestamp: number): boolean {
+    try {
+      this.operator?.onAgain?.(value, timestamp);
+    } catch (error) {
+      throw blame(error, this.uid);
+    }
+    return true;
+  }
+
+  /** Who is to blame when a timer that was given back fails again. */
+  originAgain(value: unknown, key: Key): UnitOrigin {
+    const { domain, at, namespace } = timerOf(value);
+    return { kind: "timer", operator: this.uid, key, at, domain, namespace };
+  }
+
+  /** The callback of a timer has failed, and what it did is taken back. */
+  timerFailed({ key, domain, at, namespace }: UnitOrigin & { readonly kind: "timer" }): void {
+    const row = namespace && this.operator?.onTimerFailed && this.state?.store.find(key);
+    if (row === undefined) return;
+    (this.state as NodeState).store.use(row);
+    this.access.setRow(row);
+    this.operator?.onTimerFailed?.(new Timer(domain, at, namespace as Namespace));
+  }
+
   /** Takes a watermark of one input. */
   receiveWatermark(input: string, at: number): void {
     this.catchUp();
@@ -312,8 +367,8 @@ export class ChainNode implements KeyedOperatorHost {
     return units.guarded && !units.mayBegin(this.originOf(row, timer));
   }
 
-  private originOf(row: Row, { at, domain }: Timer): UnitOrigin & { kind: "timer" } {
-    return { kind: "timer", operator: this.uid, key: row.key, at, domain };
+  protected originOf(row: Row, { at, domain, namespace }: Timer): UnitOrigin & { kind: "timer" } {
+    return { kind: "timer", operator: this.uid, key: row.key, at, domain, namespace: keptNamespace(namespace) };
   }
 
   private callOnTimer(row: Row, timer: Timer): void {
@@ -361,10 +416,12 @@ export class ChainNode implements KeyedOperatorHost {
   }
 
   private take(item: Waiting): boolean {
-    if (item.kind !== "record" && this.shared.pauses(this)) return false;
+    if (!isOfUnit(item) && this.shared.pauses(this)) return false;
     switch (item.kind) {
       case "record":
         return this.tryRecord(item.value, item.timestamp, item.input, item.key);
+      case "again":
+        return this.tryAgain(item.value, item.timestamp, item.key);
       case "watermark":
         return this.tryAdvance(item.at);
       case "time":
@@ -376,18 +433,23 @@ export class ChainNode implements KeyedOperatorHost {
   }
 
   private wantAll(): void {
-    for (const item of this.waiting) if (item.kind === "record" && item.key !== undefined) this.state?.store.want(item.key);
+    for (const item of this.waiting) if (isOfUnit(item) && item.key !== undefined) this.state?.store.want(item.key);
   }
 
   /** True when records wait: in guarded mode they are part of the open unit. */
   get holdsRecords(): boolean {
-    return this.waiting.some((item) => item.kind === "record");
+    return this.waiting.some(isOfUnit);
   }
 
   /** Forgets records that wait: they belong to a unit of work that is taken back. */
   dropWaitingRecords(): void {
-    this.waiting = this.waiting.filter((item) => item.kind !== "record");
+    this.waiting = this.waiting.filter((item) => !isOfUnit(item));
   }
+}
+
+/** It is the open unit's. */
+function isOfUnit(item: Waiting): item is Waiting & { readonly kind: "record" | "again" } {
+  return item.kind === "record" || item.kind === "again";
 }
 
 /** So many rows are looked at before they fire: they lie scattered in memory, and are then fetched side by side. */

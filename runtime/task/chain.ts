@@ -204,7 +204,11 @@ class ChainBuilder {
       seq,
       now: () => shared.now,
     });
-    const sink = new SinkOperator(writer, spec.changelog !== undefined, () => shared.units.activity.count++);
+    const sink = new SinkOperator({
+      ...{ writer, seq, key: spec.sink.key, changelog: spec.changelog !== undefined },
+      ...{ generation: plan.generation, task: plan.task },
+      onWritten: () => shared.units.activity.count++,
+    });
     this.sinks.set(uid, sink);
     return sink;
   }

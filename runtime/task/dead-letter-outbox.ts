@@ -1,5 +1,7 @@
 /** Dead letters of the open commit: what failed, where it came from, and its bytes as they came. */
+import type { GivenBack } from "../api/given-back.ts";
 import type { Effect } from "../state/commit.ts";
+import { timerBack } from "./given-back.ts";
 import type { UnitOrigin } from "./units.ts";
 
 type DeadLetterEffect = Extract<Effect, { effect: "deadLetter" }>;
@@ -14,22 +16,24 @@ export class DeadLetterOutbox {
   add(origin: UnitOrigin, operator: string, reason: string): void {
     const letter = { effect: "deadLetter", operator, reason } as const;
     if (origin.kind === "timer") {
-      const { key, at, domain } = origin;
+      const { key, at, domain, namespace } = origin;
       const bytes = encodeRefused({ timer: { operator: origin.operator, key, at, domain } });
-      this.letters.push({ ...letter, shard: `timer of ${origin.operator}`, position: String(at), bytes });
+      const back = namespace && timerBack(origin.operator, key, { domain, at, namespace });
+      this.letters.push({ ...letter, shard: `timer of ${origin.operator}`, position: String(at), bytes, ...(back && { back }) });
     } else {
       const { shard, source } = origin;
-      const sent = origin.sent?.();
+      const back = origin.back?.();
       const header = origin.header?.();
-      const came = { ...(source !== undefined && { source }), ...(header !== undefined && { header }), ...(sent && { sent }) };
+      const came = { ...(source !== undefined && { source }), ...(header !== undefined && { header }), ...(back && { back }) };
       this.letters.push({ ...letter, shard, position: origin.position(), bytes: new Uint8Array(origin.bytes()), ...came });
     }
   }
 
-  /** A row that a sink of the operator cannot write. */
-  addRow(value: unknown, operator: string, reason: string): void {
+  /** A row that a sink of the operator cannot write; `value`: what it was given. */
+  addRow(value: unknown, operator: string, reason: string, back: GivenBack | undefined): void {
     const bytes = () => encodeRefused(value);
-    this.add({ kind: "record", operator: () => operator, shard: "", position: () => "", bytes }, operator, reason);
+    const origin = { kind: "record", operator: () => operator, shard: "", position: () => "", bytes, back: () => back } as const;
+    this.add(origin, operator, reason);
   }
 
   /** Forgets what was added since there were `length`. */

@@ -21,7 +21,12 @@ export type Safeguard =
   | "L9" // a higher barrier abandons a lower alignment
   | "L10" // completing and giving up a checkpoint are one conditional write
   | "L11" // a task that ends takes a base
+  | "L12.now" // a task's time never goes back, whatever the clock of its environment says
+  | "L13" // a shard is idle only when its stream says that nothing is behind
   | "L14" // environments that died are counted, and what killed them is narrowed down
+  | "L15" // no frame is longer than a record of a stream may be
+  | "L15.held" // a checkpoint for which too much is held is declined
+  | "L16.shard" // where a frame went is held against where it should go
   | "hold"; // frames behind a barrier are held
 
 export interface Safeguards {

@@ -17,6 +17,8 @@ import type { ByteWriter } from "../base/byte-writer.ts";
 import { encodeValue } from "../base/message-pack.ts";
 import { canonicalKey } from "../state/key.ts";
 import { SortBuffer, type SortMark } from "../state/sort-buffer.ts";
+import type { Row } from "../state/row.ts";
+import type { Timer } from "../state/timer.ts";
 import { type SortedRecord, type SortedRun, SortedRuns, type WantedRun } from "../state/sorted-runs.ts";
 import { maxWatermark, minWatermark } from "../time/watermark.ts";
 import { blame } from "./blame.ts";
@@ -84,6 +86,12 @@ export class SortingNode extends ChainNode {
     this.runs = progress.runs;
     if (progress.key !== undefined) this.openKey(progress.key, canonicalKey(progress.key));
     if (this.phase === "done") this.current = maxWatermark;
+  }
+
+  /** A timer that failed is not given back: its key's state has gone (S3). */
+  protected override originOf(row: Row, timer: Timer): UnitOrigin & { kind: "timer" } {
+    const { namespace: _none, ...origin } = super.originOf(row, timer);
+    return origin;
   }
 
   // ---- gathering ----

@@ -38,9 +38,10 @@ import { ChannelInput, type FramesInput } from "./channel-input.ts";
 import type { ChainNode, TaskShared } from "./chain-node.ts";
 import { ChannelWriters, type WritersMark } from "./channel-writers.ts";
 import { DeadLetterOutbox } from "./dead-letter-outbox.ts";
+import type { RefusedRow } from "../operators/sink.ts";
 import type { NodeOutput } from "./node-output.ts";
 import { type RecordsInput, SourceInput } from "./source-input.ts";
-import { sentTo } from "./sent-to.ts";
+import { recordBack, rowBack } from "./given-back.ts";
 import { createValves, restoreWatermarks, valveProgress } from "./task-time.ts";
 import type { TaskPlan } from "./task-plan.ts";
 import type { TaskStart } from "./task-start.ts";
@@ -155,7 +156,7 @@ export class Task implements TaskShared, UnitKeeper {
       shard: "inbox",
       position: () => this.framePosition,
       bytes: () => encodeValue((this.element as Element & { kind: "record" }).value),
-      sent: () => sentTo(this.plan.job, this.element as Element & { kind: "record" }),
+      back: () => recordBack(this.plan, this.element as Element & { kind: "record" }),
     };
     this.announced = head > 0;
     this.standing = new AlignmentStanding(plan, this.sources, start.progress.told);
@@ -218,7 +219,7 @@ export class Task implements TaskShared, UnitKeeper {
   /** Begins a commit: time moves on, processing-time timers fire. `guarded`: an earlier attempt failed on a record. */
   begin(now: number, guarded: boolean): void {
     this.units.guarded = guarded;
-    this.now = Math.max(this.now, now);
+    this.now = this.plan.safeguards.holds("L12.now") ? Math.max(this.now, now) : now;
     for (const store of this.chain.stores) store.turn++;
     if (!this.announced) this.announceTime();
     if (this.now >= this.writers.wakeUpAt) this.moved = true;
@@ -339,7 +340,7 @@ export class Task implements TaskShared, UnitKeeper {
       const element = readElement(frame.elements);
       if (this.units.guarded && element.kind === "record") {
         this.element = element;
-        if (!this.units.mayBegin(this.frameOrigin)) {
+        if (!this.units.mayBegin(this.originOf(element))) {
           frame.elements.at = at;
           return "blocked";
         }
@@ -355,7 +356,7 @@ export class Task implements TaskShared, UnitKeeper {
     switch (element.kind) {
       case "record":
         this.element = element;
-        return this.units.record(this.frameOrigin, () => this.takeRecord(element));
+        return this.takeUnit(element);
       case "watermark":
         return this.receiver(element.edge).receiveWatermark(`${element.edge}:${channel}`, element.at);
       case "status":
@@ -367,8 +368,27 @@ export class Task implements TaskShared, UnitKeeper {
     }
   }
 
+  private takeUnit(element: Element & { kind: "record" }): void {
+    const origin = this.originOf(element);
+    if (origin.kind === "record") this.units.record(origin, () => this.takeRecord(element));
+    else this.units.timer(origin, () => this.takeAgain(element));
+  }
+
+  /** A timer that was given back stands in the place of a record. */
+  private originOf({ edge, value, key }: Element & { kind: "record" }): UnitOrigin {
+    if (edge < this.plan.job.exchanges.length || key === undefined || endOf(this.plan.job, edge)?.way !== "again")
+      return this.frameOrigin;
+    return this.receiver(edge).originAgain(value, key);
+  }
+
+  private takeAgain({ edge, value, timestamp, key }: Element & { kind: "record" }): void {
+    this.activity.count++;
+    this.receiver(edge).again(value, timestamp, key);
+  }
+
   private takeRecord(element: Element & { kind: "record" }): void {
     const end = endOf(this.plan.job, element.edge);
+    if (end?.way === "again") return this.takeAgain(element);
     this.totals.records++;
     this.receiver(element.edge).record(element.value, element.timestamp, end?.input ?? 0, element.key);
   }
@@ -447,7 +467,7 @@ export class Task implements TaskShared, UnitKeeper {
 
   /** A source's task takes part in a checkpoint because it was asked to. */
   trigger(barrier: Barrier): void {
-    if (barrier.checkpoint > this.channels.alignment.last) this.barrierDue = barrier;
+    if (!this.hasSeen(barrier.checkpoint)) this.barrierDue = barrier;
   }
 
   private onBarrier(channel: ChannelId, barrier: Barrier): void {
@@ -463,6 +483,7 @@ export class Task implements TaskShared, UnitKeeper {
     const { alignment, held } = this.channels;
     const { pending } = alignment;
     if (pending === undefined || held.sizeBytes <= this.plan.limits.heldBytesMax) return;
+    if (!this.plan.safeguards.holds("L15.held")) return;
     alignment.abandon(pending.checkpoint);
     this.passDecline({ ...pending, declined: true });
   }
@@ -632,10 +653,9 @@ export class Task implements TaskShared, UnitKeeper {
 
   private takeEffects(end: CommitEnd): Effect[] {
     const effects = this.writers.take(this.now);
-    const refuse = (operator: string) => (value: unknown, error: unknown) => this.addRefusedRow(operator, value, error);
     for (const [operator, sink] of this.chain.sinks)
-      for (const payload of sink.flush(end, refuse(operator)))
-        effects.push({ effect: "sink", operator, n: effects.length, payload });
+      for (const { payload, as } of sink.flush(end, (refused) => this.addRefused(operator, refused)))
+        effects.push({ effect: "sink", operator, n: effects.length, payload, ...(as && { as }) });
     effects.push(...this.deadLetters.take());
     if (this.declined !== undefined)
       effects.push({ effect: "acknowledge", checkpoint: this.declined.checkpoint, index: undefined, declined: true });
@@ -766,6 +786,7 @@ export class Task implements TaskShared, UnitKeeper {
 
   deadLetter(origin: UnitOrigin, error: MillraceError): void {
     this.addDeadLetter(origin, String(error.context.operator), error.message);
+    if (origin.kind === "timer") this.chain.byUid.get(origin.operator)?.timerFailed(origin);
   }
 
   /** More records were put aside within a minute than the job allows. */
@@ -784,10 +805,12 @@ export class Task implements TaskShared, UnitKeeper {
     this.deadLetters.add(origin, operator, reason);
   }
 
-  private addRefusedRow(operator: string, value: unknown, error: unknown): void {
+  private addRefused(operator: string, { again, timestamp, error }: RefusedRow): void {
     this.totals.deadLetters++;
     this.letters.count++;
-    this.deadLetters.addRow(value, operator, messageOf(error));
+    const { what } = again;
+    const back = what === "row" ? rowBack(operator, again, timestamp) : ({ what, to: operator, value: again.message } as const);
+    this.deadLetters.addRow(what === "row" ? again.value : again.message, operator, messageOf(error), back);
   }
 
   count(_operator: string, name: string, n: number): void {

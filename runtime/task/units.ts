@@ -14,7 +14,9 @@
 import type { Key } from "../api/key.ts";
 import { MillraceError } from "../base/errors.ts";
 import type { Activity } from "../state/activity.ts";
-import type { SentTo } from "../state/commit.ts";
+import type { GivenBack } from "../api/given-back.ts";
+import type { Namespace } from "../state/namespace.ts";
+import type { TimerDomain } from "../state/timer.ts";
 import { isPoison } from "./blame.ts";
 
 /** Who is to blame when the unit fails: an input record, or a timer. */
@@ -30,10 +32,18 @@ export type UnitOrigin =
       readonly source?: string;
       /** Of a record of a file: the line that names its fields. */
       readonly header?: () => string | undefined;
-      /** Of a record that came over an exchange. */
-      readonly sent?: () => SentTo | undefined;
+      /** How it is given back, where its bytes are not a source's. */
+      readonly back?: () => GivenBack | undefined;
     }
-  | { readonly kind: "timer"; readonly operator: string; readonly key: Key; readonly at: number; readonly domain: string };
+  | {
+      readonly kind: "timer";
+      readonly operator: string;
+      readonly key: Key;
+      readonly at: number;
+      readonly domain: TimerDomain;
+      /** Undefined: it cannot be given back, since its key's state goes. */
+      readonly namespace?: Namespace;
+    };
 
 /** A unit that has killed environments: the `n`-th of what is watched, under this name. */
 export interface Killer {

@@ -37,6 +37,20 @@ export interface StoredSourceWatermarks {
   readonly shards: readonly StoredShardWatermark[];
 }
 
+/**
+ * The same where a generation begins from a checkpoint: no shard is idle before it has been read, for what it had been read up to when it
+ * was may lie before what it has now. One that has nothing to read is so again at once.
+ */
+export function beginAgain(stored: StoredSourceWatermarks): StoredSourceWatermarks {
+  const shards = stored.shards.map((shard) => {
+    const { active, at } = shard;
+    // It holds back what has not passed it by yet, as one does that brings records again (S3).
+    const shown = active || loadWatermark(at) > loadWatermark(stored.watermark) ? at : stored.watermark;
+    return { ...shard, at: shown, active: true };
+  });
+  return { ...stored, shards };
+}
+
 const unchanged: ValveChange = { watermark: undefined, status: undefined };
 
 /** One shard: looked up once per batch, then asked per record. */

@@ -123,6 +123,35 @@ describe("the declaration of a DynamoDB sink", () => {
     assert.deepEqual(writer.flush("turn"), []);
   });
 
+  it("writes a row that was refused and is given back under the version that it would have had: what is newer stays", async () => {
+    const { carryOut, sink, rows, target } = await place();
+    const givenBack = (page: string, n: number, as: { seq: number; n: number }): SinkEffect => {
+      const [[effect]] = effectsOf(sink, [{ rows: [row(page, n)] }]) as [[SinkEffect]];
+      return { ...effect, generation: 3, seq: 1, as: { generation: 1, task, ...as } };
+    };
+    const written = effectsOf(sink, [{ rows: [row("a", 1), row("b", 1)] }, { rows: [row("b", 2)] }]).flat();
+    await carryOut(written);
+    const first = written[0]!.seq;
+    const effects = [
+      givenBack("a", 10, { seq: first, n: 1 << 23 }),
+      givenBack("b", 10, { seq: first, n: 1 << 23 }),
+      givenBack("c", 10, { seq: first, n: 1 << 23 }),
+    ];
+    for (let times = 0; times < 2; times++) {
+      await carryOut(effects);
+      assert.deepEqual(await rows(), { a: 10, b: 2, c: 10 });
+    }
+    // Nor does a row of a later generation stand in the way.
+    await carryOut(effectsOf(sink, [{ rows: [row("c", 11)] }], { generation: 2 }).flat());
+    await carryOut(effects);
+    assert.deepEqual(await rows(), { a: 10, b: 2, c: 11 });
+    // It is in the checkpoints that contain the commit that refused it, and a restore behind that takes it back.
+    await target.quarantine(restoreOf({ [task]: first }, { generation: 4 }));
+    assert.deepEqual(await rows(), { a: 10, b: 2, c: 11 });
+    await target.quarantine(restoreOf({ [task]: first - 1 }, { generation: 4 }));
+    assert.deepEqual(await rows(), {});
+  });
+
   it("writes a row of the largest size that it takes", async () => {
     const { carryOut, sink, items } = await place();
     const text = "x".repeat(400 * 1024 - 350);

@@ -13,18 +13,20 @@ import { giveBack } from "../../cli/commands/redrive.ts";
 import { exportState, getState, listState } from "../../cli/commands/state.ts";
 import { readManifest, readStatus, recordOf } from "../../cli/job-status.ts";
 import { LocalRun, type LocalRunOptions } from "../../cli/local-run.ts";
-import { exitCodes } from "../../cli/report-error.ts";
+import { exitCodes, reportError } from "../../cli/report-error.ts";
 import { openLocalTarget } from "../../cli/target/local-target.ts";
 import type { Target } from "../../cli/target/target.ts";
 import type { BlobName } from "../../runtime/base/ids.ts";
 import { isKind, MillraceError } from "../../runtime/base/errors.ts";
 import {
+  aggregating,
   count,
   csv,
   defineJob,
   fileSink,
   files,
   generator,
+  hours,
   type Job,
   keyedProcess,
   list as listOf,
@@ -32,11 +34,15 @@ import {
   millis,
   monotonous,
   ndjson,
+  type Schema,
   seconds,
+  sliding,
   tumbling,
   type,
   value,
 } from "../../runtime/index.ts";
+import { openLocal } from "../../runtime/adapters/local/open-local.ts";
+import { namesUnder } from "../../runtime/ports/blobs.ts";
 import { planJob } from "../../runtime/plan/plan-job.ts";
 import { withDirectory } from "../connectors/support.ts";
 import { type Death, Died, mortal, mortalCalls } from "../driver/mortal-ports.ts";
@@ -156,6 +162,67 @@ function stateOf(events: number): readonly Exported[] {
     }
   }
   return entries;
+}
+
+interface Typed {
+  readonly key?: Schema<any>;
+  readonly last?: Schema<any>;
+  readonly items?: Schema<any>;
+  readonly migrate?: () => never;
+  readonly counter?: typeof counter;
+}
+
+const counter = {
+  create: () => ({ sum: 0, n: 0 }),
+  add: ({ sum, n }: { sum: number; n: number }, event: Event) => ({ sum: sum + event.n, n: n + 1 }),
+  merge: (a: { sum: number; n: number }, b: { sum: number; n: number }) => ({ sum: a.sum + b.sum, n: a.n + b.n }),
+  result: ({ n }: { n: number }) => n,
+};
+
+/** Takes values of one type of JavaScript. */
+function schemaOf(name: string): Schema<any> {
+  const validate = (value: unknown) => (typeof value === name ? { value } : { issues: [{ message: `is no ${name}` }] });
+  return { "~standard": { version: 1, vendor: "test", validate } };
+}
+
+/** Keeps state by key with the schemas that it is given, and accumulators. */
+function typed({ key, last, items, migrate, counter: aggregator = counter }: Typed): Job {
+  const keep = keyedProcess({
+    key: type<string>(key),
+    state: {
+      last: value<number>({ ...(last && { schema: last }), ...(migrate && { version: 1, migrate }) }),
+      items: listOf<number>({ ...(items && { schema: items }) }),
+      total: aggregating(aggregator),
+    },
+    output: type<number>(),
+    onRecord(event: Event, { state }) {
+      state.last.set(event.n);
+      state.items.add(event.n);
+      state.total.add(event);
+    },
+  });
+  const out = (name: string) => fileSink<any>({ path: name, format: ndjson() });
+  return defineJob(
+    "typed",
+    (job) => {
+      const keyed = job
+        .source("in", generator({ seed: 1, ratePerSecond: 2_000, next: (n): Event => ({ key: `k${n % keys}`, n }) }), {
+          timestamps: ({ n }) => n * 10,
+          watermarks: monotonous(),
+        })
+        .keyBy(({ key: of }) => of);
+      keyed.process("process", keep).sinkTo("a", out("a"));
+      keyed
+        .window(tumbling(hours(1)))
+        .aggregate("windows", aggregator)
+        .sinkTo("c", out("c"));
+      keyed
+        .window(sliding(hours(2), hours(1)))
+        .aggregate("sliding", aggregator)
+        .sinkTo("d", out("d"));
+    },
+    { parallelism: 1, checkpoints: { interval: seconds(0.1) } },
+  );
 }
 
 /** As text, its members in order. */
@@ -315,6 +382,44 @@ suite("orders to a job on this machine", () => {
       assert.equal(await savepoints(), 2);
     }));
 
+  test("find stored values that the code does not take for what they are, and name the operator", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      await whileRunning(typed({}), places, async (run) => {
+        await takenIn(run, 200);
+        await withTarget(places, (target) => stop(target, wait));
+      });
+      const checked = (job: Job) =>
+        withTarget(places, async (target) => {
+          const name = await checkpointOf(target, "latest");
+          const { ports } = target;
+          const at = { record: await recordOf(target), name, ports };
+          const { json, code, lines } = await check(planJob(job), await readManifest(name, ports), at);
+          const { differences, keysRead } = json as { differences: { operator: string; text: string }[]; keysRead?: number };
+          return { code, lines, keysRead, found: differences.map(({ text }) => text).sort() };
+        });
+      const same = await checked(typed({}));
+      assert.deepEqual([same.code, same.found], [exitCodes.done, []]);
+      assert.ok(same.keysRead! >= 3 * keys, `${same.keysRead} keys were read`);
+      for (const [other, ...texts] of [
+        [{ key: schemaOf("number") }, /^operator process: its keys: .*stored "k\d"$/],
+        [{ last: schemaOf("string") }, /^operator process: state last: .*stored for key "k\d": \d+$/],
+        [{ items: schemaOf("string") }, /^operator process: state items: .*stored for key "k\d": \d+$/],
+        [
+          { counter: { ...counter, create: () => ({ sum: 0, n: 0n }) as any } },
+          /^operator process: state total: the accumulator's n is a number, this code takes it for a bigint, stored/,
+          /^operator sliding: state slices: the accumulator's n is a number/,
+          /^operator windows: state contents: the accumulator's n is a number/,
+        ],
+        [{ migrate: () => assert.fail("no") }, /^migrate of state last of operator process threw/],
+      ] as const) {
+        const { code, found } = await checked(typed(other as Typed));
+        assert.equal(code, exitCodes.doesNotFit);
+        assert.equal(found.length, texts.length, found.join("\n"));
+        for (const [n, text] of texts.entries()) assert.match(found[n]!, text as RegExp);
+      }
+    }));
+
   test("take it back to a checkpoint, to another parallelism, and to code that fits alone", () =>
     withDirectory(async (directory) => {
       const places = placesIn(directory);
@@ -324,8 +429,8 @@ suite("orders to a job on this machine", () => {
         return checkpointOf(target, String(found[0]!.number));
       });
       const manifest = await withTarget(places, (target) => readManifest(from, target.ports));
-      assert.equal(check(planJob(counting()), manifest).code, exitCodes.done);
-      const refused = check(planJob(counting({ uid: "counter" })), manifest);
+      assert.equal((await check(planJob(counting()), manifest, undefined)).code, exitCodes.done);
+      const refused = await check(planJob(counting({ uid: "counter" })), manifest, undefined);
       assert.equal(refused.code, exitCodes.doesNotFit);
       assert.match(refused.lines.join("\n"), /operator count: operator removed/);
 
@@ -395,6 +500,43 @@ suite("a process that dies at a call of a port", () => {
       await assertCounted(places.output);
     }));
 
+  test("for a savepoint whose answer was lost says its name beforehand and in the error, and takes one by it", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      await whileRunning(counting(), places, (run) =>
+        withTarget(places, async (target) => {
+          await takenIn(run, 100);
+          const said: string[] = [];
+          const lost: Target["order"] = async (given) => {
+            await run.order(given);
+            throw new MillraceError("unavailable", "no answer");
+          };
+          const options = { ...wait, say: (line: string) => void said.push(line) };
+          const error = await savepoint({ ...target, kind: "aws", order: lost }, options).then(
+            () => assert.fail("it was answered"),
+            (reason: MillraceError) => reason,
+          );
+          const printed: string[] = [];
+          assert.equal(
+            reportError(error, (line) => void printed.push(line), true),
+            exitCodes.unavailable,
+          );
+          const { order } = (JSON.parse(printed[0]!) as { error: { order: string } }).error;
+          const [again, message] = [said.join(), error.message].map(
+            (text) => /millrace savepoint --order (\S+) /.exec(text)?.[1],
+          );
+          assert.deepEqual([again, message], [order, order]);
+          const { json } = await savepoint(target, { ...wait, id: order });
+          const { checkpoint } = json as { checkpoint: number };
+          const retained = (await recordOf(target)).retained.filter((kept) => kept.savepoint);
+          assert.deepEqual(
+            retained.map((kept) => [kept.order, kept.manifest]),
+            [[order, await checkpointOf(target, String(checkpoint))]],
+          );
+        }),
+      );
+    }));
+
   test("to go back whose answer was lost is done once, given again by its name", () =>
     withDirectory(async (directory) => {
       const places = placesIn(directory);
@@ -412,7 +554,7 @@ suite("a process that dies at a call of a port", () => {
             const manifest = await checkpointOf(target, String(checkpoint));
             return restore({ ...target, order }, manifest, { ...wait, command: "rollback --to", id });
           };
-          const named = new RegExp(`millrace rollback --to ${checkpoint} --order (\\S+)$`);
+          const named = new RegExp(`millrace rollback --to ${checkpoint} --order (\\S+) `);
           const message = await goBack(undefined, true).then(
             () => assert.fail("it was answered"),
             (error: MillraceError) => error.message,
@@ -566,6 +708,64 @@ suite("dead letters", () => {
         .map((line) => JSON.parse(line) as object);
       assert.deepEqual(rows.map((row) => Object.values(row).join()).sort(), ["1,ann", "2,bob", "3,ann"]);
     }));
+
+  for (const parallelism of [1, 2])
+    test(`of windows that failed and of rows that a sink could not write are given back, at parallelism ${parallelism}`, () =>
+      withDirectory(async (directory) => {
+        const places = placesIn(directory);
+        const lines = ndjson<{ readonly key: string }>();
+        const refusing: typeof lines = {
+          ...lines,
+          encode(row) {
+            if (row.key === "k2") throw new Error("refused");
+            return lines.encode(row);
+          },
+        };
+        const windowEvents = 20;
+        const windowSize = windowEvents * 50;
+        const job = (broken: boolean) =>
+          defineJob(
+            "windows",
+            (it) =>
+              it
+                .source("in", generator({ seed: 1, ratePerSecond: 2_000, next: (n): Event => ({ key: `k${n % keys}`, n }) }), {
+                  timestamps: ({ n }) => n * 50,
+                  watermarks: monotonous(),
+                })
+                .keyBy(({ key }) => key)
+                .window(tumbling(millis(windowSize)))
+                .aggregate("count", count(), (key, { start }, n) => {
+                  if (broken && key === "k1") throw new Error("broken");
+                  return { key, start, n };
+                })
+                .sinkTo("out", fileSink({ path: "counts", format: broken ? refusing : ndjson() })),
+            { parallelism, checkpoints: { interval: seconds(0.1) } },
+          );
+        for (const broken of [true, false]) {
+          await whileRunning(job(broken), places, async (run) => {
+            await takenIn(run, run.standing.totals.records + 300);
+            await withTarget(places, (target) => stop(target, wait));
+          });
+          if (!broken) break;
+          const { sent, others } = await withTarget(places, (target) => giveBack(target, {}));
+          assert.deepEqual([Object.keys(sent).sort(), others], [["count", "out"], 0]);
+        }
+        const names = (await readdir(join(places.output, "counts"))).filter((name) => name.endsWith(".ndjson"));
+        const texts = await Promise.all(names.map((name) => readFile(join(places.output, "counts", name), "utf8")));
+        const rows = texts.flatMap((text) =>
+          text
+            .split("\n")
+            .filter((line) => line !== "")
+            .map((line) => JSON.parse(line)),
+        );
+        const starts = rows.map(({ start }) => start as number);
+        const expected: unknown[] = [];
+        for (let start = 0; start <= Math.max(...starts); start += windowSize)
+          for (let k = 0; k < keys; k++) expected.push([`k${k}`, start, windowEvents / keys]);
+        const found = rows.map(({ key, start, n }) => [key, start, n]);
+        const text = (items: readonly unknown[]) => items.map((item) => JSON.stringify(item)).sort();
+        assert.deepEqual(text(found), text(expected));
+      }));
 
   test("that a restore takes back are not given back", () =>
     withDirectory(async (directory) => {
@@ -749,12 +949,12 @@ suite("state and forks", () => {
       const into = { ...wait, to: "local", directory: own.state, name: "twin" };
       let begun: Promise<void> | undefined;
       const fails = withTarget(places, ({ ports: { blobs, ...others }, ...target }) => {
-        const list: typeof blobs.list = async (...args) => {
-          // All is copied by now but the manifest.
-          await (begun ??= whileRunning(twin, own, (run) => takenIn(run, 100)));
-          return blobs.list(...args);
+        const get = async (...args: Parameters<typeof blobs.get>) => {
+          // It is copied what the manifest refers to: nobody had begun when that was asked for.
+          if (!args[0].startsWith("manifests/")) await (begun ??= whileRunning(twin, own, (run) => takenIn(run, 100)));
+          return blobs.get(...args);
         };
-        const ports = { ...others, blobs: { get: (...args: Parameters<typeof blobs.get>) => blobs.get(...args), list } };
+        const ports = { ...others, blobs: { get, list: (...args: Parameters<typeof blobs.list>) => blobs.list(...args) } };
         return fork({ ...target, ports } as Target, { ...into, from: undefined, freshInput: false, replace: false });
       });
       await assert.rejects(fails, (error) => isKind(error, "unavailable"));
@@ -774,5 +974,51 @@ suite("state and forks", () => {
         assert.equal(job, "twin", name);
       }
       await assertCounted(own.output);
+    }));
+
+  test("what every job names alike is a fork's once its place is, and nothing begins there before", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      await whileRunning(counting(), places, async (run) => {
+        await takenIn(run, 200);
+        await withTarget(places, (target) => stop(target, wait));
+      });
+      const own = { state: join(directory, "forked"), output: join(directory, "own") };
+      const twin = counting({ name: "twin" });
+      const options = {
+        ...wait,
+        to: "local",
+        directory: own.state,
+        name: "twin",
+        from: undefined,
+        freshInput: false,
+        replace: false,
+      };
+      const listing = "sources/in/objects" as BlobName;
+      await withTarget(places, ({ ports }) => ports.blobs.put(listing, Buffer.from("the job's")));
+      const green = await openLocal(own.state, { job: "twin" });
+      await green.blobs.put(listing, Buffer.from("the twin's"));
+      await green.blobs.put("sources/other/objects" as BlobName, Buffer.from("the twin's"));
+      await green.close();
+      const settled = () =>
+        withTarget(own, async ({ ports: { blobs } }) => {
+          const names = await namesUnder(blobs, "sources/");
+          const texts = await Promise.all(names.map((name) => blobs.get(name)));
+          return texts.map((text) => Buffer.from(text!).toString());
+        });
+
+      const dies = withTarget(places, ({ ports: { blobs, ...others }, ...target }) => {
+        const list = () => Promise.reject(new Died());
+        const ports = { ...others, blobs: { get: (...args: Parameters<typeof blobs.get>) => blobs.get(...args), list } };
+        return fork({ ...target, ports } as unknown as Target, options);
+      });
+      await assert.rejects(dies, Died);
+      assert.deepEqual(await settled(), ["the twin's", "the twin's"]);
+      const begun = LocalRun.open(twin, own).then((run) => run.close());
+      await assert.rejects(begun, (error) => isKind(error, "invalid") && /give millrace fork again/.test(error.message));
+
+      await withTarget(places, (target) => fork(target, options));
+      assert.deepEqual(await settled(), ["the job's"]);
+      await whileRunning(twin, own, (run) => takenIn(run, run.standing.totals.records + 100));
     }));
 });

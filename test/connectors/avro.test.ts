@@ -69,6 +69,28 @@ suite("avro", () => {
     assert.deepEqual({ ...value, in: { ...value.in } }, { in: { x: 5 }, e: "A" });
     assert.throws(() => avro({ schema: outer("ours", "Other"), writerSchema: outer("producer") }), invalid(/producer\.Out/));
   });
+  test("rejects the record alone whose symbol the job's enum lacks, unless that has a default", () => {
+    const suit = (symbols: readonly string[], more: object = {}) => ({ type: "enum", name: "Suit", symbols, ...more });
+    const hands = (of: object) =>
+      record("hand", field("first", of), field("others", { type: "array", items: "Suit" }), field("last", ["null", "Suit"]));
+    const writerSchema = hands(suit(["HEARTS", "SPADES", "CLUBS"]));
+    const written = avro<object>({ schema: writerSchema });
+    const reading = (of: object) => (hand: object) => ({
+      ...(read(avro({ schema: hands(of), writerSchema }), written.encode(hand)) as object),
+    });
+    const known = { first: "SPADES", others: ["HEARTS", "SPADES"], last: "HEARTS" };
+    const strict = reading(suit(["SPADES", "HEARTS"]));
+    assert.deepEqual(strict(known), known);
+    for (const unknown of [{ first: "CLUBS" }, { others: ["HEARTS", "CLUBS"] }, { last: "CLUBS" }])
+      assert.throws(() => strict({ ...known, ...unknown }), rejection(/enum Suit has no CLUBS, nor a default/));
+    const lenient = reading(suit(["HEARTS", "SPADES"], { default: "HEARTS" }));
+    assert.deepEqual(lenient({ first: "CLUBS", others: ["CLUBS", "SPADES"], last: "CLUBS" }), {
+      ...{ first: "HEARTS", others: ["HEARTS", "SPADES"], last: "HEARTS" },
+    });
+    const none = reading(suit(["DIAMONDS"]));
+    assert.throws(() => none(known), rejection(/enum Suit has no SPADES/));
+    assert.throws(() => avro({ schema: hands({ ...suit(["CLUBS"]), name: "Other" }), writerSchema }), invalid(/avro/));
+  });
   test("refuses at once schemas that do not fit each other, or are none", () => {
     const other = record("test", field("a", "string"));
     assert.throws(() => avro({ schema: other, writerSchema: example }), invalid(/avro: can't read.*|avro: .*/));

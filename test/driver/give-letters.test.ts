@@ -3,17 +3,13 @@ import assert from "node:assert/strict";
 import { beforeEach, suite, test } from "node:test";
 import { keyedProcess, type, value } from "../../runtime/index.ts";
 import { type BlobName, id, type TaskId } from "../../runtime/base/ids.ts";
-import { decodeValue, encodeValue } from "../../runtime/base/message-pack.ts";
-import { Environment } from "../../runtime/driver/environment.ts";
-import { defaultEnvironment } from "../../runtime/driver/environment-options.ts";
-import type { DeadLetterBatch } from "../../runtime/ports/sink-driver.ts";
+import { decodeValue } from "../../runtime/base/message-pack.ts";
 import { encodeGiven, type GivenLetter, givenName } from "../../runtime/snapshots/given-letters.ts";
 import { decodeManifest, type Manifest } from "../../runtime/snapshots/manifest.ts";
-import { harness, type HarnessOptions, type RunningHarness } from "../../runtime/testing/harness.ts";
-import { TakenSnapshot } from "../../runtime/testing/harness-snapshot.ts";
+import type { HarnessOptions, RunningHarness } from "../../runtime/testing/harness.ts";
+import type { TakenSnapshot } from "../../runtime/testing/harness-snapshot.ts";
 import { type Event, event, pipeline } from "../operators/pipeline.ts";
-import { replacing } from "./faulty-ports.ts";
-import { Died, mortal } from "./mortal-ports.ts";
+import { atEveryCall, encode, give, givenBack, lettersIn, restoreAndDie, snapshotWith, watch } from "./put-aside.ts";
 
 /** Whether the code that runs has the mistake. */
 let broken = true;
@@ -47,32 +43,7 @@ const job = counting("count");
 const keys = ["a", "b", "c", "d", "e"];
 const numbered = (...numbers: readonly number[]) => numbers.flatMap((n) => keys.map((key) => ({ value: event(key, n, n) })));
 
-/** A job that runs, with what it has put aside. */
-async function run(options: HarnessOptions = {}) {
-  const put: DeadLetterBatch[] = [];
-  const wrapPorts = replacing("sinks", "deadLetters", (write) => async (batch) => {
-    if (!put.some(({ task, seq }) => task === batch.task && seq === batch.seq)) put.push(batch);
-    await write(batch);
-  });
-  const running = (await harness(job, { parallelism: 2, wrapPorts, ...options })) as RunningHarness;
-  return { running, put };
-}
-
-/** As they were put aside, each task's in its order. */
-function lettersIn(put: readonly DeadLetterBatch[]): readonly GivenLetter[] {
-  return put.flatMap(({ generation, task, seq, letters }) =>
-    letters.map(({ sent, bytes }, n) => {
-      assert.ok(sent !== undefined, "a record that came over an exchange says how");
-      const key = Buffer.from(sent.key!).toString("base64");
-      const encoded = { key, bytes: Buffer.from(bytes).toString("base64"), timestamp: sent.timestamp ?? null };
-      return { id: `${task} ${seq} ${n}`, generation, task, seq, to: sent.to, input: sent.input, ...encoded };
-    }),
-  );
-}
-
-async function give({ ports }: RunningHarness, n: number, letters: readonly GivenLetter[]): Promise<void> {
-  await ports.blobs.put(givenName(n), encodeGiven(letters), { ifAbsent: true });
-}
+const run = (options: HarnessOptions = {}) => watch(job, options);
 
 /** The numbers that went through, of each key, in their order; each counts from one on. */
 function numbersOf(running: RunningHarness, counted = 0): Record<string, number[]> {
@@ -93,13 +64,12 @@ async function manifestOf({ ports }: RunningHarness, name: BlobName): Promise<Ma
 suite("dead letters that are given back behind an exchange", () => {
   for (const parallelism of [1, 2, 3])
     test(`go through once, each key's in their order, at parallelism ${parallelism}`, async () => {
-      const { running: before, put } = await run();
-      await before.push("in", ...numbered(1, 2, 3, 4, 5));
-      assert.deepEqual(numbersOf(before), ofEachKey(2, 4));
-      const snapshot = (await before.snapshot()) as TakenSnapshot;
-      const blobs = new Map([...snapshot.blobs, [givenName(1), encodeGiven(lettersIn(put))] as const]);
+      const before = await run();
+      await before.running.push("in", ...numbered(1, 2, 3, 4, 5));
+      assert.deepEqual(numbersOf(before.running), ofEachKey(2, 4));
+      const from = await givenBack(before);
       broken = false;
-      const { running } = await run({ from: snapshotWith(snapshot, blobs), parallelism });
+      const { running } = await run({ from, parallelism });
       assert.deepEqual(numbersOf(running, 2), ofEachKey(1, 3, 5));
       await running.push("in", ...numbered(6));
       await running.crash();
@@ -112,32 +82,18 @@ suite("dead letters that are given back behind an exchange", () => {
     });
 
   test("go through once wherever the environment dies that takes them in", async () => {
-    let deaths = 0;
-    for (const when of ["before", "after"] as const)
-      for (let at = 1, died = true; died; at += 1 + Math.floor(at / 12)) {
-        broken = true;
-        const { running, put } = await run();
-        await running.push("in", ...numbered(1, 2, 3));
-        const name = await running.checkpoint();
-        await give(running, 1, lettersIn(put));
-        broken = false;
-        const { topology } = await running.coordinator().restore(name);
-        const environment = new Environment(running.graph, mortal(running.ports, at, when), {
-          ...defaultEnvironment,
-          id: "mortal",
-        });
-        died = false;
-        try {
-          for (const { task } of topology.flatMap(({ tasks }) => tasks)) await environment.turn({ kind: "poke", task });
-        } catch (error) {
-          if (!(error instanceof Died)) throw error;
-          died = true;
-          deaths++;
-        }
-        await running.crash();
-        await running.push("in", ...numbered(4));
-        assert.deepEqual(numbersOf(running), ofEachKey(2, 1, 3, 4), `${when} call ${at}`);
-      }
+    const deaths = await atEveryCall(async (death) => {
+      broken = true;
+      const { running, put } = await run();
+      await running.push("in", ...numbered(1, 2, 3));
+      const name = await running.checkpoint();
+      await give(running, 1, lettersIn(put));
+      broken = false;
+      const died = await restoreAndDie(running, name, death);
+      await running.push("in", ...numbered(4));
+      assert.deepEqual(numbersOf(running), ofEachKey(2, 1, 3, 4), `${death.when} call ${death.at}`);
+      return died;
+    });
     assert.ok(deaths > 20, `it died ${deaths} times`);
   });
 
@@ -154,7 +110,7 @@ suite("dead letters that are given back behind an exchange", () => {
       again.map(({ bytes }) => decodeValue(Buffer.from(bytes, "base64"))),
       lettersIn(put.slice(0, before)).map(({ bytes }) => decodeValue(Buffer.from(bytes, "base64"))),
     );
-    assert.ok(again.length === keys.length && again.every(({ generation, to }) => generation === 2 && to === "count"));
+    assert.ok(again.length === keys.length && again.every(({ generation, back }) => generation === 2 && back.to === "count"));
   });
 
   test("are left out where the job goes back behind them: their records come again", async () => {
@@ -184,8 +140,8 @@ suite("dead letters that are given back behind an exchange", () => {
     const letters = Array.from({ length: 3_000 }, (_, n): GivenLetter => {
       const key = keys[n % keys.length]!;
       const padded = { ...event(key, 0, 2 * n), pad: "x".repeat(300) };
-      const encoded = { key: encode(key), bytes: encode(padded), timestamp: 0 };
-      return { id: `${n}`, generation: 1, task, seq: 0, to: "count", input: 0, ...encoded };
+      const back = { what: "record", to: "count", input: 0, key: encode(key), timestamp: 0 } as const;
+      return { id: `${n}`, generation: 1, task, seq: 0, back, bytes: encode(padded) };
     });
     await give(running, 1, letters);
     await running.coordinator().restore(name);
@@ -201,16 +157,8 @@ suite("dead letters that are given back behind an exchange", () => {
     const { running, put } = await run();
     await running.push("in", ...numbered(1));
     const snapshot = (await running.snapshot()) as TakenSnapshot;
-    const letters = lettersIn(put).map((letter) => ({ ...letter, to: "gone" }));
+    const letters = lettersIn(put).map((letter) => ({ ...letter, back: { ...letter.back, to: "gone" } }));
     const blobs = new Map([...snapshot.blobs, [givenName(1), encodeGiven(letters)] as const]);
     await assert.rejects(run({ from: snapshotWith(snapshot, blobs) }), { kind: "invalid", message: /: gone$/ });
   });
 });
-
-function encode(item: unknown): string {
-  return Buffer.from(encodeValue(item)).toString("base64");
-}
-
-function snapshotWith({ name, manifest, sources, now }: TakenSnapshot, blobs: ReadonlyMap<BlobName, Uint8Array>): TakenSnapshot {
-  return new TakenSnapshot({ name, manifest, sources, now, blobs });
-}

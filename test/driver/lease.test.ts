@@ -91,6 +91,16 @@ describe("the coordinator's lease", () => {
     }
   });
 
+  test("is taken over by whom somebody waits for, and who had it finds that out", async () => {
+    const ports = openMemory();
+    const first = await takeLease(ports, lookLease, "a", 1_000);
+    const second = await takeLease(ports, lookLease, "b", 1_000, true);
+    assert.equal(await first!.prolong(1_000), false);
+    assert.equal(await second!.prolong(1_000), true);
+    await first!.release();
+    assert.equal(await takeLease(ports, lookLease, "c", 1_000), undefined);
+  });
+
   test("is one of its ring: others are taken beside it", async () => {
     const ports = openMemory();
     await takeLease(ports, lookLease, "a", 1_000);

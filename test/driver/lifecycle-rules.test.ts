@@ -1,7 +1,7 @@
 /** Rules that show in how a task is rung and how its turn ends: R5's one proof with L4, L11, L13, L16. */
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { boundedOutOfOrderness, keyedProcess, millis, minutes, type, value } from "../../runtime/index.ts";
+import { boundedOutOfOrderness, keyedProcess, millis, minutes, seconds, type, value } from "../../runtime/index.ts";
 import { MillraceError } from "../../runtime/base/errors.ts";
 import { id, type ShardId, type TaskId } from "../../runtime/base/ids.ts";
 import { carryOut } from "../../runtime/driver/carry-out.ts";
@@ -255,6 +255,26 @@ describe("L13 a shard is idle", () => {
 
   test("not when the stream says that something is behind, though the read was empty", async () => {
     assert.ok((await quiet(10)) < 1_000, "it holds the watermark");
+  });
+
+  test("not after a restore: what it had been read up to when it was may lie before what it has now", async () => {
+    for (const parallelism of [1, 2]) {
+      const run = (await harness(idle, { shards: 2, parallelism })) as RunningHarness;
+      const watermarks = () =>
+        run.runner.record!.topology.at(-1)!.tasks.map(({ task }) => run.runner.environment.peek(task)!.watermark);
+      await run.push("in", { value: event("a", 1_000, 1), shard: 0 }, { value: event("a", 1_000, 1), shard: 1 });
+      run.clock.advance(minutes(5));
+      await run.push("in", { value: event("a", 2_000, 1), shard: 0 });
+      await run.advanceProcessingTime(seconds(30));
+      assert.deepEqual(new Set(watermarks()), new Set([1_999]), "the other is idle");
+      await run.coordinator("restorer").restore(await run.checkpoint());
+      run.enqueue("in", { value: event("a", 3_000, 1), shard: 1 }, { value: event("a", 500_000, 1), shard: 0 });
+      await environment(run, "first").turn(await batch(run, 3, 3, 0));
+      await run.crash();
+      await run.settle();
+      await run.advanceProcessingTime(seconds(30));
+      assert.deepEqual(new Set(watermarks()), new Set([2_999]), "it is waited for");
+    }
   });
 
   test("not because batches of others come and its own do not", async () => {

@@ -174,6 +174,32 @@ describe("a stop with a savepoint, and going on from it", () => {
 });
 
 describe("an order", () => {
+  test("to stop ends with a savepoint of its own, not with a checkpoint under way, nor when it was given up", async () => {
+    const run = await jobAt(1);
+    const coordinator = coordinatorOn(run, run.ports);
+    const environment = run.environment("tasks");
+    const look = async () => {
+      for (const task of await coordinator.livingTasks()) await environment.turn({ kind: "poke", task });
+      await coordinator.tick();
+    };
+    await coordinator.triggerNow(false);
+    await coordinator.order(stop);
+    await look();
+    const underWay = await recordOf(run);
+    assert.ok(underWay.completed !== undefined, "the one under way is complete");
+    assert.equal(underWay.savepoint, undefined);
+    assert.equal(underWay.phase, "stopping");
+
+    await coordinator.tick();
+    const [task] = await coordinator.livingTasks();
+    await environment.turn({ kind: "poke", task: task! });
+    await coordinator.order({ kind: "resume", id: "never mind" });
+    for (let n = 0; n < 3; n++) await look();
+    const goesOn = await recordOf(run);
+    assert.equal(goesOn.savepoint, undefined);
+    assert.equal(goesOn.phase, "running");
+  });
+
   test("for a savepoint is granted by the next savepoint, not by a checkpoint under way", async () => {
     const run = await jobAt(1);
     const coordinator = coordinatorOn(run, run.ports);

@@ -619,6 +619,53 @@ test("L3 a young generation reads before every batch, where there was one before
   assert.deepEqual(run.output("out").at(-1), ["a", 7]);
 });
 
+test("L3 a read that brings nothing, while its stream says that something is there, has not come up to the batch", async () => {
+  const run = await engine();
+  run.enqueue("in", a(1), a(2), a(4));
+  let empty = 3;
+  const sparse = {
+    shards: () => run.source("in").shards(),
+    read: async (...[stream, name, after, limit]: Parameters<LogReader["read"]>): ReturnType<LogReader["read"]> => {
+      if (empty-- > 0) return { records: [], next: after, behindMs: 5, gap: false };
+      return run.source("in").read(stream, name, after, limit);
+    },
+  };
+  const shard = id<ShardId>("shard-0");
+  const { records } = await run.source("in").read("in", shard, "horizon", { records: 10, bytes: 1e6 });
+  const last = { kind: "records", source: "in", shard, records: records.slice(2) } as const;
+  const late = { now: () => 0, sleep: async () => {}, remainingMs: () => 1 };
+  const hurried = environment(run, "hurried", {}, { ...run.ports, source: () => sparse, clock: late });
+  assert.partialDeepStrictEqual(await hurried.turn(last), { outcome: "done", unprocessed: records[2]!.position });
+  assert.deepEqual(run.output("out"), [], "time was over before there was anything to take in");
+  await environment(run, "patient", {}, { ...run.ports, source: () => sparse }).turn(last);
+  assert.deepEqual(
+    run.output<[string, number]>("out").map(([, sum]) => sum),
+    [1, 3, 7],
+  );
+});
+
+test("L3 what lies before a batch is read again when it did not come to be committed", async () => {
+  for (const failing of ["refused", "lost"]) {
+    const run = await engine();
+    run.enqueue("in", a(1), a(2), a(4));
+    const shard = id<ShardId>("shard-0");
+    const { records } = await run.source("in").read("in", shard, "horizon", { records: 10, bytes: 1e6 });
+    let writes = 0;
+    const ports = replacing("journal", "write", (write) => async (task, entry) => {
+      if (++writes > 3) return write(task, entry);
+      if (failing === "refused") throw new MillraceError("unavailable", "the journal is away");
+      if (writes > 1) return write(task, entry);
+      await environment(run, "other").turn({ kind: "records", source: "in", shard, records: records.slice(0, 1) });
+      return write(task, entry);
+    })(run.ports);
+    const env = environment(run, "mapped", {}, ports);
+    const last = { kind: "records", source: "in", shard, records: records.slice(2) } as const;
+    if (failing === "refused") await assert.rejects(env.turn(last), { kind: "unavailable" });
+    await env.turn(last);
+    assert.deepEqual(run.output<[string, number]>("out").at(-1), ["a", 7], failing);
+  }
+});
+
 test("L3 what was taken in before a read that is refused is kept", async () => {
   const run = await engine();
   run.enqueue("in", a(1), a(2), a(4));

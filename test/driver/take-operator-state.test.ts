@@ -165,7 +165,7 @@ test("of broadcast state a task takes the copy of one, wherever it goes on", () 
   });
   const entries = before.map(({ index }) => index.operators.get(operatorStoreName("fn"))!.get(operatorKey)!);
   for (let place = 0; place < 5; place++) {
-    const entry = joinOperatorEntries(entries, rules, place)!;
+    const entry = joinOperatorEntries(entries, rules, (all) => all[place % 3])!;
     assert.deepEqual([entry.version, entry.parts], [0, entries[place % 3]!.parts]);
     const state = new OperatorState(
       { operator: "fn", states: rules, share: undefined, activity: new Activity() },

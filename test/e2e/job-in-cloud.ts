@@ -89,6 +89,11 @@ export class JobInCloud<O extends ScenarioJobOptions = ScenarioJobOptions> {
     await this.cloud.deploy(await topologyFor(this.#deployed, job, this.#deployments, this.#options));
   }
 
+  /** What is looked at to see how it comes along. */
+  get target() {
+    return { job: this.#name, place: this.coordinator, ports: this.#ports };
+  }
+
   /** Undefined: the job has not begun. */
   record(): Promise<JobRecord | undefined> {
     return patiently(() => readJobRecord(this.#ports, this.#name));

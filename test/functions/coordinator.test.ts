@@ -18,7 +18,11 @@ import {
 } from "../../runtime/index.ts";
 import type { CoordinatorParts } from "../../functions/coordinator.ts";
 import { isKind, MillraceError } from "../../runtime/base/errors.ts";
-import { newJob } from "../aws/stand-ins.ts";
+import { type BlobName, id } from "../../runtime/base/ids.ts";
+import { openAws } from "../../runtime/adapters/aws/open-aws.ts";
+import { takeLease } from "../../runtime/driver/lease.ts";
+import { restoreLease } from "../../runtime/snapshots/names.ts";
+import { bucketName, newJob, tableName } from "../aws/stand-ins.ts";
 import { bytesOf } from "../ports/adapter-maker.ts";
 import { type Cloud, Rows, rowSink, startCloud } from "./cloud.ts";
 
@@ -137,6 +141,30 @@ describe("the coordinator", () => {
     assert.equal((await cloud.command()).looks, 0, "nobody knows yet that it died");
     cloud.clock.advance(10_000);
     assert.ok((await cloud.command()).looks > 0);
+  });
+
+  test("that died is followed at once by the one that is given an order", async () => {
+    const cloud = await start(jobOf(newJob(), 1_000));
+    await cloud.command();
+    await cloud.dieInCommand();
+    const before = cloud.clock.now();
+    assert.equal((await cloud.command({ version: 1, kind: "stop", id: "by hand" })).phase, "stopped");
+    assert.ok(cloud.clock.now() - before < 3_000, `${cloud.clock.now() - before} ms`);
+  });
+
+  test("that died in a restore is followed at once by the one that is given the order again", async () => {
+    const cloud = await start(jobOf(newJob(), 1_000));
+    await cloud.command();
+    await cloud.command({ version: 1, kind: "savepoint", id: "kept" });
+    await cloud.deliver();
+    const manifest = (await cloud.command()).completed!;
+    const restore = { version: 1, kind: "restore", id: "by hand", manifest: id<BlobName>(manifest) } as const;
+    const { clock, telemetry, clients } = cloud;
+    const ports = await openAws({ job: cloud.graph.name, table: tableName, bucket: bucketName, clock, telemetry, clients });
+    await takeLease(ports, restoreLease, "one that died", 15_000);
+    const before = clock.now();
+    assert.equal((await cloud.command(restore)).phase, "running");
+    assert.ok(clock.now() - before < 3_000);
   });
 
   test("looks on while a checkpoint is under way, and not beyond its time", async () => {

@@ -45,6 +45,7 @@ describe("what a job stores", () => {
         hash: "murmur3",
         states: [
           { name: "contents", kind: "value", version: 2, migrates: true },
+          { name: "owed", kind: "value", version: 2, migrates: true },
           { name: "window.fired", kind: "map", version: 0, migrates: false },
         ],
       },

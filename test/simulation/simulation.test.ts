@@ -97,10 +97,21 @@ test("the first 800 seeds have every block, of one to four stages, and sources t
     "reread",
     "gathered",
     "delayed",
+    "retracted",
+    "retracted again",
   ];
-  const byClock = ["tumbling", "sliding", "session", "dynamic", "days"].map((name) => `clock ${name}`);
+  const byClock = [
+    ...["tumbling", "sliding", "session", "dynamic", "days"].map((name) => `clock ${name}`),
+    ...["tumbling", "session", "continuous", "all"].map((name) => `clock alone ${name}`),
+  ];
+  const kinds = ["tumbling", "cumulating", "session", "dynamic session"];
+  const loose = [
+    ...["timed", "tight", "generated loosely"],
+    ...kinds.flatMap((kind) => ["at its end", "continually"].map((way) => `loose ${kind} ${way}`)),
+    ...["tumbling", "cumulating"].flatMap((kind) => ["timed out", "put off"].map((way) => `loose ${kind} ${way}`)),
+  ];
   const whole = topologies.map(({ name }) => name);
-  for (const block of [...windows, ...steps, ...unkeyed, ...tables, ...byClock, ...whole, "a+b+c"])
+  for (const block of [...windows, ...steps, ...unkeyed, ...tables, ...byClock, ...loose, ...whole, "a+b+c"])
     assert.ok(seen.has(block), block);
   assert.ok(keyed.alone > 10 && keyed.parallel > 10, JSON.stringify(keyed));
 });

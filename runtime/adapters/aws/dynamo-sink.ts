@@ -137,7 +137,8 @@ export class DynamoSink implements SinkTarget {
     if (row.deleted && expiresAttribute !== undefined)
       item[expiresAttribute] = { N: String(Math.ceil((at + keepDeletedMs) / 1_000)) };
     const keys = Object.fromEntries(key.map((field) => [field, item[field]!]));
-    return { row, key: keys, item, version: rowVersion(effect, place), generation: effect.generation, task: effect.task };
+    const { task } = effect.as ?? effect;
+    return { row, key: keys, item, version: rowVersion(effect, place), generation: effect.generation, task };
   }
 
   async #write(write: RowWrite): Promise<void> {

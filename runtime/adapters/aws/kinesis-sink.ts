@@ -8,7 +8,7 @@
 import { createHash } from "node:crypto";
 import { MillraceError } from "../../base/errors.ts";
 import { decodeRecords, type StoredRecord } from "../../connectors/kinesis/kinesis-sink.ts";
-import { rowVersion } from "../../connectors/row-version.ts";
+import { effectVersion } from "../../connectors/row-version.ts";
 import type { SinkTarget } from "../../connectors/sink-target.ts";
 import type { SinkEffect } from "../../ports/sink-driver.ts";
 import type { KinesisLog } from "./kinesis-log.ts";
@@ -35,7 +35,7 @@ export class KinesisSink implements SinkTarget {
   }
 
   async carryOut(effect: SinkEffect): Promise<void> {
-    const version = rowVersion(effect, 0);
+    const version = effectVersion(effect);
     const place = this.#places.get(effect.task);
     if (place !== undefined && place.version >= version && !(place.version === version && place.done !== undefined)) return;
     const done = new Map(place?.version === version ? place.done : undefined);

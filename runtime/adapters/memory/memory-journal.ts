@@ -22,14 +22,23 @@ export class MemoryJournal implements Journal {
   readonly ringSize: number;
   readonly #partitions = new Map<TaskId, Partition>();
   readonly #unsafeSkipSlotCondition: boolean;
+  readonly #unsafeSkipMessageVersion: boolean;
 
   /**
    * `unsafeSkipSlotCondition` lets every write through, so that a zombie overwrites what a newer attempt committed. Only for tests
-   * of the tests: a suite that claims to notice a broken R1 must fail when it is on.
+   * of the tests: a suite that claims to notice a broken R1 must fail when it is on. `unsafeSkipMessageVersion` does so with
+   * messages (L12).
    */
-  constructor(options: { readonly ringSize?: number; readonly unsafeSkipSlotCondition?: boolean } = {}) {
+  constructor(
+    options: {
+      readonly ringSize?: number;
+      readonly unsafeSkipSlotCondition?: boolean;
+      readonly unsafeSkipMessageVersion?: boolean;
+    } = {},
+  ) {
     this.ringSize = options.ringSize ?? defaultRingSize;
     this.#unsafeSkipSlotCondition = options.unsafeSkipSlotCondition ?? false;
+    this.#unsafeSkipMessageVersion = options.unsafeSkipMessageVersion ?? false;
   }
 
   async tail(task: TaskId, after: Seq | "head"): Promise<JournalTail> {
@@ -66,7 +75,7 @@ export class MemoryJournal implements Journal {
   async post(task: TaskId, message: Message): Promise<"posted" | "superseded"> {
     const { messages } = this.#partition(task);
     const stored = messages.get(message.name);
-    if (stored !== undefined && stored.version >= message.version) return "superseded";
+    if (stored !== undefined && stored.version >= message.version && !this.#unsafeSkipMessageVersion) return "superseded";
     messages.set(message.name, { name: message.name, version: message.version, bytes: message.bytes });
     return "posted";
   }

@@ -4,12 +4,13 @@
  *
  * A record is the bytes of one value in Avro's binary encoding, alone or behind the id of a schema in a registry. It is decoded by the schema
  * that it was written with, and brought into the form of the job's by Avro's rules of schema resolution: fields that are new have their
- * defaults, fields that are gone are left out, names may have aliases, numbers may have become wider.
+ * defaults, fields that are gone are left out, names may have aliases, numbers may have become wider. A symbol that the job's enum lacks is
+ * the enum's default, else its record is rejected: others of the same schema are read.
  *
  * Values: records and maps are objects, enums text, bytes and fixed `Uint8Array`. A union's value stands for itself where that is
  * unambiguous, else as `{ type: value }`. Logical types are what they are written as: a date is a number of days.
  */
-import avsc, { type Schema as AvroSchema, type Type } from "avsc";
+import avsc, { type Schema as AvroSchema, type Type, type types } from "avsc";
 import type { WriterSchema } from "../../api/connector.ts";
 import { messageOf, MillraceError } from "../../base/errors.ts";
 import type { RegistryDeclaration } from "../registry/record-schemas.ts";
@@ -127,7 +128,8 @@ function resolverOf(writer: Type, reader: Type) {
 function parseSchema(schema: object | string, references: WriterSchema["references"], longs: "number" | "bigint"): Type {
   const registry: Record<string, Type> = {};
   // Once in a schema, names of types stand for what they were first.
-  const options = { registry, omitRecordMethods: true, ...(longs === "bigint" && { typeHook: bigLongs }) };
+  const typeHook = (part: unknown, opts: unknown) => openEnum(part, opts) ?? (longs === "bigint" ? bigLongs(part) : undefined);
+  const options = { registry, omitRecordMethods: true, typeHook };
   for (const { definition } of references) avsc.Type.forSchema(jsonOf(definition) as AvroSchema, options);
   return avsc.Type.forSchema((typeof schema === "string" ? jsonOf(schema) : schema) as AvroSchema, options);
 }
@@ -136,6 +138,42 @@ function parseSchema(schema: object | string, references: WriterSchema["referenc
 function jsonOf(text: string): unknown {
   const trimmed = text.trim();
   return /^[A-Za-z_]/.test(trimmed) ? trimmed : JSON.parse(trimmed);
+}
+
+function openEnum(schema: unknown, opts: unknown): Type | undefined {
+  return (schema as { type?: unknown } | null)?.type === "enum" ? new OpenEnum(schema as never, opts as never) : undefined;
+}
+
+/** What the library does not say of its types: how one is read as another. */
+interface Resolving {
+  _update(
+    resolver: { symbols?: readonly string[]; _read?: (tap: { readLong(): number }) => string },
+    type: Type,
+    opts: object,
+  ): void;
+}
+
+/**
+ * An enum as the specification has it: that two enums fit is decided by their names, and what a symbol is read as by the symbol. The
+ * library refuses a schema for symbols that may never come.
+ */
+class OpenEnum extends (avsc.types.EnumType as unknown as new (schema: never, opts: never) => types.EnumType & Resolving) {
+  override _update(resolver: Parameters<Resolving["_update"]>[0], type: Type, opts: object): void {
+    if (type.typeName !== "enum") return;
+    const { symbols } = type as types.EnumType;
+    const own = new Set(this.symbols);
+    const known = symbols.filter((symbol) => own.has(symbol));
+    super._update(resolver, Object.create(type, { symbols: { value: known } }) as Type, opts);
+    // Their names do not fit.
+    if (resolver._read === undefined) return;
+    const { default: otherwise } = this as unknown as { readonly default?: string };
+    resolver._read = (tap) => {
+      const symbol = symbols[tap.readLong()]!;
+      const read = own.has(symbol) ? symbol : otherwise;
+      if (read === undefined) throw new Error(`enum ${this.name} has no ${symbol}, nor a default`);
+      return read;
+    };
+  }
 }
 
 function bigLongs(schema: unknown): Type | undefined {

@@ -4,7 +4,7 @@ import type { SinkEffect } from "../../ports/sink-driver.ts";
 import { decodeTablePayload } from "../dynamodb/dynamodb.ts";
 import { utf8Text } from "../formats/utf8.ts";
 import { decodeRecords } from "../kinesis/kinesis-sink.ts";
-import { rowId, rowVersion } from "../row-version.ts";
+import { effectVersion, rowId, rowVersion } from "../row-version.ts";
 import { outgoingMessages } from "./message.ts";
 
 /** One line, by its place in the effect. `version` grows from line to line over all that a task writes. */
@@ -24,8 +24,8 @@ export function linesOf(job: string, { kind }: Sink<any, any>): ToLines | undefi
     (show: (effect: SinkEffect) => readonly object[]): ToLines =>
     (effect) =>
       show(effect).map((line, place) => {
-        const version = rowVersion(effect, place);
-        return { version, text: `${JSON.stringify({ version: String(version), ...line }, plain)}\n` };
+        const version = effectVersion(effect) + BigInt(place);
+        return { version, text: `${JSON.stringify({ version: String(rowVersion(effect, place)), ...line }, plain)}\n` };
       });
   if (kind === "kinesis")
     return shown((effect) =>

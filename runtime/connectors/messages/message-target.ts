@@ -13,10 +13,10 @@ import type { DeadLetter, SinkEffect } from "../../ports/sink-driver.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
 import { eachOf } from "../each-of.ts";
 import { backOff, type Pace } from "../pace.ts";
-import { rowVersion } from "../row-version.ts";
+import { effectVersion } from "../row-version.ts";
 import type { DeadLetterWriter } from "../sink-targets.ts";
 import type { SinkTarget } from "../sink-target.ts";
-import { type OutgoingMessage, outgoingMessages } from "./message.ts";
+import { encodeMessages, type OutgoingMessage, outgoingMessages } from "./message.ts";
 
 /** What became of a message. `again`: not taken for now. `refused`: never will be. */
 export type Delivery =
@@ -74,7 +74,7 @@ export class MessageTarget implements SinkTarget {
   }
 
   async carryOut(effect: SinkEffect): Promise<void> {
-    const version = rowVersion(effect, 0);
+    const version = effectVersion(effect);
     const last = this.#progress.get(effect.task);
     if (last !== undefined && last.version >= version && !(last.version === version && last.settled !== undefined)) return;
     const settled = new Map(last?.version === version ? last.settled : undefined);
@@ -193,6 +193,8 @@ function firstOfGroups(messages: readonly OutgoingMessage[]): readonly OutgoingM
   });
 }
 
-function letterOf(operator: OperatorUid, { id, body }: OutgoingMessage, reason: string): DeadLetter {
-  return { operator, reason, shard: "", position: id, bytes: body };
+function letterOf(operator: OperatorUid, message: OutgoingMessage, reason: string): DeadLetter {
+  const { id, body } = message;
+  const back = { what: "message", to: operator, value: encodeMessages([message]) } as const;
+  return { operator, reason, shard: "", position: id, bytes: body, back };
 }

@@ -6,7 +6,7 @@
  */
 import type { SinkWriter } from "../../api/connector.ts";
 import { MillraceError } from "../../base/errors.ts";
-import { encodeMessages, type Message } from "./message.ts";
+import { encodeMessages, type Message, messageAgain } from "./message.ts";
 
 /** Makes the message of a row. Throws `invalid` for a row that has none. */
 export type ToMessage = (value: any, timestamp: number | undefined) => Message;
@@ -25,7 +25,14 @@ export class MessageWriter implements SinkWriter<any> {
   }
 
   add(value: unknown, timestamp: number | undefined): void {
-    const message = this.#toMessage(value, timestamp);
+    this.#take(this.#toMessage(value, timestamp));
+  }
+
+  addAgain(message: Uint8Array): void {
+    this.#take(messageAgain(message));
+  }
+
+  #take(message: Message): void {
     const sizeBytes = message.body.length;
     if (this.#messages.length >= messagesPerPayload || this.#bytes + sizeBytes > bytesPerPayload) this.#pack();
     this.#messages.push(message);

@@ -5,6 +5,7 @@
  *    delivered again, so that receivers can leave out what they have.
  */
 import { createHash } from "node:crypto";
+import { corrupt } from "../../base/byte-reader.ts";
 import { decodeValue, encodeValue } from "../../base/message-pack.ts";
 import * as is from "../../base/shape.ts";
 import type { SinkEffect } from "../../ports/sink-driver.ts";
@@ -50,6 +51,14 @@ function decodeMessages(payload: Uint8Array): readonly Stored[] {
   const messages = decodeValue(payload);
   is.checkShape("a payload of a sink of messages", messages, messagesShape);
   return messages as readonly Stored[];
+}
+
+/** A message that was given back: as it was sent, with its id. Throws `corrupt`. */
+export function messageAgain(stored: Uint8Array): Message {
+  const [message, ...more] = decodeMessages(stored);
+  if (message === undefined || more.length > 0) throw corrupt(`a message that was given back is ${more.length + 1} messages`);
+  const [body, group, id, fields] = message;
+  return { body, group: group ?? undefined, id: id ?? undefined, fields: fields ?? undefined };
 }
 
 /** The messages of an effect, with their ids. Throws `corrupt`. */

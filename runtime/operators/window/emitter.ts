@@ -9,6 +9,8 @@ import { type StateHandle, stateHandles } from "../../state/state-handles.ts";
 import { HandlerContext } from "../context.ts";
 import type { KeyedOperatorHost } from "../operator.ts";
 import { nothingLeft } from "./contents.ts";
+import { iterable } from "../stateless.ts";
+import { synchronous } from "../synchronous.ts";
 
 type AnyWindowFunction = WindowFunction<any, any, any, any, any, any>;
 
@@ -47,12 +49,12 @@ class ValueEmitter implements WindowEmitter {
   emit(window: TimeWindow): void {
     const { resultOf, contents, host } = this;
     const key = this.keyed ? host.access.row.key : null;
-    const value = contents.result();
+    const value = synchronous(contents.result());
     if (value === nothingLeft) return;
     if (resultOf.kind === "value") host.output.emit(value, window.maxTimestamp);
-    else if (resultOf.kind === "result") host.output.emit(resultOf.result(key, window, value), window.maxTimestamp);
+    else if (resultOf.kind === "result") host.output.emit(synchronous(resultOf.result(key, window, value)), window.maxTimestamp);
     else
-      for (const result of resultOf.apply(key, window, [...(value as readonly unknown[])]))
+      for (const result of iterable(resultOf.apply(key, window, [...(value as readonly unknown[])])))
         host.output.emit(result, window.maxTimestamp);
   }
 
@@ -77,12 +79,12 @@ class FunctionEmitter implements WindowEmitter {
     const result = this.contents.result();
     if (result === nothingLeft) return;
     const values = this.collected ? [...(result as readonly unknown[])] : [result];
-    this.fn.onWindow(window, values, this.context as never);
+    synchronous(this.fn.onWindow(window, values, this.context as never));
   }
 
   clear(window: TimeWindow): void {
     this.context.enter(window);
-    this.fn.onClear?.(window, this.context as never);
+    synchronous(this.fn.onClear?.(window, this.context as never));
     for (const handle of Object.values(this.context.windowState)) handle.clear();
   }
 }

@@ -10,6 +10,8 @@
  *    stay longer: slices that are over are in no window that may fire.
  * L3 A record is late when its last window is.
  * L4 Slices that only wait for late records have a timer of their own at the time at which the last of them is over.
+ * L5 Of a window that failed when it fired its slices are kept aside, until its timer is given back or a late record has it fire after
+ *    all; the cell goes on to the next.
  */
 import type { WindowSpec } from "../../api/graph.ts";
 import { contentsName } from "../../api/operator-states.ts";
@@ -24,6 +26,8 @@ import { cleanupTime, isWindowLate, largestTime, timeWindow } from "../../time/w
 import type { KeyedOperatorHost, Operator } from "../operator.ts";
 import { emitterOf, type WindowEmitter } from "./emitter.ts";
 import { giveLate, timestampFor } from "./late-records.ts";
+import { copyValue } from "./copy-value.ts";
+import { OwedResults } from "./owed-results.ts";
 import { SlicedContents } from "./sliced-contents.ts";
 
 const noSlice: Slice = { start: Infinity, end: Infinity, first: timeWindow(0, 0), last: timeWindow(0, 0) };
@@ -37,6 +41,7 @@ export class SlicedWindowOperator implements Operator {
   private readonly slices: Slices;
   private readonly contents: SlicedContents;
   private readonly emitter: WindowEmitter;
+  private readonly owed: OwedResults;
   private readonly latenessMs: number;
   /** The place of the slices among the operator's states. */
   private readonly state: number;
@@ -58,6 +63,7 @@ export class SlicedWindowOperator implements Operator {
     this.state = [...host.access.store.states.keys()].indexOf(contentsName(spec));
     this.contents = new SlicedContents(contents.aggregator);
     this.emitter = emitterOf(host, spec, this.contents);
+    this.owed = new OwedResults(host.access);
     this.latenessMs = spec.allowedLateness;
   }
 
@@ -90,6 +96,7 @@ export class SlicedWindowOperator implements Operator {
       if (window.maxTimestamp > watermark || isWindowLate(window.maxTimestamp, this.latenessMs, watermark)) continue;
       this.contents.goTo(cell.value, window.start, this.slices.boundaryOf(window), window.end, false);
       this.emitter.emit(window);
+      this.owed.take(window);
     }
     if (!fresh) return;
     if (slice.last.maxTimestamp > watermark) {
@@ -111,14 +118,40 @@ export class SlicedWindowOperator implements Operator {
   /** Gives the window that the cell stands at for the first time, and sees to what comes after it. */
   private fire(cell: Cell, namespace: Namespace): void {
     this.goTo(namespace);
-    const { firing, next, contents } = this;
-    const table: SliceTable = cell.value;
-    contents.goTo(table, firing.start, this.boundary, firing.end, true);
+    const { firing, contents } = this;
+    contents.goTo(cell.value, firing.start, this.boundary, firing.end, true);
     this.emitter.emit(firing);
+    this.goOn(cell);
+  }
+
+  /** Where the window that has fired last leaves the cell. */
+  private goOn(cell: Cell): void {
+    const { firing, next } = this;
+    const table: SliceTable = cell.value;
     this.dropOver(cell, next?.start ?? firing.end);
     const later = table.placeOf(next?.start ?? firing.end);
     if (later < table.end) this.host.access.moveCell(cell, this.windowFrom(table.startAt(later)));
     else if (!table.isEmpty) this.setCleanupTimer(this.sliceAt(table.latest).last);
+  }
+
+  /** L5 */
+  onTimerFailed({ at, namespace }: Timer): void {
+    const { row, store } = this.host.access;
+    const cell = row.cellOf(this.state);
+    if (cell === undefined || at !== namespace.end - 1) return;
+    this.goTo(namespace);
+    this.owed.keep(namespace, "slices", slicesIn(cell.value, namespace));
+    this.goOn(row.cellOf(this.state)!);
+    store.markDirty(row);
+  }
+
+  onTimerAgain(timer: Timer): void {
+    const { at, namespace } = timer;
+    const table: SliceTable | undefined = at === namespace.end - 1 ? this.owed.take(namespace)?.value : undefined;
+    if (table === undefined || table.isEmpty) return;
+    this.goTo(namespace);
+    this.contents.goTo(table, namespace.start, this.boundary, namespace.end, false);
+    this.emitter.emit(this.firing);
   }
 
   /** Most timers of one time are of the same window, each of another key. */
@@ -155,4 +188,12 @@ export class SlicedWindowOperator implements Operator {
     const at = cleanupTime(window.maxTimestamp, this.latenessMs);
     if (at < largestTime) this.host.access.setOwnTimer("eventTime", at, window);
   }
+}
+
+/** Those of the table that lie in the window, as a table of their own. */
+function slicesIn(table: SliceTable, { start, end }: Namespace): SliceTable {
+  const into = new SliceTable();
+  const last = table.placeFromEnd(end);
+  for (let place = table.placeOf(start); place < last; place++) into.put(table.startAt(place), copyValue(table.valueAt(place)));
+  return into;
 }

@@ -11,6 +11,8 @@
  *    that a window has one timer at a time and lateness costs nothing before.
  * V5 A trigger cannot cancel the timer at a window's cleanup time, nor be without it: else nothing would remove the window. (In Flink
  *    a trigger that cancels its own timer at that very time cancels both, and the window stays until its next record.)
+ * V6 Contents that go by themselves when their window is over are kept aside when it fails to fire, until its timer is given back, or a
+ *    late record has it fire after all.
  */
 import type { WindowSpec } from "../../api/graph.ts";
 import { contentsName } from "../../api/operator-states.ts";
@@ -25,11 +27,13 @@ import { cleanupTime, coverWindows, isWindowLate, largestTime, timeWindow, windo
 import type { KeyedOperatorHost, Operator } from "../operator.ts";
 import { type Assigner, assignerOf } from "./assigner.ts";
 import { type Contents, contentsOf } from "./contents.ts";
+import { copyValue } from "./copy-value.ts";
 import { triggerOf } from "./create-trigger.ts";
 import { emitterOf, type WindowEmitter } from "./emitter.ts";
 import { eventTimeTrigger } from "./end-triggers.ts";
 import { giveLate, timestampFor } from "./late-records.ts";
 import { MergedStates } from "./merged-states.ts";
+import { OwedResults } from "./owed-results.ts";
 import { TimerChain } from "../timer-chain.ts";
 import { fires, purges, type Trigger, type TriggerContext } from "./trigger.ts";
 
@@ -55,6 +59,8 @@ export class WindowOperator implements Operator {
   private readonly grown = { start: 0, end: 0 };
   /** They then go by themselves (Cell C2), so no timer says when. */
   private readonly passes: boolean;
+  /** V6 */
+  private readonly owed: OwedResults | undefined;
   private readonly mergedStates: MergedStates;
   private readonly chain = new TimerChain("a trigger");
 
@@ -72,6 +78,7 @@ export class WindowOperator implements Operator {
     this.retains = this.plain && spec.allowedLateness > 0;
     this.keepsOneTimer = this.plain && !this.retains && this.assigner.eventTime;
     this.passes = this.retains && host.access.store.retentionMs < Infinity;
+    this.owed = host.access.store.retentionMs < Infinity ? new OwedResults(host.access) : undefined;
     this.emitter = emitterOf(host, spec, this.contents);
     this.mergedStates = new MergedStates(host.access);
     const isCleanup = (domain: TimerDomain, at: number, window: TimeWindow) =>
@@ -267,6 +274,32 @@ export class WindowOperator implements Operator {
     else if (this.retains && !this.passes && at === window.maxTimestamp) this.setCleanupTimer(window);
   }
 
+  onTimerFailed({ namespace }: Timer): void {
+    const { owed, host, contentsState } = this;
+    const cell = owed && host.access.row.find(contentsState, namespace);
+    if (cell === undefined) return;
+    const { kind, value } = cell;
+    // Late records may still come to it.
+    if (!this.retains) host.access.row.forget(cell);
+    owed?.keep(namespace, kind, this.retains ? copyValue(value) : value);
+  }
+
+  onTimerAgain(timer: Timer): void {
+    const { owed, host, contentsState } = this;
+    if (owed === undefined) return this.onTimer(timer);
+    const { namespace } = timer;
+    const kept = owed.take(namespace);
+    if (kept === undefined) return;
+    const { row } = host.access;
+    if (row.find(contentsState, namespace) === undefined) {
+      const cell = row.make(contentsState, namespace, kept.kind, kept.value);
+      cell.dirty = true;
+      row.noteChange(cell);
+    }
+    this.onTimer(timer);
+    if (this.retains && this.isLate(windowOf(namespace))) this.contents.clear();
+  }
+
   private askOnTimer({ domain, at }: Timer, window: TimeWindow): TriggerResult {
     const { chain } = this;
     chain.begin(this.host.access.row, domain, at);
@@ -281,6 +314,7 @@ export class WindowOperator implements Operator {
     if (fires(result) && !this.contents.empty) {
       this.emitter.emit(window);
       this.contents.given();
+      if (this.passes) this.owed?.take(window);
     }
     if (!purges(result)) return;
     // A merging window goes on after a purge: what comes later still joins it.

@@ -23,6 +23,11 @@ const goOn = 0.8;
 const quietMin = 60;
 const quietPerMapping = 6;
 const waitingPace = 0.2;
+/** Virtual ms: a coordinator that found nothing to do looks again, though nothing has changed. */
+const lookAgainMs = 10;
+
+/** How often somebody deploys new code because an environment has died. */
+const deployedAfterDeath = 0.2;
 
 const calmBatchMax = 60;
 const calmSweeps = 1.5;
@@ -48,8 +53,10 @@ export class Agenda {
   private calm = false;
   private mayEnd: boolean;
   private finishedGeneration = 0;
-  private collecting = false;
+  /** What had changed when the last collection began that came to its end. */
+  private collectedAt = 0;
   private seenProgress = 0;
+  private seenDeaths = 0;
   /** How often nothing began since something was written. */
   private quiet = 0;
   completedCheckpoints = 0;
@@ -66,10 +73,10 @@ export class Agenda {
       { weight: 1, begin: () => this.ringAgain() },
       this.sweeps,
       { weight: 1.5, begin: () => this.coordinate() },
-      { weight: 0.4, begin: () => this.collect() },
+      { weight: 0.2, begin: () => this.collect() },
       { weight: 0.8, begin: () => this.reshard() },
       { weight: 0.15, begin: () => this.restore() },
-      { weight: 0.4, begin: () => this.redeploy() },
+      { weight: 0.2, begin: () => this.redeploy() },
     ];
     this.restoresLeft = world.settings.restores;
     this.mayEnd = !world.settings.staysOpen;
@@ -150,6 +157,14 @@ export class Agenda {
   private next(): Promise<void> | undefined {
     const { world } = this;
     world.replaceDead();
+    if (world.deaths > this.seenDeaths) {
+      this.seenDeaths = world.deaths;
+      // New code is deployed when processes have died.
+      if (this.redeploymentsLeft > 0 && world.random.chance(deployedAfterDeath)) {
+        const deployed = this.redeploy();
+        if (typeof deployed !== "boolean") return this.settleIf(deployed);
+      }
+    }
     if (!world.scheduler.idle && world.random.chance(goOn)) return this.step();
     const begun = this.begin();
     if (begun === false) return this.goOn();
@@ -344,6 +359,8 @@ export class Agenda {
     const what = describe(bell);
     world.trace.add(world.scheduler.steps, process.name, `rung: ${what}`);
     environment.busy = true;
+    process.rungAt = world.scheduler.steps;
+    process.astray = false;
     process.deadline = world.scheduler.now + world.settings.turnMs;
     environment.environment.turn(bell).then(
       (outcome) => {
@@ -379,8 +396,15 @@ export class Agenda {
   }
 
   private coordinate(): boolean {
+    const { world } = this;
     const one = this.freeCoordinator();
     if (one === undefined) return false;
+    const { now } = world.scheduler;
+    const looked = { changes: world.changes.job, at: now };
+    const { seen } = one;
+    // Time alone may make a checkpoint due, or too late.
+    if (seen?.changes === looked.changes && now - seen.at < lookAgainMs) return false;
+    one.seen = undefined;
     this.work(one, "coordinate", async () => {
       const { coordinator } = one;
       if (!one.started || this.world.record?.phase === "restoring") await coordinator.start();
@@ -388,19 +412,20 @@ export class Agenda {
       const tick = await coordinator.tick();
       for (const task of tick.poke) this.pokes.add(task);
       if (tick.completed !== undefined) this.completedCheckpoints++;
+      if (tick.poke.length === 0) one.seen = looked;
       if (tick.finished) this.finishedGeneration = Math.max(this.finishedGeneration, tick.record.generation);
     });
     return true;
   }
 
   private collect(): boolean {
+    const { stored } = this.world.changes;
     const one = this.freeCoordinator();
-    if (one === undefined || this.collecting) return false;
-    this.collecting = true;
+    if (one === undefined || this.collectedAt === stored) return false;
     this.work(one, "collect", async () => {
       await one.coordinator.collectGarbage();
+      this.collectedAt = stored;
     });
-    this.collecting = false;
     return true;
   }
 
@@ -413,16 +438,26 @@ export class Agenda {
     return true;
   }
 
-  /** New code of the same plan, beside the old; a rollback is no other. The second has mappings of its own. */
-  private redeploy(): boolean {
+  /** New code of the same plan, beside the old; a rollback is no other. It may have mappings of its own. */
+  private redeploy(): Promise<boolean> | boolean {
     const { world } = this;
     if (this.redeploymentsLeft === 0 || world.record === undefined) return false;
     this.redeploymentsLeft--;
     world.deployment++;
     world.note(`deployment ${world.deployment}`);
-    if (world.settings.redeployments - this.redeploymentsLeft !== 2) return false;
-    world.mappings.replace(world.deployment);
-    world.note("mappings are made anew");
+    return world.random.chance(0.7) ? this.replaceMappings() : false;
+  }
+
+  private async replaceMappings(): Promise<boolean> {
+    const { world } = this;
+    const from = world.random.pick(["the oldest", "what was brought last", "what was brought last", "the latest"] as const);
+    // What the old ones bring again goes to their own environments, which know of nothing that is passed over.
+    if (from !== "the oldest") this.again.length = 0;
+    await world.mappings.replace(world.deployment, async ({ stream, shard, open, position }) => {
+      if (from === "the oldest") return "horizon";
+      return from === "the latest" ? world.log.lastPosition(stream, shard) : (open?.last ?? position);
+    });
+    world.note(`mappings are made anew, and begin behind ${from}`);
     return false;
   }
 

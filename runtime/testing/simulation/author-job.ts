@@ -2,9 +2,9 @@
  * An author's job as a simulation runs it: the graph with its ends exchanged, at other sizes.
  *
  * I1 A source's record is the value that its decoder would have made; timestamps and watermarks are the job's own. Its idleness is left
- *    out: shards stand still for long whenever a job is restored, and what they bring then would be late. Nor may a shard be idle that
- *    was read out: where a stream ends beside idle ones, its tasks are idle too, and what their windows give at the very end is late for
- *    tasks that have heard of the end from others.
+ *    out: of a shard that was idle it goes by the clock, and by who reads first, whether what comes next is late, so that no two runs need
+ *    come to the same. Nor may a shard be idle that was read out: where a stream ends beside idle ones, its tasks are idle too, and what
+ *    their windows give at the very end is late for tasks that have heard of the end from others.
  * I2 Sinks are those of the simulation (author-sinks.ts).
  */
 import type { Sink, Source } from "../../api/connector.ts";

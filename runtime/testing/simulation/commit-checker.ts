@@ -7,15 +7,18 @@
  * C12 No task of a generation commits once the next one runs (L1).
  * C15 A child's versions of outside rows begin above its parents' last (L5).
  * C17 A frame is sent only after the entry that sends it is written (R2).
+ * C20 The time of a task never goes back (L12).
+ * C22 For a checkpoint no more is held than may be (L15).
  * C18 No task commits over an entry of newer code (R9).
  */
 import type { ChannelId, Checkpoint, TaskId } from "../../base/ids.ts";
 import type { DeadLetterBatch, SinkEffect } from "../../ports/sink-driver.ts";
 import type { JobRecord } from "../../snapshots/job-record.ts";
-import type { Commit } from "../../state/commit.ts";
+import type { CommitRead } from "./read-commit.ts";
 import { downstreamOf, generationOf } from "../../streaming/channel.ts";
 import { readElement } from "../../streaming/element.ts";
 import { readFrame } from "../../streaming/frame.ts";
+import { defaultLimits } from "../../task/task-plan.ts";
 
 /** Records sent on a channel, and how many of them before the barrier of each checkpoint. */
 interface Sent {
@@ -36,22 +39,36 @@ export class CommitChecker {
   /** By task: the code that wrote its head. */
   private readonly deployments = new Map<TaskId, number>();
   private readonly versions = new Map<TaskId, number>();
+  /** By task: processing time of its head. */
+  private readonly times = new Map<TaskId, number>();
+  /** By task: the frames that are held. */
+  private readonly held = new Map<TaskId, readonly Uint8Array[]>();
+  private readonly heldBytesMax: number;
 
   /** Records that came by no channel: dead letters that were given back. */
   private readonly givenBack: () => number;
 
-  constructor(fail: (message: string) => void, givenBack: () => number = () => 0) {
+  constructor(
+    fail: (message: string) => void,
+    {
+      heldBytesMax = defaultLimits.heldBytesMax,
+      givenBack = () => 0,
+    }: { readonly heldBytesMax?: number; readonly givenBack?: () => number } = {},
+  ) {
     this.fail = fail;
+    this.heldBytesMax = heldBytesMax;
     this.givenBack = givenBack;
   }
 
-  onCommit(commit: Commit, record: JobRecord | undefined): void {
+  onCommit(commit: CommitRead, record: JobRecord | undefined): void {
     const { task, seq } = commit;
     const owed = this.owed.get(task) ?? new Set();
     this.owed.set(task, new Set(effectsOf(commit)));
     this.promise(commit);
     if (commit.by === "seal") return;
     this.checkDeployment(commit);
+    this.checkTime(commit);
+    this.checkHeld(commit);
     if (record?.phase === "running" && generationOf(task) < record.generation)
       this.fail(`C12: entry ${seq} of ${task} was written when generation ${record.generation} ran`);
     for (const effect of owed) return this.fail(`C10: entry ${seq} of ${task} was written before ${effect} of the one before it`);
@@ -61,20 +78,38 @@ export class CommitChecker {
       if (effect.effect === "acknowledge" && !effect.declined) this.onSnapshot(commit, effect.checkpoint);
   }
 
-  private checkVersion({ task, seq, progress: { versionOffset, ended, successors } }: Commit): void {
+  private checkVersion({ task, seq, progress: { versionOffset, ended, successors } }: CommitRead): void {
     const version = versionOffset + seq;
     const before = this.versions.get(task) ?? 0;
     if (version <= before) this.fail(`C15: entry ${seq} of ${task} is of version ${version}, its parents' last of ${before}`);
     if (ended) for (const { task: next } of successors) this.versions.set(next, Math.max(version, this.versions.get(next) ?? 0));
   }
 
-  private checkDeployment({ task, seq, deployment }: Commit): void {
+  private checkDeployment({ task, seq, deployment }: CommitRead): void {
     const before = this.deployments.get(task) ?? 0;
     if (deployment < before) this.fail(`C18: entry ${seq} of ${task} is of deployment ${deployment}, over one of ${before}`);
     this.deployments.set(task, deployment);
   }
 
-  private promise({ effects }: Commit): void {
+  private checkTime({ task, seq, progress: { now } }: CommitRead): void {
+    const before = this.times.get(task) ?? 0;
+    if (now < before) this.fail(`C20: the time of ${task} went back from ${before} to ${now}, entry ${seq}`);
+    this.times.set(task, now);
+  }
+
+  /** What is held for a barrier: other frames wait for their channel's parents, whatever they come to. */
+  private checkHeld({ task, seq, held: { added, released }, progress }: CommitRead): void {
+    if (added.length === 0 && released.length === 0 && !this.held.has(task)) return;
+    const gone = new Set(released);
+    const frames = [...(this.held.get(task) ?? []), ...added].filter((_, place) => !gone.has(place));
+    this.held.set(task, frames);
+    const arrived = new Set(progress.alignment.current?.arrived);
+    let bytes = 0;
+    if (arrived.size > 0) for (const frame of frames) if (arrived.has(readFrame(frame).channel)) bytes += frame.length;
+    if (bytes > this.heldBytesMax) this.fail(`C22: ${bytes} bytes are held at ${task}, entry ${seq}, of ${this.heldBytesMax}`);
+  }
+
+  private promise({ effects }: CommitRead): void {
     for (const effect of effects)
       if (effect.effect === "send") for (const frame of effect.frames) this.promised.set(effect.channel, readFrame(frame).seq);
   }
@@ -103,7 +138,7 @@ export class CommitChecker {
     this.owed.get(task)?.delete(effect);
   }
 
-  private count({ effects }: Commit): void {
+  private count({ effects }: CommitRead): void {
     for (const effect of effects) {
       if (effect.effect !== "send") continue;
       const sent: Sent = this.sent.get(effect.channel) ?? { records: 0, before: new Map(), watermarks: new Map() };
@@ -115,7 +150,7 @@ export class CommitChecker {
     }
   }
 
-  private onSnapshot({ task, seq, progress }: Commit, checkpoint: Checkpoint): void {
+  private onSnapshot({ task, seq, progress }: CommitRead, checkpoint: Checkpoint): void {
     const channels = [...this.sent].filter(([channel]) => downstreamOf(channel) === task);
     if (channels.length === 0) return;
     const most = channels.reduce((sum, [, { records, before }]) => sum + (before.get(checkpoint) ?? records), 0);
@@ -126,7 +161,7 @@ export class CommitChecker {
 }
 
 /** Names of effects that others wait for. */
-function* effectsOf({ effects, progress, seq }: Commit): Generator<string> {
+function* effectsOf({ effects, progress, seq }: CommitRead): Generator<string> {
   for (const effect of effects) {
     if (effect.effect === "sink") yield `write ${progress.versionOffset + seq}.${effect.n} of ${effect.operator}`;
     if (effect.effect === "deadLetter") yield `dead letters of ${progress.versionOffset + seq}`;

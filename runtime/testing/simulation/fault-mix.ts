@@ -20,14 +20,20 @@ export interface FaultMix {
   readonly slow: number;
   /** Of a read of a ring: part of it is read before, part after what happens meanwhile. */
   readonly tornRead: number;
+  /** Of a read that would bring records: it brings none, and says that there are some. */
+  readonly emptyRead: number;
   /** Per record appended. */
   readonly throttled: number;
+  /** Per frame appended: it lands in another shard than its hash key's, as in a stream that somebody is resharding. */
+  readonly astray: number;
   /** Of an entry that was written, in worlds that are frail: the process dies before any of its effects. */
   readonly commitOnly: number;
   /** Of a write to the outside: it takes place again, long after others. */
   readonly echo: number;
   /** Of a record: whoever takes it in dies, until it is put aside. */
   readonly poison: number;
+  /** Of a process: its clock is wrong. */
+  readonly skew: number;
   // Per delivery.
   /** A batch is delivered again after it succeeded. */
   readonly duplicate: number;
@@ -50,10 +56,13 @@ export const commonFaults: FaultMix = {
   zombieAfter: 0.004,
   slow: 0.1,
   tornRead: 0.1,
+  emptyRead: 0.08,
   throttled: 0.03,
+  astray: 0.004,
   commitOnly: 0.2,
   echo: 0.08,
   poison: 0.004,
+  skew: 0.3,
   duplicate: 0.15,
   twin: 0.16,
   oldEnvironment: 0.1,
@@ -68,10 +77,13 @@ export const noFaults: FaultMix = {
   zombieAfter: 0,
   slow: 0,
   tornRead: 0,
+  emptyRead: 0,
   throttled: 0,
+  astray: 0,
   commitOnly: 0,
   echo: 0,
   poison: 0,
+  skew: 0,
   duplicate: 0,
   twin: 0,
   oldEnvironment: 0,

@@ -18,6 +18,7 @@ import type { WindowedStream } from "../../api/windowed-stream.ts";
 import type { SeededRandom } from "../../base/seeded-random.ts";
 import { collected, pairedBlock, ruledBlock, withinBlock } from "./generated-pairs.ts";
 import { type Block, byId, byKey, type Row, type Rows, rowOf, total } from "./generated-rows.ts";
+import { tightBlock, timedBlock } from "./generated-time.ts";
 import { sidesBlock, toldBlock } from "./generated-unkeyed.ts";
 import { groupBy, startOf } from "./topology.ts";
 
@@ -300,8 +301,13 @@ function paddedBlock(random: SeededRandom): Block {
 }
 
 function twiceBlock(): Block {
-  const both = (row: Row): Row[] => [row, { ...row, id: `${row.id}'`, key: `${row.key}'` }];
-  return { name: "twice", stage: false, build: (rows, uid) => rows.flatMap(uid, both), expect: (rows) => rows.flatMap(both) };
+  const both = (uid: string) => (row: Row) => [row, { ...row, id: `${row.id} ${uid}`, key: `${row.key}'` }];
+  return {
+    name: "twice",
+    stage: false,
+    build: (rows, uid) => rows.flatMap(uid, both(uid)),
+    expect: (rows, uid) => rows.flatMap(both(uid)),
+  };
 }
 
 function keptBlock(): Block {
@@ -334,14 +340,19 @@ function spreadBlock(random: SeededRandom): Block {
   };
 }
 
-const stages = [
-  ...[windowBlock, windowBlock, windowBlock, windowBlock, togetherBlock, collectBlock, collectBlock, unseenBlock, spreadBlock],
-  ...[pairedBlock, withinBlock, ruledBlock, toldBlock, onceBlock],
-];
-const steps = [partedBlock, paddedBlock, twiceBlock, keptBlock, sidesBlock, apartBlock];
+type Draw = (random: SeededRandom) => Block;
 
-/** Steps, of which one is a stage. */
-export function drawStage(random: SeededRandom): readonly Block[] {
-  const stage = random.pick(stages)(random);
-  return random.chance(0.4) ? [random.pick(steps)(random), stage] : [stage];
+/** Without event time. */
+const timeless: readonly Draw[] = [unseenBlock, unseenBlock, spreadBlock, toldBlock];
+const stages: readonly Draw[] = [
+  ...[windowBlock, windowBlock, windowBlock, windowBlock, togetherBlock, collectBlock, collectBlock],
+  ...[pairedBlock, withinBlock, ruledBlock, onceBlock],
+  ...[unseenBlock, spreadBlock, toldBlock],
+];
+const steps: readonly Draw[] = [partedBlock, paddedBlock, twiceBlock, keptBlock, sidesBlock, apartBlock];
+
+/** Steps, of which one is a stage. `isLoose`: records may be late. */
+export function drawStage(random: SeededRandom, isLoose = false): readonly Block[] {
+  const stage = random.pick(isLoose ? timeless : stages)(random);
+  return random.chance(0.4) ? [random.pick([...steps, isLoose ? tightBlock : timedBlock])(random), stage] : [stage];
 }

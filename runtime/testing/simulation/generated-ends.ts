@@ -12,7 +12,7 @@ import type { WindowedStream } from "../../api/windowed-stream.ts";
 import type { SeededRandom } from "../../base/seeded-random.ts";
 import { byClock, byClockOrAtTheEnd, atTheEnd } from "./by-the-clock.ts";
 import { byId, byKey, type End, type Row, type Rows, total } from "./generated-rows.ts";
-import { appendSink, changedTable, customTable, tableSink } from "./sinks.ts";
+import { appendSink, changedTable, changesSink, customTable, tableSink } from "./sinks.ts";
 import { groupBy } from "./topology.ts";
 
 interface KeyTotal {
@@ -35,6 +35,9 @@ function sumUp(each: DataStream<KeyTotal>, uid: string): void {
 /** What each key has come to, as it changes. */
 const changing = (rows: DataStream<Row>, uid: string) =>
   rows.keyBy(byKey).aggregate(`${uid}-sum`, combine({ n: sum<Row>((row) => row.value) }), (key, { n }): KeyTotal => ({ key, n }));
+
+const isShown = ({ n }: KeyTotal) => n % 3 !== 0;
+const doubled = ({ key, n }: KeyTotal): KeyTotal => ({ key, n: 2 * n });
 
 const added = ({ kind, value: { key, n } }: Change<KeyTotal>): KeyTotal => ({ key, n: kind === "-U" || kind === "-D" ? -n : n });
 
@@ -111,9 +114,28 @@ const ends: readonly End[] = [
       changing(rows, uid)
         .toChanges(`${uid}-changes`)
         .asChangelog(`${uid}-read`, { mode: "upsert", key: keyOf })
-        .map(`${uid}-doubled`, ({ key, n }) => ({ key, n: 2 * n }))
+        .map(`${uid}-doubled`, doubled)
         .sinkTo(uid, changedTable<KeyTotal>(uid, keyOf)),
     expect: (rows) => new Map([...totalsOf(rows)].map(([key, { n }]) => [key, { key, n: 2 * n }])),
+  },
+  {
+    name: "retracted",
+    shows: "changes",
+    // Every row that was given is taken back before another takes its place.
+    build: (rows, uid) =>
+      changing(rows, uid).filter(`${uid}-some`, isShown).map(`${uid}-doubled`, doubled).sinkTo(uid, changesSink(uid)),
+    expect: (rows) => [...totalsOf(rows).values()].filter(isShown).map(doubled),
+  },
+  {
+    name: "retracted again",
+    shows: "changes",
+    build: (rows, uid) =>
+      changing(rows, uid)
+        .toChanges(`${uid}-changes`)
+        .asChangelog(`${uid}-read`, { mode: "retract", key: keyOf })
+        .filter(`${uid}-some`, isShown)
+        .sinkTo(uid, changesSink(uid)),
+    expect: (rows) => [...totalsOf(rows).values()].filter(isShown),
   },
   {
     name: "gathered",
@@ -195,6 +217,35 @@ function clockEnd(random: SeededRandom): End {
   };
 }
 
+/** By the clock alone: what it has not come to when the stream ends does not come out. */
+const outOfTime: readonly (readonly [
+  name: string,
+  rows: (rows: KeyedStream<Row, string>) => WindowedStream<Row, string, any>,
+])[] = [
+  ["tumbling", (rows) => rows.window(tumbling(millis(30), byClock)).trigger(triggers.processingTime())],
+  ["session", (rows) => rows.window(session(millis(12), byClock))],
+  [
+    "continuous",
+    (rows) =>
+      rows.window(tumbling(millis(200), byClock)).trigger(triggers.purging(triggers.continuousProcessingTime(millis(15)))),
+  ],
+  ["all", (rows) => rows.window(globalWindow()).trigger(triggers.purging(triggers.continuousProcessingTime(millis(25))))],
+];
+
+function clockAloneEnd(random: SeededRandom): End {
+  const [name, windows] = random.pick(outOfTime);
+  return {
+    name: `clock alone ${name}`,
+    byClock: true,
+    shows: "some",
+    build: (rows, uid) =>
+      windows(rows.keyBy(byKey))
+        .apply(`${uid}-windows`, (_key, _window, own) => own.map(({ id }) => id))
+        .sinkTo(uid, appendSink(uid)),
+    expect: (rows) => rows.map(({ id }) => id),
+  };
+}
+
 /** Rows are kept for a time that a timer of the clock measures. */
 function delayedEnd(): End {
   const delayMs = 30;
@@ -223,6 +274,6 @@ function delayedEnd(): End {
 const clockShare = 0.15;
 
 export function drawEnd(random: SeededRandom): End {
-  if (random.chance(clockShare)) return random.chance(0.6) ? clockEnd(random) : delayedEnd();
+  if (random.chance(clockShare)) return random.pick([clockEnd, clockEnd, delayedEnd, clockAloneEnd])(random);
   return random.pick(ends);
 }

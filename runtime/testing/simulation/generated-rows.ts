@@ -27,6 +27,8 @@ export interface End {
   readonly name: string;
   /** What comes out when goes by the clock. */
   readonly byClock?: boolean;
+  /** Of a list: "some": rows may be missing, for what the clock has not come to by the end of the stream never is; "changes": changes of them. */
+  readonly shows?: "some" | "changes";
   build(rows: DataStream<Row>, uid: string, outside: Outside): void;
   /** A list, or a table by its key. */
   expect(rows: Rows): readonly unknown[] | ReadonlyMap<string, unknown>;

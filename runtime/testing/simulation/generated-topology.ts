@@ -4,9 +4,11 @@
  */
 import type { JobBuilder } from "../../api/job-builder.ts";
 import type { DataStream } from "../../api/data-stream.ts";
+import type { WatermarkStrategy } from "../../api/watermarks.ts";
 import type { SeededRandom } from "../../base/seeded-random.ts";
 import { drawStage, unseen } from "./generated-blocks.ts";
 import { drawEnd } from "./generated-ends.ts";
+import { loose, looseEnd } from "./generated-time.ts";
 import type { Block, End, Row } from "./generated-rows.ts";
 import type { Outside } from "./sinks.ts";
 import { aligned, type Expected, inOrder, read, type Topology } from "./topology.ts";
@@ -26,10 +28,20 @@ interface Branch {
 
 interface Shape {
   readonly sources: readonly string[];
-  readonly isAligned: boolean;
+  /** Shards fall idle: what they bring then may be late. */
+  readonly isLoose: boolean;
   /** Its first source is keyed already, and has its state before any exchange. */
   readonly keyed: boolean;
+  /** Of each source. */
+  readonly watermarks: WatermarkStrategy<SimRecord>;
   readonly branches: readonly Branch[];
+}
+
+interface ExpectedSoFar extends Expected {
+  readonly lists: Map<string, readonly unknown[]>;
+  readonly tables: Map<string, ReadonlyMap<string, unknown>>;
+  readonly some: Set<string>;
+  readonly changes: Set<string>;
 }
 
 export function generateTopology(random: SeededRandom): Topology {
@@ -41,21 +53,25 @@ function drawShape(random: SeededRandom): Shape {
   // Side by side, or all as one stream; those of several sources have fewer stages each.
   const parts = sources.length > 1 && random.chance(0.3) ? sources.map((source) => [source]) : [sources];
   const most = parts.length > 1 ? 2 : stagesMax;
+  const inTime = random.chance(0.3) ? aligned : inOrder;
+  const isLoose = random.chance(0.3);
+  const drawAnyEnd = () => (isLoose && random.chance(0.7) ? looseEnd(random) : drawEnd(random));
   return {
     sources,
-    isAligned: random.chance(0.3),
+    isLoose,
+    watermarks: isLoose ? loose(inTime, random) : inTime,
     keyed: random.chance(0.25),
     branches: parts.map((own, n): Branch => {
-      const stages = Array.from({ length: random.between(1, most) }, () => drawStage(random));
-      const between = random.chance(0.3) ? { after: random.int(stages.length), end: drawEnd(random) } : undefined;
-      return { uid: `s${n}`, sources: own, stages, end: drawEnd(random), between };
+      const stages = Array.from({ length: random.between(1, most) }, () => drawStage(random, isLoose));
+      const between = random.chance(0.3) ? { after: random.int(stages.length), end: drawAnyEnd() } : undefined;
+      return { uid: `s${n}`, sources: own, stages, end: drawAnyEnd(), between };
     }),
   };
 }
 
 function topologyOf(shape: Shape, most: number): Topology {
   return {
-    name: `generated: ${shape.branches.map((branch) => nameOf(branch, most)).join("; ")}`,
+    name: `generated${shape.isLoose ? " loosely" : ""}: ${shape.branches.map((branch) => nameOf(branch, most)).join("; ")}`,
     sources: shape.sources,
     keyedSource: shape.keyed,
     asTheyCome: shape.branches.some(({ end, between }) => end.byClock === true || between?.end.byClock === true),
@@ -64,7 +80,7 @@ function topologyOf(shape: Shape, most: number): Topology {
       for (const branch of shape.branches) buildBranch(job, shape, branch, most, touch, outside);
     },
     expect: (records) => {
-      const expected = { lists: new Map<string, readonly unknown[]>(), tables: new Map<string, ReadonlyMap<string, unknown>>() };
+      const expected: ExpectedSoFar = { lists: new Map(), tables: new Map(), some: new Set(), changes: new Set() };
       for (const branch of shape.branches) expectBranch(branch, most, records, expected);
       return expected;
     },
@@ -82,8 +98,8 @@ function rowOf({ id, key, value, at }: SimRecord): Row {
   return { id: String(id), key, value, at, pad: "" };
 }
 
-function readRows(job: JobBuilder, source: string, { isAligned, keyed, sources }: Shape, touch: Touch): DataStream<Row> {
-  const records = read(job, source, touch, isAligned ? aligned : inOrder);
+function readRows(job: JobBuilder, source: string, { watermarks, keyed, sources }: Shape, touch: Touch): DataStream<Row> {
+  const records = read(job, source, touch, watermarks);
   const toRow = (record: SimRecord) => {
     touch(record, "keyed");
     return rowOf(record);
@@ -122,17 +138,18 @@ function expectBranch(
   { uid, sources, stages, end, between }: Branch,
   most: number,
   records: readonly SimRecord[],
-  expected: Expected & {
-    readonly lists: Map<string, readonly unknown[]>;
-    readonly tables: Map<string, ReadonlyMap<string, unknown>>;
-  },
+  expected: ExpectedSoFar,
 ): void {
-  const put = (name: string, held: ReturnType<End["expect"]>) =>
-    held instanceof Map ? void expected.tables.set(name, held) : void expected.lists.set(name, held as readonly unknown[]);
+  const put = (name: string, { expect, shows }: End, of: readonly Row[]) => {
+    const held = expect(of);
+    if (held instanceof Map) expected.tables.set(name, held);
+    else expected.lists.set(name, held as readonly unknown[]);
+    if (shows !== undefined) expected[shows].add(name);
+  };
   let rows: readonly Row[] = records.filter(({ source }) => sources.includes(source)).map(rowOf);
   for (const [n, blocks] of stages.slice(0, most).entries()) {
     for (const [place, block] of blocks.entries()) rows = block.expect(rows, `${uid}-${n}-${place}`);
-    if (between?.after === n) put(`${uid}-between`, between.end.expect(rows));
+    if (between?.after === n) put(`${uid}-between`, between.end, rows);
   }
-  put(`${uid}-out`, end.expect(rows));
+  put(`${uid}-out`, end, rows);
 }

@@ -64,12 +64,12 @@ export class Mappings {
   }
 
   /**
-   * All are made anew with the code of a deployment: each goes back to the oldest that its shard has. What the old ones have brought nobody
-   * answers any more. None begins at the latest: that would lose records, and is refused before a deployment.
+   * All are made anew with the code of a deployment. What the old ones have brought nobody answers any more. `from`: where each begins, at
+   * the oldest that its shard has, or, by somebody's mistake, further on: what it passes over tasks read for themselves (L3, L4).
    */
-  replace(deployment: number): void {
+  async replace(deployment: number, from: (mapping: Mapping) => Promise<Position | "horizon">): Promise<void> {
     for (const mapping of this.mappings.values()) {
-      mapping.position = id<Position>("horizon");
+      mapping.position = await from(mapping);
       mapping.open = undefined;
       mapping.since = deployment;
       mapping.emptyAt = undefined;

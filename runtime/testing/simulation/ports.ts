@@ -1,5 +1,5 @@
 /** The ports of one simulated process: the shared ones in memory, behind faults. */
-import type { TaskId } from "../../base/ids.ts";
+import { id, type ShardId, type TaskId } from "../../base/ids.ts";
 import type { AppendResult, Log, LogReader, LogRecordToAppend } from "../../ports/log.ts";
 import type { Blobs } from "../../ports/blobs.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -36,37 +36,45 @@ export function createPorts(
 ): Ports {
   const call = <T>(what: string, effect: () => Promise<T>) => faults.call(process, what, effect);
   return {
-    log: faultyLog(shared, call, faults, random),
+    log: faultyLog(process, shared, call, faults, random),
     journal: faultyJournal(process, shared, call, faults, random, onWritten),
     pages: faultyPages(shared, call),
     blobs: faultyBlobs(shared, call),
     clock: faultyClock(process, scheduler, call),
     telemetry: shared.telemetry,
     sinks: faultySinks(shared.sinksOf(process), call, faults),
-    source: (uid) => faultyReader(() => shared.source(uid), call),
+    source: (uid) => faultyReader(() => shared.source(uid), call, faults),
   };
 }
 
 type Call = <T>(what: string, effect: () => Promise<T>) => Promise<T>;
 
-function faultyReader(inner: () => LogReader, call: Call): LogReader {
+function faultyReader(inner: () => LogReader, call: Call, faults: Faults): LogReader {
   return {
     shards: (stream) => call(`shards ${stream}`, () => inner().shards(stream)),
     read: (stream, shard, after, limit) =>
-      call(`read ${stream} ${shard.slice(-2)} after ${after}`, () => inner().read(stream, shard, after, limit)),
+      call(`read ${stream} ${shard.slice(-2)} after ${after}`, async () => {
+        const result = await inner().read(stream, shard, after, limit);
+        if (result.records.length === 0 || !faults.happens("emptyRead")) return result;
+        return { records: [], next: after, behindMs: Math.max(1, result.behindMs), gap: false };
+      }),
   };
 }
 
-function faultyLog(shared: SharedPorts, call: Call, faults: Faults, random: SeededRandom): Log {
+function faultyLog(process: SimProcess, shared: SharedPorts, call: Call, faults: Faults, random: SeededRandom): Log {
   return {
-    ...faultyReader(() => shared.log, call),
+    ...faultyReader(() => shared.log, call, faults),
     append: (stream, records) =>
-      call(`append ${stream} ${records.length}`, () => appendInAnyOrder(shared.log, stream, records, faults, random)),
+      call(`append ${stream} ${records.length}`, () => appendInAnyOrder(process, shared.log, stream, records, faults, random)),
   };
 }
 
-/** Some records may be throttled, and there is no order among the others. */
+/** Where a record lands that nobody will read. */
+const nobodys = id<ShardId>("nobody's");
+
+/** Some records may be throttled, some land where nobody reads them, and there is no order among the others. */
 async function appendInAnyOrder(
+  process: SimProcess,
   log: Log,
   stream: string,
   records: readonly LogRecordToAppend[],
@@ -75,7 +83,12 @@ async function appendInAnyOrder(
 ): Promise<readonly AppendResult[]> {
   const results: AppendResult[] = records.map(() => ({ outcome: "throttled" }));
   const taken = records.map((_, n) => n).filter(() => !faults.happens("throttled"));
-  const order = random.shuffled(taken);
+  const order = random.shuffled(taken).filter((n) => {
+    if (!faults.happens("astray")) return true;
+    results[n] = { outcome: "appended", shard: nobodys };
+    process.astray = true;
+    return false;
+  });
   if (order.length === 0) return results;
   const appended = await log.append(
     stream,
@@ -162,7 +175,7 @@ function faultyBlobs(shared: SharedPorts, call: Call): Blobs {
 
 function faultyClock(process: SimProcess, scheduler: SimScheduler, call: Call): Clock {
   return {
-    now: () => scheduler.now,
+    now: () => scheduler.now + process.skewMs,
     sleep: (ms) =>
       call(`sleep ${ms}`, async () => {
         scheduler.now += ms;

@@ -4,7 +4,7 @@ import { allSafeguards, type Safeguards, without } from "../../task/safeguards.t
 import type { VersionPart } from "./sink-world.ts";
 
 /** Rules of the engine, and of the parts it relies on: the ring, the pages, the tables outside. */
-export type Rule = Safeguard | "R1" | "R8" | "pages" | "L5.n" | "L5.generation" | "L16";
+export type Rule = Safeguard | "R1" | "R8" | "pages" | "L5.n" | "L5.generation" | "L12" | "L16";
 
 export const rules: readonly Rule[] = [
   "R1",
@@ -19,6 +19,7 @@ export const rules: readonly Rule[] = [
   "L1",
   "L2",
   "L3",
+  "L4",
   "L5",
   "L5.n",
   "L5.generation",
@@ -28,8 +29,14 @@ export const rules: readonly Rule[] = [
   "L9",
   "L10",
   "L11",
+  "L12",
+  "L12.now",
+  "L13",
   "L14",
+  "L15",
+  "L15.held",
   "L16",
+  "L16.shard",
   "hold",
   "pages",
 ];
@@ -41,8 +48,11 @@ export function versionPartOf(off: Rule | undefined): VersionPart | undefined {
   return off && versionParts[off];
 }
 
+/** Rules of the parts that the engine relies on: they are switched off there. */
+const outsideTheEngine: ReadonlySet<Rule> = new Set(["R1", "pages", "L12", "L16"]);
+
 /** The engine's safeguards with one rule off. */
 export function safeguardsWithout(off: Rule | undefined): Safeguards {
-  if (off === undefined || off === "R1" || off === "pages" || off === "L16" || off in versionParts) return allSafeguards;
+  if (off === undefined || outsideTheEngine.has(off) || off in versionParts) return allSafeguards;
   return without(off as Safeguard);
 }

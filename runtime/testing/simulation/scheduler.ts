@@ -14,6 +14,12 @@ export class SimProcess {
   frozenUntil = 0;
   /** Virtual time at which its turn must be over. */
   deadline = Infinity;
+  /** How wrong its clock is, virtual ms. */
+  skewMs = 0;
+  /** The step at which its turn began. */
+  rungAt = 0;
+  /** A frame of its turn has landed in a shard of nobody: it is to say so. */
+  astray = false;
 
   constructor(name: string) {
     this.name = name;

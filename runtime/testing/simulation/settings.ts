@@ -111,6 +111,7 @@ export function drawSizes(
       frameBytesMax: random.pick([1_000, 1_000_000]),
       heldBytesMax: random.pick([1_500, 64 << 20, 64 << 20]),
       outputBytesMax: random.pick([500, 8 << 20]),
+      timerDelayMs: random.pick([0, 1]),
     },
     environments: random.between(1, 3),
     frail,

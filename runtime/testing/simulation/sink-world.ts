@@ -78,7 +78,8 @@ export class SinkWorld implements SinkDriver {
   }
 
   private upsert(target: Target, written: Written, key: string): void {
-    const version: Version = [written.effect.generation, written.effect.seq, written.effect.n];
+    const { generation, seq, n } = written.effect.as ?? written.effect;
+    const version: Version = [generation, seq, n];
     let row = target.rows.get(key);
     if (row === undefined) target.rows.set(key, (row = { key, version: [0, 0, 0], current: undefined, history: [] }));
     const refused = this.skips !== "check" && this.compare(version, row.version) <= 0;

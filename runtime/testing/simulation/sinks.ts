@@ -1,4 +1,5 @@
 /** The kinds of sink that simulated jobs write to, as declared in a job: a list of rows, a table of versioned rows, an author's own. */
+import type { Change } from "../../api/changelog-stream.ts";
 import type { Sink } from "../../api/connector.ts";
 import { customSink, type CustomSinkFunctions } from "../../connectors/custom/custom-sink.ts";
 
@@ -80,6 +81,26 @@ export function changedTable<T>(name: string, key: (row: T) => string): Sink<T, 
         flush: () => payloads.splice(0),
         state: () => undefined,
         restore: () => void (payloads = []),
+      };
+    },
+  };
+}
+
+/** Every change of a table, as it is. */
+export function changesSink<T>(name: string): Sink<T, "append" | "upsert" | "retract"> {
+  return {
+    kind: "simulatedChanges",
+    name,
+    guarantee: "exactlyOnce",
+    options: {},
+    accepts: ["append", "upsert", "retract"],
+    createWriter: () => {
+      let changes: Change<T>[] = [];
+      return {
+        add: (value: T, _timestamp, kind) => void changes.push({ kind, value }),
+        flush: () => (changes.length === 0 ? [] : [encode(changes.splice(0))]),
+        state: () => undefined,
+        restore: () => void (changes = []),
       };
     },
   };

@@ -1,21 +1,31 @@
 /** The streams that simulated jobs read: appended to while they run, split and merged, and ended at last. */
-import type { ShardId } from "../../base/ids.ts";
+import type { Position, ShardId } from "../../base/ids.ts";
 import type { EmbeddedLog } from "../../adapters/log-provisioning.ts";
 import type { LogReader, Shard } from "../../ports/log.ts";
 import { hashKeyOf } from "../../state/key.ts";
 import { mergeRanges } from "../../streaming/hash-range.ts";
+import { comparePositions } from "../../streaming/position.ts";
 import type { SeededRandom } from "../../base/seeded-random.ts";
+import type { SimScheduler } from "./scheduler.ts";
 import type { SourceEvent } from "./subject.ts";
 
 export class SimSources {
   readonly names: readonly string[];
   private readonly log: EmbeddedLog;
   private readonly left: ReadonlyMap<string, SourceEvent[]>;
+  private readonly scheduler: Pick<SimScheduler, "steps">;
+  /** By source and shard, the records in their order: where each stands, and at which step it came. */
+  private readonly arrived = new Map<string, { readonly position: string; readonly step: number }[]>();
   /** Nothing more will be appended: shards that are read out have ended. */
   ended = false;
 
-  constructor(log: EmbeddedLog, records: ReadonlyMap<string, readonly SourceEvent[]>) {
+  constructor(
+    log: EmbeddedLog,
+    records: ReadonlyMap<string, readonly SourceEvent[]>,
+    scheduler: Pick<SimScheduler, "steps"> = { steps: 0 },
+  ) {
     this.log = log;
+    this.scheduler = scheduler;
     this.names = [...records.keys()];
     this.left = new Map([...records].map(([source, own]) => [source, [...own]]));
   }
@@ -33,10 +43,25 @@ export class SimSources {
   async produce(random: SeededRandom): Promise<void> {
     const source = random.pick(this.names.filter((name) => this.left.get(name)?.length !== 0));
     const next = this.left.get(source)!.splice(0, random.between(1, 8));
-    await this.log.append(
+    const results = await this.log.append(
       source,
       next.map(({ partitionKey, bytes }) => ({ hashKey: hashKeyOf(partitionKey, "md5"), partitionKey, bytes })),
     );
+    for (const result of results) if (result.outcome === "appended") this.note(source, result.shard, result.position);
+  }
+
+  private note(source: string, shard: ShardId, position: Position): void {
+    const name = `${source} ${shard}`;
+    const here = this.arrived.get(name);
+    const arrival = { position, step: this.scheduler.steps };
+    if (here === undefined) this.arrived.set(name, [arrival]);
+    else here.push(arrival);
+  }
+
+  /** The step at which the first record of a shard beyond the position came; undefined: there is none. */
+  cameBeyond(source: string, shard: ShardId, position: Position | "horizon"): number | undefined {
+    const isBeyond = (at: string) => position === "horizon" || comparePositions(at, position) > 0;
+    return this.arrived.get(`${source} ${shard}`)?.find((arrival) => isBeyond(arrival.position))?.step;
   }
 
   /** Splits a shard or merges two. */

@@ -5,7 +5,7 @@ import { evenSplitList, type OperatorStateDescriptor, unionList } from "../../ap
 import { list, type ListState, map, reducing, value } from "../../api/state.ts";
 import { customWatermarks } from "../../api/watermarks.ts";
 import { appendSink, tableSink } from "./sinks.ts";
-import { byKey, groupBy, read, startOf, type Topology } from "./topology.ts";
+import { byKey, groupBy, read, restless, startOf, type Topology } from "./topology.ts";
 import { add, from, keyTotals, type KeyTotal, one, touched, windowMs } from "./totals.ts";
 import { outOfOrdernessMs, type SimRecord, type Touch } from "./workload.ts";
 
@@ -46,8 +46,8 @@ export const rolling: Topology = {
   name: "rolling",
   sources: ["a", "b"],
   build(job, touch) {
-    read(job, "a", touch)
-      .union(read(job, "b", touch))
+    read(job, "a", touch, restless)
+      .union(read(job, "b", touch, restless))
       .process("unseen", unseen())
       .map("one", touched(touch))
       .keyBy(byKey)

@@ -10,6 +10,10 @@ import { type DeadlyPlace, outOfOrdernessMs, type SimRecord, simulatedSource, ty
 /** What must have come out: rows of each list, in any order, and the last row of each key of each table. */
 export interface Expected {
   readonly lists: ReadonlyMap<string, readonly unknown[]>;
+  /** Lists of which not all need have come out. */
+  readonly some?: ReadonlySet<string>;
+  /** Lists of changes: the rows are what is left when they are laid over each other. */
+  readonly changes?: ReadonlySet<string>;
   readonly tables: ReadonlyMap<string, ReadonlyMap<string, unknown>>;
 }
 
@@ -33,6 +37,8 @@ export interface Topology {
 }
 
 export const inOrder = boundedOutOfOrderness(millis(outOfOrdernessMs));
+/** Its shards fall idle: for what does not mind which record is late. */
+export const restless = inOrder.withIdleness(millis(20));
 /** Sources that wait for one another. */
 export const aligned = inOrder.withAlignment("all", millis(60), millis(20));
 

@@ -27,7 +27,7 @@ import {
 } from "../../api/windows.ts";
 import { byClock, byClockOrAtTheEnd } from "./by-the-clock.ts";
 import { appendSink, tableSink } from "./sinks.ts";
-import { byKey, groupBy, inOrder, read, startOf, type Topology } from "./topology.ts";
+import { byKey, groupBy, read, restless, startOf, type Topology } from "./topology.ts";
 import type { SimRecord, Touch } from "./workload.ts";
 
 type Records = readonly SimRecord[];
@@ -231,7 +231,7 @@ function weighed(): Trigger<SimRecord, TimeWindow> {
   });
 }
 
-const tooTight = boundedOutOfOrderness(millis(5));
+const tooTight = boundedOutOfOrderness(millis(5)).withIdleness(millis(25));
 
 /** Each record on its way: in one of the window's firings, which are purged, or late. */
 function once(windows: Windows, uid: string): void {
@@ -288,7 +288,7 @@ const clockwork: Topology = {
   asTheyCome: true,
   sources: ["a", "b"],
   build(job: JobBuilder, touch) {
-    const records = alive(read(job, "a", touch).union(read(job, "b", touch, inOrder)), touch);
+    const records = alive(read(job, "a", touch, restless).union(read(job, "b", touch, restless)), touch);
     const keyed = records.keyBy((record) => record.key);
     const trigger = byClockOrAtTheEnd();
     once(keyed.window(tumbling(millis(40), byClock)).trigger(trigger), "minutes");

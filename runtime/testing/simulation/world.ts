@@ -5,9 +5,11 @@
  * C1 Entry n of a ring is written at most once.
  * C2 A task's watermark never goes back, from one written entry to the next.
  * C7 No record is late: the workload has none that could be.
- * C3 No process fails but by what is meant to be tried again, or dies of a record that is made to kill (C8).
+ * C3 No process fails but by what is meant to be tried again, because a frame of its own went astray, or dies of a record that is made to
+ *    kill (C8).
  * C13 A page never goes back to an older version.
  * C16 A checkpoint is completed or given up, once (L10).
+ * C19 A message never goes back to an older version (L12).
  * C9 Frames are waved through as stale only when their generation is over: the mapping does not deliver them again.
  */
 import type { TaskId } from "../../base/ids.ts";
@@ -20,7 +22,7 @@ import { ManualClock } from "../../adapters/memory/manual-clock.ts";
 import { Coordinator } from "../../driver/coordinator.ts";
 import { Environment } from "../../driver/environment.ts";
 import { defaultEnvironment } from "../../driver/environment-options.ts";
-import { loadCommit } from "../../driver/journal-entry.ts";
+import { type CommitRead, readCommit } from "./read-commit.ts";
 import type { JobGraph } from "../../plan/job-graph.ts";
 import { decodeJobRecord, type JobRecord } from "../../snapshots/job-record.ts";
 import { jobRing, manifestPrefix, parseObjectName } from "../../snapshots/names.ts";
@@ -34,6 +36,7 @@ import { CommitChecker } from "./commit-checker.ts";
 import { Faults } from "./faults.ts";
 import type { FaultMix } from "./fault-mix.ts";
 import { SimulationFailure } from "./failure.ts";
+import { IdlenessChecker } from "./idleness-checker.ts";
 import { type Mapping, Mappings } from "./mappings.ts";
 import { createPorts, type SharedPorts } from "./ports.ts";
 import { SeededRandom } from "../../base/seeded-random.ts";
@@ -48,6 +51,8 @@ import { Trace } from "./trace.ts";
 /** Virtual ms: how old a job record may be; and how long rings stay, longer than that and the longest life of a zombie. */
 const recordMsMax = 3_000;
 const formerMsMin = 8_000;
+/** Virtual ms: how wrong a clock may be. */
+const skewMsMax = 40;
 /** Virtual ms: what of a turn's time is for its commit. */
 const reserveMs = 3;
 
@@ -84,6 +89,8 @@ export interface SimCoordinator {
   readonly deployment: number;
   started: boolean;
   busy: boolean;
+  /** What it found at its last look, which told it nothing to do: it looks again when that is another, or after a time. */
+  seen: { readonly changes: number; readonly at: number } | undefined;
 }
 
 export class World {
@@ -112,11 +119,16 @@ export class World {
   failure: SimulationFailure | undefined;
   /** Entries that were written, and frames. */
   progress = 0;
+  /** Environments that have died. */
+  deaths = 0;
   /** How often records were appended to any stream. */
   appends = 0;
+  /** What has changed so far of the job's own ring and mailbox, and of all that garbage collection looks at. */
+  readonly changes = { job: 0, stored: 0 };
   /** Payloads that lie in objects, and pages in the table. */
   readonly stored = { payloads: 0, pages: 0 };
-  private readonly commits = new CommitChecker((message) => this.fail(message));
+  private readonly commits: CommitChecker;
+  private readonly idleness: IdlenessChecker;
   private readonly written = new Set<string>();
   private readonly watermarks = new Map<TaskId, number>();
   private names = 0;
@@ -130,9 +142,11 @@ export class World {
     this.scheduler = new SimScheduler(this.random);
     const faults = this.settings.frail ? options.faults : { ...options.faults, commitOnly: 0 };
     this.faults = new Faults(this.scheduler, this.random, this.trace, faults, options.only);
-    this.log = new MemoryLog({ clock: new ManualClock() });
+    this.log = new MemoryLog({ clock: new ManualClock(), maxRecordBytes: this.settings.limits.frameBytesMax });
     this.subject = scenario.create(this);
-    this.sources = new SimSources(this.log, this.subject.sources);
+    this.sources = new SimSources(this.log, this.subject.sources, this.scheduler);
+    this.commits = new CommitChecker((message) => this.fail(message), this.settings.limits);
+    this.idleness = new IdlenessChecker((message) => this.fail(message), this.sources);
     const reader = this.sources.reader();
     this.shared = {
       log: this.checkedLog(),
@@ -192,12 +206,27 @@ export class World {
     const inner = new MemoryJournal({
       ringSize: this.settings.ringSize,
       unsafeSkipSlotCondition: this.options.without === "R1",
+      unsafeSkipMessageVersion: this.options.without === "L12",
     });
+    const versions = new Map<string, number>();
     return {
       ringSize: inner.ringSize,
       tail: (task, after) => inner.tail(task, after),
-      post: (task, message) => inner.post(task, message),
-      withdraw: (task, names) => inner.withdraw(task, names),
+      post: async (task, message) => {
+        const posted = await inner.post(task, message);
+        if (posted !== "posted") return posted;
+        this.noteChange(task);
+        const name = `${task} ${message.name}`;
+        const before = versions.get(name) ?? 0;
+        if (message.version < before) this.fail(`C19: message ${name} went back from ${before} to ${message.version}`);
+        versions.set(name, message.version);
+        return posted;
+      },
+      withdraw: (task, names) => {
+        for (const name of names) versions.delete(`${task} ${name}`);
+        this.noteChange(task);
+        return inner.withdraw(task, names);
+      },
       forget: (task) => inner.forget(task),
       write: async (task, entry) => {
         const result = await inner.write(task, entry);
@@ -218,6 +247,7 @@ export class World {
         const put = await inner.put(name, bytes, options);
         if (before !== undefined && put === "put" && !Buffer.from(before).equals(bytes))
           this.fail(`C16: ${name} was written twice`);
+        this.changes.stored++;
         if (put === "put" && parseObjectName(name)?.kind === "payloads") this.stored.payloads++;
         return put;
       },
@@ -254,19 +284,37 @@ export class World {
     };
   }
 
+  private noteChange(task: TaskId): void {
+    this.changes.stored++;
+    if (task === jobRing) this.changes.job++;
+  }
+
   private async onEntry(task: TaskId, entry: StoredEntry): Promise<void> {
     this.progress++;
+    this.noteChange(task);
     const name = `${task} ${entry.seq}`;
     if (this.written.has(name)) this.fail(`C1: entry ${entry.seq} of ${task} was written twice`);
     this.written.add(name);
     if (task === jobRing) this.record = decodeJobRecord(entry.bytes);
-    else this.commits.onCommit(await loadCommit(task, entry, this.blobs), this.record);
+    else this.onCommit(await readCommit(entry.bytes, this.blobs));
+  }
+
+  private onCommit(commit: CommitRead): void {
+    this.commits.onCommit(commit, this.record);
+    // Nothing runs but whoever writes.
+    if (commit.by !== "seal") this.idleness.onCommit(commit, this.scheduler.running as SimProcess);
   }
 
   // ---- processes ----
 
+  private createProcess(kind: "e" | "c"): SimProcess {
+    const process = new SimProcess(`${kind}${++this.names}`);
+    if (this.faults.happens("skew")) process.skewMs = this.random.between(-skewMsMax, skewMsMax);
+    return process;
+  }
+
   addEnvironment(): SimEnvironment {
-    const process = new SimProcess(`e${++this.names}`);
+    const process = this.createProcess("e");
     const ports = createPorts(process, this.shared, this.faults, this.scheduler, this.random, (task) =>
       this.checkWatermark(task, environment),
     );
@@ -274,7 +322,7 @@ export class World {
     const environment = new Environment(this.graph, ports, {
       ...defaultEnvironment,
       // Environments die here as they never do elsewhere: what happens to a record by chance must not look like poison.
-      attempts: { carefulFrom: 3, aloneMax: 5, leaseMs: 60 },
+      attempts: { carefulFrom: 3, aloneMax: 5, leaseMs: 60 + 2 * skewMsMax },
       id: this.options.without === "L16" ? "e" : process.name,
       deployment: this.deployment,
       payload,
@@ -307,7 +355,7 @@ export class World {
   }
 
   addCoordinator(): SimCoordinator {
-    const process = new SimProcess(`c${++this.names}`);
+    const process = this.createProcess("c");
     const ports = createPorts(process, this.shared, this.faults, this.scheduler, this.random);
     const coordinator = new Coordinator(this.graph, ports, {
       id: process.name,
@@ -317,7 +365,7 @@ export class World {
       createStream: (stream, shards) =>
         this.faults.call(process, `create ${stream} ${shards}`, () => this.createInbox(stream, shards)),
     });
-    const added = { process, coordinator, deployment: this.deployment, started: false, busy: false };
+    const added = { process, coordinator, deployment: this.deployment, started: false, busy: false, seen: undefined };
     this.coordinators.push(added);
     return added;
   }
@@ -332,7 +380,9 @@ export class World {
 
   /** Processes that died are gone; others take their place, and that of those that are frozen. */
   replaceDead(): void {
-    this.environments = withoutDead(this.environments);
+    const alive = withoutDead(this.environments);
+    this.deaths += this.environments.length - alive.length;
+    this.environments = alive;
     this.coordinators = withoutDead(this.coordinators);
     for (let n = this.awake(this.environments); n < this.settings.environments; n++) this.addEnvironment();
     for (let n = this.awake(this.coordinators); n < 2; n++) this.addCoordinator();
@@ -355,7 +405,7 @@ export class World {
   /** C3. Says whether the process may go on. */
   judge(process: SimProcess, what: string, error: unknown): boolean {
     this.trace.add(this.scheduler.steps, process.name, `${what}: ${messageOf(error)}`);
-    if (isKind(error, "unavailable")) return true;
+    if (isKind(error, "unavailable") || (process.astray && isKind(error, "corrupt"))) return true;
     if (isKind(error, "fenced")) return false;
     this.fail(`C3: ${what} failed: ${messageOf(error)}`, error);
     return false;

@@ -17,6 +17,7 @@ import { isFinished, sortedMembers } from "../read-results.ts";
 import { type Standstill, Standstills } from "../resharding/standstills.ts";
 import type { DeployedJob, Results } from "../scenario.ts";
 import { inScratch, Trial, unrulyCloud } from "../trial.ts";
+import { StatusWatch } from "../status-watch.ts";
 import { Trouble, type TroubleCounts } from "../trouble.ts";
 import { DeployDoor } from "./deploy-door.ts";
 import { operatedJob, type OperatedJobOptions } from "./job.ts";
@@ -83,7 +84,7 @@ class OperationsRun {
   readonly #directory: string;
   readonly #trial: Trial;
   readonly #load: Load;
-  readonly #progress = new Progress(stream);
+  readonly #progress = new Progress();
   readonly #standstills = new Standstills();
   readonly #stoodStill: StoodStill[] = [];
   #parallelism = 1;
@@ -96,6 +97,7 @@ class OperationsRun {
   #commands!: Commands;
   #door: DeployDoor | undefined;
   #trouble: Trouble | undefined;
+  #watch: StatusWatch | undefined;
   #deployed = { from: 0, to: 0 };
 
   constructor(given: OperationsOptions, directory: string) {
@@ -110,7 +112,9 @@ class OperationsRun {
     await this.#start();
     try {
       this.#put();
-      const { acts = allActs } = this.#options;
+      const { acts = allActs, restMs } = this.#options;
+      // What the others are to be held against: commits come in gaps, and environments are killed.
+      await this.#measured("left alone", () => sleep(restMs * 4));
       for (const act of allActs) if (acts.includes(act)) await this.#does[act]();
       if (!acts.includes("fork")) await this.#close();
       await this.#end();
@@ -133,6 +137,7 @@ class OperationsRun {
     await this.#putting.catch(() => undefined);
     this.#trouble?.stop();
     this.#door?.close();
+    await this.#watch?.stop();
     await this.#job?.stop();
   }
 
@@ -155,6 +160,11 @@ class OperationsRun {
     this.#door = await DeployDoor.open((parallelism) => this.#deploy({ parallelism }));
     await job.until("the job runs", async () => ((await job.record())?.phase === "running" ? true : undefined));
     say("the job runs");
+    this.#watch = new StatusWatch(job.target, (look) => {
+      this.#progress.take(look);
+      this.#standstills.look(look);
+    });
+    this.#watch.start();
     const spared = new Set([stream]);
     const faults = { throttleChance: faultChance, dropChance: faultChance };
     this.#trouble = new Trouble(cloud, { seed, killEvery, ...faults, spared, coordinator });
@@ -363,7 +373,6 @@ class OperationsRun {
 
   #onEvent(event: CloudEvent): void {
     this.#options.onEvent?.(event);
-    this.#progress.take(event);
     this.#loadAverageMax = Math.max(this.#loadAverageMax, loadavg()[0]!);
     if (event.kind === "mapping" && event.streamName === stream) this.#standstills.take(event.event);
     this.#trial.take(event);

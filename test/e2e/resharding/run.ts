@@ -11,6 +11,7 @@ import { inScratch, settled, Trial, unrulyCloud } from "../trial.ts";
 import { Trouble, type TroubleCounts } from "../trouble.ts";
 import { closing, type Event, expectedOf, makeEvents } from "./events.ts";
 import { eventsJob, type Shape } from "./job.ts";
+import { StatusWatch } from "../status-watch.ts";
 import { type Standstill, Standstills } from "./standstills.ts";
 
 export interface ReshardingOptions {
@@ -65,6 +66,7 @@ class ReshardingRun {
   #job: JobInCloud<EventsJobOptions> | undefined;
   #stream: EventStream | undefined;
   #trouble: Trouble | undefined;
+  #watch: StatusWatch | undefined;
 
   constructor(options: ReshardingOptions, directory: string) {
     this.#options = options;
@@ -100,6 +102,7 @@ class ReshardingRun {
 
   async stop(): Promise<void> {
     this.#trouble?.stop();
+    await this.#watch?.stop();
     await this.#job?.stop();
   }
 
@@ -116,6 +119,8 @@ class ReshardingRun {
     });
     await this.#job.until("the job runs", async () => ((await this.#job!.record())?.phase === "running" ? true : undefined));
     this.#trial.say("the job runs");
+    this.#watch = new StatusWatch(this.#job.target, (look) => this.#standstills.look(look));
+    this.#watch.start();
     const say = (line: string) => this.#trial.say(line);
     this.#stream = new EventStream({ name: stream, job: this.#job, standstills: this.#standstills, say });
     this.#trouble = new Trouble(this.#job.cloud, {

@@ -1,19 +1,21 @@
-/** How long processing stood still where a shard followed others, as its mapping saw it. */
+/** How long processing stood still where a shard followed others, as its mapping and the commits of its readers say. */
 import type { MappingEvent } from "../../../emulator/event-source-mapping/mapping-events.ts";
+import type { Look } from "../status-watch.ts";
 
 export interface Standstill {
   readonly change: "split" | "merge";
   readonly shard: string;
-  /** From its first delivery to the first that was done: what waiting for its parents took. Undefined: nothing was done. */
+  /** From its first delivery to the first commit that has something of it: what waiting for its parents took. Undefined: nothing was done. */
   readonly waitedMs: number | undefined;
   /** Deliveries meanwhile that the function did not take, and those for which there was no environment. */
   readonly refused: number;
   readonly throttled: number;
-  /** From the last that was done of a parent, or its end, to the first that was done of the shard; 0 where they overlap. */
+  /** From the last commit that has something new of a parent, or its end, to the first of the shard; 0 where they overlap. */
   readonly pauseMs: number | undefined;
 }
 
 interface Times {
+  position?: string;
   deliveredAt?: number;
   doneAt?: number;
   lastAt?: number;
@@ -30,18 +32,22 @@ export class Standstills {
   }
 
   take(event: MappingEvent): void {
-    const now = Date.now();
-    if (event.kind === "polled" && event.records > 0) this.#of(event.shardId).deliveredAt ??= now;
-    if (event.kind === "checkpoint") {
-      const times = this.#of(event.shardId);
-      times.doneAt ??= now;
-      times.lastAt = now;
-    }
+    if (event.kind === "polled" && event.records > 0) this.#of(event.shardId).deliveredAt ??= Date.now();
     if (event.kind !== "invoked" || event.outcome === "success") return;
     const times = this.#of(event.shardId);
     if (times.doneAt !== undefined) return;
     if (event.outcome === "throttled") times.throttled++;
     else times.refused++;
+  }
+
+  look({ at, status }: Look): void {
+    for (const { shard, position } of status.sources) {
+      const times = this.#of(shard);
+      if (position === "start" || position === times.position) continue;
+      times.position = position;
+      times.doneAt ??= at;
+      times.lastAt = at;
+    }
   }
 
   report(): readonly Standstill[] {
@@ -53,7 +59,8 @@ export class Standstills {
         shard,
         refused,
         throttled,
-        waitedMs: deliveredAt === undefined || doneAt === undefined ? undefined : doneAt - deliveredAt,
+        // A task that reads on by itself may be there before its mapping.
+        waitedMs: doneAt === undefined ? undefined : Math.max(0, doneAt - (deliveredAt ?? doneAt)),
         pauseMs: doneAt === undefined ? undefined : Math.max(0, doneAt - before),
       };
     });
