@@ -208,8 +208,8 @@ export class DeployedJob implements Kept {
     return this.#outputs.isComplete;
   }
 
-  /** As it stands now: a copy. Undefined `at`: all that came out; else what counted as put out at that checkpoint. */
-  putOut(at: Manifest | undefined): PutOut {
+  /** What counts as put out at the checkpoint: a copy. */
+  putOut(at: Manifest): PutOut {
     const uids = this.#sinks().map(({ uid }) => uid);
     return this.#outputs.putOut(uids, at);
   }
@@ -269,6 +269,13 @@ export class DeployedJob implements Kept {
 
   #stored(name: BlobName): Uint8Array | undefined {
     return this.#world.s3.peek(bucketName, `${this.name}/${name}`);
+  }
+
+  /** Throws where it is none. */
+  manifestOf(name: BlobName): Manifest {
+    const manifest = decodeManifest(this.#stored(name)!);
+    if (isTombstone(manifest)) throw new Error(`a checkpoint was given up: ${name}`);
+    return manifest;
   }
 
   #onRecord({ phase, savepoint, generation }: JobRecord): void {

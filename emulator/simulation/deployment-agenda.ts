@@ -60,6 +60,7 @@ export class DeploymentAgenda {
     world.calls.mix = noDeploymentFaults;
     if (!(await this.#until(() => this.#acting === 0, livenessMsMax)))
       return world.fail("what was begun does not end without faults");
+    void this.#watch(world.job);
     const completed = world.jobs.map((job) => job.completedCheckpoints);
     const completes = () => !world.settings.staysOpen || world.jobs.every((job, n) => job.completedCheckpoints > completed[n]!);
     if (!(await this.#until(completes, livenessMsMax))) return world.fail("no checkpoint completes without faults");
@@ -174,13 +175,13 @@ export class DeploymentAgenda {
   }
 
   /**
-   * The command that forks may die, and is given again under another name: what it had ordered of the fork may be followed after that, and
-   * whoever finds the fork at rest has it run again.
+   * A command may die, and is given again under another name: what it had ordered of a job may be followed after that, and whoever finds the
+   * job at rest has it run again.
    */
-  async #watchFork(fork: DeployedJob): Promise<void> {
+  async #watch(job: DeployedJob): Promise<void> {
     for (;;) {
       await this.#world.clock.sleep(minuteMs);
-      if (rests(fork)) await this.#resume(fork);
+      if (rests(job)) await this.#resume(job);
     }
   }
 
@@ -322,8 +323,8 @@ export class DeploymentAgenda {
     world.acts.forked++;
     // Where sinks do not know their history, it is known what was put out while nothing goes on.
     if (!job.hasHistory) await this.#comeToStop();
-    const stopped = job.hasHistory ? undefined : job.putOut(undefined);
     const { savepoint, retained } = job.record!;
+    const stopped = job.hasHistory ? undefined : job.putOut(job.manifestOf(savepoint!));
     const fork = await world.createFork(random.between(1, 3));
     fork.onAdopted = (manifest) => fork.begin(stopped ?? job.putOut(manifest));
     // Of a job that comes to its end no savepoint is taken any more.
@@ -338,7 +339,7 @@ export class DeploymentAgenda {
         from = isOpen ? undefined : random.pick(job.record!.retained).manifest;
     }
     if (!fork.hasBegun) world.fail("the job cannot be forked");
-    void this.#watchFork(fork);
+    void this.#watch(fork);
     if (stopped !== undefined) await this.#resume();
   }
 

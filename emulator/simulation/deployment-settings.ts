@@ -32,7 +32,7 @@ export interface DeploymentSettings extends Settings {
 }
 
 /** How many seeds run a job that a deployment alone has. */
-const ownShare = 0.15;
+const ownShare = 0.2;
 /** How many others read objects, and how many changes of tables, where they can. */
 const objectsShare = 0.15;
 const tablesShare = 0.15;

@@ -105,7 +105,9 @@ export class DeploymentWorld {
     this.settings = { ...drawn, topology: drawn.topology.upTo?.(drawn.stagesMax) ?? drawn.topology };
     const { topology, records, parallelism } = this.settings;
     const own = deploymentTopologies.find((known) => known === topology);
-    const poison = options.faults.poison === 0 ? 0 : (own?.poison ?? options.faults.poison);
+    const { poison: mixed } = options.faults;
+    // Where a job says which of its places kill, that is what it is for.
+    const poison = mixed === 0 ? 0 : (own?.poison ?? (topology.deadly === undefined ? mixed : 8 * mixed));
     const made = createRecords(topology.sources, records, poison, this.random, topology.deadly);
     if (options.variant) this.random = new SeededRandom(this.random.int(2 ** 31) + options.variant);
     this.calls = new ServiceCalls(this.clock, this.newRandom(), this.trace, options.faults, options.only);

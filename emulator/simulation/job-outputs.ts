@@ -1,7 +1,7 @@
 /** What comes out of a simulated job: by the real adapters, watched, or to sinks that know their whole history. */
 import type { CheckedSinks } from "../../functions/open-ports.ts";
 import { MillraceError } from "../../runtime/base/errors.ts";
-import type { TaskId } from "../../runtime/base/ids.ts";
+import { id, type TaskId } from "../../runtime/base/ids.ts";
 import type { DeadLetterBatch, SinkDriver } from "../../runtime/ports/sink-driver.ts";
 import type { Manifest } from "../../runtime/snapshots/manifest.ts";
 import { checkOutputs, idsOf, type Outcome } from "../../runtime/testing/simulation/checkers.ts";
@@ -16,7 +16,7 @@ import { deploymentTopologies } from "./deployment-topologies.ts";
 import type { Letters } from "./deployment-topology.ts";
 import type { DeploymentWorld } from "./deployment-world.ts";
 import { ForkedOutputs, type PutOut } from "./forked-outputs.ts";
-import { Lineage } from "./lineage.ts";
+import { Lineage, type PutOutBy } from "./lineage.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 import { recordIn } from "./table-sources.ts";
 
@@ -126,15 +126,14 @@ export class JobOutputs {
     }
   }
 
-  /** As it stands now: a copy, of these sinks. Undefined `at`: all that came out; else what counted as put out at that checkpoint. */
-  putOut(uids: readonly string[], at: Manifest | undefined): PutOut {
-    const isAt = (batch: { readonly generation: number; readonly task: TaskId; readonly seq: number }) =>
-      at === undefined ||
-      batch.generation < at.generation ||
-      (batch.generation === at.generation && batch.seq <= (at.tasks.find(({ task }) => task === batch.task)?.lastSeq ?? 0));
+  /** What counts as put out at the checkpoint: a copy, of these sinks. */
+  putOut(uids: readonly string[], at: Manifest): PutOut {
+    const lastSeq = new Map(at.tasks.map((ack) => [ack.task, ack.lastSeq]));
+    const isAt = ({ generation, task, seq }: PutOutBy) =>
+      generation < at.generation || (generation === at.generation && seq <= (lastSeq.get(id<TaskId>(task)) ?? 0));
     const deadLettersSeen = this.#deadLettersSeen().filter(isAt);
-    const lastSeq = at && new Map(at.tasks.map((ack) => [ack.task, ack.lastSeq]));
-    const contents = lastSeq === undefined ? this.#sinks : this.#sinkWorld.at({ from: at!.generation, lastSeq });
+    const { hasRealSinks } = this.#options;
+    const contents = hasRealSinks ? this.#deployedSinks.at(isAt) : this.#sinkWorld.at({ from: at.generation, lastSeq });
     const lists = new Map(uids.map((uid) => [uid, contents.list(uid)]));
     const tables = new Map(uids.map((uid) => [uid, contents.table(uid)]));
     const outside: Outside = new Map(

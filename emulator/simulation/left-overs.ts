@@ -1,7 +1,7 @@
 /**
  * What stays of a job in its table and its bucket when all is done and its garbage was collected, past all faults.
  *
- * C19 Nothing stays without an owner: an object is named by an item of a ring or a mailbox, by a manifest that is kept, or by an object that is
+ * C23 Nothing stays without an owner: an object is named by an item of a ring or a mailbox, by a manifest that is kept, or by an object that is
  *     owned; a ring or a page is of the latest generation.
  *
  * Who owns what is told by names alone, as they stand in the bytes: independently of the code that collects.
@@ -40,7 +40,7 @@ export async function checkLeftOvers(world: DeploymentWorld, job: DeployedJob): 
   const rings = items.flatMap(({ p }) => /\/(?:ring|page)\/(.+)$/.exec(p!.S!)?.[1] ?? []);
   for (const task of new Set(rings.map((name) => decodeURIComponent(name) as TaskId)))
     if (![jobRing, lookLease, restoreLease].includes(task) && generationOf(task) !== generation)
-      job.fail(`C19: what ${task} has written stays, when generation ${generation} runs`);
+      job.fail(`C23: what ${task} has written stays, when generation ${generation} runs`);
 }
 
 /** By whoever comes so late that nobody may act for former generations. */
@@ -93,7 +93,7 @@ function checkOwned(
     // Its entry may still come: its seq is not taken.
     const { task, seq, kind } = parseObjectName(name) ?? {};
     const mayCome = task !== undefined && seq! > (heads.get(task) ?? Infinity) - (kind === "acknowledgements" ? 1 : 0);
-    if (!mayCome && (task !== undefined || name <= last)) job.fail(`C19: nothing owns ${name} of ${job.name}`);
+    if (!mayCome && (task !== undefined || name <= last)) job.fail(`C23: nothing owns ${name} of ${job.name}`);
   }
 }
 

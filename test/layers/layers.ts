@@ -90,19 +90,23 @@ export const layers: readonly Layer[] = [
   impure("console", ["functions"]),
   impure("emulator/kinesis", [base, api, streaming, ports, ...adapters]),
   // The whole of a deployment in one process and virtual time, for tests.
-  impure("emulator/simulation", [
-    ...engine,
-    ...adapters,
-    aws,
-    connectors,
-    "runtime/testing",
-    "functions",
-    "functions/contract.ts",
-    "cli",
-    "infra/cells.ts",
-    "emulator",
-    ...["kinesis", "lambda", "event-source-mapping"].map((part) => `emulator/${part}`),
-  ]),
+  impure(
+    "emulator/simulation",
+    [
+      ...engine,
+      ...adapters,
+      aws,
+      connectors,
+      "runtime/testing",
+      "functions",
+      "functions/contract.ts",
+      "cli",
+      "infra/cells.ts",
+      "emulator",
+      ...["kinesis", "lambda", "event-source-mapping", "messaging"].map((part) => `emulator/${part}`),
+    ],
+    ["@aws-sdk/"],
+  ),
   impure(
     "emulator/cloud",
     [

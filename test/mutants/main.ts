@@ -22,7 +22,8 @@ import { type Hunted, probe, Workshop } from "./workshop.ts";
 const mutated: Readonly<Record<WorldName, readonly string[]>> = {
   engine: ["runtime/driver/*.ts", "runtime/snapshots/*.ts", "runtime/state/*.ts", "runtime/streaming/*.ts"],
   deployment: [
-    ...["functions/*.ts", "runtime/driver/*.ts", "emulator/event-source-mapping/*.ts", "emulator/messaging/queue-mapping.ts"],
+    ...["functions/*.ts", "runtime/driver/*.ts", "emulator/event-source-mapping/{event,lane,shard,batch,attempt,function}*.ts"],
+    "emulator/messaging/queue-mapping.ts",
     ...["cli/commands/{fork,redrive,orders}.ts", "cli/dead-letters.ts", "cli/target/aws-target.ts"],
     ...["runtime/connectors/redriven-source.ts", "runtime/adapters/aws/*-{sink,channel,letters,reader}.ts"],
   ],
