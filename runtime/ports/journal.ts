@@ -25,6 +25,7 @@ export interface JournalTail {
    * the reader must compare, and start again from a newer base.
    */
   readonly entries: readonly StoredEntry[];
+  /** No older than the entries: what was posted before an entry was written is among them, or what has taken its place. */
   readonly messages: readonly Message[];
 }
 

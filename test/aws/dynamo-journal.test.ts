@@ -108,6 +108,30 @@ describe("aws: reading a ring that is being written", () => {
       assert.deepEqual(await seqsAfter(journal, after), after === 0 ? [4, 5, 6, 7] : [5, 6, 7]);
     });
 
+  for (const after of [0, 2, "head"] as const)
+    it(`shows no entry without what was posted before it was written, after ${after} (Q3)`, async () => {
+      const { handler, journal, undisturbed } = await behindHandler();
+      await fill(undisturbed, 2);
+      await journal.tail(task, 0);
+      const request = { name: "checkpoint", version: 1, bytes: bytesOf("asked for") };
+      let isPosted = false;
+      handler.decide = async (operation, body) => {
+        if (operation !== "Query" || isPosted) return pass;
+        // The mailbox was read before, and its answer is on its way.
+        if (!isRingRead(operation, body)) return { kind: "change", change: (answer) => ({ ...answer, Items: [], Count: 0 }) };
+        isPosted = true;
+        await undisturbed.post(task, request);
+        await undisturbed.write(task, entry(3));
+        return pass;
+      };
+      const { entries, messages } = await journal.tail(task, after);
+      assert.equal(entries.at(-1)?.seq, 3);
+      assert.deepEqual(
+        messages.map(({ name }) => name),
+        [request.name],
+      );
+    });
+
   it("takes what stays missing below a head that was seen before for corrupt (Q1)", async () => {
     const { handler, journal, undisturbed } = await behindHandler();
     await fill(undisturbed, 7);

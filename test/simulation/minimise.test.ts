@@ -75,7 +75,7 @@ test("so is a deployment's, and its command does the smaller one again", async (
   const command = parseCommand(["--topology", "small", "--without", "R4"], names, { world: "deployment" });
   const failed = await firstDeploymentFailure(command);
   let tries = 0;
-  const small = await minimiseDeployment(failed, command, { now: () => tries++, timeMs: 24 });
+  const small = await minimiseDeployment(failed, command, { now: () => tries++, timeMs: 48 });
   assert.ok(small.reduction.events!.length < failed.sizes.records, "no fewer records");
   assert.ok(small.result.happened.length < failed.happened.length / 2, `${small.result.happened.length} faults`);
   const line = replayOf(command, failed.seed, small.reduction);

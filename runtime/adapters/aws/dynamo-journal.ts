@@ -7,6 +7,8 @@
  *    lies below a head that was seen before the query began must be there: if not, entries are missing for good.
  * Q2 Reading on from a known head begins at the slot of the next entry, which holds nothing newer most of the time: one item is read.
  *    Only when the ring has gone round since, or nothing is known, is all of it read.
+ * Q3 Messages are no older than the entries beside them: who wrote an entry may have followed a message that was posted before. Where
+ *    others have written of late they are read behind the entries; else side by side with them, and once more if there is a new one after all.
  */
 import { MillraceError } from "../../base/errors.ts";
 import { type AttemptId, id, type Seq, type TaskId } from "../../base/ids.ts";
@@ -54,10 +56,13 @@ export class DynamoJournal implements Journal {
       return { entries: entries.slice(-1), messages };
     }
     if (after <= 0) return this.#readRing(task, 0);
-    const [entries, messages] = await Promise.all([this.#readOn(task, after), this.#readMessages(task)]);
+    const known = this.#heads.get(task) ?? 0;
+    const ahead = (this.#foreign.get(task) ?? 0) > 0 ? undefined : this.#readMessages(task);
+    const [entries, messages] = await Promise.all([this.#readOn(task, after), ahead]);
     if (entries === undefined) return this.#readRing(task, after);
-    this.#note(task, entries.at(-1)?.seq);
-    return { entries, messages };
+    const head = entries.at(-1)?.seq ?? 0;
+    this.#note(task, head);
+    return { entries, messages: messages === undefined || head > known ? await this.#readMessages(task) : messages };
   }
 
   /** Throws `invalid` for an entry that does not fit into an item. */
@@ -146,19 +151,18 @@ export class DynamoJournal implements Journal {
     }
   }
 
-  /** All of the ring, read again until it is whole (Q1), and the mailbox with it. */
+  /** All of the ring, read again until it is whole (Q1), and the mailbox behind it. */
   async #readRing(task: TaskId, after: Seq): Promise<JournalTail> {
     let seen = 0;
     for (let attempt = 0; attempt < tornReadsMax; attempt++) {
-      const items = await this.#table.queryAll(this.#range(task, slotPrefix, messagePrefix + lastCharacter));
-      const slots = items.filter((item) => sortOf(item).startsWith(slotPrefix)).map(entryOf);
+      const slots = (await this.#table.queryAll(this.#range(task, slotPrefix, slotPrefix + lastCharacter))).map(entryOf);
       slots.sort((a, b) => a.seq - b.seq);
       const head = slots.at(-1)?.seq ?? 0;
       const entries = slots.filter(({ seq }) => seq > Math.max(after, head - this.ringSize));
       const missing = firstMissing(entries, head, Math.max(after, head - this.ringSize));
       if (missing === undefined) {
         this.#note(task, head);
-        return { entries, messages: items.filter((item) => sortOf(item).startsWith(messagePrefix)).map(messageOf) };
+        return { entries, messages: await this.#readMessages(task) };
       }
       if (missing <= seen) throw missingEntry(task, missing);
       seen = head;

@@ -132,7 +132,7 @@ function faultyJournal(
   };
 }
 
-/** A query reads one item after the other: each slot as it was before, or as it was after what happened meanwhile. */
+/** A query reads one item after the other: each slot as it was before, or as it was after what happened meanwhile. Messages are read last. */
 function tear(early: JournalTail, late: JournalTail, ringSize: number, random: SeededRandom): JournalTail {
   const readEarly = () => random.chance(0.5);
   const before = slotsOf(early, ringSize);
@@ -143,7 +143,7 @@ function tear(early: JournalTail, late: JournalTail, ringSize: number, random: S
     if (entry !== undefined) entries.push(entry);
   }
   entries.sort((a, b) => a.seq - b.seq);
-  return { entries, messages: readEarly() ? early.messages : late.messages };
+  return { entries, messages: late.messages };
 }
 
 type Entry = JournalTail["entries"][number];
