@@ -87,8 +87,8 @@ function checkOwned(
         left.delete(name);
         owners.push(textOf(objects.get(name)!));
       }
-  // A manifest behind the last that is complete is of a checkpoint that may be given up.
-  const last = [...kept].sort().at(-1) ?? "";
+  // A manifest behind the last that is complete is of a checkpoint that may be given up; after a restore the last is an earlier one again.
+  const last = job.record?.completed ?? "";
   for (const name of left) {
     // Its entry may still come: its seq is not taken.
     const { task, seq, kind } = parseObjectName(name) ?? {};
