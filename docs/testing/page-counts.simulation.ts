@@ -10,7 +10,7 @@ export function simulateAdding(): Promise<SimulationReport> {
       const totals = new Map<string, number>();
       return { job: pageCounts(addingSink(totals)), contents: { totals: () => totals } };
     },
-    { events: { views }, seeds: [1, 8], partitionKey: { views: ({ page }) => page } },
+    { events: { views }, seeds: [1, 20], partitionKey: { views: ({ page }) => page } },
   );
 }
 
@@ -20,6 +20,6 @@ export function simulateReplacing(): Promise<SimulationReport> {
       const held = new Map<string, Held>();
       return { job: pageCounts(replacingSink(held)), contents: { totals: () => [...held.values()].map(({ row }) => row) } };
     },
-    { events: { views }, seeds: [1, 8], partitionKey: { views: ({ page }) => page } },
+    { events: { views }, seeds: [1, 20], partitionKey: { views: ({ page }) => page } },
   );
 }

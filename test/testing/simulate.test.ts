@@ -61,7 +61,7 @@ function byId() {
 suite("simulate", () => {
   test("catches the sink of docs/testing.md that adds up what comes again, and passes the one that replaces", async () => {
     const { runs, faults, restores } = await simulateReplacing();
-    assert.equal(runs, 8);
+    assert.equal(runs, 20);
     for (const fault of ["crashBefore", "crashAfter", "lostResponse", "zombieBefore", "echo"])
       assert.ok(faults[fault]! > 0, `no ${fault}`);
     assert.ok(restores > 0);
