@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type JobStatus, readStatus } from "../../cli/job-status.ts";
 import type { Target } from "../../cli/target/target.ts";
 
-const everyMs = 150;
+const everyMs = 400;
 
 export interface Look {
   /** Epoch ms, behind the look. */
