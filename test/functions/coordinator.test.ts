@@ -152,6 +152,21 @@ describe("the coordinator", () => {
     assert.ok(cloud.clock.now() - before < 3_000, `${cloud.clock.now() - before} ms`);
   });
 
+  test("rings again soon, while the job stands still, a task that a ring has not reached", async () => {
+    const cloud = await start(jobOf(newJob(), 1_000));
+    await cloud.command();
+    await cloud.deliver();
+    let lost = 0;
+    cloud.clock.meanwhile = async () => {
+      if (lost === 0) lost = cloud.pokes.splice(0).length;
+      await cloud.deliver();
+    };
+    const before = cloud.clock.now();
+    assert.equal((await cloud.command({ version: 1, kind: "stop", id: "by hand" })).phase, "stopped");
+    assert.ok(lost > 0);
+    assert.ok(cloud.clock.now() - before < 5_000, `${cloud.clock.now() - before} ms`);
+  });
+
   test("that died in a restore is followed at once by the one that is given the order again", async () => {
     const cloud = await start(jobOf(newJob(), 1_000));
     await cloud.command();

@@ -45,6 +45,11 @@ async function outcomeOf(job: Job) {
   return { events, out: run.output("out"), reasons: run.deadLetters().map(({ reason }) => reason) };
 }
 
+function assertOne(reasons: readonly string[], expected: RegExp): void {
+  assert.equal(reasons.length, 1);
+  assert.match(reasons[0]!, expected);
+}
+
 describe("a plain function that returns a promise", () => {
   for (const [name, operator] of Object.entries(operators))
     test(`sends its record to the dead letters: ${name}`, async () => {
@@ -59,8 +64,7 @@ describe("a plain function that returns a promise", () => {
         out,
         events.filter((event) => !isOdd(event)),
       );
-      assert.equal(reasons.length, 1);
-      assert.match(reasons[0]!, /returned a promise.*operator of\)/);
+      assertOne(reasons, /returned a promise.*operator of\)/);
     });
 
   test("sends its timer to the dead letters", async () => {
@@ -76,8 +80,7 @@ describe("a plain function that returns a promise", () => {
     });
     const { out, reasons } = await outcomeOf(pipeline((events) => events.keyBy(keyOf).process("of", timed)));
     assert.deepEqual(out, [event("a", 2, 2)]);
-    assert.equal(reasons.length, 1);
-    assert.match(reasons[0]!, /returned a promise.*operator of\)/);
+    assertOne(reasons, /returned a promise.*operator of\)/);
   });
 
   const windowed = (events: DataStream<Event>) => events.keyBy(keyOf).window(tumbling(seconds(10)));
@@ -105,8 +108,7 @@ describe("a plain function that returns a promise", () => {
     test(`sends its window to the dead letters: ${name}`, async () => {
       const { out, reasons } = await outcomeOf(pipeline(operator));
       assert.deepEqual(out, ["a"]);
-      assert.equal(reasons.length, 1);
-      assert.match(reasons[0]!, /returned a promise.*operator of\)/);
+      assertOne(reasons, /returned a promise.*operator of\)/);
     });
 
   test("keeps nothing of it in state", async () => {
@@ -124,7 +126,6 @@ describe("a plain function that returns a promise", () => {
       out,
       events.filter((event) => !isOdd(event)),
     );
-    assert.equal(reasons.length, 1);
-    assert.match(reasons[0]!, /a promise cannot be stored.*operator of\)/);
+    assertOne(reasons, /a promise cannot be stored.*operator of\)/);
   });
 });
