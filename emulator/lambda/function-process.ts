@@ -17,6 +17,8 @@ export interface ProcessOptions {
   readonly variables: Record<string, string>;
   readonly memoryMb: number;
   readonly onLine: (stream: "stdout" | "stderr", line: string) => void;
+  /** How its memory is looked at, in MiB; default: as the system counts it. */
+  readonly residentMb?: typeof residentMemoryMb;
 }
 
 /** How often its memory is looked at. */
@@ -34,6 +36,7 @@ export class FunctionProcess {
   readonly ended: Promise<ProcessEnd>;
   readonly #child: ChildProcess;
   readonly #memoryMb: number;
+  readonly #residentMb: typeof residentMemoryMb;
   #hasEnded = false;
   #isFrozen = false;
   #outOfMemory = false;
@@ -43,6 +46,7 @@ export class FunctionProcess {
     this.#child = child;
     this.pid = pid;
     this.#memoryMb = options.memoryMb;
+    this.#residentMb = options.residentMb ?? residentMemoryMb;
     processGuard.watch(pid);
     this.#readLines(options.onLine);
     this.ended = new Promise((resolve) => {
@@ -127,7 +131,7 @@ export class FunctionProcess {
     let wasFrozen = false;
     while (!this.#hasEnded) {
       // What stands still takes no more than it took when it was looked at last.
-      const mb = wasFrozen && this.#isFrozen ? 0 : ((await residentMemoryMb(this.pid)) ?? 0);
+      const mb = wasFrozen && this.#isFrozen ? 0 : ((await this.#residentMb(this.pid)) ?? 0);
       wasFrozen = this.#isFrozen;
       this.#peakMemoryMb = Math.max(this.#peakMemoryMb, mb);
       if (mb > this.#memoryMb && !this.#hasEnded) {

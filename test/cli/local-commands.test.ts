@@ -46,6 +46,7 @@ import { namesUnder } from "../../runtime/ports/blobs.ts";
 import { planJob } from "../../runtime/plan/plan-job.ts";
 import { withDirectory } from "../connectors/support.ts";
 import { type Death, Died, mortal, mortalCalls } from "../driver/mortal-ports.ts";
+import { oneAListing } from "../ports/one-a-listing.ts";
 
 const keys = 5;
 const wait = { timeoutMs: 60_000 };
@@ -1020,5 +1021,34 @@ suite("state and forks", () => {
       await withTarget(places, (target) => fork(target, options));
       assert.deepEqual(await settled(), ["the job's"]);
       await whileRunning(twin, own, (run) => takenIn(run, run.standing.totals.records + 100));
+    }));
+
+  test("of what every job names alike nothing is missing or left over, however little a listing says", () =>
+    withDirectory(async (directory) => {
+      const blue = placesIn(directory);
+      const green = { state: join(directory, "green"), output: join(directory, "own") };
+      for (const [name, places] of [["counting", blue] as const, ["twin", green] as const])
+        await whileRunning(counting({ name }), places, async (run) => {
+          await takenIn(run, 100);
+          await withTarget(places, (target) => stop(target, wait));
+        });
+      const listings = (...sources: readonly string[]) => sources.map((source) => `sources/${source}/objects` as BlobName);
+      const inBits = ({ ports: { blobs, ...others }, ...target }: Target): Target => ({
+        ...target,
+        ports: { ...others, blobs: oneAListing(blobs) },
+      });
+      await withTarget(blue, (source) =>
+        withTarget(green, async (target) => {
+          for (const name of listings("a", "b", "c")) await source.ports.blobs.put(name, Buffer.from("the job's"));
+          for (const name of listings("x", "y", "z")) await target.ports.blobs.put(name, Buffer.from("the twin's"));
+          const order: Target["order"] = async () => {
+            await (await LocalRun.open(counting({ name: "twin" }), green)).close();
+            return recordOf(target);
+          };
+          const options = { ...wait, from: "latest", freshInput: false, replace: true };
+          await forkOnto(inBits(source), { ...inBits(target), order, runner: async () => "somebody" }, options);
+          assert.deepEqual(await namesUnder(target.ports.blobs, "sources/"), listings("a", "b", "c"));
+        }),
+      );
     }));
 });

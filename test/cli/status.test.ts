@@ -4,17 +4,23 @@ import { join } from "node:path";
 import { suite, test } from "node:test";
 import { status } from "../../cli/commands/status.ts";
 import { LocalRun } from "../../cli/local-run.ts";
+import { readStatus } from "../../cli/job-status.ts";
 import { openLocalTarget } from "../../cli/target/local-target.ts";
 import { consoleSink, defineJob, generator, seconds } from "../../runtime/index.ts";
+import type { Journal } from "../../runtime/ports/journal.ts";
 import { withDirectory } from "../connectors/support.ts";
 import { Writable } from "node:stream";
 
-function numbers({ ratePerSecond }: { readonly ratePerSecond?: number } = {}) {
+function numbers({ ratePerSecond, parallelism = 1 }: { readonly ratePerSecond?: number; readonly parallelism?: number } = {}) {
   const pace = ratePerSecond === undefined ? {} : { ratePerSecond };
   return defineJob(
     "numbers",
-    (job) => job.source("numbers", generator({ seed: 1, count: 500, next: (n) => n, ...pace })).sinkTo("out", consoleSink()),
-    { checkpoints: { interval: seconds(1) } },
+    (job) =>
+      job
+        .source("numbers", generator({ seed: 1, count: 500, next: (n) => n, ...pace }))
+        .rebalance()
+        .sinkTo("out", consoleSink()),
+    { parallelism, checkpoints: { interval: seconds(1) } },
   );
 }
 
@@ -57,5 +63,27 @@ suite("how a job stands", () => {
       assert.ok(!finished);
       assert.match(text, /phase +running, as it was left/);
       assert.match(text, /run it: +millrace run JOB/);
+    }));
+
+  test("the heads of a generation's tasks are read side by side, since one after the other they would keep who asks waiting", () =>
+    withDirectory(async (directory) => {
+      await run(directory, numbers({ parallelism: 4 }));
+      const target = await openLocalTarget(join(directory, "state"), { output: directory });
+      try {
+        const { journal } = target.ports;
+        let inFlight = 0;
+        let most = 0;
+        const tail: Journal["tail"] = async (task, after) => {
+          most = Math.max(most, ++inFlight);
+          await new Promise(setImmediate);
+          inFlight--;
+          return journal.tail(task, after);
+        };
+        const { tasks } = await readStatus({ ...target, ports: { ...target.ports, journal: { ...journal, tail } } });
+        assert.ok(tasks.length > 4, `${tasks.length} tasks`);
+        assert.equal(most, tasks.length);
+      } finally {
+        await target.close();
+      }
     }));
 });

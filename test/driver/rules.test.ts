@@ -14,13 +14,14 @@ import { sealRings } from "../../runtime/driver/seal-rings.ts";
 import type { LogReader } from "../../runtime/ports/log.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
 import { decodeManifest, isTombstone } from "../../runtime/snapshots/manifest.ts";
-import { inboxName, manifestName, jobRing } from "../../runtime/snapshots/names.ts";
+import { inboxName, manifestName, objectName, jobRing } from "../../runtime/snapshots/names.ts";
 import type { SinkEffect } from "../../runtime/ports/sink-driver.ts";
 import { writeRecord } from "../../runtime/streaming/element.ts";
 import { takeFrame, writeFrameHeader } from "../../runtime/streaming/frame.ts";
 import { harness, type HarnessOptions, type RunningHarness } from "../../runtime/testing/harness.ts";
 import { copyCheckpoint, TakenSnapshot } from "../../runtime/testing/harness-snapshot.ts";
 import { type Event, event, pipeline, twoSources } from "../operators/pipeline.ts";
+import { oneAListing } from "../ports/one-a-listing.ts";
 import { Fault, replacing } from "./faulty-ports.ts";
 
 /** Sums per key; [key, sum] after each record. */
@@ -804,6 +805,18 @@ describe("L6 garbage collection", () => {
     await run.crash();
     await run.push("in", a(4));
     assert.deepEqual(run.output("out").at(-1), ["a", 7]);
+  });
+
+  test("finds all that is referred to by nothing, however little a listing says", async () => {
+    const run = await engine({ wrapPorts: (ports) => ({ ...ports, blobs: oneAListing(ports.blobs) }) });
+    await run.push("in", a(1));
+    const orphans = [1, 2, 3].map((n) => objectName("segments", all, 1, id<AttemptId>(`lost-${n}`)));
+    for (const name of orphans) await run.ports.blobs.put(name, new Uint8Array());
+    await run.coordinator().collectGarbage();
+    for (const name of orphans) assert.equal(await run.ports.blobs.get(name), undefined, name);
+    await run.crash();
+    await run.push("in", a(2));
+    assert.deepEqual(run.output("out").at(-1), ["a", 3]);
   });
 });
 
