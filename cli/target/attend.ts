@@ -7,9 +7,15 @@ import type { Clock } from "../../runtime/ports/clock.ts";
 
 /** Behind an invocation that has ended before the order came about. */
 const againMs = 6_000;
-/** Behind one that failed, doubling; and how often in a row one may fail for an order that is not taken. */
 const retryMsMin = 50;
-const failuresMax = 5;
+
+/** How often in a row an invocation may fail, for an order that is not taken or a question, before that is told. */
+export const failuresMax = 5;
+
+/** How long to wait behind so many invocations in a row that failed. */
+export function retryMs(failures: number): number {
+  return Math.min(againMs, retryMsMin * 2 ** failures);
+}
 
 /**
  * Has an invocation at an order until `ended`: `give` gives it, and returns when the invocation is over. Throws what says that the order is
@@ -30,6 +36,6 @@ export async function attend(
       failures++;
       if (!isKind(error, "unavailable") || (failures === failuresMax && !isTaken())) throw error;
     }
-    await clock.sleep(failures === 0 ? againMs : Math.min(againMs, retryMsMin * 2 ** failures), ended);
+    await clock.sleep(failures === 0 ? againMs : retryMs(failures), ended);
   }
 }

@@ -9,15 +9,15 @@ import type { Pace } from "../../runtime/adapters/aws/back-off.ts";
 import { openAws } from "../../runtime/adapters/aws/open-aws.ts";
 import { S3Bucket } from "../../runtime/adapters/aws/s3-bucket.ts";
 import { SystemClock } from "../../runtime/adapters/local/system-clock.ts";
-import { MillraceError } from "../../runtime/base/errors.ts";
 import { readJobRecord } from "../../runtime/driver/job-ring.ts";
 import type { Clock } from "../../runtime/ports/clock.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
 import type { Telemetry } from "../../runtime/ports/telemetry.ts";
 import { hasTaken, type Order } from "../../runtime/snapshots/decide-order.ts";
 import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
-import { deadLetterPrefix, describeCommand, type JobDescription, payloadVersion } from "../../functions/contract.ts";
+import { deadLetterPrefix, type JobDescription, payloadVersion } from "../../functions/contract.ts";
 import { attend } from "./attend.ts";
+import { describeJob } from "./describe-job.ts";
 import type { JobPorts, LetterStore, Target } from "./target.ts";
 
 export interface AwsTarget extends Target {
@@ -44,7 +44,7 @@ export interface AwsTargetParts {
 /** `coordinator`: the function's name, the output `CoordinatorFunction` of the stack. Throws `invalid` when it is not there or not one. */
 export async function openAwsTarget(coordinator: string, parts: AwsTargetParts = {}): Promise<AwsTarget> {
   const { clients = awsClients(), caller = new LambdaCaller(), clock = new SystemClock(), random, ringSize } = parts;
-  const description = await describe(caller, coordinator);
+  const description = await describeJob(caller, coordinator, clock);
   const { job, stateTable: table, stateBucket: bucket } = description;
   const given = { ...(random && { random }), ...(ringSize !== undefined && { ringSize }) };
   const ports = await openAws({ job, table, bucket, clock, telemetry: silent, clients, ...given });
@@ -64,13 +64,6 @@ export async function openAwsTarget(coordinator: string, parts: AwsTargetParts =
       for (const client of Object.values(clients)) (client as { destroy(): void }).destroy();
     },
   };
-}
-
-async function describe(caller: FunctionCaller, coordinator: string): Promise<JobDescription> {
-  const answer = (await caller.call(coordinator, describeCommand)) as Partial<JobDescription> | null;
-  if (answer?.version !== payloadVersion || answer.job === undefined)
-    throw new MillraceError("invalid", `the function is no coordinator of a job, or of another version: ${coordinator}`);
-  return answer as JobDescription;
 }
 
 async function giveOrder(
