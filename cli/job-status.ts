@@ -152,7 +152,8 @@ async function readSources(
       const times = new Map((watermarks as StoredSourceWatermarks | undefined)?.shards.map(({ id, at }) => [id, at]));
       for (const [shard, { position, ended }] of shards) {
         const at = times.get(shard);
-        const watermark = at === undefined ? undefined : loadWatermark(at);
+        const loaded = at === undefined ? -Infinity : loadWatermark(at);
+        const watermark = loaded === -Infinity ? undefined : loaded;
         put({ source, shard, position: ended ? "end" : position === "horizon" ? "start" : position, watermark });
       }
     }

@@ -3,10 +3,13 @@
  *
  * P1 Every command takes `--json`, and answers in one document then; `run`, `dev` and `emulate` print what they are for as it comes.
  */
+import { readFileSync } from "node:fs";
+import { findPackageJSON } from "node:module";
 import { Argument, Command, Option } from "commander";
 import { type Answer, printAnswer } from "./answer.ts";
 import { loadJob } from "./load-job.ts";
 import { UsageError } from "./report-error.ts";
+import { isAway } from "./target/is-away.ts";
 import { openTarget } from "./target/open-target.ts";
 import type { JobGraph } from "../runtime/plan/job-graph.ts";
 import type { Target } from "./target/target.ts";
@@ -21,6 +24,7 @@ const optionalJob = () => new Argument("[job]", "the module that exports the job
 export function createProgram(finish: (code: number) => void): Command {
   const program = new Command("millrace")
     .description("Stateful stream processing: runs jobs, and looks after them where they run.")
+    .version(ownVersion())
     .exitOverride()
     .showHelpAfterError("see --help")
     .helpCommand(false);
@@ -32,6 +36,11 @@ export function createProgram(finish: (code: number) => void): Command {
   letterCommands(program, finish);
   stateCommands(program, finish);
   return program;
+}
+
+function ownVersion(): string {
+  const { version } = JSON.parse(readFileSync(findPackageJSON("..", import.meta.url)!, "utf8")) as { version: string };
+  return version;
 }
 
 type Add = (name: string, description: string) => Command;
@@ -59,6 +68,24 @@ function runCommands(add: Add, finish: Finish): void {
   emulateCommand(add, finish);
 }
 
+/** Of those that run a job here, or have the coordinator do it where it is deployed. */
+function hereOrAwayOptions(command: Command): Command {
+  const here = new Set(runOptions(new Command()).options.map((option) => option.attributeName()));
+  return runOptions(waitOptions(coordinatorOption(command))).hook("preAction", (called) => {
+    if (!isAway(called.args[0], called.opts())) return;
+    const given = called.options.filter((option) => {
+      const name = option.attributeName();
+      return here.has(name) && name !== "state" && called.getOptionValueSource(name) === "cli";
+    });
+    if (given.length > 0) throw new UsageError(notOfDeployed(given.map(({ long }) => long!)));
+  });
+}
+
+function notOfDeployed(options: readonly string[]): string {
+  const advice = "what a deployed job runs with is in its code and its deployment";
+  return `${options.join(", ")}: for a job on this machine; ${advice}`;
+}
+
 /** Of all that run a job here. */
 function runOptions(command: Command): Command {
   return jobOptions(command)
@@ -66,8 +93,8 @@ function runOptions(command: Command): Command {
     .option("--output <dir>", "what relative paths of sinks are relative to", ".")
     .option("--state <dir>", "where the job keeps its state (default: .millrace/<job>)")
     .option("--memory", "keep no state", false)
-    .option("--rate <n>", "read at most n records a second", atLeastOne)
-    .option("--parallelism <n>", "run at this parallelism from now on", atLeastOne)
+    .option("--rate <n>", "read at most n records a second", numberOf("--rate", 1))
+    .option("--parallelism <n>", "run at this parallelism from now on", wholeNumberOf("--parallelism", 1))
     .option("--allow-skipped-state", "go on without the state of operators and states that the job no longer has")
     .option("--share", "run the job together with other processes started with --share", false)
     .addHelpText("after", "\nCtrl-C stops with a checkpoint; the same command goes on from it.");
@@ -180,7 +207,7 @@ type OnTarget = (
 
 function rescaleCommand(add: Add, finish: Finish): void {
   const description = "stop with a savepoint, begin again at another parallelism";
-  const command = runOptions(waitOptions(coordinatorOption(add("rescale", description)))).addArgument(optionalJob());
+  const command = hereOrAwayOptions(add("rescale", description)).addArgument(optionalJob());
   command
     .option("--deploy <command>", "of a job that is deployed: deploys it at its new parallelism, once it has stopped")
     .action(async (path: string | undefined, given: Given) => {
@@ -225,7 +252,7 @@ function letterCommands(program: Command, finish: Finish): void {
     .addArgument(optionalJob())
     .option("--operator <uid>", "of one operator alone")
     .option("--reason <text>", "whose reason has this text")
-    .option("--limit <n>", "so many of the newest, one by one", atLeastZero, 10)
+    .option("--limit <n>", "so many of the newest, one by one", wholeNumberOf("--limit", 0), 10)
     .action(async (path: string | undefined, given: Given) => {
       const { list } = await import("./commands/deadletters.ts");
       finish(await withTarget(path, given, (target) => list(target, given)));
@@ -244,7 +271,7 @@ function redriveCommand(group: Command, finish: Finish): void {
   const command = group
     .command("redrive")
     .description("give them back to the sources or the operators that they were for, once each, after a fix");
-  runOptions(waitOptions(coordinatorOption(command.option("--json", "print one JSON document").exitOverride())))
+  hereOrAwayOptions(command.option("--json", "print one JSON document").exitOverride())
     .addArgument(optionalJob())
     .option("--operator <uid>", "of one operator alone")
     .option("--reason <text>", "whose reason has this text")
@@ -305,7 +332,7 @@ function restoreCommands(add: Add, finish: Finish): void {
     ["rollback", "go back to a checkpoint that is kept: what was put out after it is taken back", "--to <checkpoint>", true],
   ] as const;
   for (const [name, description, flags, required] of restores) {
-    const command = runOptions(waitOptions(coordinatorOption(add(name, description)))).addArgument(optionalJob());
+    const command = hereOrAwayOptions(add(name, description)).addArgument(optionalJob());
     const what = "its number (see millrace checkpoints), or latest";
     if (required) command.requiredOption(flags, what);
     else command.option(flags, what);
@@ -368,7 +395,7 @@ function coordinatorOption(command: Command): Command {
 }
 
 function waitOptions(command: Command): Command {
-  return command.option("--timeout <seconds>", "how long it is waited for", atLeastZero, 600);
+  return command.option("--timeout <seconds>", "how long it is waited for", numberOf("--timeout", 0), 600);
 }
 
 // ---- values of options ----
@@ -377,14 +404,19 @@ function repeated(value: string, before: readonly string[]): readonly string[] {
   return [...before, value];
 }
 
-function atLeastOne(text: string): number {
-  if (!(Number(text) >= 1)) throw new UsageError(`a number, at least 1, is expected: ${text}`);
-  return Number(text);
+function numberOf(option: string, least: number): (text: string) => number {
+  return (text) => {
+    if (text.trim() === "" || !(Number(text) >= least)) throw new UsageError(`${option} is a number, at least ${least}: ${text}`);
+    return Number(text);
+  };
 }
 
-function atLeastZero(text: string): number {
-  if (!(Number(text) >= 0)) throw new UsageError(`a number, at least 0, is expected: ${text}`);
-  return Number(text);
+function wholeNumberOf(option: string, least: number): (text: string) => number {
+  return (text) => {
+    if (!/^\d+$/.test(text) || Number(text) < least)
+      throw new UsageError(`${option} is a whole number, at least ${least}: ${text}`);
+    return Number(text);
+  };
 }
 
 function portOf(text: string): number {

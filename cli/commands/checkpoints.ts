@@ -81,7 +81,8 @@ export async function checkpointOf(target: Target, text: string): Promise<BlobNa
     (name) => name !== undefined && (name === text || (number !== undefined && checkpointIn(name) === number)),
   );
   if (found !== undefined) return found;
-  throw new MillraceError("invalid", `no such checkpoint is kept; see millrace checkpoints ${target.words}: ${text}`);
+  const asked = text === "latest" ? "no checkpoint is complete yet" : `no checkpoint ${JSON.stringify(text)} is kept`;
+  throw new MillraceError("invalid", `${asked}; look at those that are:  millrace checkpoints ${target.words}`);
 }
 
 /** Reads the manifest that a text means: a file, or a checkpoint of the target, whose values `read` may then read too. */

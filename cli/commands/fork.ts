@@ -25,6 +25,7 @@ import { adoptedName } from "../../runtime/snapshots/names.ts";
 import { readReferences } from "../../runtime/snapshots/segment.ts";
 import type { Answer } from "../answer.ts";
 import { numberOf, readManifest, recordOf } from "../job-status.ts";
+import { quoted } from "../suggest.ts";
 import type { JobPorts, Target } from "../target/target.ts";
 import { plural } from "../words.ts";
 import { checkpointOf } from "./checkpoints.ts";
@@ -96,7 +97,8 @@ async function forkHere(source: Target, manifest: Manifest, directory: string, o
     const lines = [
       `job ${name} in ${directory} begins from ${manifest.kind} ${manifest.checkpoint} of ${source.place}`,
       `${plural(objects, "object")} copied`,
-      `run it:  millrace start JOB --state ${directory}${bindings}`,
+      `run it:  millrace start JOB --state ${quoted(directory)}${bindings}`,
+      ...(name === source.job ? [] : [`         where JOB is the module of a job that is called ${name}`]),
     ];
     return { json, lines };
   } finally {
@@ -110,22 +112,27 @@ async function bindingsOf(source: Target): Promise<string> {
   const { description } = source as Target & { description?: { bindings: Readonly<Record<string, string>> } };
   const { topology } = await recordOf(source);
   const uids = topology.flatMap(({ roots }) => [...roots.keys()]);
-  return uids.map((uid) => ` --bind ${uid}=kinesis:${description?.bindings[uid] ?? "STREAM"}`).join("");
+  return uids.map((uid) => ` --bind ${quoted(`${uid}=kinesis:${description?.bindings[uid] ?? "STREAM"}`)}`).join("");
 }
 
 /** Writes the fork: objects, manifest, record. Returns how many objects it has copied. Throws `invalid` where another job's state is. */
 async function begin(into: Ports, job: string, source: Target, manifest: Manifest, fork: Fork): Promise<number> {
   const { order } = fork;
   const ring = await readJobRing(into, job);
-  if (ring.record !== undefined && ring.record.order !== order)
-    throw new MillraceError("invalid", `job ${job} has run there already, choose another place: ${ring.record.phase}`);
   let objects = 0;
-  if (ring.record === undefined) {
+  if (ring.record?.order !== order) {
+    if (ring.record !== undefined && !isLeftOnItsWay(ring.record))
+      throw new MillraceError("invalid", `job ${job} is there already, choose another place: ${ring.record.phase}`);
     objects = await copyObjects(source.ports, into, manifest, true);
     await into.blobs.put(adoptedName(manifest.checkpoint, order), encodeManifest(manifest));
     if (!(await moveJobRecord(into, ring, recordFor(job, manifest, order, into.clock.now()), order))) throw begunMeanwhile();
   }
   return objects + (await copyNamed(source.ports, into, job, fork));
+}
+
+/** A fork that was not ended where no job has run: another takes its place, as of the savepoint that a job which runs has taken since. */
+function isLeftOnItsWay({ adopting, topology }: JobRecord): boolean {
+  return adopting !== undefined && topology.length === 0;
 }
 
 /**
@@ -135,7 +142,8 @@ async function begin(into: Ports, job: string, source: Target, manifest: Manifes
 async function copyNamed(from: JobPorts, into: Ports, job: string, { order, freshInput }: Fork): Promise<number> {
   const ring = await readJobRing(into, job);
   const { record } = ring;
-  if (record?.adopting !== order) return 0;
+  if (record?.adopting === undefined) return 0;
+  if (record.adopting !== order) throw begunMeanwhile();
   let copied = 0;
   for (const prefix of [redrivesPrefix, givenPrefix, settledPrefix]) {
     const names = freshInput && prefix !== givenPrefix ? [] : await namesUnder(from.blobs, prefix);

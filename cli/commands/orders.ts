@@ -45,14 +45,15 @@ export function newOrder(kind: Exclude<Order["kind"], "restore">): Order {
 
 /** `id`: of the order; default: of the one that stands, or a new one. */
 export async function savepoint(target: Target, options: WaitOptions & { readonly id?: string | undefined }): Promise<Answer> {
-  const { wanted } = await recordOf(target);
-  const id = options.id ?? wanted?.order;
+  const record = await recordOf(target);
+  const id = options.id ?? record.wanted?.order;
   const order = id === undefined ? newOrder("savepoint") : ({ kind: "savepoint", id } as const);
+  checkGoesOn(target, record, order);
   if (id === undefined) await checkUnfinished(target, "savepoint");
   const taken = ({ retained }: JobRecord) => retained.find((kept) => kept.order === order.id)?.manifest;
   return byName(target, order, `savepoint --order ${order.id}`, options, async () => {
-    const record = await follow(target, order, (now) => taken(now) !== undefined, options);
-    return answerTo(target, order, record, taken(record), (number) => [
+    const followed = await follow(target, order, (now) => taken(now) !== undefined, options);
+    return answerTo(target, order, followed, taken(followed), (number) => [
       `savepoint ${number} is complete: it stays until it is given up, and the job goes on`,
       `begin again from it:  millrace start ${hint(target)} --from ${number}`,
     ]);
@@ -172,8 +173,19 @@ function isPassedOver({ kind }: Order, { phase, wanted, pending }: JobRecord): b
 async function unlessAlready(target: Target, order: Order, phase: JobRecord["phase"], options: WaitOptions): Promise<JobRecord> {
   const record = await recordOf(target);
   if (record.phase === phase) return record;
+  checkGoesOn(target, record, order);
   await checkUnfinished(target, order.kind);
   return follow(target, order, (now) => now.phase === phase, options);
+}
+
+/** Throws `invalid` where the job rests and would refuse the order: with what makes it go on. */
+function checkGoesOn(target: Target, record: JobRecord, { kind, id }: Order): void {
+  const { phase } = record;
+  if (kind === "resume" || hasTaken(record, id)) return;
+  const refused = (why: string, what: string) => new MillraceError("invalid", `${why}, so there is no ${kind}; ${what}`);
+  if (phase === "stopped") throw refused("the job has stopped with a savepoint", `go on:  millrace start ${hint(target)}`);
+  if (phase === "paused" && kind === "savepoint")
+    throw refused("the job is paused behind a checkpoint", `go on:  millrace resume ${target.words}`);
 }
 
 /** Throws `invalid` for a job that has finished and that nobody runs: whoever ran it next would do so for the order alone. */

@@ -9,7 +9,6 @@
  * D1 What is given back is decided by one write of an object's name, which lists the letters: whoever comes second leaves them out.
  * D2 A command that was killed is given again: it gives back what no object lists yet, and lets the job go on.
  */
-import type { Job } from "../../runtime/api/job.ts";
 import { MillraceError } from "../../runtime/base/errors.ts";
 import {
   decodeRedrive,
@@ -39,6 +38,9 @@ import { type Letter, type LetterFilter, readLetters } from "../dead-letters.ts"
 import { readManifest, recordOf, type SourceStatus, readStatus } from "../job-status.ts";
 import { loadJob } from "../load-job.ts";
 import { exitCodes, UsageError } from "../report-error.ts";
+import { jobHere } from "../suggest.ts";
+import { isAway } from "../target/is-away.ts";
+import { openLocalTarget } from "../target/local-target.ts";
 import { openTarget } from "../target/open-target.ts";
 import type { JobPorts, Target } from "../target/target.ts";
 import { grouped, plural } from "../words.ts";
@@ -65,54 +67,53 @@ interface Redriven {
 
 /** Gives the exit code. */
 export async function redrive(path: string | undefined, given: RedriveGiven): Promise<number> {
-  const job = path === undefined ? undefined : await loadJob(path, given);
-  if (job !== undefined && given.coordinator === undefined)
-    await comeToStop(job, stateOf(job, given), given.output ?? ".", given);
-  const target = await openTarget(given, job?.name);
+  if (isAway(path, given)) return answered(await openTarget(given), given, (target) => redriveAway(target, given));
+  if (path === undefined) throw new UsageError("redrive needs the job's module on this machine, or --coordinator");
+  const job = await loadJob(path, given);
+  const [state, output] = [stateOf(job, given), given.output ?? "."];
+  await comeToStop(job, state, output, given);
+  return answered(await openLocalTarget(state, { output }), given, async (target) => {
+    const { json, lines } = describe(target, await giveBack(target, given));
+    return { json, lines: [...lines, `run it, fixed:  millrace start ${jobHere(path, given)}`] };
+  });
+}
+
+async function answered(target: Target, { json }: RedriveGiven, answer: (target: Target) => Promise<Answer>): Promise<number> {
   try {
-    return printAnswer(await redriveTo(target, job, path, given), given.json === true);
+    return printAnswer(await answer(target), json === true);
   } finally {
     await target.close();
   }
 }
 
-/** Of a job on this machine its module; where it is deployed, stops it, gives the letters back and has it go on. */
-export async function redriveTo(
-  target: Target,
-  job: Job | undefined,
-  path: string | undefined,
-  given: RedriveGiven,
-): Promise<Answer> {
-  if (target.kind === "local" && job === undefined)
-    throw new UsageError("redrive needs the job's module on this machine, or --coordinator");
-  if (target.kind === "aws") {
-    const stopped = await stop(target, waitOf(given));
-    if (stopped.code !== undefined) return stopped;
-  }
-  const redriven = await giveBack(target, given);
-  const json = { job: target.job, ...redriven };
-  const lines = describe(redriven);
-  if (target.kind === "local")
-    return { json, lines: [...lines, `run it, fixed:  millrace start ${path ?? "JOB"} ${target.words}`] };
+/** Of a job that is deployed: stops it, gives the letters back and has it go on. */
+export async function redriveAway(target: Target, given: RedriveGiven): Promise<Answer> {
+  const stopped = await stop(target, waitOf(given));
+  if (stopped.code !== undefined) return stopped;
+  const { json, lines } = describe(target, await giveBack(target, given));
   const resumed = await resume(target, waitOf(given));
   return { json, lines: [...lines, ...resumed.lines], code: resumed.code ?? exitCodes.done };
 }
 
-function describe({ given, sent, before, others }: Redriven): readonly string[] {
-  const lines = [
+function describe({ job, kind, words }: Target, redriven: Redriven): Answer {
+  const { given, sent, before, others } = redriven;
+  const back = [
     ...Object.entries(given).map(([source, n]) => `${plural(n, "dead letter")} given back to source ${source}`),
     ...Object.entries(sent).map(([operator, n]) => `${plural(n, "dead letter")} given back to operator ${operator}`),
   ];
-  return [
-    ...(lines.length === 0 ? ["nothing is given back"] : lines),
+  const lines = [
+    ...(back.length === 0 ? ["nothing is given back"] : back),
     ...(before === 0 ? [] : [`${plural(before, "was", "were")} given back before`]),
     ...(others === 0
       ? []
       : [
           `${grouped(others)} cannot be given back (timers in batch mode, broadcasts from before a rescale, what cannot be stored): they stay`,
-          "to have these go through as well, go back to a checkpoint from before they were put aside:  millrace rollback --to N",
+          `to have these go through as well, go back to a checkpoint from before they were put aside:  millrace rollback ${
+            kind === "local" ? `JOB ${words}` : words
+          } --to N`,
         ]),
   ];
+  return { json: { job, ...redriven }, lines };
 }
 
 export async function giveBack(target: Target, filter: LetterFilter): Promise<Redriven> {

@@ -13,8 +13,10 @@ import { numberOf, recordOf } from "../job-status.ts";
 import { loadJob } from "../load-job.ts";
 import { LocalRun } from "../local-run.ts";
 import { exitCodes, UsageError } from "../report-error.ts";
+import { jobHere } from "../suggest.ts";
+import { isAway } from "../target/is-away.ts";
 import { openLocalTarget } from "../target/local-target.ts";
-import { coordinatorVariable, openTarget } from "../target/open-target.ts";
+import { openTarget } from "../target/open-target.ts";
 import type { Target } from "../target/target.ts";
 import { resume, stop, type WaitOptions } from "./orders.ts";
 import type { RestoreGiven } from "./restore.ts";
@@ -26,9 +28,8 @@ export interface RescaleGiven extends RestoreGiven {
 
 /** Gives the exit code. */
 export async function rescale(path: string | undefined, given: RescaleGiven): Promise<number> {
-  const { coordinator, state, parallelism } = given;
-  const isAway = coordinator !== undefined || (state === undefined && path === undefined && coordinatorVariable in process.env);
-  if (isAway) return rescaleAway(given);
+  const { parallelism } = given;
+  if (isAway(path, given)) return rescaleAway(given);
   if (path === undefined || parallelism === undefined)
     throw new UsageError("rescale needs the job's module and --parallelism on this machine, or --coordinator");
   return printAnswer(await rescaleHere(await loadJob(path, given), path, given, parallelism), given.json === true);
@@ -46,7 +47,7 @@ async function rescaleHere(job: Job, path: string, given: RescaleGiven, parallel
   const json = { job: job.name, parallelism, generation, savepoint: checkpoint, tasksBefore: tasksIn(before) };
   const lines = [
     `rescaled to parallelism ${parallelism}: generation ${generation} begins from savepoint ${checkpoint}`,
-    `run it:  millrace run ${path}${given.state === undefined ? "" : ` --state ${state}`}`,
+    `run it:  millrace run ${jobHere(path, given)}`,
   ];
   return { json, lines };
 }
@@ -91,8 +92,8 @@ async function untilLeft(target: Target, { timeoutMs }: WaitOptions): Promise<vo
 
 /** The deployment has the functions and streams of the new parallelism; what it is made by is given, or done by hand between two calls. */
 async function rescaleAway(given: RescaleGiven): Promise<number> {
-  const { state: _state, deploy, ...options } = given;
-  let target = await openTarget(options);
+  const { deploy } = given;
+  let target = await openTarget(given);
   try {
     const before = await recordOf(target);
     const stopped = await stop(target, waitOf(given));
@@ -108,7 +109,7 @@ async function rescaleAway(given: RescaleGiven): Promise<number> {
     await deployBy(deploy);
     // What is deployed now may keep its data elsewhere.
     await target.close();
-    target = await openTarget(options);
+    target = await openTarget(given);
     const resumed = await resume(target, waitOf(given));
     if (resumed.code !== undefined) return printAnswer(resumed, given.json === true);
     const after = await recordOf(target);

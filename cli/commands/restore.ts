@@ -4,7 +4,9 @@ import { numberOf } from "../job-status.ts";
 import { loadJob, type JobOptionsGiven } from "../load-job.ts";
 import { LocalRun } from "../local-run.ts";
 import { UsageError } from "../report-error.ts";
-import { coordinatorVariable, openTarget } from "../target/open-target.ts";
+import { jobHere } from "../suggest.ts";
+import { isAway } from "../target/is-away.ts";
+import { openTarget } from "../target/open-target.ts";
 import { checkpointOf } from "./checkpoints.ts";
 import { resume, restore } from "./orders.ts";
 import { checkpointIn, inputsOf, runHere, type RunGiven, stateOf } from "./run.ts";
@@ -18,9 +20,7 @@ export interface RestoreGiven extends RunGiven, JobOptionsGiven {
 
 /** Gives the exit code. */
 export async function restoreJob(command: "start" | "rollback", path: string | undefined, given: RestoreGiven): Promise<number> {
-  const { state, coordinator } = given;
-  const isAway = coordinator !== undefined || (state === undefined && path === undefined && coordinatorVariable in process.env);
-  if (isAway) return restoreAway(command, given);
+  if (isAway(path, given)) return restoreAway(command, given);
   if (given.order !== undefined) throw new UsageError("--order is of a job that is deployed");
   if (path === undefined) throw new UsageError(`${command} needs the job's module on this machine, or --coordinator`);
   const job = await loadJob(path, given);
@@ -33,7 +33,7 @@ export async function restoreJob(command: "start" | "rollback", path: string | u
   await run.close();
   const lines = [
     `back at checkpoint ${numberOf(from)}: generation ${generation}; what was put out after it has been taken back`,
-    `run it:  millrace run ${path}${given.state === undefined ? "" : ` --state ${place}`}`,
+    `run it:  millrace run ${jobHere(path, given)}`,
   ];
   return printAnswer(
     { json: { job: job.name, generation, checkpoint: numberOf(from), manifest: from }, lines },
@@ -42,8 +42,7 @@ export async function restoreJob(command: "start" | "rollback", path: string | u
 }
 
 async function restoreAway(command: "start" | "rollback", given: RestoreGiven): Promise<number> {
-  const { state: _state, ...options } = given;
-  const target = await openTarget(options);
+  const target = await openTarget(given);
   try {
     const wait = { timeoutMs: given.timeout * 1_000, say: (line: string) => console.error(line) };
     const text = given.to ?? given.from;

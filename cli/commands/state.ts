@@ -2,14 +2,13 @@
  * `millrace state list|get|export`: keyed state as it stands in journal, pages and segments, or in a checkpoint. Read by the job's own code,
  * which knows its shapes; nothing is written, and the job goes on meanwhile.
  */
-import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import { finished } from "node:stream/promises";
+import { pipeline } from "node:stream/promises";
 import type { Key } from "../../runtime/api/key.ts";
 import { windowStates } from "../../runtime/api/operator-states.ts";
 import type { StateDeclaration } from "../../runtime/api/state.ts";
-import { MillraceError } from "../../runtime/base/errors.ts";
+import { MillraceError, messageOf } from "../../runtime/base/errors.ts";
 import { loadMissing } from "../../runtime/driver/load-groups.ts";
 import { readTasks, readTasksAt } from "../../runtime/driver/read-tasks.ts";
 import type { JobGraph } from "../../runtime/plan/job-graph.ts";
@@ -119,7 +118,8 @@ async function findRow(task: Task, store: KeyedStore, text: string, { ports }: T
 function keysOf(text: string): readonly Key[] {
   try {
     const parsed = JSON.parse(text) as Key;
-    return typeof parsed === "string" ? [parsed] : [text, parsed];
+    if (typeof parsed === "string") return [parsed];
+    return /^-?\d+$/.test(text) ? [text, parsed, BigInt(text)] : [text, parsed];
   } catch {
     return [text];
   }
@@ -177,17 +177,27 @@ async function* allEntries(tasks: AsyncIterable<Task>, operator: string | undefi
 }
 
 async function writeLines(entries: AsyncIterable<StateEntry>, to: string | undefined): Promise<number> {
-  const out = to === undefined ? process.stdout : createWriteStream(to);
   let count = 0;
-  for await (const entry of entries) {
-    count++;
-    if (!out.write(`${JSON.stringify(toJson(entry), plain)}\n`)) await once(out, "drain");
-  }
-  if (to !== undefined) {
-    out.end();
-    await finished(out);
-  }
+  const lines = async function* () {
+    for await (const entry of entries) {
+      count++;
+      yield `${JSON.stringify(toJson(entry), plain)}\n`;
+    }
+  };
+  await (to === undefined
+    ? pipeline(lines, process.stdout, { end: false })
+    : writing(to, pipeline(lines, createWriteStream(to))));
   return count;
+}
+
+/** Throws `invalid` for a file that cannot be written. */
+async function writing(to: string, written: Promise<void>): Promise<void> {
+  try {
+    await written;
+  } catch (error) {
+    const isOfFiles = typeof (error as NodeJS.ErrnoException).syscall === "string";
+    throw isOfFiles ? new MillraceError("invalid", `the file cannot be written: ${messageOf(error)}`, { cause: error }) : error;
+  }
 }
 
 /** One column for each part of an entry; keys and values as JSON, since they are of any type. */
@@ -210,7 +220,7 @@ async function writeParquet(entries: AsyncIterable<StateEntry>, to: string): Pro
     type: typeOf(name),
     nullable: true,
   }));
-  await writeFile(to, new Uint8Array(parquetWriteBuffer({ columnData })));
+  await writing(to, writeFile(to, new Uint8Array(parquetWriteBuffer({ columnData }))));
   return count;
 }
 
@@ -237,7 +247,7 @@ function checkOperator({ operators }: JobGraph, uid: string): void {
   if (operators.has(uid)) return;
   throw new MillraceError(
     "invalid",
-    `the job has no operator of this name; there are: ${[...operators.keys()].join(", ")}: ${uid}`,
+    `the job has no operator ${JSON.stringify(uid)}; there are: ${[...operators.keys()].join(", ")}`,
   );
 }
 

@@ -8,6 +8,7 @@ import { moveJobRecord, readJobRing } from "../../runtime/driver/job-ring.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
 import { decideOrder, type Order } from "../../runtime/snapshots/decide-order.ts";
 import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
+import { placeHere } from "../suggest.ts";
 import type { LetterStore, Target } from "./target.ts";
 
 export interface LocalTargetOptions {
@@ -23,7 +24,7 @@ export async function openLocalTarget(directory: string, { output }: LocalTarget
     kind: "local",
     job,
     place: `state directory ${directory}`,
-    words: `--state ${directory}${output === "." ? "" : ` --output ${output}`}`,
+    words: placeHere(directory, output),
     ports,
     runner: async () => {
       const holders = [...(await leases.held())].filter(([name]) => name === "job" || name.startsWith("member/"));

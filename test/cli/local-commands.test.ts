@@ -41,6 +41,7 @@ import {
   type,
   value,
 } from "../../runtime/index.ts";
+import type { Key } from "../../runtime/api/key.ts";
 import { openLocal } from "../../runtime/adapters/local/open-local.ts";
 import { namesUnder } from "../../runtime/ports/blobs.ts";
 import { planJob } from "../../runtime/plan/plan-job.ts";
@@ -1050,5 +1051,110 @@ suite("state and forks", () => {
           assert.deepEqual(await namesUnder(target.ports.blobs, "sources/"), listings("a", "b", "c"));
         }),
       );
+    }));
+
+  test("a fork of a job that runs, left on its way, is made again from the savepoint of the second time", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      const own = { state: join(directory, "forked"), output: join(directory, "own") };
+      const options = {
+        ...wait,
+        to: "local",
+        directory: own.state,
+        name: "counting",
+        from: undefined,
+        freshInput: false,
+        replace: false,
+      };
+      const checkpoint = await whileRunning(counting(), places, async (run) => {
+        await takenIn(run, 200);
+        const dies = withTarget(places, ({ ports: { blobs, ...others }, ...target }) => {
+          const list = () => Promise.reject(new Died());
+          const get: typeof blobs.get = (...args) => blobs.get(...args);
+          return fork({ ...target, ports: { ...others, blobs: { get, list } } } as unknown as Target, options);
+        });
+        await assert.rejects(dies, Died);
+        assert.equal((await withTarget(own, recordOf)).adopting !== undefined, true);
+        const { json } = await withTarget(places, (target) => fork(target, options));
+        return (json as { checkpoint: number }).checkpoint;
+      });
+      const { lastCheckpoint, adopting } = await withTarget(own, recordOf);
+      assert.deepEqual([lastCheckpoint, adopting], [checkpoint, undefined]);
+      await whileRunning(counting(), own, (run) => takenIn(run, run.standing.totals.records + 100));
+      await assert.rejects(
+        withTarget(places, (target) => fork(target, options)),
+        (error) => isKind(error, "invalid") && /is there already, choose another place/.test(error.message),
+      );
+    }));
+
+  test("a job that rests says to what it was ordered in vain how it goes on", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      const refused = (order: Promise<unknown>, says: RegExp) =>
+        assert.rejects(order, (error) => isKind(error, "invalid") && says.test(error.message));
+      await whileRunning(counting(), places, async (run) => {
+        await takenIn(run, 50);
+        await withTarget(places, async (target) => {
+          await pause(target, wait);
+          await refused(savepoint(target, wait), /paused.*millrace resume --state .*state --output .*results$/);
+          await stop(target, wait);
+        });
+      });
+      await withTarget(places, async (target) => {
+        await refused(savepoint(target, wait), /stopped.*millrace start JOB --state /);
+        await refused(pause(target, wait), /stopped.*millrace start JOB --state /);
+        await refused(checkpointOf(target, "99"), /no checkpoint "99" is kept; .*millrace checkpoints --state \S+ --output \S+$/);
+      });
+    }));
+
+  test("state that cannot be written is told of, in either format", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      await whileRunning(counting(), places, (run) => takenIn(run, 50));
+      for (const format of ["ndjson", "parquet"])
+        await withTarget(places, (target) =>
+          assert.rejects(
+            exportState(target, planJob(counting()), {
+              at: undefined,
+              operator: undefined,
+              format,
+              to: join(directory, "none", "state"),
+            }),
+            (error) => isKind(error, "invalid") && /cannot be written: ENOENT/.test(error.message),
+          ),
+        );
+    }));
+
+  test("state is found by keys of any type, as they are written on a command line", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      const long = 12_345_678_901_234_567_890n;
+      const kinds: readonly Key[] = [long, 7, true, "7 x", ["a", 1]];
+      const keep = keyedProcess({
+        key: type<Key>(),
+        state: { n: value<number>() },
+        output: type<never>(),
+        onRecord: ({ n }: Event, { state }) => state.n.set(n),
+      });
+      const job = defineJob("typed-keys", (typedKeys) => {
+        typedKeys
+          .source("in", generator({ seed: 1, count: kinds.length, next: (n): Event => ({ key: "", n }) }))
+          .keyBy(({ n }) => kinds[n]!)
+          .process("keep", keep)
+          .sinkTo("none", fileSink({ path: "none", format: ndjson() }));
+      });
+      const run = await LocalRun.open(job, places);
+      await run.run(new AbortController().signal);
+      await run.close();
+      await withTarget(places, async (target) => {
+        for (const [n, text] of [String(long), "7", "true", "7 x", '["a",1]'].entries()) {
+          const { json } = await getState(target, planJob(job), "keep", text, { at: undefined });
+          assert.equal((json as { entries: { value: number }[] }).entries[0]!.value, n, text);
+        }
+        await assert.rejects(
+          getState(target, planJob(job), "kept", "7", { at: undefined }),
+          /no operator "kept"; there are: in, keep/,
+        );
+      });
     }));
 });

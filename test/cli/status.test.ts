@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { suite, test } from "node:test";
 import { status } from "../../cli/commands/status.ts";
 import { LocalRun } from "../../cli/local-run.ts";
-import { readStatus } from "../../cli/job-status.ts";
+import { type JobStatus, readStatus } from "../../cli/job-status.ts";
 import { openLocalTarget } from "../../cli/target/local-target.ts";
 import { consoleSink, defineJob, generator, seconds } from "../../runtime/index.ts";
 import type { Journal } from "../../runtime/ports/journal.ts";
@@ -28,7 +28,8 @@ async function statusIn(directory: string) {
   const target = await openLocalTarget(join(directory, "state"), { output: directory });
   try {
     const { json, lines } = await status(target);
-    return { finished: (json as { finished: boolean }).finished, text: lines.join("\n") };
+    const { finished, sources } = json as JobStatus;
+    return { finished, watermarks: sources.map(({ watermark }) => watermark), text: lines.join("\n") };
   } finally {
     await target.close();
   }
@@ -59,8 +60,10 @@ suite("how a job stands", () => {
   test("one that was left on its way is not", () =>
     withDirectory(async (directory) => {
       await run(directory, numbers({ ratePerSecond: 200 }), 20);
-      const { finished, text } = await statusIn(directory);
+      const { finished, text, watermarks } = await statusIn(directory);
       assert.ok(!finished);
+      // To programs, what is not there yet is absent, as everywhere.
+      assert.deepEqual(watermarks, [undefined]);
       assert.match(text, /phase +running, as it was left/);
       assert.match(text, /run it: +millrace run JOB/);
     }));
