@@ -18,7 +18,7 @@ import { moveJobRecord, readJobRing } from "../../runtime/driver/job-ring.ts";
 import { together } from "../../runtime/driver/together.ts";
 import { namesUnder } from "../../runtime/ports/blobs.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
-import { followed, type JobRecord } from "../../runtime/snapshots/job-record.ts";
+import { followed, type JobRecord, recordOfCheckpoint } from "../../runtime/snapshots/job-record.ts";
 import { encodeManifest, type Manifest } from "../../runtime/snapshots/manifest.ts";
 import { givenPrefix } from "../../runtime/snapshots/given-letters.ts";
 import { adoptedName } from "../../runtime/snapshots/names.ts";
@@ -178,35 +178,10 @@ function orderOf({ job }: Target, { checkpoint, takenAt }: Manifest, { freshInpu
 
 /** Of a job that has stopped with the savepoint. */
 function recordFor(job: string, manifest: Manifest, order: string, now: number): JobRecord {
-  const { checkpoint, fingerprint, operators, generation, keyGroups, takenAt, totals } = manifest;
-  const name = adoptedName(checkpoint, order);
+  const name = adoptedName(manifest.checkpoint, order);
   return {
-    version: 1,
-    job,
-    fingerprint,
-    operators,
-    generation,
-    deployment: 0,
-    phase: "stopped",
-    savepoint: name,
-    order,
-    adopting: order,
-    wanted: undefined,
-    manifest: undefined,
-    keyGroups,
-    topology: [],
-    pending: undefined,
-    lastCheckpoint: checkpoint,
-    triggeredAt: undefined,
-    completed: name,
-    completedAt: takenAt,
-    retained: [{ manifest: name, savepoint: true }],
-    superseded: [],
-    since: now,
-    failures: 0,
-    replaces: [],
-    former: [],
-    totals,
+    ...recordOfCheckpoint(name, manifest, now),
+    ...{ job, deployment: 0, phase: "stopped", savepoint: name, order, adopting: order },
   };
 }
 

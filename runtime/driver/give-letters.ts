@@ -28,7 +28,8 @@ import type { JobRecord } from "../snapshots/job-record.ts";
 import type { Manifest } from "../snapshots/manifest.ts";
 import { hashKeyOf } from "../state/key.ts";
 import type { TaskPlan } from "../task/task-plan.ts";
-import { goesOnWith, inOrder, isSame, nameOf, operatorStatesIn, tasksLike } from "./take-operator-state.ts";
+import { lastingName } from "../streaming/channel.ts";
+import { goesOnWith, inOrder, isSame, operatorStatesIn, tasksLike } from "./take-operator-state.ts";
 import { rootTasks } from "./topology.ts";
 
 /** The number of the object that was given back last; 0: none was. */
@@ -109,7 +110,7 @@ export async function givenTo(
 function takesCopyOf({ task, back }: GivenLetter, plan: TaskPlan, manifest: Manifest, now: readonly TaskId[]): boolean {
   const all = manifest.tasks.map((ack) => ack.task);
   const before = tasksLike(task, all);
-  if (operatorStatesIn(plan, back.to).size > 0) return goesOnWith(plan.task, before, now) === nameOf(task);
-  const place = inOrder(before).findIndex((of) => nameOf(of) === nameOf(task));
-  return isSame(before, now) ? nameOf(plan.task) === nameOf(task) : inOrder(now)[place % now.length] === plan.task;
+  if (operatorStatesIn(plan, back.to).size > 0) return goesOnWith(plan.task, before, now) === lastingName(task);
+  const place = inOrder(before).findIndex((of) => lastingName(of) === lastingName(task));
+  return isSame(before, now) ? lastingName(plan.task) === lastingName(task) : inOrder(now)[place % now.length] === plan.task;
 }

@@ -9,7 +9,7 @@ import { assert } from "../base/assert.ts";
 import type { TaskId } from "../base/ids.ts";
 import { joinOperatorEntries, operatorKey, operatorStoreName, type Share } from "../state/operator-state.ts";
 import type { TaskIndex } from "../state/state-index.ts";
-import { instanceOf, stageOf } from "../streaming/channel.ts";
+import { instanceOf, lastingName, stageOf } from "../streaming/channel.ts";
 import type { TaskPlan } from "../task/task-plan.ts";
 
 /** A task of before, and all that it had stored. */
@@ -58,7 +58,7 @@ export function takeOperatorState(
     const entry = joinOperatorEntries(
       parts.map((part) => part.entry),
       states,
-      (entries) => entries[parts.findIndex((part) => nameOf(part.task) === copied)],
+      (entries) => entries[parts.findIndex((part) => lastingName(part.task) === copied)],
     );
     if (entry === undefined) continue;
     for (const { index } of parts)
@@ -76,10 +76,10 @@ function shareOf(
   now: readonly TaskId[],
   place: number,
 ): Share {
-  const known = new Set(before.map(nameOf));
-  if (!isSame(before, now) || parts.some((part) => !known.has(nameOf(part.task))))
+  const known = new Set(before.map(lastingName));
+  if (!isSame(before, now) || parts.some((part) => !known.has(lastingName(part.task))))
     return { kind: "dealt", index: place, of: now.length };
-  const part = parts.findIndex((candidate) => nameOf(candidate.task) === nameOf(task));
+  const part = parts.findIndex((candidate) => lastingName(candidate.task) === lastingName(task));
   return { kind: "own", part: part < 0 ? undefined : part };
 }
 
@@ -88,9 +88,9 @@ function shareOf(
  * had nothing to keep, where it failed on all that it was sent: then there is nothing to go on with either.
  */
 export function goesOnWith(task: TaskId, before: readonly TaskId[], now: readonly TaskId[]): string | undefined {
-  if (isSame(before, now)) return nameOf(task);
+  if (isSame(before, now)) return lastingName(task);
   const from = inOrder(before)[inOrder(now).indexOf(task) % before.length];
-  return from && nameOf(from);
+  return from && lastingName(from);
 }
 
 /** Those of the task's stage, as it was. */
@@ -100,13 +100,8 @@ export function tasksLike(task: TaskId, all: readonly TaskId[]): readonly TaskId
 
 /** Whether the tasks are the same, of whatever generation. */
 export function isSame(before: readonly TaskId[], now: readonly TaskId[]): boolean {
-  const names = (tasks: readonly TaskId[]) => tasks.map(nameOf).sort().join(" ");
+  const names = (tasks: readonly TaskId[]) => tasks.map(lastingName).sort().join(" ");
   return names(before) === names(now);
-}
-
-/** The same in every generation. */
-export function nameOf(task: TaskId): string {
-  return `${stageOf(task)}~${instanceOf(task)}`;
 }
 
 /** By instance, numbers as numbers: the order in which tasks said something says nothing. */

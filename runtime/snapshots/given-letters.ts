@@ -24,7 +24,7 @@ import { Timer, type TimerDomain } from "../state/timer.ts";
 import { writeRecord } from "../streaming/element.ts";
 import type { HashRange } from "../streaming/hash-range.ts";
 import { takeFrame, writeFrameHeader } from "../streaming/frame.ts";
-import { channelId, instanceOf, stageOf } from "../streaming/channel.ts";
+import { channelId, lastingName } from "../streaming/channel.ts";
 import type { Manifest } from "./manifest.ts";
 
 export const givenPrefix = "given/";
@@ -99,8 +99,7 @@ export function isBefore(manifest: Pick<Manifest, "generation" | "tasks">, { gen
 /** Of a copy that one task could not take in: whether the checkpoint still has a part of that task's, so that what it lacks can be told. */
 export function hasCopy(manifest: Pick<Manifest, "tasks">, { task, back }: GivenLetter): boolean {
   if (back.what !== "copy") return true;
-  const isSame = (of: TaskId) => stageOf(of) === stageOf(task) && instanceOf(of) === instanceOf(task);
-  return manifest.tasks.some((ack) => isSame(ack.task) && rangeText(ack.range) === back.range);
+  return manifest.tasks.some((ack) => lastingName(ack.task) === lastingName(task) && rangeText(ack.range) === back.range);
 }
 
 /** The channel on which a task holds what was given back. No task sends on it. */

@@ -102,6 +102,35 @@ export interface JobRecord {
   readonly adopting?: string;
 }
 
+/**
+ * Of a job that has no tasks yet, and that a restore goes on from this checkpoint, the only one that it keeps. Counts go on from the
+ * checkpoint's.
+ */
+export function recordOfCheckpoint(name: BlobName, manifest: Manifest, now: number): JobRecord {
+  const { job, fingerprint, operators, generation, deployment, keyGroups, checkpoint, takenAt, totals } = manifest;
+  return {
+    ...{ version: 1, job, fingerprint, operators, generation, deployment, keyGroups },
+    phase: "running",
+    savepoint: undefined,
+    order: undefined,
+    wanted: undefined,
+    manifest: undefined,
+    topology: [],
+    pending: undefined,
+    lastCheckpoint: checkpoint,
+    triggeredAt: undefined,
+    completed: name,
+    completedAt: takenAt,
+    retained: [{ manifest: name, savepoint: true }],
+    superseded: [],
+    since: now,
+    failures: 0,
+    replaces: [],
+    former: [],
+    totals,
+  };
+}
+
 const stagesShape = is.listOf(
   is.object({
     stage: is.text,

@@ -21,6 +21,11 @@ export function instanceOf(task: TaskId): string {
   return task.slice(task.indexOf("~") + 1);
 }
 
+/** What the task is called in every generation: its stage and its instance. */
+export function lastingName(task: TaskId): string {
+  return task.slice(task.indexOf(".") + 1);
+}
+
 /** The path from one upstream task to one downstream task. */
 export function channelId(from: TaskId, to: TaskId): ChannelId {
   return id<ChannelId>(`${from}>${to}`);

@@ -5,7 +5,7 @@
 import { MillraceError } from "../base/errors.ts";
 import type { BlobName, Checkpoint } from "../base/ids.ts";
 import type { Blobs } from "../ports/blobs.ts";
-import type { JobRecord } from "../snapshots/job-record.ts";
+import { type JobRecord, recordOfCheckpoint } from "../snapshots/job-record.ts";
 import { noTotals } from "../state/commit.ts";
 import { decodeManifest, isTombstone, type Manifest } from "../snapshots/manifest.ts";
 import { readReferences } from "../snapshots/segment.ts";
@@ -53,34 +53,7 @@ export class TakenSnapshot implements HarnessSnapshot {
 
   /** The job record of a job that has taken this checkpoint and has no tasks: a restore goes on from it. */
   get record(): JobRecord {
-    const { manifest, name, now } = this;
-    return {
-      version: 1,
-      job: manifest.job,
-      fingerprint: manifest.fingerprint,
-      operators: manifest.operators,
-      generation: manifest.generation,
-      deployment: manifest.deployment,
-      phase: "running",
-      savepoint: undefined,
-      order: undefined,
-      wanted: undefined,
-      manifest: undefined,
-      keyGroups: manifest.keyGroups,
-      topology: [],
-      pending: undefined,
-      lastCheckpoint: manifest.checkpoint,
-      triggeredAt: undefined,
-      completed: name,
-      completedAt: manifest.takenAt,
-      retained: [{ manifest: name, savepoint: true }],
-      superseded: [],
-      since: now,
-      failures: 0,
-      replaces: [],
-      former: [],
-      totals: noTotals,
-    };
+    return { ...recordOfCheckpoint(this.name, this.manifest, this.now), totals: noTotals };
   }
 }
 
