@@ -12,7 +12,7 @@
 import type { KinesisClient } from "@aws-sdk/client-kinesis";
 import { SystemClock } from "../runtime/adapters/local/system-clock.ts";
 import { MillraceError } from "../runtime/base/errors.ts";
-import { encodeRecord, type Format } from "../runtime/connectors/formats/format.ts";
+import { checkWritesRecords, encodeRecord, type Format } from "../runtime/connectors/formats/format.ts";
 import { json } from "../runtime/connectors/formats/json.ts";
 import type { Clock } from "../runtime/ports/clock.ts";
 import type { Event, Placement } from "./event.ts";
@@ -202,8 +202,7 @@ function checkOptions<T>(options: ProducerOptions<T>): Required<Omit<ProducerOpt
   const { stream, format = json() as Format<any> } = options;
   const { lingerMs = 100, recordBytes = 256_000, bufferBytes = 64 << 20, giveUpAfterMs = 120_000 } = options;
   if (typeof stream !== "string" || stream === "") throw new MillraceError("invalid", "a producer needs the name of a stream");
-  if (format.readOnly !== undefined)
-    throw new MillraceError("invalid", `a producer cannot write this format: ${format.readOnly}: ${format.name}`);
+  checkWritesRecords(format, "a producer");
   checkNumber("lingerMs", lingerMs, 0, Infinity);
   checkNumber("recordBytes", recordBytes, recordBytesMin, eventBytesMax);
   checkNumber("bufferBytes", bufferBytes, bufferBytesMin, Infinity);

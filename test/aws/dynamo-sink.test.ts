@@ -117,6 +117,8 @@ describe("the declaration of a DynamoDB sink", () => {
     refuses({ page: "a", start: 1, deep: [{ fn: () => 1 }] }, /a function.*deep\[0\]\.fn/);
     refuses({ page: "a", start: 1, n: 1e300 }, /1e\+300/);
     refuses({ page: "a", start: 1, n: 10n ** 40n + 1n }, /38 digits/);
+    refuses({ page: "a", start: 1, n: 10n ** 126n }, /38 digits/);
+    refuses({ page: "a", start: 1, deep: JSON.parse('{"__proto__":1}') }, /a member of this name.*deep\.__proto__/);
     refuses({ page: "a", start: 1, _millrace: 1 }, /sink's own name/);
     refuses({ page: "a", start: 1, text: "x".repeat(400 * 1024) }, /may have 409600 bytes/);
     refuses("text", /an object with named fields/);

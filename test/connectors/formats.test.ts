@@ -27,6 +27,90 @@ suite("json", () => {
     assert.throws(() => json().decode({ bytes: Buffer.from([0x22, 0xff, 0x22]) }), rejection(/^not valid UTF-8$/));
     assert.equal(json().decode(encoded('"\ufffd"')), "\ufffd");
   });
+  test("rejects integers that a number does not hold, wherever they stand, and takes all others", () => {
+    for (const integer of [
+      "9007199254740993",
+      "9223372036854775807",
+      "9223372036854775808",
+      "-1234567890123456789",
+      `1${"0".repeat(30)}7`,
+      "1".repeat(400),
+    ])
+      for (const around of [
+        (n: string) => n,
+        (n: string) => `{"id":${n}}`,
+        (n: string) => `[1, ${n} ,2]`,
+        (n: string) => `[\n${n}\t]`,
+      ])
+        assert.throws(
+          () => json().decode(encoded(around(integer))),
+          rejection(/^a number does not hold -?1?[\d…]+ exactly, read longs/),
+        );
+    for (const fine of [
+      "9007199254740992",
+      "9223372036854776000",
+      "1000000000000000000000",
+      "10000000000000000000000",
+      "0.12345678901234567",
+      "1234567890123456789.5",
+      "1e300",
+      "1e400",
+    ])
+      assert.equal(json().decode(encoded(fine)), Number(fine));
+    const quoted = '{"id":"9007199254740993","text":"no 9007199254740993, or so"}';
+    assert.deepEqual(json().decode(encoded(quoted)), JSON.parse(quoted));
+  });
+  test("reads and writes integers exactly as bigint where it is told to, and others as it did", () => {
+    const exact = json<any>(undefined, { longs: "bigint" });
+    const long = fc.bigInt({ min: -(2n ** 80n), max: 2n ** 80n });
+    const scalar = fc.oneof(
+      long,
+      fc.string({ unit: "binary" }),
+      fc.double({ noNaN: true, noDefaultInfinity: true }),
+      fc.boolean(),
+    );
+    const { value } = fc.letrec((tie) => ({
+      value: fc.oneof(
+        { maxDepth: 4 },
+        scalar,
+        fc.array(tie("value"), { maxLength: 20 }),
+        fc.dictionary(fc.string(), tie("value")),
+      ),
+    }));
+    /** Written by hand, integers by all their digits. */
+    const written = (each: any, space: string): string => {
+      if (typeof each === "bigint") return String(each);
+      if (Array.isArray(each)) return `[${each.map((one) => `${space}${written(one, space)}`).join(",")}]`;
+      if (typeof each !== "object") return JSON.stringify(each);
+      return `{${Object.entries(each)
+        .map(([name, one]) => `${JSON.stringify(name)}:${space}${written(one, space)}`)
+        .join(`${space},`)}}`;
+    };
+    /** All digits of the shortest way to write the number. */
+    const digits = (number: number): string => {
+      const [, first, rest = "", zeros] = /^(-?\d)(?:\.(\d+))?e\+(\d+)$/.exec(String(number)) ?? [];
+      return first === undefined ? String(number) : first + rest.padEnd(Number(zeros), "0");
+    };
+    /** A number where it has the same digits. */
+    const held = (each: any): any => {
+      if (typeof each === "bigint") return digits(Number(each)) === String(each) ? Number(each) : each;
+      if (Array.isArray(each)) return each.map(held);
+      if (typeof each !== "object") return Object.is(each, -0) ? 0 : each;
+      return Object.fromEntries(Object.entries(each).map(([name, one]) => [name, held(one)]));
+    };
+    fc.assert(
+      fc.property(value, fc.constantFrom("", " ", "\n\t"), (given, space) => {
+        const decoded = exact.decode(encoded(written(given, space)));
+        assert.deepEqual(decoded, held(given));
+        assert.deepEqual(exact.decode(encoded(text(exact.encode(decoded)))), decoded);
+      }),
+    );
+    assert.throws(() => exact.decode(encoded("1".repeat(100_000))), rejection(/^a number does not hold 1{40}… exactly: $/));
+    assert.throws(
+      () => json(undefined, { longs: "text" as any }),
+      (error) => isKind(error, "invalid"),
+    );
+  });
   test("gives what the schema makes of the value", () => {
     const doubled = json(schema<number>((value) => ({ value: value * 2 })));
     assert.equal(doubled.decode(encoded("21")), 42);

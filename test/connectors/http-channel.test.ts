@@ -83,6 +83,48 @@ describe("an answer", () => {
     };
     assert.deepEqual([await afterMs("2"), await afterMs("3600"), await afterMs("soon")], [2_000, 30_000, undefined]);
   });
+
+  it("may name the time, which is by the receiver's clock", async () => {
+    const afterMs = async (retryAfter: string, date: string) => {
+      const url = await serve((_, response) => {
+        response.sendDate = false;
+        response.writeHead(503, { "retry-after": retryAfter, ...(date !== "" && { date }) }).end();
+      });
+      return ((await send(channelOf(url))) as { afterMs?: number }).afterMs;
+    };
+    const at = (seconds: number) => `Sun, 06 Nov 1994 08:49:${seconds} GMT`;
+    assert.deepEqual(
+      [await afterMs(at(41), at(37)), await afterMs(at(37), at(41)), await afterMs(at(41), "")],
+      [4_000, 0, undefined],
+    );
+  });
+
+  it("has no name and password in its URL, which no request may have", () => {
+    for (const url of ["https://name@host/", "https://name:secret@host/"])
+      assert.throws(
+        () => channelOf(url),
+        (error) => failsAs("invalid", /headers\(\) gives: Authorization$/)(error) && !/secret/.test(String(error)),
+      );
+  });
+
+  it("comes from the URL with what a row adds to it, and from no other", async () => {
+    const asked: string[] = [];
+    const url = await serve((request, response) => (asked.push(request.url!), void response.end()));
+    for (const [base, path] of [
+      ["/hook/", "?a=1"],
+      ["/hook/", "/17"],
+      ["/hook?k=1", "/17?a=%2F"],
+      ["/hook", "/a%2Fb"],
+    ] as const)
+      await channelOf(url + base).send([{ ...message, fields: { path } }], { signal: new AbortController().signal });
+    assert.deepEqual(asked, ["/hook/?a=1", "/hook/17", "/hook/17?k=1&a=%2F", "/hook/a%2Fb"]);
+    for (const path of ["/../admin", "/a/%2e%2e/admin", "/a/.%2E", "/./a"]) {
+      const writer = httpSink<string>({ endpoint: "billing", format: json(), path: () => path }).createWriter({
+        ...{ generation: 1, task: "t", operator: "out", seq: () => 1, now: () => 0 },
+      });
+      assert.throws(() => writer.add("row", 0), failsAs("invalid", /dots between slashes/), path);
+    }
+  });
 });
 
 describe("a request", () => {

@@ -22,6 +22,23 @@ const of = (columns: Record<string, string>, options: Partial<ParquetOptions<any
   parquet<any>({ columns: columns as ParquetOptions<any>["columns"], ...options });
 
 describe("a file of Parquet", () => {
+  it("has small decimals, which numbers are written with an exponent for, exactly", async () => {
+    const format = of({ c: "decimal(18,10)" });
+    const small = [1e-7, -1.25e-8, 1.5e-9, 0.000001, "0.0000000001", 3n];
+    const back = await read(
+      assembled(
+        format,
+        small.map((c) => ({ c })),
+      ),
+    );
+    assert.deepEqual(
+      back.map(({ c }) => c),
+      small.map(Number),
+    );
+    for (const c of [1e-11, 1.25e-10, "1e-7"])
+      assert.throws(() => format.encode({ c }), invalid(/cannot hold this value/), String(c));
+  });
+
   it("has what was written, of every type", async () => {
     const format = of({
       s: "string",

@@ -5,6 +5,9 @@ import { SeededRandom } from "../../runtime/base/seeded-random.ts";
 import { VirtualClock } from "../../emulator/virtual-clock.ts";
 import { isKind, MillraceError } from "../../runtime/base/errors.ts";
 import { accessLog } from "../../runtime/connectors/formats/access-log.ts";
+import { csv } from "../../runtime/connectors/formats/csv.ts";
+import type { Format } from "../../runtime/connectors/formats/format.ts";
+import { parquet } from "../../runtime/connectors/formats/parquet.ts";
 import { readAggregate } from "../../runtime/connectors/kinesis/kpl.ts";
 import { Producer, type ProducerOptions } from "../../producer/producer.ts";
 import { aggregateOf } from "../connectors/aggregate.ts";
@@ -118,6 +121,8 @@ suite("a caller is told", () => {
   test("of what can never be put, at once and for that event alone", async () => {
     const { clock, producer } = start();
     const good = producer.put({ key: "a", value: 1 });
+    for (const format of [csv(undefined, { columns: ["a"] }), parquet({ columns: { a: "string" } }), csv()] as Format<any>[])
+      assert.throws(() => start({ format }), invalid(/a producer cannot write this format/));
     await assert.rejects(producer.put({ key: "", value: 1 }), invalid(/1 to 256 characters/));
     await assert.rejects(producer.put({ key: "k".repeat(257), value: 1 }), invalid(/256/));
     await assert.rejects(producer.put({ key: "a", value: 1n }), invalid(/JSON/));

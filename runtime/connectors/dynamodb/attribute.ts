@@ -30,6 +30,7 @@ export const itemBytesMax = 400 * 1024;
 
 const depthMax = 32;
 const digitsMax = 38;
+const wholeDigitsMax = 126;
 const magnitudeMax = 9.99e125;
 const magnitudeMin = 1e-130;
 /** Of a list or map, beside what is in it. */
@@ -64,14 +65,19 @@ function objectAttribute(value: object, path: string, depth: number): Attribute 
 /** The members of a plain object as attributes, each by its name. */
 export function toAttributes(value: object, path: string, depth = 0): Record<string, Attribute> {
   const attributes: Record<string, Attribute> = {};
-  for (const [name, member] of Object.entries(value))
-    if (member !== undefined) attributes[name] = toAttribute(member, path === "" ? name : `${path}.${name}`, depth);
+  for (const [name, member] of Object.entries(value)) {
+    const memberPath = path === "" ? name : `${path}.${name}`;
+    // It would not be a member of what is sent, but its prototype.
+    if (name === "__proto__") throw cannotStore(memberPath, "a member of this name");
+    if (member !== undefined) attributes[name] = toAttribute(member, memberPath, depth);
+  }
   return attributes;
 }
 
 function digitsOf(value: number | bigint, path: string): string {
   if (typeof value === "bigint") {
-    if (String(value).replace("-", "").replace(/0+$/, "").length > digitsMax)
+    const digits = String(value).replace("-", "");
+    if (digits.replace(/0+$/, "").length > digitsMax || digits.length > wholeDigitsMax)
       throw cannotStore(path, "a number of over 38 digits");
     return String(value);
   }

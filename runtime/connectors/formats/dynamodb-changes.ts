@@ -14,6 +14,7 @@ import type { Change } from "../../api/changelog-stream.ts";
 import { MillraceError } from "../../base/errors.ts";
 import { checkMode, type ChangeFormatOptions, isRecord, rowChanges } from "./debezium.ts";
 import { type Encoded, type FormatOfMany, Rejection } from "./format.ts";
+import { holdsDigits } from "./decimal-digits.ts";
 import { json } from "./json.ts";
 import { onlyOne } from "./only-one.ts";
 
@@ -145,17 +146,7 @@ function numberOf(value: unknown, path: string): number | bigint {
   const decimal = /^-?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d{1,3}))?$/.exec(text);
   if (decimal === null) throw new Rejection(`not a number: ${path}`);
   const number = Number(text);
-  if (digitsOf(String(number)) === digitsOf(text)) return number;
+  if (holdsDigits(number, text)) return number;
   if (/^-?\d+$/.test(text)) return BigInt(text);
   throw new Rejection(`a number does not hold ${text} exactly: ${path}`);
-}
-
-/** A decimal in one way of writing: its digits without zeros at either end, and the place of the point. */
-function digitsOf(text: string): string {
-  const [, sign, whole = "", fraction = "", exponent = "0"] = /^(-?)0*(\d*)\.?(\d*)(?:e([+-]?\d+))?$/i.exec(text) ?? [];
-  const digits = (whole + fraction).replace(/0+$/, "");
-  const leading = /^0*/.exec(digits)![0].length;
-  const significant = digits.slice(leading);
-  if (significant === "") return "0";
-  return `${sign}${significant}e${whole.length + Number(exponent) - leading}`;
 }

@@ -100,13 +100,21 @@ function decimalOf(type: string): Kind | undefined {
 /** The number times 10 to the scale: exact, or undefined. */
 function unscaled(value: unknown, precision: number, scale: number): bigint | undefined {
   if (typeof value !== "number" && typeof value !== "string" && typeof value !== "bigint") return undefined;
-  const match = /^(-?)(\d+)(?:\.(\d+))?$/.exec(String(value));
+  const match = /^(-?)(\d+)(?:\.(\d+))?$/.exec(plainDecimal(value));
   if (match === null) return undefined;
   const [, sign, whole, fraction = ""] = match as unknown as [string, string, string, string?];
   const behind = fraction.replace(/0+$/, "");
   if (behind.length > scale) return undefined;
   const digits = `${whole}${behind.padEnd(scale, "0")}`.replace(/^0+(?=\d)/, "");
   return digits.length > precision ? undefined : BigInt(`${sign}${digits}`);
+}
+
+/** Numbers below a millionth are written with an exponent. */
+function plainDecimal(value: number | string | bigint): string {
+  const small = typeof value === "number" ? /^(-?)(\d)(?:\.(\d+))?e-(\d+)$/.exec(String(value)) : null;
+  if (small === null) return String(value);
+  const [, sign, first, rest = "", places] = small;
+  return `${sign}0.${first!.padStart(Number(places), "0")}${rest}`;
 }
 
 function int64(value: unknown): number | bigint | undefined {

@@ -77,7 +77,7 @@ export class HttpChannel implements MessageChannel {
     if (path === undefined) return this.#url;
     const url = new URL(this.#url);
     const [pathname, search] = path.split("?", 2) as [string, string?];
-    url.pathname = `${url.pathname.replace(/\/$/, "")}${pathname}`;
+    if (pathname !== "") url.pathname = `${url.pathname.replace(/\/$/, "")}${pathname}`;
     if (search !== undefined) url.search = url.search === "" ? search : `${url.search}&${search}`;
     return url;
   }
@@ -88,7 +88,7 @@ export class HttpChannel implements MessageChannel {
       case "taken":
         return delivered;
       case "again":
-        return { outcome: "again", reason, afterMs: retryAfterMs(headers.get("retry-after")) };
+        return { outcome: "again", reason, afterMs: retryAfterMs(headers) };
       case "deadLetter":
         return { outcome: "refused", reason };
       default:
@@ -124,8 +124,9 @@ function lossOf(error: unknown): string {
   return `the receiver was not reached${typeof code === "string" ? ` (${code})` : ""}`;
 }
 
-/** Seconds, or a date. */
-function retryAfterMs(header: string | null): number | undefined {
-  if (header === null || !/^\d+$/.test(header)) return undefined;
-  return Math.min(retryAfterMsMax, Number(header) * 1_000);
+/** Seconds, or a date: by the receiver's clock, which stands in the answer too. */
+function retryAfterMs(headers: Headers): number | undefined {
+  const asked = headers.get("retry-after") ?? "";
+  const ms = /^\d+$/.test(asked) ? Number(asked) * 1_000 : Date.parse(asked) - Date.parse(headers.get("date") ?? "");
+  return Number.isNaN(ms) ? undefined : Math.min(retryAfterMsMax, Math.max(0, ms));
 }

@@ -97,9 +97,15 @@ export function httpSink<T>(options: HttpSinkOptions<T>): Sink<T> {
 /** Throws `invalid` for what is no URL of HTTP. */
 export function checkUrl(url: string): URL {
   const parsed = URL.parse(url);
-  if (parsed !== null && (parsed.protocol === "https:" || parsed.protocol === "http:")) return parsed;
   // Not the URL itself: it may have a secret in it.
-  throw new MillraceError("invalid", "the url of an HTTP sink begins with https:// or http://, and is one");
+  if (parsed === null || !/^https?:$/.test(parsed.protocol))
+    throw new MillraceError("invalid", "the url of an HTTP sink begins with https:// or http://, and is one");
+  if (parsed.username !== "" || parsed.password !== "")
+    throw new MillraceError(
+      "invalid",
+      "the url of an HTTP sink has a name or a password in it, which headers() gives: Authorization",
+    );
+  return parsed;
 }
 
 function checkOrder(key: unknown): string {
@@ -107,9 +113,11 @@ function checkOrder(key: unknown): string {
   throw new MillraceError("invalid", `orderBy gives text: ${typeof key}`);
 }
 
+/** What a URL takes for a step up, or for none, also where it is escaped. */
+const dots = /^[^?]*\/(?:\.|%2e){1,2}(?:[/?]|$)/i;
+
 function checkPath(path: unknown): string {
-  if (typeof path === "string" && /^[/?]/.test(path) && !/[\s\\]/.test(path) && !/(?:^|\/)\.\.?(?:\/|\?|$)/.test(path))
-    return path;
+  if (typeof path === "string" && /^[/?]/.test(path) && !/[\s\\]/.test(path) && !dots.test(path)) return path;
   throw new MillraceError(
     "invalid",
     `path gives text that begins with "/" or "?", without spaces and dots between slashes: ${typeof path}`,
