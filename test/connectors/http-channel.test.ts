@@ -122,7 +122,7 @@ describe("an answer", () => {
       const writer = httpSink<string>({ endpoint: "billing", format: json(), path: () => path }).createWriter({
         ...{ generation: 1, task: "t", operator: "out", seq: () => 1, now: () => 0 },
       });
-      assert.throws(() => writer.add("row", 0), failsAs("invalid", /dots between slashes/), path);
+      assert.throws(() => writer.add("row", 0, "+I"), failsAs("invalid", /dots between slashes/), path);
     }
   });
 });

@@ -129,5 +129,12 @@ describe("records of a stream, unpacked", () => {
     assert.equal(records.length, 1);
     assert.match(records[0]!.rejected!, /malformed/);
     assert.equal(records[0]!.bytes, bytes);
+    const beyond = aggregateOf([{ partitionKey: "a", explicitHashKey: 1n << 128n, data: Buffer.from("x") }]);
+    const halves = splitEvenly(2).map((range) => unpack([recordAt(1, beyond)], range));
+    assert.deepEqual(
+      halves.map(({ foreign }) => foreign),
+      [0, 0],
+    );
+    for (const half of halves) assert.match(half.records[0]!.rejected!, /beyond the hash space/);
   });
 });

@@ -166,6 +166,19 @@ suite("a source with a registry", () => {
     await source.read("s", shard, "horizon", limit);
     assert.deepEqual(asked.sort(), ["1", "2"]);
   });
+  test("leaves no question open when one is not answered", async () => {
+    let open = 0;
+    const answers = async (name: string): Promise<WriterSchema> => {
+      if (name === "1") throw new MillraceError("unavailable", "the registry does not answer");
+      open++;
+      for (let turns = 0; turns < 20; turns++) await new Promise(setImmediate);
+      open--;
+      return schemaOf(name);
+    };
+    const { source } = start([recordOf(1, "1"), recordOf(2, "2"), recordOf(3, "3")], answers as any);
+    await assert.rejects(source.read("s", shard, "horizon", limit), (error) => isKind(error, "unavailable"));
+    assert.equal(open, 0);
+  });
   test("does the same with what a mapping brings, after it was unpacked", async () => {
     const { source } = start([], schemaOf);
     const records = await source.unpack("s", shard, [recordOf(9)]);

@@ -9,6 +9,7 @@
 import { MillraceError } from "../../base/errors.ts";
 import { id, type Position, type ShardId } from "../../base/ids.ts";
 import type { AppendResult, Log, LogRecordToAppend, ReadLimit, ReadResult, Shard } from "../../ports/log.ts";
+import { together } from "../../ports/together.ts";
 import { fullRange, inRange, middleOf, splitEvenly } from "../../streaming/hash-range.ts";
 import type { KinesisLog } from "./kinesis-log.ts";
 
@@ -79,7 +80,7 @@ export class CelledLog implements Log {
   }
 
   async #list(stream: string): Promise<readonly Placed[]> {
-    const cells = await Promise.all(this.#cellsOf(stream).map((cell) => this.#log.shards(cell)));
+    const cells = await together(this.#cellsOf(stream).map((cell) => this.#log.shards(cell)));
     const open = cells.map((shards) => shards.filter(({ closed }) => !closed).toSorted(byRange));
     const each = open[0]!.length;
     if (open.some(({ length }) => length !== each)) {

@@ -13,6 +13,7 @@
 import { MillraceError } from "../../base/errors.ts";
 import { type AttemptId, id, type Seq, type TaskId } from "../../base/ids.ts";
 import type { Journal, JournalTail, Message, StoredEntry, WriteResult } from "../../ports/journal.ts";
+import { together } from "../../ports/together.ts";
 import { decideSlot } from "../ring.ts";
 import { type Condition, DynamoTable, type Range } from "./dynamo-table.ts";
 import type { Item } from "./item-size.ts";
@@ -58,7 +59,10 @@ export class DynamoJournal implements Journal {
     if (after <= 0) return this.#readRing(task, 0);
     const known = this.#heads.get(task) ?? 0;
     const ahead = (this.#foreign.get(task) ?? 0) > 0 ? undefined : this.#readMessages(task);
-    const [entries, messages] = await Promise.all([this.#readOn(task, after), ahead]);
+    const [entries, messages] = await together<[readonly StoredEntry[] | undefined, readonly Message[] | undefined]>([
+      this.#readOn(task, after),
+      ahead ?? Promise.resolve(undefined),
+    ]);
     if (entries === undefined) return this.#readRing(task, after);
     const head = entries.at(-1)?.seq ?? 0;
     this.#note(task, head);

@@ -17,6 +17,7 @@ import {
 import { MillraceError } from "../../base/errors.ts";
 import { itemBytesMax } from "../../connectors/dynamodb/attribute.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
+import { together } from "../../ports/together.ts";
 import { awsError, isNamed } from "./aws-error.ts";
 import { backOff, type Pace } from "./back-off.ts";
 import { type Item, itemBytes, readUnits, writeUnits } from "./item-size.ts";
@@ -125,13 +126,13 @@ export class DynamoTable {
 
   /** The items that exist, in any order. Keys must differ from each other. */
   async getAll(keys: readonly Item[]): Promise<readonly Item[]> {
-    const pages = await Promise.all(inParts(keys, keysPerRead).map((part) => this.#getPart(part)));
+    const pages = await together(inParts(keys, keysPerRead).map((part) => this.#getPart(part)));
     return pages.flat();
   }
 
   /** Keys must differ from each other; those that do not exist are passed over. */
   async deleteAll(keys: readonly Item[]): Promise<void> {
-    await Promise.all(inParts(keys, keysPerWrite).map((part) => this.#deletePart(part)));
+    await together(inParts(keys, keysPerWrite).map((part) => this.#deletePart(part)));
   }
 
   async #getPart(keys: readonly Item[]): Promise<readonly Item[]> {

@@ -28,6 +28,7 @@ import type { Format } from "../../connectors/formats/format.ts";
 import { isBeyond } from "../../connectors/restored.ts";
 import type { SinkTarget } from "../../connectors/sink-target.ts";
 import type { Restored, SinkEffect } from "../../ports/sink-driver.ts";
+import { together } from "../../ports/together.ts";
 import { eachOf } from "../../connectors/each-of.ts";
 import type { Metadata, ObjectInfo, S3Bucket } from "./s3-bucket.ts";
 
@@ -124,7 +125,7 @@ export class S3Sink implements SinkTarget {
 
   /** The pieces one behind the other, and what comes with the operation; undefined when one is missing. */
   async #together(pieces: readonly ObjectInfo[], { offset, bytes }: PublishOperation): Promise<Uint8Array | undefined> {
-    const contents = await Promise.all(pieces.map(({ key }) => this.#bucket.get(key)));
+    const contents = await together(pieces.map(({ key }) => this.#bucket.get(key)));
     let at = 0;
     for (const [n, { key }] of pieces.entries()) {
       const content = contents[n];

@@ -29,6 +29,7 @@ export type Aggregate =
 export const magic = [0xf3, 0x89, 0x9a, 0xc2] as const;
 /** Of the MD5 that it ends with. */
 export const digestBytes = 16;
+const hashKeyMax = (1n << 128n) - 1n;
 const plain: Aggregate = { kind: "plain" };
 
 /** What a record of a stream holds. The user records share its memory. */
@@ -130,7 +131,10 @@ function entryOf<T>(table: readonly T[], index: number): T {
 
 function readHashKey(text: string): bigint {
   if (!/^\d{1,39}$/.test(text)) throw new Malformed("a hash key is no number");
-  return BigInt(text);
+  const hashKey = BigInt(text);
+  // It would belong to no shard, and be left out as what belongs to another.
+  if (hashKey > hashKeyMax) throw new Malformed("a hash key is beyond the hash space");
+  return hashKey;
 }
 
 function utf8(bytes: Uint8Array): string {

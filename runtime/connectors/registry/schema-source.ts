@@ -11,6 +11,7 @@ import type { Position, ShardId } from "../../base/ids.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { ReadLimit, ReadResult } from "../../ports/log.ts";
 import type { SchemaRegistry } from "../../ports/schema-registry.ts";
+import { eachOf } from "../each-of.ts";
 import { ForwardingReader } from "../forwarding-reader.ts";
 import type { SourceReader } from "../source-reader.ts";
 import type { RecordSchemas } from "./record-schemas.ts";
@@ -68,11 +69,8 @@ export class SchemaSource extends ForwardingReader {
 
   async #fetch(ids: ReadonlySet<string | undefined>): Promise<ReadonlyMap<string, WriterSchema | undefined>> {
     const fetched = new Map<string, WriterSchema | undefined>();
-    const waiting = [...ids].filter((id) => id !== undefined);
-    const work = async () => {
-      for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) fetched.set(id, await this.#schemaOf(id));
-    };
-    await Promise.all(Array.from({ length: Math.min(requestsMax, waiting.length) }, work));
+    const named = [...ids].filter((id) => id !== undefined);
+    await eachOf(named, requestsMax, async (id) => void fetched.set(id, await this.#schemaOf(id)));
     return fetched;
   }
 
