@@ -8,6 +8,7 @@ import { accessLog } from "../../runtime/connectors/formats/access-log.ts";
 import { csv } from "../../runtime/connectors/formats/csv.ts";
 import { endOfCsvRecord, parseCsvFields } from "../../runtime/connectors/formats/csv-fields.ts";
 import { recordDecoder, Rejection } from "../../runtime/connectors/formats/format.ts";
+import { eventBridge } from "../../runtime/connectors/event-bridge/event-bridge.ts";
 import { json, ndjson } from "../../runtime/connectors/formats/json.ts";
 import { decode, encoded } from "./support.ts";
 
@@ -110,6 +111,17 @@ suite("json", () => {
       () => json(undefined, { longs: "text" as any }),
       (error) => isKind(error, "invalid"),
     );
+  });
+  test("says of an event's detail too which integers it takes", () => {
+    const event = (detail: string) =>
+      encoded(`{"id":"e","source":"s","detail-type":"t","time":"2026-01-01T00:00:00Z","account":1,"detail":${detail}}`);
+    const found = (longs: "number" | "bigint", detail: string) => {
+      const { values, rejections } = decode(eventBridge({ queue: "bus", format: json(undefined, { longs }) }), event(detail));
+      return [values.map((value: any) => value.detail), rejections.length];
+    };
+    assert.deepEqual(found("bigint", '{"id":9007199254740993,"n":1}'), [[{ id: 9007199254740993n, n: 1 }], 0]);
+    assert.deepEqual(found("number", '{"id":9007199254740993,"n":1}'), [[], 1]);
+    assert.deepEqual(found("number", '{"id":9007199254740992,"n":1}'), [[{ id: 9007199254740992, n: 1 }], 0]);
   });
   test("gives what the schema makes of the value", () => {
     const doubled = json(schema<number>((value) => ({ value: value * 2 })));

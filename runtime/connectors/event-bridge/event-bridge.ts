@@ -7,6 +7,7 @@ import type { Source } from "../../api/connector.ts";
 import { messageOf } from "../../base/errors.ts";
 import { type Format, recordDecoder, Rejection } from "../formats/format.ts";
 import { json } from "../formats/json.ts";
+import { stringifyExactly } from "../formats/long-integers.ts";
 import { queueSource } from "../sqs/sqs.ts";
 
 export interface EventBridgeOptions<T> {
@@ -41,7 +42,8 @@ interface Envelope {
  */
 export function eventBridge<T>(options: EventBridgeOptions<T>): Source<BusEvent<T>> {
   const { queue, format } = options;
-  const envelope = json<Envelope>();
+  // Which integers a number holds, is for the detail's own format to say.
+  const envelope = json<Envelope>(undefined, { longs: "bigint" });
   const decode = recordDecoder<BusEvent<T>>({
     ...(envelope as unknown as Format<BusEvent<T>>),
     decode: (encoded) => eventOf(envelope.decode(encoded), format),
@@ -68,7 +70,7 @@ function eventOf<T>(envelope: Envelope, format: Format<T>): BusEvent<T> {
 /** What can be read at any depth cannot be written at any. */
 function textOf(detail: unknown): string {
   try {
-    return JSON.stringify(detail);
+    return stringifyExactly(detail)!;
   } catch (error) {
     throw new Rejection(`the detail of the event cannot be read: ${messageOf(error)}`);
   }
