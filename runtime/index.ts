@@ -115,7 +115,7 @@ export { httpSink, type HttpSinkOptions } from "./connectors/http/http-sink.ts";
 export { consoleSink } from "./connectors/console/console-sink.ts";
 export { customSink } from "./connectors/custom/custom-sink.ts";
 export type { CustomRestore, CustomRow, CustomSinkFunctions } from "./connectors/custom/custom-sink.ts";
-export { json, ndjson } from "./connectors/formats/json.ts";
+export { json, type JsonOptions, ndjson } from "./connectors/formats/json.ts";
 export { csv, type CsvOptions } from "./connectors/formats/csv.ts";
 export { parquet, type ParquetOptions } from "./connectors/formats/parquet.ts";
 export type { ParquetColumnType } from "./connectors/formats/parquet-column.ts";
