@@ -4,8 +4,9 @@
  *
  * What is done has a name and a place: the input that is read and its position, or the end of a shard, timers, sorted input and the head.
  * For each name there is a message in the task's mailbox: at which place, how many died, what the last one was doing. It is void once its
- * place is left; what is committed elsewhere in the task leaves it as it is, so that neighbours which get on do not hide a death. Nothing
- * is posted by an environment that has committed on the task before, unless others died at the place where it stands.
+ * place is left; what is committed elsewhere in the task leaves it as it is, so that neighbours which get on do not hide a death. For the
+ * same reason an environment is proven by name: nothing is posted of that which it has committed before, unless others died at the place
+ * where it stands. A place that kills is thus passed over in silence only by those who had got on there before it was reached.
  *
  * - The first two (`plain`) take the batch as it comes.
  * - From the third on they are *careful*: each step ends in a commit of its own, and is announced before it runs. A step that takes in
@@ -108,23 +109,16 @@ export class AttemptLog {
   current: Attempt | undefined;
   private readonly turn: Turn;
   private readonly found: ReadonlyMap<string, Message>;
-  /** The environment has committed on the task. */
-  private proven: boolean;
+  private readonly proven: Set<string>;
   private readonly attempts = new Map<string, Attempt>();
   private readonly opened = new Set<string>();
   private readonly over: string[] = [];
 
-  private constructor(turn: Turn, found: ReadonlyMap<string, Message>, proven: boolean) {
+  /** `messages`: of the task's mailbox. `proven`: of what this environment has done and lived; more is added to it. */
+  constructor(turn: Turn, messages: readonly Message[], proven: Set<string>) {
     this.turn = turn;
-    this.found = found;
+    this.found = new Map(messages.filter(({ name }) => name.startsWith(attemptPrefix)).map((message) => [message.name, message]));
     this.proven = proven;
-  }
-
-  /** Undefined when nothing can be to count: `proven` says that this environment has committed on the task before. */
-  static open(turn: Turn, messages: readonly Message[], proven: boolean): AttemptLog | undefined {
-    const found = messages.filter(({ name }) => name.startsWith(attemptPrefix));
-    if (proven && found.length === 0) return undefined;
-    return new AttemptLog(turn, new Map(found.map((message) => [message.name, message])), proven);
   }
 
   /**
@@ -140,7 +134,7 @@ export class AttemptLog {
     const name = attemptMessage(what);
     const message = this.found.get(name);
     const last = message && decodeAttempts(message.bytes);
-    if (this.proven && last?.at !== at) return undefined;
+    if (this.proven.has(what) && last?.at !== at) return undefined;
     const found = last?.at === at ? last : { at, deaths: 0, worker: undefined, suspect: undefined, killers: [] };
     const attempt = new Attempt(this.turn, what, found, message?.version ?? 0, stays);
     this.attempts.set(what, attempt);
@@ -150,11 +144,16 @@ export class AttemptLog {
 
   /** An entry is written: what was taken in with it has killed nobody. */
   async committed(): Promise<void> {
-    this.proven = true;
+    this.prove();
     for (const [what, attempt] of this.attempts) {
       await attempt.committed();
       if (!attempt.careful) this.attempts.delete(what);
     }
+  }
+
+  /** What was begun is done. */
+  private prove(): void {
+    for (const [what, { hasBegun }] of this.attempts) if (hasBegun) this.proven.add(what);
   }
 
   /** A careful step is committed. */
@@ -180,10 +179,12 @@ export class AttemptLog {
   /** What is done for ever. */
   forget(...what: readonly string[]): void {
     this.over.push(...what.map(attemptMessage));
+    for (const one of what) this.proven.delete(one);
   }
 
   /** The turn has ended well. */
   async end(): Promise<void> {
+    this.prove();
     await this.takeBack();
     const names = this.over.filter((name) => this.found.has(name) || this.opened.has(name));
     if (names.length > 0) await this.turn.journal.withdraw(this.turn.task.plan.task, names);
@@ -203,6 +204,7 @@ export class Attempt {
   private at: string;
   private version: number;
   private posted = false;
+  private begun = false;
   private suspect: Suspect | undefined;
   private killers: readonly Killer[];
   /** The step that runs: so many records from its beginning on are suspected, and so many of them it takes in. */
@@ -227,8 +229,14 @@ export class Attempt {
     this.killers = killers;
   }
 
+  /** This environment has taken something in. */
+  get hasBegun(): boolean {
+    return this.begun;
+  }
+
   /** Plain: before something new is taken in. Says, once, that this environment is at it. */
   async begin(): Promise<void> {
+    this.begun = true;
     if (!this.posted && !this.occupied) await this.post(this.suspect, true);
   }
 
@@ -246,6 +254,7 @@ export class Attempt {
     }
     const { suspect: before } = this;
     const { units } = this.turn.task;
+    this.begun = true;
     this.suspected = Math.min(records, this.rest > 0 ? this.rest : (before?.records ?? records));
     this.records = before !== undefined && before.units > 0 ? Math.min(1, records) : Math.ceil(this.suspected / 2);
     this.rest = 0;

@@ -81,7 +81,7 @@ export class Environment {
     this.committer = committer;
     this.steps = steps;
     this.lifecycle = lifecycle;
-    this.opener = new TaskOpener(job, ports, options, { inboxes, shards, committer });
+    this.opener = new TaskOpener(job, ports, options, { inboxes, shards });
     this.reader = new InputReader(job, ports, options, { inboxes, shards, lifecycle, steps });
   }
 

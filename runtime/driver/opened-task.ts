@@ -25,7 +25,7 @@ export interface OpenedTask extends Recovered {
   commits: number;
   /** The mapping's batch that is being taken in, and where its shard stood at the last commit. */
   batch: { readonly position: () => Position | "horizon"; at: Position | "horizon" } | undefined;
-  /** Undefined when this environment has committed before, and nobody has died here (L14). */
+  /** Undefined without L14, and once the turn's work is done. */
   attempts: AttemptLog | undefined;
   /** There is more in the inbox than the turn's read has brought. */
   behind: boolean;

@@ -141,6 +141,26 @@ describe("L14 a record that kills the environment", () => {
     assert.deepEqual(sorted(run.output<number>("out").filter((n) => n < 100)), sorted(alive));
   });
 
+  test("is found by environments that have all committed on another shard of the task first", async () => {
+    const mortals = new Mortals();
+    const run = await start(mortals, { shards: 2 });
+    const poisoned = numbers(40, 17);
+    run.enqueue("in", ...records(poisoned).map((record) => ({ ...record, shard: 0 })));
+    for (let rounds = 0; run.deadLetters().length === 0 && rounds < 40; rounds++) {
+      run.enqueue("in", { value: event(`other${rounds}`, 100, 100 + rounds), shard: 1 });
+      assert.notEqual(await mortals.turn(run, await batchOf(run, 1, rounds)), "died");
+      await mortals.turn(run, await batchOf(run, 0, 0));
+    }
+    assert.deepEqual(
+      run.deadLetters().map(({ shard, position }) => [shard, position]),
+      [["shard-0", "18"]],
+    );
+    assert.ok(mortals.deaths <= 2 + Math.ceil(Math.log2(40)) + 3, `found after ${mortals.deaths} deaths`);
+    await mortals.ring(run, bell);
+    const alive = poisoned.filter((n) => n !== deadly);
+    assert.deepEqual(sorted(run.output<number>("out").filter((n) => n < 100)), sorted(alive));
+  });
+
   test("stops a job whose policy is to fail, and says which record it is", async () => {
     const mortals = new Mortals();
     const run = await start(mortals, {}, "fail");
