@@ -130,12 +130,46 @@ export class AttemptLog {
     return this.current;
   }
 
+  /** The attempt at one delivery alone, which is known by its name wherever it comes. */
+  ofDelivery(what: string): Attempt {
+    const message = this.found.get(attemptMessage(what));
+    const found = message && decodeAttempts(message.bytes);
+    const turn = { ...this.turn, bell: { kind: "poke", task: this.turn.task.plan.task } as const };
+    const attempt = new Attempt(turn, what, found ?? begins(""), message?.version ?? 0, false);
+    attempt.careful = true;
+    this.attempts.set(what, attempt);
+    return (this.current = attempt);
+  }
+
+  /** Of the deliveries whose names begin so those that are attempted alone, and whether whoever is at it may live. */
+  deliveries(prefix: string): ReadonlyMap<string, boolean> {
+    const { by, clock } = this.turn;
+    const known = new Map<string, boolean>();
+    for (const [name, { bytes }] of this.found) {
+      if (!name.startsWith(attemptMessage(prefix))) continue;
+      const { worker } = decodeAttempts(bytes);
+      known.set(
+        name.slice(attemptMessage(prefix).length),
+        worker !== undefined && worker.by !== by && clock.now() < worker.until,
+      );
+    }
+    return known;
+  }
+
+  /** A delivery that was attempted alone is committed. One that was put aside (`found`) stays known as long as it may come again for want of an answer. */
+  async deliveryPassed(what: string, found: boolean): Promise<void> {
+    this.attempts.delete(what);
+    if (found) return this.forget(what);
+    this.proven.delete(what);
+    await this.turn.journal.withdraw(this.turn.task.plan.task, [attemptMessage(what)]);
+  }
+
   private open(what: string, at: string, stays: boolean): Attempt | undefined {
     const name = attemptMessage(what);
     const message = this.found.get(name);
     const last = message && decodeAttempts(message.bytes);
     if (this.proven.has(what) && last?.at !== at) return undefined;
-    const found = last?.at === at ? last : { at, deaths: 0, worker: undefined, suspect: undefined, killers: [] };
+    const found = last?.at === at ? last : begins(at);
     const attempt = new Attempt(this.turn, what, found, message?.version ?? 0, stays);
     this.attempts.set(what, attempt);
     this.opened.add(name);
@@ -191,6 +225,10 @@ export class AttemptLog {
   }
 }
 
+function begins(at: string): Attempts {
+  return { at, deaths: 0, worker: undefined, suspect: undefined, killers: [] };
+}
+
 /** An attempt at something of one name. */
 export class Attempt {
   /** Its steps are taken one by one. */
@@ -232,6 +270,11 @@ export class Attempt {
   /** This environment has taken something in. */
   get hasBegun(): boolean {
     return this.begun;
+  }
+
+  /** Something that kills is known, and goes to the dead letters in place of being run. */
+  get hasKillers(): boolean {
+    return this.killers.length > 0;
   }
 
   /** Plain: before something new is taken in. Says, once, that this environment is at it. */

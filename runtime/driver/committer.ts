@@ -54,6 +54,7 @@ export class Committer {
     opened.head = commit;
     opened.base = base;
     opened.commits++;
+    if (opened.batch !== undefined) opened.deliveries?.taken.committedTo(opened.batch.position());
     await opened.attempts?.committed();
     opened.journalBytes = groups === undefined ? opened.journalBytes + bytes.length : 0;
     opened.effectsDone = false;

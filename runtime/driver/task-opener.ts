@@ -89,6 +89,7 @@ export class TaskOpener {
       commits: 0,
       batch: undefined,
       attempts: this.openAttempts(recovered, bell),
+      deliveries: undefined,
       behind: false,
       budget: new TimeBudget(this.ports.clock, this.options.reserveMs, this.options.firstPart),
       unfinished: [],
