@@ -14,7 +14,7 @@ import type { Rule } from "../../runtime/testing/simulation/rules.ts";
  * Seeds in which much happens in little time: streams and changes of tables, a queue with messages that kill, timers that do, and letters that are
  * given back, of a job that is forked.
  */
-const seeds: readonly (readonly [number, string?])[] = [[1], [3], [6], [7], [18], [1, "queued"], [4, "alarms"], [1, "redriven"]];
+const seeds: readonly (readonly [number, string?])[] = [[1], [3], [6], [7], [18], [28], [16, "queued"], [1, "redriven"]];
 
 /** What must come of the faults, and is counted where it shows. */
 const consequences = [
