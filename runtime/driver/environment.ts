@@ -349,7 +349,8 @@ export class Environment {
     await this.processSorted(opened);
     if (!task.inputEnded || task.ended || task.sorts) return;
     await this.lifecycle.nameSuccessors(task);
-    await this.steps.announce(opened, "end", () => String(task.head));
+    // Others may commit what comes again meanwhile: the end is not left by that.
+    await this.steps.announce(opened, "end", () => "");
     task.endTime();
     await this.steps.drain(opened);
     await this.processSorted(opened);
@@ -364,7 +365,7 @@ export class Environment {
     let announced = false;
     for (let commits = 0; task.sorts && commits < sortedCommitsPerTurn;) {
       if (commits > 0 && this.ports.clock.remainingMs() < this.options.reserveMs) return;
-      if (!announced) await this.steps.announce(opened, "sorted input", () => String(task.head));
+      if (!announced) await this.steps.announce(opened, "sorted input", () => task.sortedPlace);
       announced = true;
       const status = task.feedSorted();
       if (status === "reads") await loadRuns(task, this.ports.blobs);

@@ -284,6 +284,39 @@ test("L14 in batch mode: a sorted record and a timer that kill are found, and ev
   );
 });
 
+test("L14 in batch mode: a sorted record and a timer at the end that kill are found, though frames that come again are committed meanwhile", async () => {
+  for (const kills of ["record", "timer"] as const) {
+    const mortals = new Mortals();
+    const job = pipeline(
+      (events) =>
+        events
+          .keyBy(({ key }) => key as string)
+          .process("sorted", {
+            output: type<unknown>(),
+            onRecord: ({ n = 0 }: Event, ctx) => {
+              if (n === deadly && kills === "record") mortals.die();
+              if (n === deadly) ctx.timers.eventTime(9);
+              ctx.emit(n);
+            },
+            onTimer: () => mortals.die(),
+          }),
+      { mode: "batch" },
+    );
+    const run = (await harness(job, { parallelism: 2 })) as RunningHarness;
+    run.enqueue("in", ...records(numbers(40, 20)));
+    run.source("in").end();
+    const source = { kind: "poke", task: id<TaskId>("g1.in~in:shard-0"), oneAtATime: true } as const;
+    const { tasks } = run.runner.record!.topology.find(({ kind }) => kind === "keyed")!;
+    for (let rounds = 0; run.deadLetters().length === 0 && rounds < 60; rounds++) {
+      // Whoever did not see the effects of its end repeats them: frames come again.
+      await run.environment(`again-${rounds}`).turn(source);
+      for (const { task } of tasks) await mortals.turn(run, { kind: "poke", task, oneAtATime: true });
+    }
+    assert.equal(run.deadLetters().length, 1, kills);
+    assert.ok(mortals.deaths <= 12, `found after ${mortals.deaths} deaths`);
+  }
+});
+
 describe("L14 what is no poison", () => {
   test("counting costs one message per task when an environment is new, and none after its first commit", async () => {
     const counts = { posts: 0 };

@@ -8,6 +8,7 @@ import {
 } from "../../emulator/simulation/deployment-faults.ts";
 import { actNames } from "../../emulator/simulation/deployment-world.ts";
 import { simulateDeployment, type SimulateDeploymentOptions } from "../../emulator/simulation/simulate-deployment.ts";
+import { deployedPageviews } from "./deployed-examples.ts";
 import type { Rule } from "../../runtime/testing/simulation/rules.ts";
 
 /**
@@ -99,6 +100,22 @@ test("a seed replays event for event, and another is another run", async () => {
     hashes.push(runs[0]!);
   }
   assert.equal(new Set(hashes).size, hashes.length);
+});
+
+test("the page views example as it is deployed, and that its recount notices a rule that is switched off", async () => {
+  const { failure, trace, seen } = await simulateDeployment(4, { topology: deployedPageviews });
+  assert.equal(failure, undefined, `${failure?.message}\n${trace.slice(-20).join("\n")}`);
+  assert.ok(seen.has("recordsKilled"));
+  assert.ok((await simulateDeployment(3, { topology: deployedPageviews, without: "R4" })).failure);
+  const { expect } = deployedPageviews;
+  const wrong = {
+    ...deployedPageviews,
+    expect: (...[records, timers]: Parameters<typeof expect>) => expect(records.slice(1), timers),
+  };
+  assert.match(
+    (await simulateDeployment(7, { topology: wrong, faults: noDeploymentFaults })).failure!.message,
+    /C4: table views-out/,
+  );
 });
 
 /** Those that the first seeds notice: the engine's simulation holds all of them to it (teeth.test.ts). */
