@@ -2,10 +2,9 @@
  * Counts the environments that began on something of a task and were never heard of again, and narrows down what they died of (L14):
  * out of memory, out of time, an exit. No exception tells of it, so whoever comes next must know what was being done.
  *
- * What is done has a name and a place: the input that is read and its position, the end of a
- * shard, timers and the head, sorted input and what is left of it.
- * For each name there is a message in the task's mailbox: at which place, how many died, what the last one was doing. It is void once its
- * place is left; what is committed elsewhere in the task leaves it as it is, so that neighbours which get on do not hide a death. For the
+ * What is done has a name and a place: the input that is read and its position, the end of a shard, timers and the head, sorted input and
+ * what is left of it. For each name there is a message in the task's mailbox: at which place, how many died, what the last one was doing. It
+ * is void once its place is left; what is committed elsewhere in the task leaves it as it is, so that neighbours which get on do not hide a death. For the
  * same reason an environment is proven by name: nothing is posted of that which it has committed before, unless others died at the place
  * where it stands. A place that kills is thus passed over in silence only by those who had got on there before it was reached.
  *
