@@ -54,7 +54,11 @@ interface Entry {
   readonly dynamodb?: { readonly SequenceNumber?: unknown };
   readonly messageId?: unknown;
   readonly body?: unknown;
-  readonly attributes?: { readonly SentTimestamp?: unknown };
+  readonly attributes?: {
+    readonly SentTimestamp?: unknown;
+    readonly ApproximateReceiveCount?: unknown;
+    readonly MessageGroupId?: unknown;
+  };
 }
 
 interface KafkaEntry {
@@ -82,9 +86,23 @@ function queueEvent(entries: readonly Entry[], arn: string): QueueEvent {
       throw invalid("a message has no id or no body");
     const sentAt = Number(attributes?.SentTimestamp ?? 0);
     if (!Number.isSafeInteger(sentAt)) throw invalid(`this is no time: ${String(attributes?.SentTimestamp)}`);
-    return { position: "0", partitionKey: messageId, arrivalTime: sentAt, bytes: Buffer.from(body), text: body };
+    const delivery = { id: messageId, times: timesOf(attributes), group: groupOf(attributes) };
+    return { position: "0", partitionKey: messageId, arrivalTime: sentAt, bytes: Buffer.from(body), text: body, delivery };
   });
   return { kind: "queue", queue, messages };
+}
+
+/** How often a message was received, about. */
+function timesOf(attributes: Entry["attributes"]): number {
+  const times = Number(attributes?.ApproximateReceiveCount ?? 1);
+  if (Number.isSafeInteger(times) && times >= 0) return times;
+  throw invalid(`this is no count: ${String(attributes?.ApproximateReceiveCount)}`);
+}
+
+/** Messages of one group keep their order in a FIFO queue. In a standard one groups are for fairness, and keeping the order does no harm. */
+function groupOf(attributes: Entry["attributes"]): string | undefined {
+  const group = attributes?.MessageGroupId;
+  return typeof group === "string" ? group : undefined;
 }
 
 function topicsOf(records: unknown): TopicsEvent {

@@ -175,8 +175,7 @@ class TaskFunction {
       case "table":
         return (await this.#ring(brought.table)) ? allDone : failedFrom(brought.first);
       case "queue": {
-        const done = await this.#takeAll(queueKinds, brought.queue, id<ShardId>(queueShard), brought.messages);
-        return done ? allDone : failedAll(brought.messages.map(({ partitionKey }) => partitionKey));
+        return failedAll(await this.#takeMessages(brought));
       }
       case "topics": {
         // A mapping of Kafka asks for no more than success: what is done by then is passed over when it comes again.
@@ -212,6 +211,20 @@ class TaskFunction {
       done &&= outcome.outcome === "done" && outcome.unprocessed === undefined;
     }
     return done;
+  }
+
+  /** The ids of those that are to be brought again. Throws `fenced`. */
+  async #takeMessages({ queue, messages }: QueueEvent): Promise<readonly string[]> {
+    const again = new Set<string>();
+    for (const { uid } of this.#sourcesOf(queueKinds, queue)) {
+      const shard = id<ShardId>(queueShard);
+      const records = await this.#unpack(uid, queue, shard, messages);
+      const outcome = await this.#environment.turn({ kind: "records", source: uid, shard, records });
+      if (outcome.outcome === "fenced") throw fencedBy(outcome.deployment);
+      const left = outcome.outcome === "done" ? outcome.left : messages.map(({ partitionKey }) => partitionKey);
+      for (const one of left) again.add(one);
+    }
+    return [...again];
   }
 
   #sourcesOf(kinds: readonly string[], name: string) {

@@ -182,21 +182,24 @@ export class EventSourceMapping {
     const shards = new Map<string, Promise<void>>();
     const discovery = new Doorbell();
     while (!signal.aborted) {
+      let waitMs = this.#timings.shardDiscoveryMs;
       try {
         await this.#startShards(settings, shards, discovery, signal);
       } catch (error) {
         this.#tell({ kind: "problem", message: messageOf(error) });
+        // Many that began at one time ask at one time: who was refused must not be the last again.
+        waitMs *= 0.5 + 0.5 * this.#random.next();
       }
-      await this.#untilDiscovery(discovery, signal);
+      await this.#untilDiscovery(discovery, waitMs, signal);
     }
     await Promise.all(shards.values());
   }
 
   /** A shard that ended may have children: they are looked for at once. */
-  async #untilDiscovery(discovery: Doorbell, signal: AbortSignal): Promise<void> {
+  async #untilDiscovery(discovery: Doorbell, waitMs: number, signal: AbortSignal): Promise<void> {
     const over = new AbortController();
     const either = AbortSignal.any([over.signal, signal]);
-    await Promise.race([discovery.wait(either), this.#options.clock.sleep(this.#timings.shardDiscoveryMs, either)]);
+    await Promise.race([discovery.wait(either), this.#options.clock.sleep(Math.ceil(waitMs), either)]);
     over.abort();
   }
 

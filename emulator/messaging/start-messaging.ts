@@ -100,7 +100,10 @@ export async function startMessaging({ port = 0, region = "us-east-1", faults }:
       const queue = queueOf(name);
       return {
         arn: queue.arn,
-        receive: (countMax) => queue.dequeue(countMax, undefined, (arn) => sqsStore.getQueueByArn(arn)).map(receivedOf),
+        receive: (countMax) => {
+          const received = queue.dequeue(countMax, undefined, (arn) => sqsStore.getQueueByArn(arn));
+          return received.map((message) => receivedOf(message, queue.inflightMessages.get(message.ReceiptHandle)!.message));
+        },
         delete: (receiptHandle) => void queue.deleteMessage(receiptHandle),
       };
     },
@@ -116,20 +119,18 @@ export async function startMessaging({ port = 0, region = "us-east-1", faults }:
 }
 
 type Queue = NonNullable<ReturnType<Stores["sqsStore"]["getQueueByName"]>>;
+type Kept = Parameters<Queue["enqueue"]>[0];
 type Received = ReturnType<Queue["dequeue"]>[number];
 
 interface MessageMaker {
   createMessage(body: string): Parameters<Queue["enqueue"]>[0];
 }
 
-function receivedOf({
-  MessageId,
-  ReceiptHandle,
-  Body,
-  MD5OfBody,
-  Attributes = {},
-  MessageAttributes = {},
-}: Received): ReceivedMessage {
+/** `message`: as the queue keeps it, with what Lambda's mapping asks of it. */
+function receivedOf(
+  { MessageId, ReceiptHandle, Body, MD5OfBody, MessageAttributes = {} }: Received,
+  message: Kept,
+): ReceivedMessage {
   const messageAttributes = Object.entries(MessageAttributes).map(([name, { DataType, StringValue, BinaryValue }]) => [
     name,
     { dataType: DataType, stringValue: StringValue, binaryValue: BinaryValue },
@@ -138,9 +139,23 @@ function receivedOf({
     messageId: MessageId,
     receiptHandle: ReceiptHandle,
     body: Body,
-    attributes: Attributes,
+    attributes: attributesOf(message),
     messageAttributes: Object.fromEntries(messageAttributes) as Record<string, unknown>,
     md5OfBody: MD5OfBody,
+  };
+}
+
+function attributesOf(message: Kept): Readonly<Record<string, string>> {
+  const { sentTimestamp, approximateReceiveCount, approximateFirstReceiveTimestamp } = message;
+  const { messageGroupId, messageDeduplicationId, sequenceNumber } = message;
+  return {
+    ApproximateReceiveCount: String(approximateReceiveCount),
+    SentTimestamp: String(sentTimestamp),
+    SenderId: account,
+    ApproximateFirstReceiveTimestamp: String(approximateFirstReceiveTimestamp),
+    ...(messageGroupId !== undefined && { MessageGroupId: messageGroupId }),
+    ...(messageDeduplicationId !== undefined && { MessageDeduplicationId: messageDeduplicationId }),
+    ...(sequenceNumber !== undefined && { SequenceNumber: sequenceNumber }),
   };
 }
 

@@ -18,7 +18,7 @@ import { jobOptions } from "../../runtime/testing/simulation/settings.ts";
 import type { Outside } from "../../runtime/testing/simulation/sinks.ts";
 import { jobOf } from "../../runtime/testing/simulation/topologies.ts";
 import type { ExecutionEnvironmentFactory } from "../lambda/execution-environment.ts";
-import { createListPlace } from "./deployed-sinks.ts";
+import { createListPlace, createOwnTables, ownSinksOf, type OwnSinks } from "./deployed-sinks.ts";
 import type { DeploymentWorld } from "./deployment-world.ts";
 import type { PutOut } from "./forked-outputs.ts";
 import { type Deployed, JobCode } from "./job-code.ts";
@@ -49,6 +49,7 @@ export class DeployedJob implements Kept {
   readonly #mappings: JobMappings;
   /** Whether what a checkpoint contains of what was put out is known afterwards. */
   readonly hasHistory: boolean;
+  readonly #ownSinks: OwnSinks;
   /** Of the last deployment that was tried. */
   #ordinal = 1;
 
@@ -60,13 +61,18 @@ export class DeployedJob implements Kept {
     const outside: Outside = new Map();
     const built = jobOf(settings.topology, jobOptions(settings, parallelism), () => undefined, outside);
     const isOwn = ({ spec }: (typeof built.graph.nodes)[number]) => spec.kind === "sink" && spec.sink.kind === "custom";
+    const ownSinks = ownSinksOf(built.graph.nodes);
+    this.#ownSinks = ownSinks;
     const hasRealSinks = settings.realSinks || built.graph.nodes.some(isOwn);
     this.hasHistory = !hasRealSinks;
     this.deployed = { deployment: 1, parallelism, isMisfit: false, isMended };
     const commits = new CommitChecker((message) => this.fail(message), { givenBack: () => this.#givenBack() });
     const { functions } = this;
     this.#code = new JobCode({ name, settings, outside, hasRealSinks });
-    this.#outputs = new JobOutputs({ job: name, world, outside, hasRealSinks, commits, isMended: () => this.deployed.isMended });
+    this.#outputs = new JobOutputs({
+      ...{ job: name, world, outside, hasRealSinks, ownSinks, commits },
+      isMended: () => this.deployed.isMended,
+    });
     this.watch = new JobWatch({
       ...{ job: name, commits },
       stored: (object) => this.#stored(object),
@@ -75,7 +81,7 @@ export class DeployedJob implements Kept {
       fail: (message) => this.fail(message),
     });
     this.#environments = new JobEnvironments({
-      ...{ job: name, world, code: this.#code, outputs: this.#outputs, hasRealSinks, functions },
+      ...{ job: name, world, code: this.#code, outputs: this.#outputs, hasRealSinks, ownSinks, functions },
       now: () => ({ deployment: this.deployed.deployment, generation: this.record?.generation ?? 0 }),
     });
     this.#mappings = new JobMappings({ job: name, world, functions });
@@ -85,6 +91,7 @@ export class DeployedJob implements Kept {
   async create(): Promise<void> {
     const { settings, random } = this.#world;
     await this.#provision();
+    createOwnTables(this.#world.rows, this.name, this.#ownSinks);
     for (const { uid } of this.#sinks()) await createListPlace(this.#world, this.name, uid, settings.lists, random.between(1, 3));
     this.#create(this.coordinator, coordinatorTimeoutMs, this.#environments.ofCoordinator(this.coordinator, this.deployed));
   }

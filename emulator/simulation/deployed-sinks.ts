@@ -3,7 +3,8 @@
  * row stands as JSON in one field, so that any value can be one.
  */
 import type { Sink, SinkWriter } from "../../runtime/api/connector.ts";
-import { dynamodb } from "../../runtime/connectors/dynamodb/dynamodb.ts";
+import type { LogicalNode } from "../../runtime/api/graph.ts";
+import { dynamodb, type DynamodbSettings } from "../../runtime/connectors/dynamodb/dynamodb.ts";
 import { json, ndjson } from "../../runtime/connectors/formats/json.ts";
 import { kinesisSink } from "../../runtime/connectors/kinesis/kinesis-sink.ts";
 import { s3 } from "../../runtime/connectors/s3/s3.ts";
@@ -94,8 +95,26 @@ function rowOf({ key, value }: { readonly key: string; readonly value: unknown }
 }
 
 /** Each job writes to places of its own. */
-function placeOf(job: string, uid: string): string {
+export function placeOf(job: string, uid: string): string {
   return `${job}.${uid}`;
+}
+
+/** Sinks of AWS that stand in a job's own code, by uid: tables and objects. Each is bound to a place of its own. */
+export type OwnSinks = ReadonlyMap<string, Sink<any, any>>;
+
+export function ownSinksOf(nodes: readonly LogicalNode[]): OwnSinks {
+  const own = nodes.flatMap(({ uid, spec }) => (spec.kind === "sink" && isOwn(spec.sink) ? [[uid, spec.sink] as const] : []));
+  return new Map(own);
+}
+
+function isOwn({ kind }: Sink<any, any>): boolean {
+  return kind === "dynamodb" || kind === "s3";
+}
+
+/** Makes the tables of a job's own sinks, with their keys. */
+export function createOwnTables(tables: RowTables, job: string, own: OwnSinks): void {
+  for (const [uid, { kind, options }] of own)
+    if (kind === "dynamodb") tables.create(placeOf(job, uid), (options as unknown as DynamodbSettings).key);
 }
 
 /** What a job's lists are pushed to. */
@@ -121,6 +140,7 @@ export interface DeployedSinksOptions {
   readonly s3: S3Service;
   readonly tables: RowTables;
   readonly pushedTo: PushedTo;
+  readonly ownSinks: OwnSinks;
 }
 
 /** What lies there in the end. */
@@ -134,7 +154,9 @@ export class DeployedSinks {
   }
 
   list(uid: string, isAt: (by: PutOutBy) => boolean = () => true): string[] {
-    const { lists } = this.#options;
+    const { lists, ownSinks, job } = this.#options;
+    const own = ownSinks.get(uid);
+    if (own !== undefined) return this.#lines(placeOf(job, uid), String(own.options.prefix ?? ""), isAt).sort();
     return (lists === "objects" ? this.#objectRows(uid, isAt) : this.pushed.rowsOf(uid, this.pushedRows(uid), isAt)).sort();
   }
 
@@ -168,20 +190,38 @@ export class DeployedSinks {
   }
 
   #objectRows(uid: string, isAt: (by: PutOutBy) => boolean): string[] {
-    const { job, s3: objects } = this.#options;
-    const prefix = `${placeOf(job, uid)}/`;
+    return this.#lines(bucketName, `${placeOf(this.#options.job, uid)}/`, isAt).map((line) => (JSON.parse(line) as Row).row);
+  }
+
+  #lines(bucket: string, prefix: string, isAt: (by: PutOutBy) => boolean): string[] {
+    const { s3: objects } = this.#options;
     const isFinished = (key: string) => {
       const part = key.startsWith(prefix) ? parsePartFileName(naming, key.slice(prefix.length)) : undefined;
       return part !== undefined && isAt({ ...part, task: decodeURIComponent(part.task) });
     };
-    const finished = objects.keys(bucketName).filter(isFinished);
-    const lines = finished.flatMap((key) => Buffer.from(objects.peek(bucketName, key)!).toString().split("\n"));
-    return lines.filter((line) => line !== "").map((line) => (JSON.parse(line) as Row).row);
+    const finished = objects.keys(bucket).filter(isFinished);
+    const lines = finished.flatMap((key) => Buffer.from(objects.peek(bucket, key)!).toString().split("\n"));
+    return lines.filter((line) => line !== "");
   }
 
   table(uid: string): Map<string, string> {
+    const own = this.#options.ownSinks.get(uid);
+    if (own !== undefined) return this.#ownTable(uid, own.options as unknown as DynamodbSettings);
     const rows = new Map<string, string>();
     for (const item of this.#items(uid)) if (item.row?.S !== undefined) rows.set(item[rowKey]!.S!, item.row.S);
+    return rows;
+  }
+
+  /** Rows of text and numbers. */
+  #ownTable(uid: string, { key, versionAttribute }: DynamodbSettings): Map<string, string> {
+    const rows = new Map<string, string>();
+    for (const { [versionAttribute]: mark, ...item } of this.#items(uid)) {
+      if (mark?.M?.d?.BOOL === true) continue;
+      const row = Object.fromEntries(
+        Object.entries(item).map(([name, { S: text, N: number }]) => [name, text ?? Number(number)]),
+      );
+      rows.set(key.map((field) => String(row[field])).join(" "), JSON.stringify(row));
+    }
     return rows;
   }
 
@@ -190,7 +230,8 @@ export class DeployedSinks {
     const items = this.#items(uid);
     const isDeleted = (item: (typeof items)[number]) =>
       Object.values(item).some(({ M: mark }) => mark?.d?.BOOL === true && mark.f !== undefined);
-    return items.filter(isDeleted).map((item) => item[rowKey]!.S!);
+    const key = (this.#options.ownSinks.get(uid)?.options as DynamodbSettings | undefined)?.key ?? [rowKey];
+    return items.filter(isDeleted).map((item) => key.map((field) => item[field]!.S ?? item[field]!.N!).join(" "));
   }
 
   #items(uid: string) {

@@ -2,6 +2,7 @@
 import type { SeededRandom } from "../../runtime/base/seeded-random.ts";
 import { drawSettings, type Settings } from "../../runtime/testing/simulation/settings.ts";
 import type { Topology } from "../../runtime/testing/simulation/topology.ts";
+import type { DeploymentTopology } from "./deployment-topology.ts";
 import { deploymentTopologies } from "./deployment-topologies.ts";
 
 export interface DeploymentSettings extends Settings {
@@ -37,9 +38,11 @@ const ownShare = 0.2;
 const objectsShare = 0.15;
 const tablesShare = 0.15;
 
-export function drawDeployment(random: SeededRandom, topology: string | undefined): DeploymentSettings {
-  const drawn = drawSettings(random, topology);
-  const named = deploymentTopologies.find(({ name }) => name === topology);
+/** `topology`: its name, or itself; undefined: any of those that have names here. */
+export function drawDeployment(random: SeededRandom, topology: string | DeploymentTopology | undefined): DeploymentSettings {
+  const given = typeof topology === "object" ? topology : undefined;
+  const drawn = drawSettings(random, given?.name ?? (topology as string | undefined));
+  const named = given ?? deploymentTopologies.find(({ name }) => name === topology);
   const isOwn = random.chance(ownShare);
   const picked = random.pick(deploymentTopologies);
   const own = named ?? (topology === undefined && isOwn ? picked : undefined);

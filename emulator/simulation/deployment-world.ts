@@ -16,7 +16,7 @@ import { VirtualClock } from "../virtual-clock.ts";
 import { DeployedJob } from "./deployed-job.ts";
 import type { DeploymentFaults } from "./deployment-faults.ts";
 import { type DeploymentSettings, drawDeployment } from "./deployment-settings.ts";
-import { deploymentTopologies } from "./deployment-topologies.ts";
+import { type DeploymentTopology, ofDeployment } from "./deployment-topology.ts";
 import type { Item } from "./dynamo-answers.ts";
 import { DynamoService } from "./dynamo-service.ts";
 import { EndingLog } from "./ending-log.ts";
@@ -40,7 +40,8 @@ const forkName = "simulated-fork";
 
 export interface DeploymentOptions {
   readonly seed: number;
-  readonly topology?: string | undefined;
+  /** Its name, or itself; default: any of those that have names here. */
+  readonly topology?: string | DeploymentTopology | undefined;
   readonly faults: DeploymentFaults;
   /** Settings to take instead of the seed's. */
   readonly settings?: Partial<DeploymentSettings> | undefined;
@@ -104,7 +105,7 @@ export class DeploymentWorld {
     const drawn = { ...drawDeployment(this.random, options.topology), ...options.settings };
     this.settings = { ...drawn, topology: drawn.topology.upTo?.(drawn.stagesMax) ?? drawn.topology };
     const { topology, records, parallelism } = this.settings;
-    const own = deploymentTopologies.find((known) => known === topology);
+    const own = ofDeployment(topology);
     const { poison: mixed } = options.faults;
     // Where a job says which of its places kill, that is what it is for.
     const poison = mixed === 0 ? 0 : (own?.poison ?? (topology.deadly === undefined ? mixed : 8 * mixed));
@@ -120,7 +121,8 @@ export class DeploymentWorld {
     const brought = new Map([...made].map(([source, list]) => [source, list.filter(({ id }) => wanted?.has(id) ?? true)]));
     this.records = [...brought.values()].flat();
     this.calls.counts.poison += this.records.filter(({ deadly }) => deadly !== undefined).length;
-    const event = (record: SimRecord) => ({ partitionKey: record.key, bytes: encodeRecord(record) });
+    const bytesOf = (record: SimRecord) => encodeRecord(own?.eventOf?.(record) ?? record);
+    const event = (record: SimRecord) => ({ partitionKey: record.key, bytes: bytesOf(record) });
     this.s3 = new S3Service(this.clock, this.calls);
     this.sqs = new SqsService(this.clock, this.calls, this.newRandom());
     const { sources } = this.settings;

@@ -77,8 +77,9 @@ export class JobCode {
   }
 }
 
-/** In the place of a source that is simulated itself. */
+/** In the place of a source that is simulated itself; others stay as they are. */
 function deploySource(source: Source<any>, sources: DeploymentSettings["sources"]): Source<any> {
+  if (!source.kind.startsWith("simulated")) return source;
   switch (sources) {
     case "objects":
       return objectSource(source.name);

@@ -16,6 +16,7 @@ import { safeguardsWithout } from "../../runtime/testing/simulation/rules.ts";
 import type { Touch } from "../../runtime/testing/simulation/workload.ts";
 import type { ExecutionEnvironmentFactory } from "../lambda/execution-environment.ts";
 import type { DeploymentWorld } from "./deployment-world.ts";
+import { type OwnSinks, placeOf } from "./deployed-sinks.ts";
 import { FunctionEnvironment, type Handler, ProcessClock } from "./function-environment.ts";
 import type { Deployed, JobCode } from "./job-code.ts";
 import { atService, type JobOutputs } from "./job-outputs.ts";
@@ -34,6 +35,7 @@ export interface JobEnvironmentsOptions {
   readonly code: JobCode;
   readonly outputs: JobOutputs;
   readonly hasRealSinks: boolean;
+  readonly ownSinks: OwnSinks;
   /** By name. */
   readonly functions: ReadonlyMap<string, SimulatedFunction>;
   /** The deployment that is in effect, and the job's generation. */
@@ -144,10 +146,7 @@ export class JobEnvironments {
       stateBucket: bucketName,
       deadLetterBucket: bucketName,
       deployment: deployed.deployment,
-      bindings:
-        world.settings.sources === "queues"
-          ? Object.fromEntries(world.topology.sources.map((source) => [source, world.queueNameOf(source)]))
-          : {},
+      bindings: this.#bindings(),
       inboxes: Object.fromEntries(
         stages.filter(({ kind }) => kind === "keyed").map((stage) => [stage.id, code.inboxesOf(stage)]),
       ),
@@ -166,6 +165,15 @@ export class JobEnvironments {
       newId: () => `${process.name}-${++made}`,
       ringSize,
     };
+  }
+
+  /** By uid: the code may call what it reads and writes otherwise. */
+  #bindings(): Readonly<Record<string, string>> {
+    const { world, job, ownSinks } = this.#options;
+    const isQueue = world.settings.sources === "queues";
+    const sources = world.topology.sources.map((source) => [source, isQueue ? world.queueNameOf(source) : source]);
+    const sinks = [...ownSinks.keys()].map((uid) => [uid, placeOf(job, uid)]);
+    return Object.fromEntries([...sources, ...sinks]);
   }
 
   /** What records do to whoever runs them: some take their time, some throw, some end the process, without an exception. */

@@ -11,9 +11,8 @@ import { SinkWorld } from "../../runtime/testing/simulation/sink-world.ts";
 import type { Outside } from "../../runtime/testing/simulation/sinks.ts";
 import type { Expected } from "../../runtime/testing/simulation/topology.ts";
 import type { DeadlyPlace } from "../../runtime/testing/simulation/workload.ts";
-import { DeployedSinks } from "./deployed-sinks.ts";
-import { deploymentTopologies } from "./deployment-topologies.ts";
-import type { Letters } from "./deployment-topology.ts";
+import { DeployedSinks, type OwnSinks } from "./deployed-sinks.ts";
+import { type Letters, ofDeployment } from "./deployment-topology.ts";
 import type { DeploymentWorld } from "./deployment-world.ts";
 import { ForkedOutputs, type PutOut } from "./forked-outputs.ts";
 import { Lineage, type PutOutBy } from "./lineage.ts";
@@ -25,6 +24,8 @@ export interface JobOutputsOptions {
   readonly world: DeploymentWorld;
   /** Tables of an author's kind. */
   readonly outside: Outside;
+  /** Its sinks that are of AWS in its own code. */
+  readonly ownSinks: OwnSinks;
   /** Rows go out by the real adapters. */
   readonly hasRealSinks: boolean;
   /** Hears of everything that is put out. */
@@ -46,10 +47,10 @@ export class JobOutputs {
 
   constructor(options: JobOutputsOptions) {
     this.#options = options;
-    const { job, world, hasRealSinks } = options;
+    const { job, world, hasRealSinks, ownSinks } = options;
     this.#sinkWorld = new SinkWorld((message) => world.fail(message), versionPartOf(world.options.without));
     const { s3, rows: tables, settings } = world;
-    this.#deployedSinks = new DeployedSinks({ job, lists: settings.lists, s3, tables, pushedTo: world });
+    this.#deployedSinks = new DeployedSinks({ job, lists: settings.lists, s3, tables, pushedTo: world, ownSinks });
     this.#sinks = hasRealSinks ? this.#deployedSinks : this.#sinkWorld;
   }
 
@@ -111,8 +112,7 @@ export class JobOutputs {
   }
 
   #checkFurther(outcome: Outcome, when: string): void {
-    const own = deploymentTopologies.find((topology) => topology === outcome.topology);
-    own?.checkFurther(outcome, when, this.letters);
+    ofDeployment(outcome.topology)?.checkFurther(outcome, when, this.letters);
   }
 
   /** What is said of rows that are pushed holds. */

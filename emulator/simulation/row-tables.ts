@@ -1,4 +1,4 @@
-/** Tables of DynamoDB that sinks write rows to, in memory: keyed by one field, with conditions on members of a map. */
+/** Tables of DynamoDB that sinks write rows to, in memory: keyed by one field or two, with conditions on members of a map. */
 import type { itemBytes } from "../../runtime/adapters/aws/item-size.ts";
 import { type Input, ServiceError } from "./sdk-clients.ts";
 
@@ -6,12 +6,22 @@ type Item = Parameters<typeof itemBytes>[0];
 type Names = Readonly<Record<string, string>>;
 
 export class RowTables {
-  /** The field that is the key of every table. */
+  /** The field that is the key of a table that was not created with another. */
   readonly #key: string;
   readonly #tables = new Map<string, Map<string, Item>>();
+  readonly #keys = new Map<string, readonly string[]>();
 
   constructor(key: string) {
     this.#key = key;
+  }
+
+  /** `key`: its partition key, and its sort key if it has one. */
+  create(table: string, key: readonly string[]): void {
+    this.#keys.set(table, key);
+  }
+
+  #keyOf(table: string): readonly string[] {
+    return this.#keys.get(table) ?? [this.#key];
   }
 
   items(table: string): readonly Item[] {
@@ -21,15 +31,19 @@ export class RowTables {
   carryOut(command: string, input: Input): object {
     const { TableName: name, ExpressionAttributeNames: names = {}, ExpressionAttributeValues: values = {} } = input;
     const table = this.#table(name);
+    const fields = this.#keyOf(name);
+    const nameOf = (item: Item) => JSON.stringify(fields.map((field) => item[field]));
     switch (command) {
       case "DescribeTable":
-        return { Table: { KeySchema: [{ AttributeName: this.#key, KeyType: "HASH" }] } };
+        return {
+          Table: { KeySchema: fields.map((AttributeName, n) => ({ AttributeName, KeyType: n === 0 ? "HASH" : "RANGE" })) },
+        };
       case "GetItem": {
-        const item = table.get(input.Key[this.#key].S);
+        const item = table.get(nameOf(input.Key));
         return { Item: item && structuredClone(item) };
       }
       case "PutItem": {
-        const key = input.Item[this.#key].S;
+        const key = nameOf(input.Item);
         if (!holds(input.ConditionExpression, names, values, table.get(key)))
           throw new ServiceError("ConditionalCheckFailedException", "The conditional request failed");
         table.set(key, structuredClone(input.Item));

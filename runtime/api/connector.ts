@@ -19,6 +19,16 @@ export interface WriterSchema {
   readonly references: readonly { readonly name: string; readonly definition: string }[];
 }
 
+/** How a record came that has no position of its own, as a queue's messages have none. */
+export interface Delivery {
+  /** What it is known by each time that it comes. */
+  readonly id: string;
+  /** How often it has come, this time included; about: it may have come for reasons of its own. */
+  readonly times: number;
+  /** Records of one group are taken in in the order in which they come; undefined: it is of none. */
+  readonly group?: string | undefined;
+}
+
 /** One record of a source shard as the reader hands it over. `text` saves the decoder a copy where the reader has it already. */
 export interface SourceRecord {
   /** Decimal digits without leading zeros, growing within the shard: ordered by length, then as text. */
@@ -36,6 +46,8 @@ export interface SourceRecord {
   readonly rejected?: string | undefined;
   /** Of a source that is read in parts, the number of the part it is of; undefined: the last. */
   readonly part?: number | undefined;
+  /** Of a record that is brought without a position. */
+  readonly delivery?: Delivery | undefined;
 }
 
 /** Takes what a decoder finds in one record: values, and what must go to the dead letters. */

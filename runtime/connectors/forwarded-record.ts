@@ -2,7 +2,7 @@
  * A record that stands before another of a reader's own. It forwards all that a record may have, each when it is asked for; whoever extends it
  * changes what it means to and loses nothing else.
  */
-import type { SourceRecord, WriterSchema } from "../api/connector.ts";
+import type { Delivery, SourceRecord, WriterSchema } from "../api/connector.ts";
 
 export abstract class ForwardedRecord implements Required<SourceRecord> {
   protected readonly inner: SourceRecord;
@@ -36,5 +36,8 @@ export abstract class ForwardedRecord implements Required<SourceRecord> {
   }
   get part(): number | undefined {
     return this.inner.part;
+  }
+  get delivery(): Delivery | undefined {
+    return this.inner.delivery;
   }
 }

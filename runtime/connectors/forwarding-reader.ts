@@ -19,10 +19,6 @@ export abstract class ForwardingReader implements Required<SourceReader> {
     return this.inner.retentionMsMin;
   }
 
-  get unnumbered(): boolean {
-    return this.inner.unnumbered ?? false;
-  }
-
   async polled(shard: ShardId): Promise<boolean> {
     return (await this.inner.polled?.(shard)) ?? false;
   }

@@ -2,10 +2,11 @@
  * Counts the environments that began on something of a task and were never heard of again, and narrows down what they died of (L14):
  * out of memory, out of time, an exit. No exception tells of it, so whoever comes next must know what was being done.
  *
- * What is done has a name and a place: the input that is read and its position, or the end of a shard, timers, sorted input and the head.
- * For each name there is a message in the task's mailbox: at which place, how many died, what the last one was doing. It is void once its
- * place is left; what is committed elsewhere in the task leaves it as it is, so that neighbours which get on do not hide a death. Nothing
- * is posted by an environment that has committed on the task before, unless others died at the place where it stands.
+ * What is done has a name and a place: the input that is read and its position, the end of a shard, timers and the head, sorted input and
+ * what is left of it. For each name there is a message in the task's mailbox: at which place, how many died, what the last one was doing. It
+ * is void once its place is left; what is committed elsewhere in the task leaves it as it is, so that neighbours which get on do not hide a death. For the
+ * same reason an environment is proven by name: nothing is posted of that which it has committed before, unless others died at the place
+ * where it stands. A place that kills is thus passed over in silence only by those who had got on there before it was reached.
  *
  * - The first two (`plain`) take the batch as it comes.
  * - From the third on they are *careful*: each step ends in a commit of its own, and is announced before it runs. A step that takes in
@@ -108,23 +109,16 @@ export class AttemptLog {
   current: Attempt | undefined;
   private readonly turn: Turn;
   private readonly found: ReadonlyMap<string, Message>;
-  /** The environment has committed on the task. */
-  private proven: boolean;
+  private readonly proven: Set<string>;
   private readonly attempts = new Map<string, Attempt>();
   private readonly opened = new Set<string>();
   private readonly over: string[] = [];
 
-  private constructor(turn: Turn, found: ReadonlyMap<string, Message>, proven: boolean) {
+  /** `messages`: of the task's mailbox. `proven`: of what this environment has done and lived; more is added to it. */
+  constructor(turn: Turn, messages: readonly Message[], proven: Set<string>) {
     this.turn = turn;
-    this.found = found;
+    this.found = new Map(messages.filter(({ name }) => name.startsWith(attemptPrefix)).map((message) => [message.name, message]));
     this.proven = proven;
-  }
-
-  /** Undefined when nothing can be to count: `proven` says that this environment has committed on the task before. */
-  static open(turn: Turn, messages: readonly Message[], proven: boolean): AttemptLog | undefined {
-    const found = messages.filter(({ name }) => name.startsWith(attemptPrefix));
-    if (proven && found.length === 0) return undefined;
-    return new AttemptLog(turn, new Map(found.map((message) => [message.name, message])), proven);
   }
 
   /**
@@ -136,12 +130,46 @@ export class AttemptLog {
     return this.current;
   }
 
+  /** The attempt at one delivery alone, which is known by its name wherever it comes. */
+  ofDelivery(what: string): Attempt {
+    const message = this.found.get(attemptMessage(what));
+    const found = message && decodeAttempts(message.bytes);
+    const turn = { ...this.turn, bell: { kind: "poke", task: this.turn.task.plan.task } as const };
+    const attempt = new Attempt(turn, what, found ?? begins(""), message?.version ?? 0, false);
+    attempt.careful = true;
+    this.attempts.set(what, attempt);
+    return (this.current = attempt);
+  }
+
+  /** Of the deliveries whose names begin so those that are attempted alone, and whether whoever is at it may live. */
+  deliveries(prefix: string): ReadonlyMap<string, boolean> {
+    const { by, clock } = this.turn;
+    const known = new Map<string, boolean>();
+    for (const [name, { bytes }] of this.found) {
+      if (!name.startsWith(attemptMessage(prefix))) continue;
+      const { worker } = decodeAttempts(bytes);
+      known.set(
+        name.slice(attemptMessage(prefix).length),
+        worker !== undefined && worker.by !== by && clock.now() < worker.until,
+      );
+    }
+    return known;
+  }
+
+  /** A delivery that was attempted alone is committed. One that was put aside (`found`) stays known as long as it may come again for want of an answer. */
+  async deliveryPassed(what: string, found: boolean): Promise<void> {
+    this.attempts.delete(what);
+    if (found) return this.forget(what);
+    this.proven.delete(what);
+    await this.turn.journal.withdraw(this.turn.task.plan.task, [attemptMessage(what)]);
+  }
+
   private open(what: string, at: string, stays: boolean): Attempt | undefined {
     const name = attemptMessage(what);
     const message = this.found.get(name);
     const last = message && decodeAttempts(message.bytes);
-    if (this.proven && last?.at !== at) return undefined;
-    const found = last?.at === at ? last : { at, deaths: 0, worker: undefined, suspect: undefined, killers: [] };
+    if (this.proven.has(what) && last?.at !== at) return undefined;
+    const found = last?.at === at ? last : begins(at);
     const attempt = new Attempt(this.turn, what, found, message?.version ?? 0, stays);
     this.attempts.set(what, attempt);
     this.opened.add(name);
@@ -150,11 +178,16 @@ export class AttemptLog {
 
   /** An entry is written: what was taken in with it has killed nobody. */
   async committed(): Promise<void> {
-    this.proven = true;
+    this.prove();
     for (const [what, attempt] of this.attempts) {
       await attempt.committed();
       if (!attempt.careful) this.attempts.delete(what);
     }
+  }
+
+  /** What was begun is done. */
+  private prove(): void {
+    for (const [what, { hasBegun }] of this.attempts) if (hasBegun) this.proven.add(what);
   }
 
   /** A careful step is committed. */
@@ -180,14 +213,20 @@ export class AttemptLog {
   /** What is done for ever. */
   forget(...what: readonly string[]): void {
     this.over.push(...what.map(attemptMessage));
+    for (const one of what) this.proven.delete(one);
   }
 
   /** The turn has ended well. */
   async end(): Promise<void> {
+    this.prove();
     await this.takeBack();
     const names = this.over.filter((name) => this.found.has(name) || this.opened.has(name));
     if (names.length > 0) await this.turn.journal.withdraw(this.turn.task.plan.task, names);
   }
+}
+
+function begins(at: string): Attempts {
+  return { at, deaths: 0, worker: undefined, suspect: undefined, killers: [] };
 }
 
 /** An attempt at something of one name. */
@@ -203,6 +242,7 @@ export class Attempt {
   private at: string;
   private version: number;
   private posted = false;
+  private begun = false;
   private suspect: Suspect | undefined;
   private killers: readonly Killer[];
   /** The step that runs: so many records from its beginning on are suspected, and so many of them it takes in. */
@@ -227,8 +267,19 @@ export class Attempt {
     this.killers = killers;
   }
 
+  /** This environment has taken something in. */
+  get hasBegun(): boolean {
+    return this.begun;
+  }
+
+  /** Something that kills is known, and goes to the dead letters in place of being run. */
+  get hasKillers(): boolean {
+    return this.killers.length > 0;
+  }
+
   /** Plain: before something new is taken in. Says, once, that this environment is at it. */
   async begin(): Promise<void> {
+    this.begun = true;
     if (!this.posted && !this.occupied) await this.post(this.suspect, true);
   }
 
@@ -246,6 +297,7 @@ export class Attempt {
     }
     const { suspect: before } = this;
     const { units } = this.turn.task;
+    this.begun = true;
     this.suspected = Math.min(records, this.rest > 0 ? this.rest : (before?.records ?? records));
     this.records = before !== undefined && before.units > 0 ? Math.min(1, records) : Math.ceil(this.suspected / 2);
     this.rest = 0;

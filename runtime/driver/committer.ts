@@ -24,17 +24,11 @@ export class Committer {
   private readonly options: EnvironmentOptions;
   private readonly inboxes: InboxShards;
   private attempts = 0;
-  /** Tasks on which this environment has committed: it does not die of starting them. */
-  private readonly proven = new Set<TaskId>();
 
   constructor(ports: Ports, options: EnvironmentOptions, inboxes: InboxShards) {
     this.ports = ports;
     this.options = options;
     this.inboxes = inboxes;
-  }
-
-  hasCommitted(task: TaskId): boolean {
-    return this.proven.has(task);
   }
 
   /** Ends the open commit: writes it, and carries its effects out. Throws `LostRace` when somebody else was faster. */
@@ -60,7 +54,7 @@ export class Committer {
     opened.head = commit;
     opened.base = base;
     opened.commits++;
-    this.proven.add(task.plan.task);
+    if (opened.batch !== undefined) opened.deliveries?.taken.committedTo(opened.batch.position());
     await opened.attempts?.committed();
     opened.journalBytes = groups === undefined ? opened.journalBytes + bytes.length : 0;
     opened.effectsDone = false;

@@ -2,6 +2,7 @@
 import type { Position, ShardId, TaskId } from "../base/ids.ts";
 import type { Successor } from "../streaming/element.ts";
 import type { SourceRecord } from "../api/connector.ts";
+import type { TakenDeliveries } from "./taken-deliveries.ts";
 
 export type Doorbell =
   /** Records of a source shard. `after`: where whoever read them began; undefined when unknown (a mapping's batch). */
@@ -11,6 +12,8 @@ export type Doorbell =
       readonly shard: ShardId;
       readonly records: readonly SourceRecord[];
       readonly after?: Position | "horizon";
+      /** Of deliveries: which of them are committed. Whoever hears the doorbell keeps it. */
+      readonly taken?: TakenDeliveries;
     }
   /** Records of the inbox of one task. */
   | {
@@ -51,6 +54,8 @@ export type TurnOutcome =
        * succeeded, it and the rest come again.
        */
       readonly unprocessed: Position | undefined;
+      /** The same of deliveries, which have no positions: the ids of those that are to come again. Empty of all else. */
+      readonly left: readonly string[];
     }
   /** The doorbell is of an older generation: nothing is to be done for it. */
   | { readonly outcome: "stale" }

@@ -27,6 +27,7 @@ import type { Task } from "../task/task.ts";
 import { Committer } from "./committer.ts";
 import type { AddressedBell, Doorbell, RingOutcome, TurnOutcome } from "./doorbell.ts";
 import type { EnvironmentOptions } from "./environment-options.ts";
+import { idOf } from "./decide-deliveries.ts";
 import { evictCold } from "./evict.ts";
 import { InboxShards } from "./inbox-shards.ts";
 import { InputReader } from "./input-reader.ts";
@@ -38,6 +39,7 @@ import { type Fed, isSuspended, mustRest, type OpenedTask } from "./opened-task.
 import { ShardLifecycle } from "./shard-lifecycle.ts";
 import { SourceShards } from "./source-shards.ts";
 import { TaskOpener } from "./task-opener.ts";
+import { TakenDeliveries } from "./taken-deliveries.ts";
 import { together } from "./together.ts";
 import { hasTasksOf, isPlannedBy, stageWith, taskOfShard } from "./topology.ts";
 import { TurnSteps } from "./turn-steps.ts";
@@ -81,16 +83,17 @@ export class Environment {
     this.committer = committer;
     this.steps = steps;
     this.lifecycle = lifecycle;
-    this.opener = new TaskOpener(job, ports, options, { inboxes, shards, committer });
+    this.opener = new TaskOpener(job, ports, options, { inboxes, shards });
     this.reader = new InputReader(job, ports, options, { inboxes, shards, lifecycle, steps });
   }
 
   /** Runs one turn. Throws `unavailable` to be rung again, `user` under the policy "fail", `corrupt` when durable data is wrong. */
   async turn(bell: Doorbell): Promise<TurnOutcome> {
-    const outcome = await this.turnOnce(bell);
+    const heard = withTaken(bell);
+    const outcome = await this.turnOnce(heard);
     if (outcome.outcome !== "waiting" || bell.kind !== "records" || !(await this.endParents(bell.source, bell.shard)))
       return outcome;
-    return this.turnOnce(bell);
+    return this.turnOnce(heard);
   }
 
   private async turnOnce(bell: Doorbell): Promise<TurnOutcome> {
@@ -178,7 +181,7 @@ export class Environment {
       return await this.run(opened, bell, guarded);
     } catch (error) {
       this.opener.drop(task);
-      await opened.attempts?.takeBack().catch(() => undefined);
+      await this.steps.takeAttemptsBack(opened).catch(() => undefined);
       if (guarded || !isPoison(error)) throw error;
       this.ports.telemetry.add("turn.rerun", 1);
       return this.attempt(bell, true, true);
@@ -258,7 +261,7 @@ export class Environment {
       const status = await this.feed(opened, bell);
       if (status === "newer") return this.again();
       if (status === "late") {
-        unprocessed = this.isUnnumbered(bell) ? firstOf(bell) : firstLeft(task, bell);
+        unprocessed = firstLeft(task, bell);
         if (mustRest(task)) await this.answerRequests(opened);
       } else {
         if (bell.kind === "poke" && task.taken === takenBefore) await this.decideIdleOperators(opened);
@@ -283,6 +286,7 @@ export class Environment {
       polls,
       behind: opened.behind,
       unprocessed,
+      left: bell.kind === "records" ? (bell.taken?.left.map(idOf) ?? []) : [],
     };
   }
 
@@ -290,10 +294,6 @@ export class Environment {
     const given = opened.task.holdsGiven ? await this.reader.feedGiven(opened) : "done";
     if (given !== "done") return given;
     return bell.kind === "poke" ? this.reader.readInputs(opened) : this.reader.feedBell(opened, bell);
-  }
-
-  private isUnnumbered(bell: AddressedBell): boolean {
-    return bell.kind === "records" && this.ports.source(bell.source).unnumbered === true;
   }
 
   /** Sees to it that a task is rung again that reads what nobody brings. Whether it does. */
@@ -349,7 +349,8 @@ export class Environment {
     await this.processSorted(opened);
     if (!task.inputEnded || task.ended || task.sorts) return;
     await this.lifecycle.nameSuccessors(task);
-    await this.steps.announce(opened, "end", () => String(task.head));
+    // Others may commit what comes again meanwhile: the end is not left by that.
+    await this.steps.announce(opened, "end", () => "");
     task.endTime();
     await this.steps.drain(opened);
     await this.processSorted(opened);
@@ -364,7 +365,7 @@ export class Environment {
     let announced = false;
     for (let commits = 0; task.sorts && commits < sortedCommitsPerTurn;) {
       if (commits > 0 && this.ports.clock.remainingMs() < this.options.reserveMs) return;
-      if (!announced) await this.steps.announce(opened, "sorted input", () => String(task.head));
+      if (!announced) await this.steps.announce(opened, "sorted input", () => task.sortedPlace);
       announced = true;
       const status = task.feedSorted();
       if (status === "reads") await loadRuns(task, this.ports.blobs);
@@ -379,14 +380,15 @@ export class Environment {
   }
 }
 
-/** Without positions all comes again, and is told by its author. */
-function firstOf(bell: AddressedBell): Position | undefined {
-  return bell.kind === "poke" ? undefined : id<Position>(bell.records[0]?.position ?? "0");
+/** With what tells which of its deliveries are committed, if it brings any. */
+function withTaken(bell: Doorbell): Doorbell {
+  if (bell.kind !== "records" || bell.records[0]?.delivery === undefined) return bell;
+  return { ...bell, taken: new TakenDeliveries(bell.records) };
 }
 
 /** The position of the first record that the doorbell brought and the task did not get to: the rest is to be brought again. */
 function firstLeft(task: Task, bell: AddressedBell): Position | undefined {
-  if (bell.kind === "poke") return undefined;
+  if (bell.kind === "poke" || (bell.kind === "records" && bell.taken !== undefined)) return undefined;
   const at = bell.kind === "frames" ? task.channels.position : task.sources.get(bell.source)?.positionOf(bell.shard);
   const first = bell.records.find((record) => isBefore(at ?? "horizon", record.position));
   return first && id<Position>(first.position);

@@ -20,6 +20,7 @@ import { comparePositions, isBefore } from "../streaming/position.ts";
 import type { SourceInput } from "../task/source-input.ts";
 import type { Task } from "../task/task.ts";
 import { announcedAlignment } from "./align-sources.ts";
+import { DeliveryLog } from "./delivery-log.ts";
 import type { AddressedBell } from "./doorbell.ts";
 import type { EnvironmentOptions } from "./environment-options.ts";
 import type { InboxShards } from "./inbox-shards.ts";
@@ -27,6 +28,7 @@ import { type Fed, mustRest, type OpenedTask } from "./opened-task.ts";
 import type { ShardLifecycle } from "./shard-lifecycle.ts";
 import { ancestorsOf } from "./shard-lineage.ts";
 import type { SourceShards } from "./source-shards.ts";
+import type { TakenDeliveries } from "./taken-deliveries.ts";
 import type { TurnSteps } from "./turn-steps.ts";
 
 /** Batch mode reads and sorts more at once: a turn's records become one run. */
@@ -74,6 +76,7 @@ export class InputReader {
     const input = opened.task.sources.get(bell.source);
     if (input !== undefined && input.watermarkOf(bell.shard) > this.alignmentLimit(opened, input))
       throw new MillraceError("unavailable", `shard ${bell.shard} of ${bell.source} waits for slower sources of its group`);
+    if (bell.taken !== undefined) return this.feedDeliveries(opened, bell.source, bell.shard, bell.taken);
     return this.feedShard(opened, bell.source, bell.shard, bell.records, bell.after);
   }
 
@@ -132,16 +135,9 @@ export class InputReader {
     after: Position | "horizon" | undefined,
     upTo = Infinity,
   ): Promise<Fed> {
+    const known = await this.makeKnown(opened, source, shard);
+    if (known !== "known") return known;
     const { task } = opened;
-    let known = await this.lifecycle.know(opened, source, shard);
-    if (known === "waiting") {
-      const status = await this.readAncestors(opened, source, shard);
-      if (status !== "done") return status;
-      known = await this.lifecycle.know(opened, source, shard);
-    }
-    if (known === "past") return "done";
-    // What was read of its ancestors is committed all the same.
-    if (known === "waiting") return "late";
     const input = task.sources.get(source)!;
     const mayLack = this.mayHaveLost(source, input.readUpTo(shard));
     const place = `${task.plan.task} ${source} ${shard}`;
@@ -155,10 +151,48 @@ export class InputReader {
       return this.steps.feed(opened, () => task.feedRecords(batch));
     };
     const feedAll = (part: readonly SourceRecord[]) => this.steps.feedParts(opened, `${source} ${shard}`, part, position, feed);
-    const isBrought = after === undefined;
-    const placed = isBrought && this.ports.source(source).unnumbered === true ? numbered(records, position()) : records;
-    if (isBrought) this.checkFollows(task, source, shard, placed, position());
-    return this.withGap(opened, place, placed, after, position, mayLack || mayBeBehind ? read : undefined, feedAll);
+    if (after === undefined) this.checkFollows(task, source, shard, records, position());
+    return this.withGap(opened, place, records, after, position, mayLack || mayBeBehind ? read : undefined, feedAll);
+  }
+
+  /** Sees to it that a shard may be read: its ancestors are, if they wait for that. Else says how feeding it has ended. */
+  private async makeKnown(opened: OpenedTask, source: string, shard: ShardId): Promise<"known" | Fed> {
+    let known = await this.lifecycle.know(opened, source, shard);
+    if (known === "waiting") {
+      const status = await this.readAncestors(opened, source, shard);
+      if (status !== "done") return status;
+      known = await this.lifecycle.know(opened, source, shard);
+    }
+    if (known === "past") return "done";
+    // What was read of its ancestors is committed all the same.
+    return known === "waiting" ? "late" : "known";
+  }
+
+  /** What comes without positions: there is nothing before it that could be read. */
+  private async feedDeliveries(opened: OpenedTask, source: string, shard: ShardId, taken: TakenDeliveries): Promise<Fed> {
+    const { task, attempts, messages } = opened;
+    const isKnown = await this.makeKnown(opened, source, shard);
+    if (isKnown !== "known") return isKnown;
+    const what = `${source} ${shard}`;
+    const alone = `${what} delivery `;
+    const { journal, clock } = this.ports;
+    const { id: by, invocationMsMax } = this.options;
+    const known = attempts && {
+      ...{ task: task.plan.task, journal, clock, by, invocationMsMax },
+      suspectFrom: this.options.attempts.carefulFrom,
+      alone: attempts.deliveries(alone),
+      taken,
+    };
+    taken.begin();
+    opened.deliveries = { taken, log: known && new DeliveryLog(what, known, messages) };
+    const input = task.sources.get(source)!;
+    const position = () => input.positionOf(shard);
+    opened.batch = { position, at: position() };
+    const feed = (part: readonly SourceRecord[]) => {
+      const batch = { source, shard, records: part, at: 0 };
+      return this.steps.feed(opened, () => task.feedRecords(batch));
+    };
+    return this.steps.feedDeliveries(opened, alone, position, feed);
   }
 
   private async feedInbox(
@@ -348,10 +382,4 @@ export class InputReader {
   private mayHaveLost(source: string, readUpTo: number): boolean {
     return mayHaveExpired(readUpTo, this.ports.clock.now(), this.ports.source(source).retentionMsMin);
   }
-}
-
-/** Each in its turn after what was taken in before. */
-function numbered(records: readonly SourceRecord[], position: Position | "horizon"): readonly SourceRecord[] {
-  const first = position === "horizon" ? 1 : Number(position) + 1;
-  return records.map((record, n) => ({ ...record, position: String(first + n) }));
 }

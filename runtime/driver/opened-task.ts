@@ -7,7 +7,9 @@ import type { Base, Commit } from "../state/commit.ts";
 import type { FeedStatus } from "../task/task.ts";
 import type { TaskPlan } from "../task/task-plan.ts";
 import type { AttemptLog } from "./attempt-log.ts";
+import type { DeliveryLog } from "./delivery-log.ts";
 import type { Recovered } from "./recover.ts";
+import type { TakenDeliveries } from "./taken-deliveries.ts";
 import type { TimeBudget } from "./time-budget.ts";
 
 /** A task in an environment's cache, opened for a turn: what the turn knows of it and of its ring. */
@@ -25,8 +27,10 @@ export interface OpenedTask extends Recovered {
   commits: number;
   /** The mapping's batch that is being taken in, and where its shard stood at the last commit. */
   batch: { readonly position: () => Position | "horizon"; at: Position | "horizon" } | undefined;
-  /** Undefined when this environment has committed before, and nobody has died here (L14). */
+  /** Undefined without L14, and once the turn's work is done. */
   attempts: AttemptLog | undefined;
+  /** The deliveries that are being taken in, and what is known of those before. */
+  deliveries: { readonly taken: TakenDeliveries; readonly log: DeliveryLog | undefined } | undefined;
   /** There is more in the inbox than the turn's read has brought. */
   behind: boolean;
   readonly budget: TimeBudget;

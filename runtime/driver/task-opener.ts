@@ -16,7 +16,6 @@ import type { Task } from "../task/task.ts";
 import type { TaskPlan } from "../task/task-plan.ts";
 import { AttemptLog } from "./attempt-log.ts";
 import { carryOut } from "./carry-out.ts";
-import type { Committer } from "./committer.ts";
 import type { AddressedBell, TurnOutcome } from "./doorbell.ts";
 import type { EnvironmentOptions } from "./environment-options.ts";
 import type { InboxShards } from "./inbox-shards.ts";
@@ -34,21 +33,20 @@ export class TaskOpener {
   private readonly options: EnvironmentOptions;
   private readonly inboxes: InboxShards;
   private readonly shards: SourceShards;
-  private readonly committer: Committer;
   private readonly cache = new Map<TaskId, OpenedTask>();
+  private readonly proven = new Map<TaskId, Set<string>>();
 
   constructor(
     job: JobGraph,
     ports: Ports,
     options: EnvironmentOptions,
-    known: { readonly inboxes: InboxShards; readonly shards: SourceShards; readonly committer: Committer },
+    known: { readonly inboxes: InboxShards; readonly shards: SourceShards },
   ) {
     this.job = job;
     this.ports = ports;
     this.options = options;
     this.inboxes = known.inboxes;
     this.shards = known.shards;
-    this.committer = known.committer;
   }
 
   /** As its last turn here left it. */
@@ -91,6 +89,7 @@ export class TaskOpener {
       commits: 0,
       batch: undefined,
       attempts: this.openAttempts(recovered, bell),
+      deliveries: undefined,
       behind: false,
       budget: new TimeBudget(this.ports.clock, this.options.reserveMs, this.options.firstPart),
       unfinished: [],
@@ -104,7 +103,15 @@ export class TaskOpener {
     const { safeguards, attempts: options, id: by } = this.options;
     if (!safeguards.holds("L14")) return undefined;
     const { journal, clock } = this.ports;
-    return AttemptLog.open({ task, journal, clock, by, bell, options }, messages, this.committer.hasCommitted(task.plan.task));
+    const proven = this.provenOf(task.plan.task);
+    return new AttemptLog({ task, journal, clock, by, bell, options }, messages, proven);
+  }
+
+  /** By name, of each task, what this environment has done and lived. */
+  private provenOf(task: TaskId): Set<string> {
+    const known = this.proven.get(task) ?? new Set<string>();
+    this.proven.set(task, known);
+    return known;
   }
 
   private async recover(

@@ -11,6 +11,8 @@ import { isBefore } from "../streaming/position.ts";
 import type { FeedStatus } from "../task/task.ts";
 import type { Attempt } from "./attempt-log.ts";
 import type { Committer } from "./committer.ts";
+import { type DeliveryStep, idOf } from "./decide-deliveries.ts";
+import type { DeliveryLog } from "./delivery-log.ts";
 import { loadMissing } from "./load-groups.ts";
 import { type Fed, mustRest, type OpenedTask } from "./opened-task.ts";
 
@@ -63,9 +65,16 @@ export class TurnSteps {
 
   /** What this environment attempted has not killed it. */
   async endAttempts(opened: OpenedTask): Promise<void> {
-    const { attempts } = opened;
+    const { attempts, deliveries } = opened;
     opened.attempts = undefined;
     await attempts?.end();
+    await deliveries?.log?.end();
+  }
+
+  /** The turn has failed, and this environment lives. */
+  async takeAttemptsBack({ attempts, deliveries }: OpenedTask): Promise<void> {
+    await attempts?.takeBack();
+    await deliveries?.log?.takeBack();
   }
 
   /** Feeds a batch in as many parts as the time, or caution, asks for. */
@@ -95,6 +104,73 @@ export class TurnSteps {
       if (position() !== part.at(-1)?.position) return "done";
       from += taken;
     }
+    return "done";
+  }
+
+  /**
+   * Feeds deliveries, which are numbered as they are taken in. "late": some are left to be brought again, for time or for caution.
+   *
+   * `what`: what their names begin with.
+   */
+  async feedDeliveries(
+    opened: OpenedTask,
+    what: string,
+    position: () => Position | "horizon",
+    feed: (part: readonly SourceRecord[]) => Promise<Fed>,
+  ): Promise<Fed> {
+    const { budget } = opened;
+    const { taken, log } = opened.deliveries!;
+    for (let left = taken.left; left.length > 0;) {
+      if (budget.isOver || mustRest(opened.task)) return "late";
+      const step = log === undefined ? { records: left, isRisk: false } : log.next(left);
+      if (step === undefined) return "late";
+      const records = step.records.slice(0, budget.begin(step.records.length));
+      const feedStep = () => feed(taken.number(records, position()));
+      const status = await this.feedStep(opened, what, { records, isRisk: step.isRisk }, feedStep);
+      if (status !== "done") return status;
+      budget.end(records.length);
+      const fed = new Set(records);
+      left = left.filter((record) => !fed.has(record));
+    }
+    return "done";
+  }
+
+  private async feedStep(opened: OpenedTask, what: string, step: DeliveryStep, feed: () => Promise<Fed>): Promise<Fed> {
+    const { attempts } = opened;
+    const log = opened.deliveries?.log;
+    if (log === undefined || attempts === undefined) return feed();
+    const [first] = step.records;
+    if (step.isRisk && step.records.length === 1) {
+      await log.takeBack();
+      return this.feedAlone(opened, `${what}${idOf(first!)}`, log, step, feed);
+    }
+    const isNamed = log.names(step);
+    if (isNamed) await this.commit(opened);
+    await log.announce(step);
+    const status = await feed();
+    if (status !== "done" || !isNamed) return status;
+    await this.drain(opened);
+    await this.commit(opened);
+    log.stepPassed(step, false);
+    return "done";
+  }
+
+  private async feedAlone(
+    opened: OpenedTask,
+    name: string,
+    log: DeliveryLog,
+    step: DeliveryStep,
+    feed: () => Promise<Fed>,
+  ): Promise<Fed> {
+    const attempts = opened.attempts!;
+    const attempt = attempts.ofDelivery(name);
+    await this.beginCareful(opened, attempt, () => "", 1);
+    const status = await feed();
+    if (status !== "done") return status;
+    const found = attempt.hasKillers;
+    await this.endStep(opened);
+    await attempts.deliveryPassed(name, found);
+    log.stepPassed(step, found);
     return "done";
   }
 

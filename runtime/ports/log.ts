@@ -49,8 +49,6 @@ export interface LogReader {
   readonly retentionMsMin?: number | undefined;
   /** Whether nobody brings the shard's records: then its task must be rung again and again. Undefined: of none. */
   polled?(shard: ShardId): Promise<boolean>;
-  /** Records are brought without positions, and are numbered as they are taken in. */
-  readonly unnumbered?: boolean;
   /**
    * Of a log that is brought and cannot be read back: what should have come between the position and the record that is brought next.
    * Undefined: nothing. Throws `corrupt` where loss must stop the shard.

@@ -72,6 +72,14 @@ export function attemptMessage(what: string): string {
 }
 export const attemptPrefix = "attempt/";
 
+/** The attempt of an environment at some of the deliveries of a shard. */
+export function deliveriesMessage(what: string, environment: string): string {
+  return `${deliveriesPrefix(what)}${environment}`;
+}
+export function deliveriesPrefix(what: string): string {
+  return `deliveries/${what}/`;
+}
+
 /** How far the slowest of an alignment group is: its version is that watermark, which as a limit never goes back. */
 export function alignmentMessage(group: string): string {
   return `alignment/${group}`;

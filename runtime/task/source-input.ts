@@ -99,7 +99,11 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
       this.open(shard, { position, readUpTo, ended, parents });
     }
     const operator = () => this.uid;
-    const came = { bytes: () => this.current.bytes, header: () => this.current.header };
+    const came = {
+      bytes: () => this.current.bytes,
+      header: () => this.current.header,
+      delivery: () => this.current.delivery?.id,
+    };
     this.origin = { kind: "record", operator, source: this.uid, shard: "", position: () => this.position, ...came };
     Object.defineProperty(this.origin, "shard", { get: () => this.currentId });
     this.work = () => this.take(this.value);

@@ -10,6 +10,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { corrupt } from "../base/byte-reader.ts";
+import { crc32 } from "../base/crc32.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
 import { encodeValue } from "../base/message-pack.ts";
 import { messageOf, type MillraceError } from "../base/errors.ts";
@@ -446,6 +447,11 @@ export class Task implements TaskShared, UnitKeeper {
       if (status !== "done") return status;
     }
     return "done";
+  }
+
+  /** Tells apart how far sorted input is given to operators, whatever else is committed. */
+  get sortedPlace(): string {
+    return String(crc32(encodeValue(this.sorting.map((node) => node.progress()))));
   }
 
   /** Parts of sorted runs that must be read before `feedSorted` can go on. */

@@ -30,6 +30,8 @@ export type UnitOrigin =
       readonly bytes: () => Uint8Array;
       /** Of a record as it was read: the source. */
       readonly source?: string;
+      /** What it is known by each time that it comes, where that is not its position. */
+      readonly delivery?: () => string | undefined;
       /** Of a record of a file: the line that names its fields. */
       readonly header?: () => string | undefined;
       /** How it is given back, where its bytes are not a source's. */
@@ -52,9 +54,12 @@ export interface Killer {
   readonly times: number;
 }
 
-/** What tells units apart that have the same place among others: of a timer operator, key and time, of a record its position. */
+/**
+ * What tells units apart that have the same place among others: of a timer operator, key and time, of a record its position, or what it is
+ * known by.
+ */
 export function nameOfUnit(origin: UnitOrigin): string {
-  if (origin.kind === "record") return `record ${origin.shard} ${origin.position()}`;
+  if (origin.kind === "record") return `record ${origin.shard} ${origin.delivery?.() ?? origin.position()}`;
   return `timer ${origin.operator} ${JSON.stringify(origin.key)} ${origin.domain} ${origin.at}`;
 }
 

@@ -141,6 +141,26 @@ describe("L14 a record that kills the environment", () => {
     assert.deepEqual(sorted(run.output<number>("out").filter((n) => n < 100)), sorted(alive));
   });
 
+  test("is found by environments that have all committed on another shard of the task first", async () => {
+    const mortals = new Mortals();
+    const run = await start(mortals, { shards: 2 });
+    const poisoned = numbers(40, 17);
+    run.enqueue("in", ...records(poisoned).map((record) => ({ ...record, shard: 0 })));
+    for (let rounds = 0; run.deadLetters().length === 0 && rounds < 40; rounds++) {
+      run.enqueue("in", { value: event(`other${rounds}`, 100, 100 + rounds), shard: 1 });
+      assert.notEqual(await mortals.turn(run, await batchOf(run, 1, rounds)), "died");
+      await mortals.turn(run, await batchOf(run, 0, 0));
+    }
+    assert.deepEqual(
+      run.deadLetters().map(({ shard, position }) => [shard, position]),
+      [["shard-0", "18"]],
+    );
+    assert.ok(mortals.deaths <= 2 + Math.ceil(Math.log2(40)) + 3, `found after ${mortals.deaths} deaths`);
+    await mortals.ring(run, bell);
+    const alive = poisoned.filter((n) => n !== deadly);
+    assert.deepEqual(sorted(run.output<number>("out").filter((n) => n < 100)), sorted(alive));
+  });
+
   test("stops a job whose policy is to fail, and says which record it is", async () => {
     const mortals = new Mortals();
     const run = await start(mortals, {}, "fail");
@@ -262,6 +282,39 @@ test("L14 in batch mode: a sorted record and a timer that kill are found, and ev
     run.deadLetters().map(({ shard }) => shard),
     ["sorted input of sorted", "timer of sorted"],
   );
+});
+
+test("L14 in batch mode: a sorted record and a timer at the end that kill are found, though frames that come again are committed meanwhile", async () => {
+  for (const kills of ["record", "timer"] as const) {
+    const mortals = new Mortals();
+    const job = pipeline(
+      (events) =>
+        events
+          .keyBy(({ key }) => key as string)
+          .process("sorted", {
+            output: type<unknown>(),
+            onRecord: ({ n = 0 }: Event, ctx) => {
+              if (n === deadly && kills === "record") mortals.die();
+              if (n === deadly) ctx.timers.eventTime(9);
+              ctx.emit(n);
+            },
+            onTimer: () => mortals.die(),
+          }),
+      { mode: "batch" },
+    );
+    const run = (await harness(job, { parallelism: 2 })) as RunningHarness;
+    run.enqueue("in", ...records(numbers(40, 20)));
+    run.source("in").end();
+    const source = { kind: "poke", task: id<TaskId>("g1.in~in:shard-0"), oneAtATime: true } as const;
+    const { tasks } = run.runner.record!.topology.find(({ kind }) => kind === "keyed")!;
+    for (let rounds = 0; run.deadLetters().length === 0 && rounds < 60; rounds++) {
+      // Whoever did not see the effects of its end repeats them: frames come again.
+      await run.environment(`again-${rounds}`).turn(source);
+      for (const { task } of tasks) await mortals.turn(run, { kind: "poke", task, oneAtATime: true });
+    }
+    assert.equal(run.deadLetters().length, 1, kills);
+    assert.ok(mortals.deaths <= 12, `found after ${mortals.deaths} deaths`);
+  }
 });
 
 describe("L14 what is no poison", () => {

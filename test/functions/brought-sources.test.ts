@@ -361,6 +361,7 @@ describe("a queue", () => {
       { ...first, messageId: "" },
       { ...first, body: 1 },
       { ...first, eventSourceARN: "arn" },
+      { ...first, attributes: { ...first!.attributes, ApproximateReceiveCount: "often" } },
     ])
       await assert.rejects(invoke(cloud, { Records: [broken] }), /not what a mapping brings/);
   });

@@ -10,6 +10,7 @@ import { decodeValue, encodeValue, writeValue } from "../../runtime/base/message
 import { decodeSaid } from "../../runtime/driver/acknowledgements.ts";
 import { decodeReport } from "../../runtime/driver/align-sources.ts";
 import { decodeAttempts } from "../../runtime/driver/attempt-log.ts";
+import { decodeDeliveries } from "../../runtime/driver/delivery-log.ts";
 import { decodeEntry, payloadOf } from "../../runtime/driver/journal-entry.ts";
 import { decodeLease } from "../../runtime/driver/lease.ts";
 import { decodePage } from "../../runtime/driver/page-codec.ts";
@@ -239,4 +240,5 @@ export const engineDecoders: readonly Decoder[] = [
     ],
     decodeAttempts,
   ),
+  stored("deliveries", [{ ids: ["m1", "m2"], until: 9 }], decodeDeliveries),
 ];

@@ -13,6 +13,7 @@ import {
 } from "../../emulator/simulation/simulate-deployment.ts";
 import { messageOf } from "../../runtime/base/errors.ts";
 import { minimise, type Reduction } from "../../runtime/testing/simulation/minimise.ts";
+import { deployedExampleNames, deployedTopology } from "./deployed-examples.ts";
 import { type Command, parseCommand, replayOf, usage } from "./command-line.ts";
 
 type DeploymentReduction = Reduction<DeploymentSettings>;
@@ -28,7 +29,7 @@ export function deploymentOptionsOf(
   { faults, ...rest }: DeploymentReduction,
 ): SimulateDeploymentOptions {
   const mix = faults && deploymentMixOf(faults);
-  return { ...rest, topology, without, faults: mix, ...(trace && { keptEvents: tracedEvents }) };
+  return { ...rest, topology: deployedTopology(topology), without, faults: mix, ...(trace && { keptEvents: tracedEvents }) };
 }
 
 /** A failing run, made smaller. */
@@ -83,7 +84,10 @@ export async function simulateDeployments(args: readonly string[]): Promise<numb
 
 function readCommand(args: readonly string[]): Command {
   try {
-    return parseCommand(args, deploymentTopologyNames, { world: "deployment", checkFaults: deploymentMixOf });
+    return parseCommand(args, [...deploymentTopologyNames, ...deployedExampleNames], {
+      world: "deployment",
+      checkFaults: deploymentMixOf,
+    });
   } catch (error) {
     console.error(`${messageOf(error)}\n${usage}`);
     process.exit(2);

@@ -8,25 +8,49 @@ import {
 } from "../../emulator/simulation/deployment-faults.ts";
 import { actNames } from "../../emulator/simulation/deployment-world.ts";
 import { simulateDeployment, type SimulateDeploymentOptions } from "../../emulator/simulation/simulate-deployment.ts";
+import { deployedPageviews } from "./deployed-examples.ts";
 import type { Rule } from "../../runtime/testing/simulation/rules.ts";
 
-/** Seeds in which much happens in little time: streams and changes of tables, a queue, and letters that are given back, of a job that is forked. */
-const seeds: readonly (readonly [number, string?])[] = [[1], [3], [6], [7], [18], [5, "queued"], [1, "redriven"]];
+/**
+ * Seeds in which much happens in little time: streams and changes of tables, a queue with messages that kill, timers that do, and letters that are
+ * given back, of a job that is forked.
+ */
+const seeds: readonly (readonly [number, string?])[] = [[1], [3], [6], [7], [18], [28], [16, "queued"], [1, "redriven"]];
+
+/** What must come of the faults, and is counted where it shows. */
+const consequences = [
+  "clocksSkewed",
+  "commandsDied",
+  "coordinatorsDied",
+  "objectsCollected",
+  "putsTimedOut",
+  "racesLost",
+  "recordsKilled",
+  "recordsThrew",
+  "rescaled",
+  "shardsMerged",
+  "shardsSplit",
+  "timersKilled",
+];
 
 test("exactly once through handlers, adapters and mappings, under the common fault mix", async () => {
   const counts = noDeploymentFaultCounts();
   const seen = { checkpoints: 0, generations: 0, timeouts: 0 };
   const acts = new Set<string>();
+  const came = new Set<string>();
   for (const [seed, topology] of seeds) {
     const result = await simulateDeployment(seed, { topology });
     const last = result.trace.slice(-20).join("\n");
     assert.equal(result.failure, undefined, `seed ${seed} ${topology}: ${result.failure?.message}\n${last}`);
     for (const fault of deploymentFaultNames) counts[fault] += result.faults[fault];
     for (const count of ["checkpoints", "generations", "timeouts"] as const) seen[count] += result[count];
+    for (const what of result.seen.keys()) came.add(what);
+    if (topology === "queued") assert.ok(result.seen.has("recordsKilled"), "a queue's message kills");
     for (const [act, times] of Object.entries(result.acts)) if (times > 0) acts.add(act);
   }
   const rare = deploymentFaultNames.filter((fault) => counts[fault] === 0);
   assert.deepEqual(rare, []);
+  assert.deepEqual([...came].sort(), consequences);
   const few = seeds.length;
   assert.ok(seen.checkpoints > few && seen.generations > few && seen.timeouts > few / 2, JSON.stringify(seen));
   assert.deepEqual(
@@ -76,6 +100,22 @@ test("a seed replays event for event, and another is another run", async () => {
     hashes.push(runs[0]!);
   }
   assert.equal(new Set(hashes).size, hashes.length);
+});
+
+test("the page views example as it is deployed, and that its recount notices a rule that is switched off", async () => {
+  const { failure, trace, seen } = await simulateDeployment(4, { topology: deployedPageviews });
+  assert.equal(failure, undefined, `${failure?.message}\n${trace.slice(-20).join("\n")}`);
+  assert.ok(seen.has("recordsKilled"));
+  assert.ok((await simulateDeployment(3, { topology: deployedPageviews, without: "R4" })).failure);
+  const { expect } = deployedPageviews;
+  const wrong = {
+    ...deployedPageviews,
+    expect: (...[records, timers]: Parameters<typeof expect>) => expect(records.slice(1), timers),
+  };
+  assert.match(
+    (await simulateDeployment(7, { topology: wrong, faults: noDeploymentFaults })).failure!.message,
+    /C4: table views-out/,
+  );
 });
 
 /** Those that the first seeds notice: the engine's simulation holds all of them to it (teeth.test.ts). */

@@ -10,10 +10,9 @@ import { canonicalText } from "../../runtime/testing/simulation/canonical-text.t
 import type { Scenario } from "../../runtime/testing/simulation/subject.ts";
 import { pageviews } from "../../examples/pageviews/job.ts";
 import { pageViewSchema, type PageView } from "../../examples/pageviews/page-view.ts";
+import { perMinute, visits } from "./page-view-oracle.ts";
 import { type Held, pageCounts, replacingSink } from "../../docs/testing/page-counts.ts";
 
-const minuteMs = 60_000;
-const gapMs = 30 * minuteMs;
 const random = new SeededRandom(1);
 
 /** None is late, and no two visits of a user touch. */
@@ -30,33 +29,6 @@ interface Example {
   /** A job with nothing in its sinks, and what its own hold. */
   create(): { readonly job: Job; readonly contents: Readonly<Record<string, () => Iterable<unknown>>> };
   expect(views: readonly PageView[]): Outputs;
-}
-
-function perMinute(own: readonly PageView[]) {
-  const counts = new Map<string, { page: string; start: number; views: number }>();
-  for (const { page, at } of own) {
-    const start = Math.floor(at / minuteMs) * minuteMs;
-    const before = counts.get(`${page} ${start}`)?.views ?? 0;
-    counts.set(`${page} ${start}`, { page, start, views: before + 1 });
-  }
-  return [...counts.values()];
-}
-
-function visits(own: readonly PageView[]) {
-  const found: { user: string; start: number; end: number; views: number }[] = [];
-  const open = new Map<string, (typeof found)[number]>();
-  for (const { user, at } of own.toSorted((a, b) => a.at - b.at)) {
-    const visit = open.get(user);
-    if (visit !== undefined && at <= visit.end) {
-      visit.end = at + gapMs;
-      visit.views++;
-      continue;
-    }
-    const next = { user, start: at, end: at + gapMs, views: 1 };
-    open.set(user, next);
-    found.push(next);
-  }
-  return found;
 }
 
 const examples: Readonly<Record<string, Example>> = {

@@ -13,11 +13,8 @@ import type { SourceReader } from "../source-reader.ts";
 export interface BroughtReaderOptions {
   readonly uid: string;
   readonly shards: readonly string[];
-  /**
-   * What is done about numbers that are left out: "fail", "report", or nothing, where they mean nothing ("ignore"). "unnumbered": records come
-   * without numbers, and get them as they are taken in.
-   */
-  readonly gaps: "fail" | "report" | "ignore" | "unnumbered";
+  /** What is done about numbers that are left out: "fail", "report", or nothing, where they mean nothing ("ignore"). */
+  readonly gaps: "fail" | "report" | "ignore";
   /** What to do about lost records. */
   readonly advice: string;
 }
@@ -27,11 +24,9 @@ const wholeRange = { from: 0n, to: (1n << 128n) - 1n };
 
 export class BroughtReader implements SourceReader {
   readonly #options: BroughtReaderOptions;
-  readonly unnumbered: boolean;
 
   constructor(options: BroughtReaderOptions) {
     this.#options = options;
-    this.unnumbered = options.gaps === "unnumbered";
   }
 
   async shards(): Promise<readonly Shard[]> {
@@ -47,7 +42,7 @@ export class BroughtReader implements SourceReader {
   /** Throws `corrupt` where loss must stop the shard. */
   lostBetween(shard: ShardId, after: Position, first: Position): ReadResult["lost"] {
     const { uid, gaps, advice } = this.#options;
-    if (gaps === "ignore" || gaps === "unnumbered" || BigInt(first) === BigInt(after) + 1n) return undefined;
+    if (gaps === "ignore" || BigInt(first) === BigInt(after) + 1n) return undefined;
     const lost = { after, before: first };
     if (gaps === "report") return lost;
     throw new MillraceError("corrupt", `records were not brought: ${uid}, ${shard}, after ${after}, before ${first}; ${advice}`, {

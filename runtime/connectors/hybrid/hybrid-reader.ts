@@ -72,10 +72,6 @@ export class HybridReader implements SourceReader {
   }
 
   /** Only the last part is brought. */
-  get unnumbered(): boolean {
-    return this.#parts.at(-1)!.reader.unnumbered ?? false;
-  }
-
   lostBetween(shard: ShardId, after: Position, first: Position): ReadResult["lost"] {
     return this.#parts.at(-1)!.reader.lostBetween?.(shard, after, first);
   }

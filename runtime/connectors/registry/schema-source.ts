@@ -61,8 +61,8 @@ export class SchemaSource extends ForwardingReader {
       const schemaId = ids[n];
       if (schemaId === undefined) return record;
       const schema = known.get(schemaId);
-      const { position, partitionKey, arrivalTime, bytes, text, header } = record;
-      const plain = { position, partitionKey, arrivalTime, bytes, text, header };
+      const { position, partitionKey, arrivalTime, bytes, text, header, delivery } = record;
+      const plain = { position, partitionKey, arrivalTime, bytes, text, header, delivery };
       return schema === undefined ? { ...plain, rejected: this.#absent(schemaId) } : { ...plain, schema };
     });
   }

@@ -61,5 +61,5 @@ export const queueShard = "queue";
 
 /** How its reader is made. */
 export function queueReading(uid: string): BroughtReaderOptions {
-  return { uid, shards: [queueShard], gaps: "unnumbered", advice: "" };
+  return { uid, shards: [queueShard], gaps: "ignore", advice: "" };
 }

@@ -20,7 +20,7 @@ import type { Touch } from "./workload.ts";
 export { windows };
 
 export function jobOf(topology: Topology, options: JobOptions, touch: Touch, outside: Outside = new Map()): Job {
-  return defineJob("simulated", (job) => topology.build(job, touch, outside), options);
+  return topology.define?.(options, touch) ?? defineJob("simulated", (job) => topology.build(job, touch, outside), options);
 }
 
 export const topologies: readonly Topology[] = [

@@ -1,4 +1,6 @@
 /** What a simulated job is, and what the jobs have in common. */
+import type { JobOptions } from "../../api/graph.ts";
+import type { Job } from "../../api/job.ts";
 import type { JobBuilder } from "../../api/job-builder.ts";
 import { millis } from "../../api/duration.ts";
 import { boundedOutOfOrderness, type WatermarkStrategy } from "../../api/watermarks.ts";
@@ -30,6 +32,8 @@ export interface Topology {
   upTo?(stages: number): Topology;
   /** Sources are keyed already, and so not sorted in parallel. */
   readonly keyedSource?: boolean;
+  /** A job that is defined elsewhere, with these options: in the place of what `build` would make. */
+  define?(options: JobOptions, touch: Touch): Job;
   /** `outside`: what sinks of its own write to. */
   build(job: JobBuilder, touch: Touch, outside: Outside): void;
   /** Of the records that kill nobody. `timers`: those whose timers kill. */

@@ -272,6 +272,16 @@ describe("states", () => {
     assert.deepEqual(rig.delivered(), [["0"]]);
     await rig.stop();
   });
+
+  test("a stream that refuses whoever asks on the stroke of ten seconds, as its others do, is read all the same", async () => {
+    const rig = makeRig();
+    const listShards = rig.stream.listShards.bind(rig.stream);
+    rig.stream.listShards = () => (rig.seconds() % 10 === 0 ? Promise.reject(new Error("rate exceeded")) : listShards());
+    putNumbers(rig.stream, 1);
+    await rig.clock.advance(60_000);
+    assert.deepEqual(rig.delivered(), [["0"]]);
+    await rig.stop();
+  });
 });
 
 test("settings outside AWS's ranges are refused with the name", () => {
