@@ -174,6 +174,7 @@ export class Environment {
     if (opened === "sealed") return this.again();
     if ("outcome" in opened) return opened;
     if (isSuspended(opened)) return { outcome: "waiting" };
+    if (opened.plan.stage.kind !== "keyed") opened.task.goOn();
     try {
       return await this.run(opened, bell, guarded);
     } catch (error) {
@@ -261,7 +262,7 @@ export class Environment {
         unprocessed = this.isUnnumbered(bell) ? firstOf(bell) : firstLeft(task, bell);
         if (mustRest(task)) await this.answerRequests(opened);
       } else {
-        if (bell.kind === "poke" && task.taken === takenBefore) await this.decideIdleOperators(opened);
+        if (bell.kind === "poke" && task.taken === takenBefore && !task.rests) await this.decideIdleOperators(opened);
         await this.answerRequests(opened);
       }
       polls = await this.askToPoll(task);
@@ -328,8 +329,8 @@ export class Environment {
     if (task.plan.stage.kind === "keyed" || task.holdsGiven) return;
     const request = opened.messages.find((message) => message.name === checkpointMessage);
     if (request === undefined || task.hasSeen(request.version)) return;
-    const { savepoint } = decodeRequest(request.bytes);
-    const barrier: Barrier = { checkpoint: request.version, savepoint, declined: false };
+    const { savepoint, stop } = decodeRequest(request.bytes);
+    const barrier: Barrier = { checkpoint: request.version, savepoint, stop, declined: false };
     task.trigger(barrier);
     await this.committer.commit(opened);
   }
@@ -346,6 +347,8 @@ export class Environment {
   private async settle(opened: OpenedTask): Promise<void> {
     const { task } = opened;
     if (task.changed) await this.committer.commit(opened);
+    // What its end brings about would not be in the savepoint.
+    if (task.rests) return;
     await this.processSorted(opened);
     if (!task.inputEnded || task.ended || task.sorts) return;
     await this.lifecycle.nameSuccessors(task);

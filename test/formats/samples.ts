@@ -68,7 +68,7 @@ const elements = [
   { kind: "watermark", edge: 0, at: Infinity },
   { kind: "status", edge: 1, active: false },
   { kind: "status", edge: 1, active: true },
-  { kind: "barrier", barrier: { checkpoint: 9, savepoint: true, declined: false } },
+  { kind: "barrier", barrier: { checkpoint: 9, savepoint: true, stop: false, declined: false } },
   { kind: "end", successors: [{ task: task("g3.a~2"), parents: [task("g3.a~0"), task("g3.a~1")] }] },
 ] as const;
 
