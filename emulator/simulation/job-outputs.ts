@@ -111,7 +111,7 @@ export class JobOutputs {
 
   #checkFurther(outcome: Outcome, when: string): void {
     const own = deploymentTopologies.find((topology) => topology === outcome.topology);
-    own?.checkFurther(outcome, when, this.letters);
+    own?.checkFurther?.(outcome, when, this.letters);
   }
 
   /** What is said of rows that are pushed holds. */

@@ -223,7 +223,7 @@ export class Task implements TaskShared, UnitKeeper {
     this.units.guarded = guarded;
     this.now = this.plan.safeguards.holds("L12.now") ? Math.max(this.now, now) : now;
     for (const store of this.chain.stores) store.turn++;
-    if (this.rests) return;
+    if (this.rests && this.plan.safeguards.holds("rest")) return;
     if (!this.announced) this.announceTime();
     if (this.now >= this.writers.wakeUpAt) this.moved = true;
     if (this.now - this.letters.since >= letterMinuteMs) this.letters = { since: this.now, count: 0 };

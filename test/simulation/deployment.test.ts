@@ -79,11 +79,12 @@ test("a seed replays event for event, and another is another run", async () => {
 });
 
 /** Those that the first seeds notice: the engine's simulation holds all of them to it (teeth.test.ts). */
-const toothed: readonly Rule[] = ["R1", "R3", "R4", "R5", "L1", "L5", "L8"];
+const toothed: readonly Rule[] = ["R1", "R3", "R4", "R5", "L1", "L5", "L8", "rest"];
 
 /** Where it shows at once. */
 const where: Partial<Record<Rule, SimulateDeploymentOptions & { readonly firstSeed?: number }>> = {
   L1: { topology: "rolling" },
+  rest: { topology: "delayed" },
   L8: { topology: "keyedSources", settings: { operations: 0, reshardings: 3 } },
 };
 
