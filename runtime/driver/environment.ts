@@ -234,13 +234,19 @@ export class Environment {
   private async readToEnd(record: JobRecord, source: string, shard: ShardId): Promise<boolean> {
     if (await this.shards.isPolled(source, shard)) return false;
     const task = taskOfShard(this.job, record.generation, source, shard);
+    let parentsEnded = false;
     while (this.ports.clock.remainingMs() > this.options.reserveMs) {
       const outcome = await this.turnOnce({ kind: "poke", task });
       if (outcome.outcome === "stale" || outcome.outcome === "fenced") return false;
       if (outcome.outcome === "done") {
         if (outcome.ended) return true;
         if (outcome.records === 0) return false;
-      } else if (!(await this.endParents(source, shard))) return false;
+      } else {
+        // It waits for something else: the job is being stopped.
+        if (parentsEnded) return false;
+        parentsEnded = await this.endParents(source, shard);
+        if (!parentsEnded) return false;
+      }
     }
     return false;
   }
