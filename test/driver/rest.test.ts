@@ -34,7 +34,8 @@ const echoing = keyedProcess({
   },
 });
 
-const job = pipeline((events) => events.keyBy(({ key }) => key as string).process("echo", echoing), { parallelism: 2 });
+const jobAt = (parallelism: number) =>
+  pipeline((events) => events.keyBy(({ key }) => key as string).process("echo", echoing), { parallelism });
 const keys = ["k0", "k1", "k2", "k3"];
 const poke = (task: TaskId) => ({ kind: "poke", task }) as const;
 
@@ -104,7 +105,7 @@ class Rig {
 
 /** All tasks have made their part of the savepoint or checkpoint with which the job comes to rest, and timers are due. */
 async function resting(kind: "stop" | "pause" = "stop"): Promise<Rig> {
-  const rig = new Rig((await harness(job, { shards: 2 })) as RunningHarness);
+  const rig = new Rig((await harness(jobAt(2), { shards: 2 })) as RunningHarness);
   rig.enqueue(1);
   await rig.run.settle();
   await rig.coordinator.order({ kind, id: kind });
@@ -268,6 +269,22 @@ describe("timers fire again, once,", () => {
 
   test("before the record that says that the job goes on", async () => {
     const rig = await resting();
+    await rig.coordinator.order({ kind: "resume", id: "resume" });
+    rig.enqueue(2);
+    await rig.goOn();
+    for (const key of keys) assert.deepEqual(rig.output(key), ["record 1", "timer 1", "record 2"]);
+  });
+
+  test("before the records that a single task takes in then", async () => {
+    const rig = new Rig((await harness(jobAt(1), { shards: 2 })) as RunningHarness);
+    rig.enqueue(1);
+    await rig.run.settle();
+    await rig.coordinator.order({ kind: "stop", id: "stop" });
+    await rig.coordinator.tick();
+    const [single] = await rig.coordinator.livingTasks();
+    await rig.env.turn(poke(single!));
+    rig.run.clock.advance(5 * delayMs);
+    assert.equal((await rig.env.turn(poke(single!))).outcome, "waiting");
     await rig.coordinator.order({ kind: "resume", id: "resume" });
     rig.enqueue(2);
     await rig.goOn();
