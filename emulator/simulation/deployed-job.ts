@@ -43,6 +43,7 @@ export class DeployedJob implements Kept {
   /** Called with the checkpoint of another job that the job is to begin from. */
   onAdopted: (manifest: Manifest) => void = () => undefined;
   readonly #world: DeploymentWorld;
+  readonly #commits: CommitChecker;
   readonly #code: JobCode;
   readonly #outputs: JobOutputs;
   readonly #environments: JobEnvironments;
@@ -67,6 +68,7 @@ export class DeployedJob implements Kept {
     this.hasHistory = !hasRealSinks;
     this.deployed = { deployment: 1, parallelism, isMisfit: false, isMended };
     const commits = new CommitChecker((message) => this.fail(message), { givenBack: () => this.#givenBack() });
+    this.#commits = commits;
     const { functions } = this;
     this.#code = new JobCode({ name, settings, outside, hasRealSinks });
     this.#outputs = new JobOutputs({
@@ -289,7 +291,8 @@ export class DeployedJob implements Kept {
     const bytes = phase === "stopped" && savepoint !== undefined && this.#stored(savepoint);
     if (!bytes) return;
     const manifest = decodeManifest(bytes);
-    if (isTombstone(manifest) || manifest.job === this.name) return;
+    if (isTombstone(manifest)) return;
+    if (manifest.job === this.name) return this.#commits.onStopped(manifest);
     this.#outputs.adoptedAfter = generation;
     this.onAdopted(manifest);
   }

@@ -10,13 +10,11 @@ import { kinesisSink } from "../../runtime/connectors/kinesis/kinesis-sink.ts";
 import { s3 } from "../../runtime/connectors/s3/s3.ts";
 import { sqsSink } from "../../runtime/connectors/sqs/sqs-sink.ts";
 import { parsePartFileName } from "../../runtime/connectors/files/part-name.ts";
-import type { SinkWorld } from "../../runtime/testing/simulation/sink-world.ts";
 import { seconds } from "../../runtime/api/duration.ts";
 import type { DeadLetterBatch } from "../../runtime/ports/sink-driver.ts";
 import type { DeploymentSettings } from "./deployment-settings.ts";
 import type { EndingLog } from "./ending-log.ts";
 import { PushedLists, type PushedRow } from "./pushed-lists.ts";
-import type { PutOutBy } from "./lineage.ts";
 import type { RowTables } from "./row-tables.ts";
 import type { S3Service } from "./s3-service.ts";
 import type { SqsService } from "./sqs-service.ts";
@@ -153,19 +151,11 @@ export class DeployedSinks {
     this.#options = options;
   }
 
-  list(uid: string, isAt: (by: PutOutBy) => boolean = () => true): string[] {
+  list(uid: string): string[] {
     const { lists, ownSinks, job } = this.#options;
     const own = ownSinks.get(uid);
-    if (own !== undefined) return this.#lines(placeOf(job, uid), String(own.options.prefix ?? ""), isAt).sort();
-    return (lists === "objects" ? this.#objectRows(uid, isAt) : this.pushed.rowsOf(uid, this.pushedRows(uid), isAt)).sort();
-  }
-
-  /**
-   * Of that commit or one before: of what was put out behind a savepoint, until the job had stopped. Of tables what is there now: whoever begins
-   * from the savepoint writes it again.
-   */
-  at(isAt: (by: PutOutBy) => boolean): Pick<SinkWorld, "list" | "table"> {
-    return { list: (uid) => this.list(uid, isAt), table: (uid) => this.table(uid) };
+    if (own !== undefined) return this.#lines(placeOf(job, uid), String(own.options.prefix ?? "")).sort();
+    return (lists === "objects" ? this.#objectRows(uid) : this.pushed.rowsOf(uid, this.pushedRows(uid))).sort();
   }
 
   /** As they lie in the stream, shard by shard, or in the queue. */
@@ -189,16 +179,14 @@ export class DeployedSinks {
     }
   }
 
-  #objectRows(uid: string, isAt: (by: PutOutBy) => boolean): string[] {
-    return this.#lines(bucketName, `${placeOf(this.#options.job, uid)}/`, isAt).map((line) => (JSON.parse(line) as Row).row);
+  #objectRows(uid: string): string[] {
+    return this.#lines(bucketName, `${placeOf(this.#options.job, uid)}/`).map((line) => (JSON.parse(line) as Row).row);
   }
 
-  #lines(bucket: string, prefix: string, isAt: (by: PutOutBy) => boolean): string[] {
+  #lines(bucket: string, prefix: string): string[] {
     const { s3: objects } = this.#options;
-    const isFinished = (key: string) => {
-      const part = key.startsWith(prefix) ? parsePartFileName(naming, key.slice(prefix.length)) : undefined;
-      return part !== undefined && isAt({ ...part, task: decodeURIComponent(part.task) });
-    };
+    const isFinished = (key: string) =>
+      key.startsWith(prefix) && parsePartFileName(naming, key.slice(prefix.length)) !== undefined;
     const finished = objects.keys(bucket).filter(isFinished);
     const lines = finished.flatMap((key) => Buffer.from(objects.peek(bucket, key)!).toString().split("\n"));
     return lines.filter((line) => line !== "");

@@ -1,4 +1,4 @@
-/** Jobs that a deployment alone runs: what they show needs a queue that repeats, or a command that gives dead letters back. */
+/** Jobs that a deployment alone runs: what they show needs a queue that repeats, a command that gives dead letters back, or an order to stop. */
 import type { Outcome } from "../../runtime/testing/simulation/checkers.ts";
 import type { Topology } from "../../runtime/testing/simulation/topology.ts";
 import type { SimRecord } from "../../runtime/testing/simulation/workload.ts";
@@ -17,7 +17,7 @@ export interface DeploymentTopology extends Topology {
   /** Its code may be mended, and what was put aside given back. */
   readonly isMendable?: boolean;
   /** What must hold of what has come out, beside `expect`. `letters`: the records that were put aside. */
-  checkFurther(outcome: Outcome, when: string, letters: Letters): void;
+  checkFurther?(outcome: Outcome, when: string, letters: Letters): void;
 }
 
 /** Undefined: the topology is one that the engine's simulation has as well. */

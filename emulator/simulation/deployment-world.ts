@@ -242,7 +242,7 @@ export class DeploymentWorld {
   }
 
   pollerRequest(command: object & { readonly input: Input }): Promise<object> {
-    return this.#kinesis!.carryOut(command.constructor.name.replace(/Command$/, ""), command.input);
+    return this.#kinesis!.ofMapping(command.constructor.name.replace(/Command$/, ""), command.input);
   }
 
   /** Of all functions together. */

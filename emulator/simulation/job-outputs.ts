@@ -1,7 +1,6 @@
 /** What comes out of a simulated job: by the real adapters, watched, or to sinks that know their whole history. */
 import type { CheckedSinks } from "../../functions/open-ports.ts";
 import { MillraceError } from "../../runtime/base/errors.ts";
-import { id, type TaskId } from "../../runtime/base/ids.ts";
 import type { DeadLetterBatch, SinkDriver } from "../../runtime/ports/sink-driver.ts";
 import type { Manifest } from "../../runtime/snapshots/manifest.ts";
 import { checkOutputs, idsOf, type Outcome } from "../../runtime/testing/simulation/checkers.ts";
@@ -15,7 +14,7 @@ import { DeployedSinks, type OwnSinks } from "./deployed-sinks.ts";
 import { type Letters, ofDeployment } from "./deployment-topology.ts";
 import type { DeploymentWorld } from "./deployment-world.ts";
 import { ForkedOutputs, type PutOut } from "./forked-outputs.ts";
-import { Lineage, type PutOutBy } from "./lineage.ts";
+import { Lineage } from "./lineage.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 import { recordIn } from "./table-sources.ts";
 
@@ -112,7 +111,7 @@ export class JobOutputs {
   }
 
   #checkFurther(outcome: Outcome, when: string): void {
-    ofDeployment(outcome.topology)?.checkFurther(outcome, when, this.letters);
+    ofDeployment(outcome.topology)?.checkFurther?.(outcome, when, this.letters);
   }
 
   /** What is said of rows that are pushed holds. */
@@ -129,14 +128,17 @@ export class JobOutputs {
     }
   }
 
-  /** What counts as put out at the checkpoint: a copy, of these sinks. */
+  /**
+   * What counts as put out at the checkpoint: a copy. Of sinks that do not know their history it is all that is there: the job has stopped with
+   * that checkpoint, and puts nothing out behind it.
+   */
   putOut(uids: readonly string[], at: Manifest): PutOut {
     const lastSeq = new Map(at.tasks.map((ack) => [ack.task, ack.lastSeq]));
-    const isAt = ({ generation, task, seq }: PutOutBy) =>
-      generation < at.generation || (generation === at.generation && seq <= (lastSeq.get(id<TaskId>(task)) ?? 0));
-    const deadLettersSeen = this.#deadLettersSeen().filter(isAt);
+    const isAt = ({ generation, task, seq }: DeadLetterBatch) =>
+      generation < at.generation || (generation === at.generation && seq <= (lastSeq.get(task) ?? 0));
     const { hasRealSinks } = this.#options;
-    const contents = hasRealSinks ? this.#deployedSinks.at(isAt) : this.#sinkWorld.at({ from: at.generation, lastSeq });
+    const deadLettersSeen = this.#deadLettersSeen().filter((batch) => hasRealSinks || isAt(batch));
+    const contents = hasRealSinks ? this.#deployedSinks : this.#sinkWorld.at({ from: at.generation, lastSeq });
     const lists = new Map(uids.map((uid) => [uid, contents.list(uid)]));
     const tables = new Map(uids.map((uid) => [uid, contents.table(uid)]));
     const outside: Outside = new Map(

@@ -65,12 +65,17 @@ export class KinesisService implements SimulatedService {
     return { ...output, Records: results };
   }
 
-  async #operate(operation: string, members: Input, refuses?: (index: number) => boolean): Promise<Output> {
+  /** A mapping's own request: what it asks of streams is not the account's, so it does not use up what others may ask in a second. */
+  ofMapping(command: string, input: Input): Promise<object> {
+    return this.#operate(command, input, undefined, command !== "DescribeStreamSummary");
+  }
+
+  async #operate(operation: string, members: Input, refuses?: (index: number) => boolean, counts = true): Promise<Output> {
     const input = new KinesisInput(members);
     const service = this.#service;
     try {
       const name = nameOfStream(service, input);
-      service.throttle.checkCall(operation, name ?? "", input.text("ShardId") ?? "", service.clock.now());
+      if (counts) service.throttle.checkCall(operation, name ?? "", input.text("ShardId") ?? "", service.clock.now());
       return (await operations.get(operation)!(service, { operation, input, refuses })) as Output;
     } catch (error) {
       const name = nameOfStream(service, input);

@@ -32,9 +32,9 @@ export class PushedLists {
   }
 
   /** The rows that count, each once, in any order (P3). */
-  rowsOf(operator: string, pushed: readonly PushedRow[], isAt: (by: PutOutBy) => boolean): string[] {
+  rowsOf(operator: string, pushed: readonly PushedRow[]): string[] {
     const lineage = this.#lineageOf(operator);
-    return withoutRepetitions(pushed).flatMap((one) => (lineage.counts(one) && isAt(one) ? [one.row] : []));
+    return withoutRepetitions(pushed).flatMap((one) => (lineage.counts(one) ? [one.row] : []));
   }
 
   /** What is wrong with them, beside what is missing or too much; undefined: nothing. `isExpected`: of a row that must come out. */

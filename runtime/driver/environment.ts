@@ -177,6 +177,7 @@ export class Environment {
     if (opened === "sealed") return this.again();
     if ("outcome" in opened) return opened;
     if (isSuspended(opened)) return { outcome: "waiting" };
+    if (opened.plan.stage.kind !== "keyed") opened.task.goOn();
     try {
       return await this.run(opened, bell, guarded);
     } catch (error) {
@@ -236,13 +237,19 @@ export class Environment {
   private async readToEnd(record: JobRecord, source: string, shard: ShardId): Promise<boolean> {
     if (await this.shards.isPolled(source, shard)) return false;
     const task = taskOfShard(this.job, record.generation, source, shard);
+    let parentsEnded = false;
     while (this.ports.clock.remainingMs() > this.options.reserveMs) {
       const outcome = await this.turnOnce({ kind: "poke", task });
       if (outcome.outcome === "stale" || outcome.outcome === "fenced") return false;
       if (outcome.outcome === "done") {
         if (outcome.ended) return true;
         if (outcome.records === 0) return false;
-      } else if (!(await this.endParents(source, shard))) return false;
+      } else {
+        // It waits for something else: the job is being stopped.
+        if (parentsEnded) return false;
+        parentsEnded = await this.endParents(source, shard);
+        if (!parentsEnded) return false;
+      }
     }
     return false;
   }
@@ -264,7 +271,7 @@ export class Environment {
         unprocessed = firstLeft(task, bell);
         if (mustRest(task)) await this.answerRequests(opened);
       } else {
-        if (bell.kind === "poke" && task.taken === takenBefore) await this.decideIdleOperators(opened);
+        if (bell.kind === "poke" && task.taken === takenBefore && !task.rests) await this.decideIdleOperators(opened);
         await this.answerRequests(opened);
       }
       polls = await this.askToPoll(task);
@@ -328,8 +335,8 @@ export class Environment {
     if (task.plan.stage.kind === "keyed" || task.holdsGiven) return;
     const request = opened.messages.find((message) => message.name === checkpointMessage);
     if (request === undefined || task.hasSeen(request.version)) return;
-    const { savepoint } = decodeRequest(request.bytes);
-    const barrier: Barrier = { checkpoint: request.version, savepoint, declined: false };
+    const { savepoint, stop } = decodeRequest(request.bytes);
+    const barrier: Barrier = { checkpoint: request.version, savepoint, stop, declined: false };
     task.trigger(barrier);
     await this.committer.commit(opened);
   }
@@ -346,6 +353,8 @@ export class Environment {
   private async settle(opened: OpenedTask): Promise<void> {
     const { task } = opened;
     if (task.changed) await this.committer.commit(opened);
+    // What its end brings about would not be in the savepoint.
+    if (task.rests) return;
     await this.processSorted(opened);
     if (!task.inputEnded || task.ended || task.sorts) return;
     await this.lifecycle.nameSuccessors(task);

@@ -1,6 +1,5 @@
 /** What a turn holds of its task. */
 import type { Position } from "../base/ids.ts";
-import { decodeRequest } from "../snapshots/checkpoint-request.ts";
 import type { JobRecord } from "../snapshots/job-record.ts";
 import { checkpointMessage } from "../snapshots/names.ts";
 import type { Base, Commit } from "../state/commit.ts";
@@ -46,8 +45,12 @@ export function mustRest({ isFlooded, plan }: OpenedTask["task"]): boolean {
   return isFlooded && plan.stage.kind !== "keyed";
 }
 
-/** The job is being stopped, and the task has made its part of the savepoint: what came in now would not be in it. */
-export function isSuspended({ task, messages }: OpenedTask): boolean {
+/**
+ * The job is being stopped, and the task has made its part of the savepoint: what came in now would not be in it. A task that reads sources
+ * rests until a later checkpoint is asked for; others hear of that by what comes behind the barrier.
+ */
+export function isSuspended({ task, plan, messages }: OpenedTask): boolean {
+  if (!task.rests || plan.stage.kind === "keyed") return false;
   const request = messages.find((message) => message.name === checkpointMessage);
-  return request !== undefined && task.hasSeen(request.version) && decodeRequest(request.bytes).stop;
+  return request === undefined || task.hasSeen(request.version);
 }

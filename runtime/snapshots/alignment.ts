@@ -5,6 +5,9 @@
  *    others have not sent yet is held.
  * L8 Alignment waits for exactly the live channels, and is checked again whenever the set of live channels changes.
  * L9 A higher barrier abandons a lower alignment; barriers up to the last are skipped.
+ *
+ * A1 Behind the barrier of a stop the task rests, until something comes behind it: who sends that has been let go on, so the stop was given
+ *    up. A checkpoint of which one sender no longer heard as a stop's is none.
  */
 import type { ChannelId, Checkpoint } from "../base/ids.ts";
 import type { AlignmentProgress } from "../state/commit.ts";
@@ -20,22 +23,35 @@ export type BarrierDecision =
   /** All live channels have arrived. */
   | "complete";
 
+/** A checkpoint that is being aligned. */
+interface Aligning extends Pick<Barrier, "checkpoint" | "savepoint"> {
+  /** All barriers so far were of a stop. */
+  readonly stop: boolean;
+  readonly arrived: Set<ChannelId>;
+}
+
 export class Alignment {
   last: Checkpoint;
-  private current: { readonly checkpoint: Checkpoint; readonly savepoint: boolean; readonly arrived: Set<ChannelId> } | undefined;
+  /** The barrier of `last` was of a stop, and nothing has come in behind it (A1). */
+  rests: boolean;
+  private current: Aligning | undefined;
 
-  constructor(progress: AlignmentProgress) {
-    this.last = progress.last;
-    this.current = progress.current && { ...progress.current, arrived: new Set(progress.current.arrived) };
+  constructor({ last, rests = false, current }: AlignmentProgress) {
+    this.last = last;
+    this.rests = rests;
+    this.current = current && { ...current, stop: current.stop ?? false, arrived: new Set(current.arrived) };
   }
 
   get progress(): AlignmentProgress {
-    return { last: this.last, current: this.current && { ...this.current, arrived: [...this.current.arrived] } };
+    const { last, rests, current } = this;
+    return { last, ...(rests && { rests }), current: current && stored(current) };
   }
 
   /** The checkpoint that is being aligned. */
   get pending(): Barrier | undefined {
-    return this.current && { checkpoint: this.current.checkpoint, savepoint: this.current.savepoint, declined: false };
+    if (this.current === undefined) return undefined;
+    const { checkpoint, savepoint, stop } = this.current;
+    return { checkpoint, savepoint, stop, declined: false };
   }
 
   /** True when frames of this channel come after the barrier that others have not sent yet. */
@@ -50,9 +66,9 @@ export class Alignment {
       return "abandon";
     }
     if (this.current !== undefined && barrier.checkpoint < this.current.checkpoint) return "skip";
-    if (this.current === undefined || barrier.checkpoint > this.current.checkpoint)
-      this.current = { checkpoint: barrier.checkpoint, savepoint: barrier.savepoint, arrived: new Set() };
-    this.current.arrived.add(channel);
+    const { checkpoint, savepoint, stop } = barrier;
+    const before = this.current?.checkpoint === checkpoint ? this.current : { stop: true, arrived: new Set<ChannelId>() };
+    this.current = { checkpoint, savepoint, stop: before.stop && stop, arrived: before.arrived.add(channel) };
     return this.isComplete(live) ? "complete" : "wait";
   }
 
@@ -63,11 +79,15 @@ export class Alignment {
     return true;
   }
 
-  /** The snapshot of the pending checkpoint is being taken. */
-  complete(): void {
-    if (this.current === undefined) return;
-    this.last = this.current.checkpoint;
-    this.current = undefined;
+  /** The task has made its part of the checkpoint. */
+  pass({ checkpoint, stop }: Barrier): void {
+    this.abandon(checkpoint);
+    this.rests = stop;
+  }
+
+  /** The stop was given up. */
+  goOn(): void {
+    this.rests = false;
   }
 
   /** Gives up `checkpoint` and whatever is lower. */
@@ -75,4 +95,8 @@ export class Alignment {
     this.last = Math.max(this.last, checkpoint);
     if (this.current !== undefined && this.current.checkpoint <= this.last) this.current = undefined;
   }
+}
+
+function stored({ checkpoint, savepoint, stop, arrived }: Aligning): AlignmentProgress["current"] {
+  return { checkpoint, savepoint, ...(stop && { stop }), arrived: [...arrived] };
 }

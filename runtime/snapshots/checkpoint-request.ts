@@ -4,7 +4,7 @@ import * as is from "../base/shape.ts";
 
 export interface CheckpointRequest {
   readonly savepoint: boolean;
-  /** The job ends with it: behind its barrier the task takes nothing in until a later checkpoint is asked for. */
+  /** The job ends with it, or pauses: behind its barrier the task rests until a later checkpoint is asked for. */
   readonly stop: boolean;
 }
 

@@ -2,8 +2,8 @@
  * The job record: what generation lives, from which checkpoint, on which tasks. Moves only by conditional write (L1): it is the head
  * of a ring of its own, so each change is one journal entry.
  *
- * Phases: restoring (old rings are being sealed, outputs taken back) → running → stopping (a savepoint is taken, after which the tasks
- * that read sources take nothing in; then the rings are sealed) → stopped. Or running → pausing (a checkpoint is taken in the same way)
+ * Phases: restoring (old rings are being sealed, outputs taken back) → running → stopping (a savepoint is taken, behind which the tasks
+ * rest; then the rings are sealed) → stopped. Or running → pausing (a checkpoint is taken in the same way)
  * → paused (nothing is sealed) → running, in the same generation. `restoring` of a new generation is written over any other phase of the
  * old one; `running` over `stopping` as long as there is no savepoint yet.
  */
@@ -39,7 +39,7 @@ export interface FormerGeneration {
 export interface PendingCheckpoint {
   readonly checkpoint: Checkpoint;
   readonly savepoint: boolean;
-  /** A stop, or a pause, waits for it: tasks that read sources take nothing in behind it. */
+  /** A stop, or a pause, waits for it: tasks rest behind it. */
   readonly stop: boolean;
   /** When it was asked for, epoch ms. */
   readonly since: number;
@@ -189,7 +189,7 @@ export function tasksRun({ phase, savepoint }: JobRecord): boolean {
   return phase === "running" || phase === "pausing" || (phase === "stopping" && savepoint === undefined);
 }
 
-/** Whether the tasks that read sources are to rest behind the pending checkpoint. */
+/** Whether tasks are to rest behind the pending checkpoint. */
 export function isComingToRest({ phase }: JobRecord): boolean {
   return phase === "pausing" || phase === "stopping";
 }

@@ -31,7 +31,10 @@ const progressShape = is.object({
   valves: is.mapOf(is.anything),
   alignment: is.object({
     last: is.count,
-    current: is.optional(is.object({ checkpoint: is.count, savepoint: is.flag, arrived: listOfTexts })),
+    rests: is.optional(is.flag),
+    current: is.optional(
+      is.object({ checkpoint: is.count, savepoint: is.flag, stop: is.optional(is.flag), arrived: listOfTexts }),
+    ),
   }),
   sorts: is.optional(is.mapOf(is.anything)),
   sinks: is.mapOf(is.anything),

@@ -43,8 +43,17 @@ export interface ChannelProgress {
 export interface AlignmentProgress {
   /** The highest checkpoint completed, skipped or given up here. */
   readonly last: Checkpoint;
+  /** Behind the barrier of `last`, of a stop, nothing has come in so far; not there otherwise. */
+  readonly rests?: boolean;
   readonly current:
-    { readonly checkpoint: Checkpoint; readonly savepoint: boolean; readonly arrived: readonly ChannelId[] } | undefined;
+    | {
+        readonly checkpoint: Checkpoint;
+        readonly savepoint: boolean;
+        /** All barriers so far were of a stop; not there otherwise. */
+        readonly stop?: boolean;
+        readonly arrived: readonly ChannelId[];
+      }
+    | undefined;
 }
 
 /** Frames with nothing but watermarks go out at most once per interval; those of the channels named here wait. */

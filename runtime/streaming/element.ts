@@ -13,6 +13,8 @@ import { readValue, writeValue } from "../base/message-pack.ts";
 export interface Barrier {
   readonly checkpoint: Checkpoint;
   readonly savepoint: boolean;
+  /** The job rests behind it: whoever has passed it puts nothing out until something comes behind it. */
+  readonly stop: boolean;
   /** The sender gave this checkpoint up: receivers stop aligning for it. */
   readonly declined: boolean;
 }
@@ -38,6 +40,9 @@ export type Element =
 
 const code = { record: 0, keyedRecord: 1, watermark: 2, idle: 3, active: 4, barrier: 5, end: 6 } as const;
 
+/** Bits of a barrier. */
+const flag = { savepoint: 1, declined: 2, stop: 4 } as const;
+
 /** `timestamp` NaN: none. */
 export function writeRecord(writer: ByteWriter, edge: number, key: Key | undefined, timestamp: number, value: unknown): void {
   writer.u8(key === undefined ? code.record : code.keyedRecord);
@@ -61,7 +66,7 @@ export function writeStatus(writer: ByteWriter, edge: number, active: boolean): 
 export function writeBarrier(writer: ByteWriter, barrier: Barrier): void {
   writer.u8(code.barrier);
   writer.uint(barrier.checkpoint);
-  writer.u8((barrier.savepoint ? 1 : 0) | (barrier.declined ? 2 : 0));
+  writer.u8((barrier.savepoint ? flag.savepoint : 0) | (barrier.declined ? flag.declined : 0) | (barrier.stop ? flag.stop : 0));
 }
 
 export function writeEnd(writer: ByteWriter, successors: readonly Successor[]): void {
@@ -100,7 +105,9 @@ export function readElement(reader: ByteReader): Element {
     case code.barrier: {
       const checkpoint = reader.uint();
       const flags = reader.u8();
-      return { kind: "barrier", barrier: { checkpoint, savepoint: (flags & 1) !== 0, declined: (flags & 2) !== 0 } };
+      const has = (bit: number) => (flags & bit) !== 0;
+      const barrier = { checkpoint, savepoint: has(flag.savepoint), stop: has(flag.stop), declined: has(flag.declined) };
+      return { kind: "barrier", barrier };
     }
     case code.end:
       return { kind: "end", successors: readValue(reader) as Successor[] };

@@ -83,6 +83,12 @@ export class ChannelInput {
       input.at++;
   }
 
+  /** Whether it is a frame of this generation that was not received before. */
+  isNews({ bytes }: SourceRecord): boolean {
+    const { generation, channel, seq } = readFrame(bytes);
+    return generation === this.generation && seq >= (this.channels.get(channel)?.expected ?? 0);
+  }
+
   receive(record: SourceRecord): Received {
     const frame = readFrame(record.bytes);
     if (frame.job !== this.job) throw corrupt(`the inbox of job ${this.job} holds a frame of job ${frame.job}`);

@@ -27,7 +27,8 @@ export type Safeguard =
   | "L15" // no frame is longer than a record of a stream may be
   | "L15.held" // a checkpoint for which too much is held is declined
   | "L16.shard" // where a frame went is held against where it should go
-  | "hold"; // frames behind a barrier are held
+  | "hold" // frames behind a barrier are held
+  | "rest"; // behind the barrier of a stop nothing happens by the clock
 
 export interface Safeguards {
   holds(rule: Safeguard): boolean;

@@ -7,6 +7,8 @@
  * K1 A commit ends at a barrier, at the end of the input, or where the driver ends it; never with elements that wait for state.
  * K2 A task that threw is broken: the driver drops it and starts again from the journal.
  * K3 The task of a written commit goes on from it without reading anything back.
+ * K4 A task that rests behind the barrier of a stop puts nothing out: no timer fires, no operator is found idle, and sinks have finished what was
+ *    open. A frame behind the barrier, or a request for a later checkpoint, says that the stop was given up.
  */
 import { assert } from "../base/assert.ts";
 import { corrupt } from "../base/byte-reader.ts";
@@ -52,7 +54,7 @@ import { type UnitKeeper, type UnitOrigin, Units } from "./units.ts";
 export type FeedStatus =
   /** The input is taken in. */
   | "done"
-  /** Key groups must be loaded first. */
+  /** Key groups must be loaded first, or timers that are due fire. */
   | "blocked"
   /** A barrier: the commit must end here. */
   | "barrier"
@@ -222,9 +224,14 @@ export class Task implements TaskShared, UnitKeeper {
     this.units.guarded = guarded;
     this.now = this.plan.safeguards.holds("L12.now") ? Math.max(this.now, now) : now;
     for (const store of this.chain.stores) store.turn++;
+    if (this.rests && this.plan.safeguards.holds("rest")) return;
     if (!this.announced) this.announceTime();
     if (this.now >= this.writers.wakeUpAt) this.moved = true;
     if (this.now - this.letters.since >= letterMinuteMs) this.letters = { since: this.now, count: 0 };
+    this.passTime();
+  }
+
+  private passTime(): void {
     for (const node of this.chain.nodes) {
       if (node.state !== undefined && node.state.store.earliestTimer("processingTime") <= this.passed) {
         this.moved = true;
@@ -232,6 +239,16 @@ export class Task implements TaskShared, UnitKeeper {
       }
     }
     this.catchUp();
+  }
+
+  /** K4 */
+  get rests(): boolean {
+    return this.channels.alignment.rests;
+  }
+
+  /** The stop that the task rests for was given up. */
+  goOn(): void {
+    this.channels.alignment.goOn();
   }
 
   /** Processing-time timers up to here are due. */
@@ -289,6 +306,11 @@ export class Task implements TaskShared, UnitKeeper {
     this.channels.skipKnown(input);
     while (input.at < input.records.length) {
       const record = input.records[input.at]!;
+      if (this.rests && this.channels.isNews(record)) {
+        this.goOn();
+        this.passTime();
+        return "blocked";
+      }
       this.framePosition = record.position;
       const received = this.channels.receive(record);
       if (received.outcome === "newer") return "newer";
@@ -631,8 +653,7 @@ export class Task implements TaskShared, UnitKeeper {
   }
 
   private passBarrier(barrier: Barrier): void {
-    const { alignment } = this.channels;
-    alignment.abandon(barrier.checkpoint);
+    this.channels.alignment.pass(barrier);
     this.barrierDue = undefined;
     // Whoever lets the job go on asks for a checkpoint first: what was put aside before is no reason to rest again.
     this.letters = { since: this.now, count: 0 };
@@ -675,6 +696,7 @@ export class Task implements TaskShared, UnitKeeper {
 
   /** The processing time at which this task has something to do without input; Infinity: never. */
   nextWakeUp(): number {
+    if (this.rests) return Infinity;
     return this.earliest((source) => source.nextIdleCheck());
   }
 

@@ -39,11 +39,13 @@ async function start(parallelism: number, instead: (log: LogReader) => LogReader
   const reader = instead(log);
   const ports: Ports = { ...memory, sinks, source: () => reader };
   const createStream = (stream: string, shards: number) => log.createStream(stream, shards);
-  await new Coordinator(graph, ports, { id: "one", deployment: 1, safeguards: allSafeguards, createStream }).start();
+  const coordinator = new Coordinator(graph, ports, { id: "one", deployment: 1, safeguards: allSafeguards, createStream });
+  await coordinator.start();
   const environment = new Environment(graph, ports, { ...defaultEnvironment, id: "one", recordsPerTurn: 2 });
   return {
     log,
     environment,
+    coordinator,
     put: (hashKey: bigint, ...texts: string[]) =>
       log.append(
         "texts",
@@ -119,6 +121,46 @@ for (const parallelism of [1, 2])
       assert.ok(done.outcome === "done" && done.unprocessed === undefined);
       assert.deepEqual(job.texts(), ["parent1", "low1"]);
     });
+
+    test("waits while the job is being stopped: its parent rests at its end, and nothing of it would be in the savepoint", async () => {
+      const job = await start(parallelism);
+      await job.put(0n, "parent1");
+      const [parent] = await job.open();
+      assert.equal((await job.deliver(parent!.id)).outcome, "done");
+      const [low] = await job.log.splitShard("texts", parent!.id);
+      await job.put(0n, "low1");
+      await job.coordinator.order({ kind: "stop", id: "stop" });
+      await job.coordinator.tick();
+      // Of a single task the children are read in the turn in which the parent ends: what comes behind that turn is the question.
+      for (const task of await job.coordinator.livingTasks()) await job.environment.turn({ kind: "poke", task });
+      const contained = job.texts();
+      await job.put(0n, "low2");
+      assert.equal((await job.deliver(low)).outcome, "waiting");
+      assert.deepEqual(job.texts(), contained);
+      await job.coordinator.tick();
+      await job.coordinator.tick();
+      assert.equal((await job.coordinator.order({ kind: "resume", id: "resume" })).generation, 2);
+      await job.deliver(low);
+      assert.deepEqual(job.texts().toSorted(), ["low1", "low2", "parent1"]);
+    });
+  });
+
+for (const parallelism of [1, 2])
+  test(`a batch whose shard's parent rests is answered at once, at parallelism ${parallelism}`, { timeout: 20_000 }, async () => {
+    const job = await start(parallelism);
+    await job.put(0n, "parent1");
+    const [parent] = await job.open();
+    const [low] = await job.log.splitShard("texts", parent!.id);
+    await job.put(0n, "low1");
+    assert.equal((await job.deliver(low)).outcome, "done");
+    await job.coordinator.order({ kind: "stop", id: "stop" });
+    // The first look asks those with whom the generation began, the second those who go on after them.
+    for (let look = 0; look < 2; look++) await job.coordinator.tick();
+    for (const task of await job.coordinator.livingTasks()) await job.environment.turn({ kind: "poke", task });
+    const [lowest] = await job.log.splitShard("texts", low);
+    await job.put(0n, "grandchild1");
+    assert.equal((await job.deliver(lowest)).outcome, "waiting");
+    assert.deepEqual(job.texts(), ["parent1", "low1"]);
   });
 
 test("ancestors come oldest first, each once", () => {

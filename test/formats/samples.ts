@@ -13,6 +13,7 @@ import { readIndex, readLocal, readReferences, SegmentWriter } from "../../runti
 import { type Commit, decodeCommit, encodeCommit } from "../../runtime/state/commit.ts";
 import type { TaskIndex } from "../../runtime/state/state-index.ts";
 import {
+  type Element,
   readElement,
   writeRecord,
   writeWatermark,
@@ -60,7 +61,7 @@ const everything = {
 Object.defineProperty(everything, "__proto__", { value: "own", enumerable: true, configurable: true, writable: true });
 
 const header = { job: "job", generation: 3, deployment: 7, channel: id<ChannelId>("g3.a~0>g3.b~1"), seq: 42 };
-const elements = [
+const elements: readonly Element[] = [
   { kind: "record", edge: 0, key: "key", timestamp: 1_700_000_000_000, value: { n: 1 } },
   { kind: "record", edge: 1, key: undefined, timestamp: -5, value: [1, 2] },
   { kind: "record", edge: 1, key: ["a", 1n, true], timestamp: NaN, value: null },
@@ -68,14 +69,20 @@ const elements = [
   { kind: "watermark", edge: 0, at: Infinity },
   { kind: "status", edge: 1, active: false },
   { kind: "status", edge: 1, active: true },
-  { kind: "barrier", barrier: { checkpoint: 9, savepoint: true, declined: false } },
+  { kind: "barrier", barrier: { checkpoint: 9, savepoint: true, stop: false, declined: false } },
   { kind: "end", successors: [{ task: task("g3.a~2"), parents: [task("g3.a~0"), task("g3.a~1")] }] },
-] as const;
+];
 
-function encodeFrame(): Uint8Array {
+/** Barriers as they came later: one of a stop. */
+const barriers: readonly Element[] = [
+  { kind: "barrier", barrier: { checkpoint: 10, savepoint: true, stop: true, declined: false } },
+  { kind: "barrier", barrier: { checkpoint: 11, savepoint: false, stop: true, declined: true } },
+];
+
+function encodeFrame(list: readonly Element[]): Uint8Array {
   const writer = new ByteWriter();
   writeFrameHeader(writer, header);
-  for (const element of elements) {
+  for (const element of list) {
     if (element.kind === "record") writeRecord(writer, element.edge, element.key, element.timestamp, element.value);
     else if (element.kind === "watermark") writeWatermark(writer, element.edge, element.at);
     else if (element.kind === "status") writeStatus(writer, element.edge, element.active);
@@ -141,6 +148,19 @@ const commit = {
   ],
   base: { seq: 12, index: { blob: "segments/x", offset: 1, length: 2 }, local: { blob: "segments/x", offset: 3, length: 4 } },
 } as unknown as Commit;
+
+/** Of a job that is being stopped, as it came later. */
+const commitOfStop: Commit = {
+  ...commit,
+  progress: {
+    ...commit.progress,
+    alignment: {
+      last: 9,
+      rests: true,
+      current: { checkpoint: 10, savepoint: true, stop: true, arrived: [id<ChannelId>("g2.a~0>g2.stage~0")] },
+    },
+  },
+};
 
 const segmentName = id<BlobName>("segments/g2.stage~0/000000000012-e1.12");
 
@@ -296,12 +316,14 @@ export const samples: readonly Sample[] = [
   {
     name: "frame",
     value: { ...header, elements },
-    encode: encodeFrame,
+    encode: () => encodeFrame(elements),
     decode: decodeFrame,
     versionAt: 1,
     reseal: (bytes) => resealed(bytes, 2),
   },
+  { name: "frame-of-stop", value: { ...header, elements: barriers }, encode: () => encodeFrame(barriers), decode: decodeFrame },
   { name: "commit", value: commit, encode: () => encodeCommit(commit), decode: decodeCommit, versionAt: 5 },
+  { name: "commit-of-stop", value: commitOfStop, encode: () => encodeCommit(commitOfStop), decode: decodeCommit },
   {
     name: "segment",
     value: { index: segment().index, references: [segmentName, "segments/old"], held: [[5, 6]] },

@@ -70,7 +70,11 @@ function encodeAnyCommit(value: unknown): Uint8Array {
   return writer.take();
 }
 
-const commits = fc.oneof(fc.constant(encodeCommit(commit)), nearly({ ...commit, rows: undefined }).map(encodeAnyCommit));
+const commitOfStop = sample("commit-of-stop").value as Commit;
+const commits = fc.oneof(
+  fc.constant(encodeCommit(commit)),
+  ...[commit, commitOfStop].map((value) => nearly({ ...value, rows: undefined }).map(encodeAnyCommit)),
+);
 
 /** As a task takes up an entry that another has written. */
 function useCommit({ progress, held, effects, rows, base, ...rest }: Commit): unknown {
@@ -146,7 +150,7 @@ export const engineDecoders: readonly Decoder[] = [
   },
   {
     name: "frame",
-    valid: fc.constant(sample("frame").encode()),
+    valid: fc.constantFrom(sample("frame").encode(), sample("frame-of-stop").encode()),
     decode: sample("frame").decode,
     reseal: (bytes) => resealed(bytes, 2),
   },

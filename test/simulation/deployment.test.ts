@@ -119,11 +119,12 @@ test("the page views example as it is deployed, and that its recount notices a r
 });
 
 /** Those that the first seeds notice: the engine's simulation holds all of them to it (teeth.test.ts). */
-const toothed: readonly Rule[] = ["R1", "R3", "R4", "R5", "L1", "L5", "L8"];
+const toothed: readonly Rule[] = ["R1", "R3", "R4", "R5", "L1", "L5", "L8", "rest"];
 
 /** Where it shows at once. */
 const where: Partial<Record<Rule, SimulateDeploymentOptions & { readonly firstSeed?: number }>> = {
   L1: { topology: "rolling" },
+  rest: { topology: "delayed", firstSeed: 2 },
   L8: { topology: "keyedSources", settings: { operations: 0, reshardings: 3 } },
 };
 

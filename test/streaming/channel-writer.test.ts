@@ -35,7 +35,7 @@ type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 function write(writer: ChannelWriter, { kind, size }: Step): readonly unknown[] {
   if (kind === "record") writer.record(0, "k", 5, "x".repeat(size));
   if (kind === "watermark") writer.watermark(1, size);
-  if (kind === "barrier") writer.barrier({ checkpoint: size, savepoint: false, declined: false });
+  if (kind === "barrier") writer.barrier({ checkpoint: size, savepoint: false, stop: false, declined: false });
   if (kind === "oversize") {
     assert.throws(() => writer.record(0, "k", 5, "x".repeat(size)), {
       kind: "invalid",
@@ -45,7 +45,7 @@ function write(writer: ChannelWriter, { kind, size }: Step): readonly unknown[] 
   }
   if (kind === "record") return [{ kind, edge: 0, key: "k", timestamp: 5, value: "x".repeat(size) }];
   if (kind === "watermark") return [{ kind, edge: 1, at: size }];
-  return [{ kind, barrier: { checkpoint: size, savepoint: false, declined: false } }];
+  return [{ kind, barrier: { checkpoint: size, savepoint: false, stop: false, declined: false } }];
 }
 
 const units = fc.array(

@@ -10,11 +10,13 @@
  * C20 The time of a task never goes back (L12).
  * C22 For a checkpoint no more is held than may be (L15).
  * C18 No task commits over an entry of newer code (R9).
+ * C24 What a job has put out when it has stopped is what its savepoint contains: whoever begins from that puts out all the rest.
  */
 import type { ChannelId, Checkpoint, TaskId } from "../../base/ids.ts";
 import type { DeadLetterBatch, SinkEffect } from "../../ports/sink-driver.ts";
 import type { JobRecord } from "../../snapshots/job-record.ts";
 import type { CommitRead } from "./read-commit.ts";
+import type { Manifest } from "../../snapshots/manifest.ts";
 import { downstreamOf, generationOf } from "../../streaming/channel.ts";
 import { readElement } from "../../streaming/element.ts";
 import { readFrame } from "../../streaming/frame.ts";
@@ -39,6 +41,8 @@ export class CommitChecker {
   /** By task: the code that wrote its head. */
   private readonly deployments = new Map<TaskId, number>();
   private readonly versions = new Map<TaskId, number>();
+  /** By task: the version of its last entry that puts something out. */
+  private readonly putOut = new Map<TaskId, number>();
   /** By task: processing time of its head. */
   private readonly times = new Map<TaskId, number>();
   /** By task: the frames that are held. */
@@ -74,8 +78,20 @@ export class CommitChecker {
     for (const effect of owed) return this.fail(`C10: entry ${seq} of ${task} was written before ${effect} of the one before it`);
     this.checkVersion(commit);
     this.count(commit);
+    if (commit.effects.some(({ effect }) => effect === "sink" || effect === "deadLetter"))
+      this.putOut.set(task, commit.progress.versionOffset + seq);
     for (const effect of commit.effects)
       if (effect.effect === "acknowledge" && !effect.declined) this.onSnapshot(commit, effect.checkpoint);
+  }
+
+  /** The job has stopped, with this savepoint of its own. */
+  onStopped({ generation, checkpoint, tasks }: Manifest): void {
+    const contained = new Map(tasks.map((ack) => [ack.task, ack.lastSeq]));
+    for (const [task, version] of this.putOut)
+      if (generationOf(task) === generation && version > (contained.get(task) ?? 0))
+        this.fail(
+          `C24: ${task} has put out by its entry ${version} what savepoint ${checkpoint}, with which the job has stopped, does not contain`,
+        );
   }
 
   private checkVersion({ task, seq, progress: { versionOffset, ended, successors } }: CommitRead): void {

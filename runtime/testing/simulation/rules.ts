@@ -38,6 +38,7 @@ export const rules: readonly Rule[] = [
   "L16",
   "L16.shard",
   "hold",
+  "rest",
   "pages",
 ];
 
