@@ -413,6 +413,7 @@ export class EmulatedCloud {
         account,
         environment: resource.environment ?? {},
         // What asks for a service that is not emulated finds nobody who knows it, and no way out of this machine.
+        compileCache: join(this.#code!, "compiled"),
         platformEnvironment: { ...this.variables, AWS_ENDPOINT_URL: this.endpoints.lambda, AWS_EC2_METADATA_DISABLED: "true" },
       },
       runtime: this.#options.runtime ?? "own",

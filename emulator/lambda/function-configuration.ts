@@ -20,6 +20,8 @@ export interface FunctionConfiguration {
   readonly environment: Readonly<Record<string, string>>;
   /** What the emulated cloud adds: endpoints and credentials. */
   readonly platformEnvironment?: Readonly<Record<string, string>>;
+  /** Where Node keeps what it has compiled, so that the next process need not; where this process has such a place, it is that one. */
+  readonly compileCache?: string;
 }
 
 export function functionArn({ name, region, account }: Pick<FunctionConfiguration, "name" | "region" | "account">): string {
@@ -71,8 +73,8 @@ export function environmentVariables(
   configuration: FunctionConfiguration,
   { logStream, runtimeApi }: { readonly logStream: string; readonly runtimeApi: string },
 ): Record<string, string> {
-  const { name, codeDirectory, handler, memoryMb, region } = configuration;
-  const compiled = process.env.NODE_COMPILE_CACHE;
+  const { name, codeDirectory, handler, memoryMb, region, compileCache } = configuration;
+  const compiled = process.env.NODE_COMPILE_CACHE ?? compileCache;
   return {
     PATH: process.env.PATH ?? "",
     ...(compiled !== undefined && { NODE_COMPILE_CACHE: compiled }),
