@@ -28,6 +28,8 @@ export interface DeploymentOptions {
   /** Environments of a stage at most. */
   readonly concurrency?: number;
   readonly batchSize?: number;
+  /** Seconds for which mappings gather records; default none. */
+  readonly batchWindow?: number;
 }
 
 const deadLetterBucket = "dead-letters";
@@ -104,7 +106,7 @@ function settingsOf({ graph, deployment }: DeploymentOptions, stage: string): Re
   });
 }
 
-function mappingsOf(stage: StagePlan, { graph, batchSize }: DeploymentOptions): readonly MappingResource[] {
+function mappingsOf(stage: StagePlan, { graph, batchSize, batchWindow }: DeploymentOptions): readonly MappingResource[] {
   const { id, kind, sources } = stage;
   const streams = kind === "keyed" ? [defaultInbox(graph.name, id)] : sources.map((uid) => streamOf(graph, uid));
   return [...new Set(streams)].map((streamName) => ({
@@ -113,6 +115,7 @@ function mappingsOf(stage: StagePlan, { graph, batchSize }: DeploymentOptions): 
     startingPosition: "TRIM_HORIZON",
     functionResponseTypes: ["ReportBatchItemFailures"],
     ...(batchSize === undefined ? {} : { batchSize }),
+    ...(batchWindow === undefined ? {} : { maximumBatchingWindowInSeconds: batchWindow }),
   }));
 }
 

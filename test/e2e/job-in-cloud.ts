@@ -3,8 +3,15 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PutRecordsCommand } from "@aws-sdk/client-kinesis";
-import { type CloudOptions, type EmulatedCloud, startCloud, type Topology } from "../../emulator/cloud/index.ts";
+import {
+  type CloudOptions,
+  type EmulatedCloud,
+  type FunctionResource,
+  startCloud,
+  type Topology,
+} from "../../emulator/cloud/index.ts";
 import { type CoordinatorCommand, deadLetterPrefix, payloadVersion } from "../../functions/contract.ts";
+import { bundleFunction, writeBundle } from "../../packaging/bundle.ts";
 import { openAws } from "../../runtime/adapters/aws/open-aws.ts";
 import { SystemClock } from "../../runtime/adapters/local/system-clock.ts";
 import { readJobRecord } from "../../runtime/driver/job-ring.ts";
@@ -25,6 +32,8 @@ export interface JobInCloudOptions {
   /** A rule that the tasks are to break: then the run must be red. */
   readonly without?: Safeguard | undefined;
   readonly batchSize?: number;
+  /** Seconds for which mappings gather records; default none: the more invocations there are, the more can go wrong. */
+  readonly batchWindow?: number;
   /** Environments of a stage at most; default 4. A mapping is throttled where its stream has more shards. */
   readonly concurrency?: number;
   /** Ends the run. */
@@ -85,8 +94,13 @@ export class JobInCloud<O extends ScenarioJobOptions = ScenarioJobOptions> {
 
   /** New code over the old. */
   async deploy(job: O): Promise<void> {
+    await this.cloud.deploy(await this.synthesise(job));
+  }
+
+  /** What the next deployment is to deploy, its functions bundled: as `cdk synth` makes it. */
+  async synthesise(job: O): Promise<Topology> {
     this.#deployments++;
-    await this.cloud.deploy(await topologyFor(this.#deployed, job, this.#deployments, this.#options));
+    return bundled(await topologyFor(this.#deployed, job, this.#deployments, this.#options), this.#options.directory);
   }
 
   /** What is looked at to see how it comes along. */
@@ -196,7 +210,7 @@ async function topologyFor<O extends ScenarioJobOptions>(
   deployed: DeployedJob<O>,
   job: O,
   deployment: number,
-  { directory, without, batchSize, concurrency = 4 }: JobInCloudOptions,
+  { directory, without, batchSize, batchWindow, concurrency = 4 }: JobInCloudOptions,
 ): Promise<Topology> {
   const name = `job-${deployment}.ts`;
   const made = `${deployed.maker}(${JSON.stringify(job)})`;
@@ -215,8 +229,22 @@ async function topologyFor<O extends ScenarioJobOptions>(
     memorySize: 512,
     concurrency,
     ...(batchSize === undefined ? {} : { batchSize }),
+    ...(batchWindow === undefined ? {} : { batchWindow }),
   });
   return without === undefined ? topology : breaking(topology, without);
+}
+
+/** The same with bundles for entries: those of one entry share one. */
+async function bundled(topology: Topology, directory: string): Promise<Topology> {
+  const folders = new Map<string, string>();
+  const functions: Record<string, FunctionResource> = {};
+  for (const [name, { entry, ...resource }] of Object.entries(topology.functions ?? {})) {
+    const text = JSON.stringify(entry);
+    const folder = folders.get(text) ?? (await writeBundle(await bundleFunction({ entry: entry! }), directory));
+    folders.set(text, folder);
+    functions[name] = { ...resource, codeDirectory: folder };
+  }
+  return { ...topology, functions };
 }
 
 /** The same with tasks that leave out a rule. */

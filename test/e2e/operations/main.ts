@@ -4,13 +4,14 @@
  *   … --rate 2000 --rest 10 --seed 3
  *   … --short            resharded, rescaled and redriven alone, at a low rate, undisturbed: about a minute
  *   … --undisturbed      nothing is killed, refused or cut
+ *   … --act "rescale to 4"   this alone, or several
  *   … --log events.txt   what functions print and what fails
  */
 import { createWriteStream } from "node:fs";
 import { parseArgs } from "node:util";
 import { describeEvent } from "../../../cli/cloud-display.ts";
 import type { CloudEvent } from "../../../emulator/cloud/index.ts";
-import { runOperations } from "./run.ts";
+import { allActs, runOperations } from "./run.ts";
 
 const { values } = parseArgs({
   options: {
@@ -24,6 +25,8 @@ const { values } = parseArgs({
     log: { type: "string" },
     undisturbed: { type: "boolean", default: false },
     short: { type: "boolean", default: false },
+    /** Default: all. */
+    act: { type: "string", multiple: true },
   },
 });
 const calm = values.undisturbed || values.short;
@@ -38,6 +41,7 @@ console.log(`seed ${values.seed}, ${eventsPerSecond} events a second${calm ? ", 
 const { failures, events, trouble, stoodStill, standstills, loadAverageMax } = await runOperations({
   seed: Number(values.seed),
   ...(values.short && { acts: ["reshard", "rescale to 2", "redrive"] as const }),
+  ...(values.act !== undefined && { acts: allActs.filter((act) => values.act!.includes(act)) }),
   eventsPerSecond,
   restMs: values.short ? 300 : Number(values.rest) * 1_000,
   killEvery: calm ? undefined : [3_000, 8_000],

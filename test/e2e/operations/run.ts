@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { loadavg } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { CloudEvent } from "../../../emulator/cloud/index.ts";
+import type { CloudEvent, Topology } from "../../../emulator/cloud/index.ts";
 import type { JobRecord } from "../../../runtime/snapshots/job-record.ts";
 import { Commands } from "../commands.ts";
 import { EventStream } from "../event-stream.ts";
@@ -98,6 +98,8 @@ class OperationsRun {
   #door: DeployDoor | undefined;
   #trouble: Trouble | undefined;
   #watch: StatusWatch | undefined;
+  /** What a rescale is going to deploy, by its parallelism. */
+  readonly #ready = new Map<number, Topology>();
   #deployed = { from: 0, to: 0 };
 
   constructor(given: OperationsOptions, directory: string) {
@@ -147,7 +149,9 @@ class OperationsRun {
     const job = await JobInCloud.start(deployedJob, options, {
       directory: this.#directory,
       deadline: this.#trial.startedAt + timeoutMs,
+      // What the construct takes unless it is told otherwise.
       batchSize: 1_000,
+      batchWindow: 1,
       // As many as there may be shards, and some for pokes and zombies.
       concurrency: 8,
       cloud: unrulyCloud(seed, unruliness, (event) => this.#onEvent(event)),
@@ -157,7 +161,7 @@ class OperationsRun {
     const { coordinator, cloud } = job;
     const { variables } = cloud;
     this.#commands = new Commands({ directory: this.#directory, variables, coordinator, onRan: say });
-    this.#door = await DeployDoor.open((parallelism) => this.#deploy({ parallelism }));
+    this.#door = await DeployDoor.open((parallelism) => this.#deployReady(parallelism));
     await job.until("the job runs", async () => ((await job.record())?.phase === "running" ? true : undefined));
     say("the job runs");
     this.#watch = new StatusWatch(job.target, (look) => {
@@ -194,7 +198,9 @@ class OperationsRun {
     });
   }
 
+  /** Synthesised beforehand, as docs/commands.md says: nothing is taken in while a job is deployed. */
   async #rescale(parallelism: number): Promise<void> {
+    this.#ready.set(parallelism, await this.#job.synthesise({ ...options, parallelism }));
     await sleep(this.#options.restMs);
     await this.#measured(`rescaled ${this.#parallelism} → ${parallelism}`, async () => {
       this.#parallelism = parallelism;
@@ -329,8 +335,12 @@ class OperationsRun {
   }
 
   async #deploy(given: Partial<OperatedJobOptions>): Promise<void> {
-    const from = Date.now();
     await this.#job.deploy({ ...options, parallelism: this.#parallelism, ...given });
+  }
+
+  async #deployReady(parallelism: number): Promise<void> {
+    const from = Date.now();
+    await this.#job.cloud.deploy(this.#ready.get(parallelism));
     this.#deployed = { from, to: Date.now() };
   }
 
