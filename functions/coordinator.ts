@@ -76,8 +76,8 @@ const waitMs = 5_000;
 const nearMs = 10_000;
 /** A task is rung again for the same reason after so long. */
 const repokeMs = 10_000;
-/** The same while the job stands still for what the task has to do. */
-const restRepokeMs = 2_000;
+/** The same, the first time, while the job stands still for what the task has to do; then after twice as long each time. */
+const restRepokeMsMin = 2_000;
 /** For so long one that says nothing more is waited for. */
 const lookLeaseMs = 10_000;
 /** What is left of an invocation when no look is begun any more. */
@@ -110,6 +110,8 @@ function describe({ name: job }: JobGraph, { variables = process.env }: Coordina
 /** When a task was rung, epoch ms, and for which checkpoint and wake-up last. */
 interface Poked {
   readonly at: number;
+  /** How often for the same reason before. */
+  readonly before: number;
   readonly checkpoint: Checkpoint | undefined;
   readonly version: number | undefined;
 }
@@ -189,7 +191,7 @@ class CoordinatorFunction {
       id: requestId,
       deployment: this.#settings.deployment,
       safeguards: this.#safeguards,
-      createStream: (stream, shards) => this.#ports.provisionInbox(stream, shards),
+      createStream: (stream, shards, mayGoOn) => this.#ports.provisionInbox(stream, shards, mayGoOn),
       restoreTurn,
     });
   }
@@ -199,7 +201,7 @@ class CoordinatorFunction {
     const until = Math.min(clock.now() + scheduleMs, clock.now() + clock.remainingMs() - reserveMs);
     let held = clock.now() + lookLeaseMs;
     for (let looks = 1; ; looks++) {
-      const { record, finished, nextAt } = await this.#look(coordinator, looks === 1);
+      const { record, finished, nextAt } = await this.#look(coordinator, looks === 1, until);
       if (finished || nextAt >= until) return answer(record, looks);
       await clock.sleep(Math.max(1, nextAt - clock.now()));
       if (held - clock.now() > lookLeaseMs / 2) continue;
@@ -209,10 +211,11 @@ class CoordinatorFunction {
     }
   }
 
-  /** One look. `nextAt`: when the next one is of use, epoch ms. */
+  /** One look. `until`: none begins later. `nextAt`: when the next one is of use, epoch ms. */
   async #look(
     coordinator: Coordinator,
     first: boolean,
+    until: number,
   ): Promise<{ readonly record: JobRecord; readonly finished: boolean; readonly nextAt: number }> {
     const { clock } = this.#ports;
     await coordinator.start();
@@ -220,15 +223,26 @@ class CoordinatorFunction {
     // Before what may fail: an age that is missing says that nobody looks.
     this.#report(record);
     const living = await coordinator.livingTasks();
-    const wakeUps = await readWakeUps(living, this.#ports.journal);
+    const { wakeUps, silent } = await readWakeUps(living, this.#ports.journal);
     const now = clock.now();
     const due = wakeUps.filter(({ at }) => at <= now);
-    // L3: after a restore every source is rung, since its mapping may have moved past the position. In batch mode no checkpoint asks for
-    // anything later: a task whose turn was cut short before it had said when it goes on would never be rung again.
-    const all = first && (now - record.since < scheduleMs * 2 || this.#graph.options.mode === "batch") ? living : [];
-    await this.#ring(record, poke, [...aligned, ...all], due);
+    // In batch mode no checkpoint asks for anything later: a task whose turn was cut short before it had said when it goes on would never
+    // be rung again.
+    const isBatch = this.#graph.options.mode === "batch";
+    const isYoung = now - record.since < scheduleMs * 2;
+    // L3: after a restore every source is rung, since its mapping may have moved past the position. The others are rung by frames, if they
+    // get any: those that none has reached a step later may have timers, and have told nobody.
+    const atOnce = first ? living.filter((task) => isBatch || (isYoung && this.#readsSources(task))) : [];
+    const unheard = isYoung ? silent.filter((task) => !atOnce.includes(task) && !this.#wasRungIn(record, task)) : [];
+    const waits = first && unheard.length > 0 && now + stepMs < until;
+    await this.#ring(record, poke, [...aligned, ...atOnce, ...(waits ? [] : unheard)], due);
     if (completed !== undefined && completed % this.#collectEvery === 0) await this.#collect(coordinator);
-    return { record, finished, nextAt: this.#nextLook(coordinator, record, wakeUps) };
+    const nextAt = this.#nextLook(coordinator, record, wakeUps);
+    return { record, finished, nextAt: waits ? Math.min(nextAt, now + stepMs) : nextAt };
+  }
+
+  #wasRungIn({ since }: JobRecord, task: TaskId): boolean {
+    return (this.#poked.get(task)?.at ?? -Infinity) >= since;
   }
 
   #nextLook(coordinator: Coordinator, record: JobRecord, wakeUps: readonly WakeUp[]): number {
@@ -248,16 +262,17 @@ class CoordinatorFunction {
   /** `asked`: for the pending checkpoint. A task that was rung for the same reason is not rung again at once. */
   async #ring(record: JobRecord, asked: readonly TaskId[], others: readonly TaskId[], due: readonly WakeUp[]): Promise<void> {
     const now = this.#ports.clock.now();
-    const againMs = isComingToRest(record) ? restRepokeMs : repokeMs;
+    const resting = isComingToRest(record);
+    const againMs = ({ before }: Poked) => (resting ? Math.min(restRepokeMsMin * 2 ** before, repokeMs) : repokeMs);
     const checkpoints = new Map(asked.map((task) => [task, record.pending?.checkpoint]));
     const versions = new Map(due.map(({ task, version }) => [task, version]));
     const fresh = [...new Set([...asked, ...others, ...versions.keys()])].filter((task) => {
       const last = this.#poked.get(task);
       const checkpoint = checkpoints.get(task) ?? last?.checkpoint;
       const version = versions.get(task) ?? last?.version;
-      const isFresh =
-        last === undefined || now - last.at >= againMs || checkpoint !== last.checkpoint || version !== last.version;
-      if (isFresh) this.#poked.set(task, { at: now, checkpoint, version });
+      const isSame = last !== undefined && checkpoint === last.checkpoint && version === last.version;
+      const isFresh = !isSame || now - last.at >= againMs(last);
+      if (isFresh) this.#poked.set(task, { at: now, before: isSame ? last.before + 1 : 0, checkpoint, version });
       return isFresh;
     });
     await together(fresh.map((task) => this.#pokeTask(task, record)));
@@ -274,6 +289,10 @@ class CoordinatorFunction {
       this.#poked.delete(task);
       this.#telemetry.log("warn", "a task could not be rung, it will be again", { task, ...fieldsOf(error) });
     }
+  }
+
+  #readsSources(task: TaskId): boolean {
+    return this.#graph.stages.some(({ id, kind }) => id === stageOf(task) && kind !== "keyed");
   }
 
   /** That of the task's cell; undefined: none is named. */

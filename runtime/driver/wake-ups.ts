@@ -15,6 +15,13 @@ export interface WakeUp {
   readonly version: number;
 }
 
+/** What tasks have told of themselves. */
+export interface HeardOf {
+  readonly wakeUps: readonly WakeUp[];
+  /** Those that have committed nothing yet: they have had no turn to say when they want to be rung. */
+  readonly silent: readonly TaskId[];
+}
+
 const wakeUpShape = is.tuple(is.time, is.time);
 
 /** Throws `corrupt`. */
@@ -24,15 +31,19 @@ export function decodeWakeUp(bytes: Uint8Array): readonly [at: number, by: numbe
   return value as [number, number];
 }
 
-export async function readWakeUps(tasks: readonly TaskId[], journal: Pick<Journal, "tail">): Promise<readonly WakeUp[]> {
+export async function readWakeUps(tasks: readonly TaskId[], journal: Pick<Journal, "tail">): Promise<HeardOf> {
   const found = await together(
-    tasks.map(async (task): Promise<readonly WakeUp[]> => {
-      const { messages } = await journal.tail(task, "head");
+    tasks.map(async (task) => {
+      const { entries, messages } = await journal.tail(task, "head");
       const message = messages.find(({ name }) => name === wakeUpMessage);
-      if (message === undefined) return [];
+      const isSilent = entries.length === 0;
+      if (message === undefined) return { task, isSilent, wakeUps: [] };
       const [at, by] = decodeWakeUp(message.bytes);
-      return [{ task, at, by, version: message.version }];
+      return { task, isSilent, wakeUps: [{ task, at, by, version: message.version }] };
     }),
   );
-  return found.flat();
+  return {
+    wakeUps: found.flatMap(({ wakeUps }) => wakeUps),
+    silent: found.flatMap(({ task, isSilent }) => (isSilent ? [task] : [])),
+  };
 }

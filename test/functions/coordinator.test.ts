@@ -123,6 +123,28 @@ describe("the coordinator", () => {
     assert.ok(cloud.clock.now() - before <= 20_000);
   });
 
+  test("rings what waits for frames alone a step after a start, unless frames came first", async () => {
+    const rungBy = async (between: (cloud: Cloud) => Promise<void>) => {
+      const cloud = await startCloud({ job: jobOf(newJob(), hour, { parallelism: 2 }), streams: { [stream]: 1 } });
+      const rung: string[][] = [];
+      cloud.clock.meanwhile = async () => {
+        rung.push([...cloud.poked.keys()].sort());
+        if (rung.length === 1) await between(cloud);
+      };
+      await cloud.command();
+      rung.push([...cloud.poked.keys()].sort());
+      return rung.map((tasks) => tasks.map((task) => task.replace(/:.*/, "")).join());
+    };
+    const source = "g1.numbers~numbers";
+    const none = await rungBy(async () => undefined);
+    assert.deepEqual([none[0], none.at(-1)], [source, `g1.delay~0,g1.delay~1,${source}`]);
+    const both = await rungBy(async (cloud) => {
+      await put(cloud, ...Array.from({ length: 50 }, (_, n) => n));
+      await cloud.deliver();
+    });
+    assert.equal(both.at(-1), source, "each has frames, and has told when it wants to be rung");
+  });
+
   test("leaves at once when nothing waits before it is rung again", async () => {
     const cloud = await start(jobOf(newJob(), 0));
     await cloud.command();
@@ -165,6 +187,25 @@ describe("the coordinator", () => {
     assert.equal((await cloud.command({ version: 1, kind: "stop", id: "by hand" })).phase, "stopped");
     assert.ok(lost > 0);
     assert.ok(cloud.clock.now() - before < 5_000, `${cloud.clock.now() - before} ms`);
+  });
+
+  test("rings less and less often who does not come to it: on a busy machine rings are work too", async () => {
+    const cloud = await start(jobOf(newJob(), 1_000));
+    await cloud.command();
+    await cloud.deliver();
+    const rungAt: number[] = [];
+    cloud.clock.meanwhile = async () => {
+      const now = cloud.clock.now();
+      rungAt.push(...cloud.pokes.splice(0).map(() => now));
+    };
+    assert.equal((await cloud.command({ version: 1, kind: "stop", id: "by hand" })).phase, "stopping");
+    const pauses = rungAt.slice(1).map((at, n) => at - rungAt[n]!);
+    assert.ok(pauses.length > 3, String(pauses));
+    assert.ok(
+      pauses.slice(1).every((ms, n) => ms >= pauses[n]! - 1_000),
+      `${pauses.join()} ms: no sooner than before, but for a look`,
+    );
+    assert.ok(pauses[0]! < 4_000 && pauses.at(-1)! >= 8_000, String(pauses));
   });
 
   test("that died in a restore is followed at once by the one that is given the order again", async () => {
