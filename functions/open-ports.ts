@@ -65,8 +65,8 @@ export interface FunctionPorts extends Ports {
   readonly sinks: CheckedSinks;
   /** Throws `invalid` when what the job reads or writes is not there, or cannot be used as the job does. */
   check(): Promise<void>;
-  /** Sees to it that the inbox of a stage has so many shards, for a generation that has as many tasks there. */
-  provisionInbox(stream: string, shards: number): Promise<void>;
+  /** Sees to it that the inbox of a stage has so many shards, for a generation that has as many tasks there, while it may go on. */
+  provisionInbox(stream: string, shards: number, mayGoOn: () => Promise<boolean>): Promise<void>;
 }
 
 /** Throws `invalid` for a table or bucket that is not there, `unavailable` when AWS does not answer: then it can be tried again. */
@@ -111,7 +111,7 @@ export async function openPorts(options: PortsOptions): Promise<FunctionPorts> {
       return reader;
     },
     check: () => checkAll(job, aws.blobs, sources, sinks),
-    provisionInbox: (stream, shards) => log.resize(stream, shards),
+    provisionInbox: (stream, shards, mayGoOn) => log.resize(stream, shards, mayGoOn),
   };
 }
 

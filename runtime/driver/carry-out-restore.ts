@@ -15,7 +15,7 @@ export interface RestoreWork {
   /** Of the coordinator that does it. */
   readonly id: string;
   readonly safeguards: Safeguards;
-  readonly createStream: (stream: string, shards: number) => Promise<unknown>;
+  readonly createStream: (stream: string, shards: number, mayGoOn: () => Promise<boolean>) => Promise<unknown>;
   /** Asked before each step; false: another goes on, or the job is further. */
   readonly mayGoOn: () => Promise<boolean>;
 }
@@ -49,7 +49,9 @@ export async function carryOutRestore(
   for (const { stage, tasks, kind } of topology) {
     if (kind !== "keyed") continue;
     if (!(await mayGoOn())) return false;
-    await createStream(inboxName(generation, stage), tasks.length);
+    let goesOn = true;
+    await createStream(inboxName(generation, stage), tasks.length, async () => (goesOn = await mayGoOn()));
+    if (!goesOn) return false;
   }
   return true;
 }

@@ -51,8 +51,8 @@ export interface CoordinatorOptions {
   readonly allowSkippedState?: boolean | undefined;
   /** Takes the place of the job's own parallelism, in this job's plan and in those after it: noted in the record at a restore. */
   readonly rescaleTo?: number | undefined;
-  /** Creates an inbox stream with so many shards, unless it is there. */
-  readonly createStream: (stream: string, shards: number) => Promise<unknown>;
+  /** Creates an inbox stream with so many shards, unless it is there; `mayGoOn` is asked before each change of one that is. */
+  readonly createStream: (stream: string, shards: number, mayGoOn: () => Promise<boolean>) => Promise<unknown>;
   /** Waits for its turn at carrying out a restore for no time: undefined when another is at it. Without: there is no other. */
   readonly restoreTurn?: () => Promise<Lease | undefined>;
 }

@@ -25,6 +25,12 @@ export function splitEvenly(count: number): readonly HashRange[] {
   return Array.from({ length: count }, (_, n) => ({ from: (size * BigInt(n)) / parts, to: (size * BigInt(n + 1)) / parts - 1n }));
 }
 
+/** Into how many parts the hash space is split when `range` is one of them. */
+export function partsLike({ from, to }: HashRange): number {
+  const width = to - from + 1n;
+  return Number((size + width / 2n) / width);
+}
+
 /** True when `hashKey` lies in `range`. */
 export function inRange(range: HashRange, hashKey: bigint): boolean {
   return range.from <= hashKey && hashKey <= range.to;

@@ -18,7 +18,7 @@ export class FakeTableStream {
   pageSize = 100;
   /** So many reads of a new iterator are empty before they find anything. */
   emptyReads = 0;
-  expireIterators = false;
+  iteratorsToExpire = 0;
   #shards: FakeShard[] = [];
   #sequence = 100_000_000_000_000_000_000n;
 
@@ -109,8 +109,8 @@ export class FakeTableStream {
   }
 
   #records({ ShardIterator, Limit = 1_000 }: sdk.GetRecordsInput): object {
-    if (this.expireIterators) {
-      this.expireIterators = false;
+    if (this.iteratorsToExpire > 0) {
+      this.iteratorsToExpire--;
       throw error("ExpiredIteratorException", "too old");
     }
     const [id, from, empty] = ShardIterator!.split("|") as [string, string, string];

@@ -226,6 +226,17 @@ describe("aws: reading a shard", () => {
     assert.deepEqual(calls, ["GetRecords", "GetShardIterator", "GetRecords"]);
   });
 
+  it("is to be tried again later when the new iterator has expired too", async () => {
+    const { log, faults } = await behindFaults();
+    await log.append("views", [record("a")]);
+    const shard = await firstShard(log);
+    let expired = 2;
+    faults.decide = (operation) =>
+      operation === "GetRecords" && expired-- > 0 ? { kind: "refuse", type: "ExpiredIteratorException" } : undefined;
+    await assert.rejects(log.read("views", shard, "horizon", everything), { kind: "unavailable" });
+    assert.equal((await log.read("views", shard, "horizon", everything)).records.length, 1);
+  });
+
   it("does not use an iterator that has stood for minutes", async () => {
     const clock = new ManualClock({ now: 1_000_000 });
     const { log } = await kinesis.log({ clock });
@@ -340,6 +351,14 @@ describe("aws: changing the shards of an inbox", () => {
     await (log as unknown as KinesisLog).resize("views", 2);
     assert.equal(calls.filter((call) => call === "UpdateShardCount").length, 2);
     assert.equal((await log.shards("views")).filter(({ closed }) => !closed).length, 2);
+  });
+
+  it("asks before each change, and leaves the rest to another who has taken it over", async () => {
+    const { log, calls } = await behindFaults({ shards: 1 });
+    const answers = [true, true, false];
+    await (log as unknown as KinesisLog).resize("views", 7, () => Promise.resolve(answers.shift()!));
+    assert.equal(calls.filter((call) => call === "UpdateShardCount").length, 2);
+    assert.equal((await log.shards("views")).filter(({ closed }) => !closed).length, 4);
   });
 
   it("says what Kinesis refuses", async () => {

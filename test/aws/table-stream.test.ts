@@ -102,8 +102,18 @@ describe("the changes of a table", () => {
     const warm = reader();
     const { next } = await read(warm, shard);
     stream.put(shard, "a", 2);
-    stream.expireIterators = true;
+    stream.iteratorsToExpire = 1;
     assert.deepEqual((await read(warm, shard, next!)).ns, [2]);
+  });
+
+  test("are tried again later when the new iterator has expired too", async () => {
+    const { stream, reader } = open();
+    const shard = stream.open();
+    stream.put(shard, "a", 1);
+    const warm = reader();
+    stream.iteratorsToExpire = 2;
+    await assert.rejects(read(warm, shard), { kind: "unavailable" });
+    assert.deepEqual((await read(warm, shard)).ns, [1]);
   });
 });
 

@@ -14,6 +14,7 @@ import type { LogReader } from "../../runtime/ports/log.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
 import type { Commit } from "../../runtime/state/commit.ts";
 import { endMessage, inboxName } from "../../runtime/snapshots/names.ts";
+import { fullRange } from "../../runtime/streaming/hash-range.ts";
 import { harness, type HarnessOptions, type RunningHarness } from "../../runtime/testing/harness.ts";
 import { type Event, event, pipeline } from "../operators/pipeline.ts";
 import { replacing } from "./faulty-ports.ts";
@@ -313,6 +314,29 @@ describe("L16", () => {
     const env = environment(run, "env");
     for (let n = 0; n < 2; n++)
       await assert.rejects(env.turn(poke(reader)), { kind: "corrupt", message: /inbox-1-sum was resharded.* went to shard-77/ });
+    await run.settle();
+    assert.deepEqual(run.output("out"), [1]);
+  });
+
+  test("nothing goes into an inbox with a shard of several tasks, and all arrives once each has its own", async () => {
+    let isShared = false;
+    const lists = replacing("log", "shards", (shards) => async (stream) => {
+      const listed = await shards(stream);
+      if (!isShared || !stream.startsWith("inbox-")) return listed;
+      return listed.slice(0, 1).map((first) => ({ ...first, id: shard(77), range: fullRange }));
+    });
+    const takes = replacing("log", "append", (append) => async (stream, records) => {
+      if (!isShared) return append(stream, records);
+      return records.map(({ bytes }) => ({ outcome: "appended", shard: shard(77), position: id("1"), bytes }) as const);
+    });
+    const wrapPorts = (ports: Ports) => lists(takes(ports));
+    const run = await start({ parallelism: 2, wrapPorts });
+    run.enqueue("in", a(1));
+    isShared = true;
+    const env = environment(run, "env");
+    for (let n = 0; n < 2; n++)
+      await assert.rejects(env.turn(poke(reader)), { kind: "unavailable", message: /1 shards for 2 tasks.*inbox-1-sum/ });
+    isShared = false;
     await run.settle();
     assert.deepEqual(run.output("out"), [1]);
   });

@@ -35,8 +35,8 @@ interface Step {
   readonly what: "takes back" | "makes the inbox";
 }
 
-/** Coordinators on one job, whose steps are listed; `holdUp` is awaited in the midst of taking back. */
-function coordinators(run: RunningHarness, holdUp: (by: string) => Promise<void>, takesTurns = true) {
+/** Coordinators on one job, whose steps are listed; `holdUp` is awaited in the midst of each. */
+function coordinators(run: RunningHarness, holdUp: (by: string, at: Step["what"]) => Promise<void>, takesTurns = true) {
   const steps: Step[] = [];
   const atOnce = { now: 0, most: 0 };
   const of = (by: string): Coordinator => {
@@ -49,7 +49,7 @@ function coordinators(run: RunningHarness, holdUp: (by: string) => Promise<void>
         quarantine: async (...args) => {
           steps.push({ by, what: "takes back" });
           atOnce.most = Math.max(atOnce.most, ++atOnce.now);
-          await holdUp(by);
+          await holdUp(by, "takes back");
           await sinks.quarantine(...args);
           atOnce.now--;
         },
@@ -59,7 +59,9 @@ function coordinators(run: RunningHarness, holdUp: (by: string) => Promise<void>
       id: by,
       deployment: 1,
       safeguards: allSafeguards,
-      createStream: async (stream, shards) => {
+      createStream: async (stream, shards, mayGoOn) => {
+        await holdUp(by, "makes the inbox");
+        if (!(await mayGoOn())) return;
         steps.push({ by, what: "makes the inbox" });
         await (run.ports.log as any).createStream(stream, shards);
       },
@@ -114,6 +116,27 @@ describe("a restore (C2)", () => {
     assert.equal(phase, "running");
     comeBack();
     assert.deepEqual([(await first).phase, (await first).generation], ["running", generation]);
+    assert.deepEqual(
+      steps.filter(({ what }) => what === "makes the inbox").map(({ by }) => by),
+      ["second"],
+    );
+  });
+
+  test("is left, too, by one that was held up while it looked at an inbox, though it may be at the same generation", async () => {
+    const run = await ordered();
+    const held: (() => void)[] = [];
+    const holdUp = (_: string, at: Step["what"]) =>
+      at === "takes back" ? Promise.resolve() : new Promise<void>((resolve) => held.push(resolve));
+    const { of, steps } = coordinators(run, holdUp);
+    const first = of("first").start();
+    while (held.length < 1) await new Promise(setImmediate);
+    run.clock.advance(restoreTurnMs(run.clock));
+    const second = of("second").start();
+    while (held.length < 2) await new Promise(setImmediate);
+    held[0]!();
+    assert.equal((await first).phase, "restoring");
+    held[1]!();
+    assert.equal((await second).phase, "running");
     assert.deepEqual(
       steps.filter(({ what }) => what === "makes the inbox").map(({ by }) => by),
       ["second"],

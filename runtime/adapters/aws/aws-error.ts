@@ -9,6 +9,8 @@ const unreached: Meaning = [
   "unavailable",
   "AWS did not answer, it is tried again: if this goes on, AWS_REGION or AWS_ENDPOINT_URL is wrong, or the network is closed",
 ];
+// Of a shard's iterator: who stood still for minutes after asking for it, and once more after asking again, begins anew.
+const iteratorExpired: Meaning = ["unavailable", "the place in the shard was used too late, it is asked for again"];
 const expired: Meaning = ["unavailable", "the credentials have expired: they must be refreshed"];
 const skewed: Meaning = ["unavailable", "this machine's clock differs from AWS's by minutes: set it"];
 const forbidden: Meaning = ["invalid", "no permission, add it to the role that the job runs as"];
@@ -53,6 +55,7 @@ const meanings: Readonly<Record<string, Meaning>> = {
   NoSuchUpload: unanswered,
   // Of a function that is being changed.
   ResourceConflictException: unanswered,
+  ExpiredIteratorException: iteratorExpired,
   ExpiredToken: expired,
   ExpiredTokenException: expired,
   RequestTimeTooSkewed: skewed,

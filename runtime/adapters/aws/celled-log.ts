@@ -68,14 +68,14 @@ export class CelledLog implements Log {
     return results;
   }
 
-  /** Gives the cells so many open shards together. Throws `invalid` unless they can have as many each. */
-  async resize(stream: string, shards: number): Promise<void> {
+  /** Gives the cells so many open shards together, while it may. Throws `invalid` unless they can have as many each. */
+  async resize(stream: string, shards: number, mayGoOn?: () => Promise<boolean>): Promise<void> {
     const cells = this.#cellsOf(stream);
     if (shards % cells.length !== 0) {
       const advice = "each cell has as many tasks as the others: choose another parallelism or number of cells";
       throw new MillraceError("invalid", `${advice}: ${stream}, ${shards} tasks, ${cells.length} cells`);
     }
-    for (const cell of cells) await this.#log.resize(cell, shards / cells.length);
+    for (const cell of cells) await this.#log.resize(cell, shards / cells.length, mayGoOn);
     this.#placed.delete(stream);
   }
 

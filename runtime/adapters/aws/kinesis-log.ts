@@ -34,6 +34,7 @@ export interface KinesisLogOptions {
 }
 
 const pollMs = 500;
+const always = () => Promise.resolve(true);
 
 /** All but trimming, which is retention's. */
 export class KinesisLog implements Log, Omit<ProvisionedLog, "trim"> {
@@ -85,13 +86,14 @@ export class KinesisLog implements Log, Omit<ProvisionedLog, "trim"> {
 
   /**
    * Gives a provisioned stream so many open shards of even ranges, and waits. In steps, since Kinesis changes them by at most twice or half
-   * at a time (UpdateShardCount). Throws `invalid` for a stream that does not exist; nothing may be appended meanwhile.
+   * at a time (UpdateShardCount). Throws `invalid` for a stream that does not exist; nothing may be appended meanwhile. `mayGoOn` is asked
+   * before each change, which no condition of Kinesis' own holds back: false, and the rest is left to another.
    */
-  async resize(stream: string, shards: number): Promise<void> {
+  async resize(stream: string, shards: number, mayGoOn: () => Promise<boolean> = always): Promise<void> {
     const StreamName = this.#nameOf(stream);
     for (;;) {
       const open = await this.#openShards(stream);
-      if (open === shards) return;
+      if (open === shards || !(await mayGoOn())) return;
       const TargetShardCount = Math.max(Math.ceil(open / 2), Math.min(2 * open, shards));
       try {
         await this.#client.send(new UpdateShardCountCommand({ StreamName, TargetShardCount, ScalingType: "UNIFORM_SCALING" }));
