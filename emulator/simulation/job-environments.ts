@@ -20,6 +20,7 @@ import { type OwnSinks, placeOf } from "./deployed-sinks.ts";
 import { FunctionEnvironment, type Handler, ProcessClock } from "./function-environment.ts";
 import type { Deployed, JobCode } from "./job-code.ts";
 import { atService, type JobOutputs } from "./job-outputs.ts";
+import { objectBucket } from "./object-sources.ts";
 import type { SimulatedFunction } from "./simulated-function.ts";
 import { SimulatedProcess } from "./simulated-process.ts";
 
@@ -170,10 +171,23 @@ export class JobEnvironments {
   /** By uid: the code may call what it reads and writes otherwise. */
   #bindings(): Readonly<Record<string, string>> {
     const { world, job, ownSinks } = this.#options;
-    const isQueue = world.settings.sources === "queues";
-    const sources = world.topology.sources.map((source) => [source, isQueue ? world.queueNameOf(source) : source]);
+    const sources = world.topology.sources.map((source) => [source, this.#placeOfSource(source)]);
     const sinks = [...ownSinks.keys()].map((uid) => [uid, placeOf(job, uid)]);
     return Object.fromEntries([...sources, ...sinks]);
+  }
+
+  /** Where a source's records come from, by its kind. */
+  #placeOfSource(source: string): string {
+    const { world } = this.#options;
+    switch (world.settings.sources) {
+      case "queues":
+        return world.queueNameOf(source);
+      case "objects":
+        return objectBucket;
+      case "streams":
+      case "tables":
+        return source;
+    }
   }
 
   /** What records do to whoever runs them: some take their time, some throw, some end the process, without an exception. */
