@@ -65,6 +65,13 @@ export type TaskHandler = (event: unknown, context: LambdaContext) => Promise<Ba
  * brings is read as long as there is time.
  */
 const turnsPerPoke = 20;
+/** What the first of them reads of what a turn may; each reads twice as much: something is taken in soon, and little is lost in a race. */
+const firstShare = 1 / 8;
+/**
+ * So many of them may find no more than has just come, which is brought where somebody brings it: the last of a shard's records do not say yet
+ * that it has ended.
+ */
+const turnsCaughtUp = 2;
 /** What a turn keeps of the invocation's time for its commit and effects, at most; and at most this share of all the time there is. */
 const reserveMsMax = 5_000;
 const reserveShare = 0.25;
@@ -251,13 +258,16 @@ class TaskFunction {
   /** A poke is a doorbell: one that comes to nothing is followed by another, so what may be over soon is no failure. */
   async #pokeTask(task: TaskId): Promise<TurnOutcome["outcome"]> {
     try {
-      for (let turns = 1; ; turns++) {
-        const outcome = await this.#environment.turn({ kind: "poke", task });
+      for (let turns = 1, caughtUp = 0; ; turns++) {
+        const share = Math.min(1, firstShare * 2 ** (turns - 1));
+        const outcome = await this.#environment.turn({ kind: "poke", task, share });
         if (outcome.outcome === "fenced") throw fencedBy(outcome.deployment);
         if (outcome.outcome !== "done") return outcome.outcome;
         const hasTime = this.#ports.clock.remainingMs() > 2 * reserveMsMax;
-        if ((outcome.records === 0 && !outcome.behind) || outcome.ended || !hasTime) return "done";
-        if (turns >= turnsPerPoke && !outcome.polls && !outcome.behind) return "done";
+        if (!outcome.behind) caughtUp++;
+        const isThrough = !outcome.behind && (outcome.records === 0 || (caughtUp === turnsCaughtUp && !outcome.polls));
+        if (isThrough || outcome.ended || !hasTime) return "done";
+        if (turns >= turnsPerPoke && !outcome.polls && outcome.records > 0) return "done";
       }
     } catch (error) {
       if (!isKind(error, "unavailable")) throw error;

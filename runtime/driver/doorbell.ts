@@ -26,9 +26,10 @@ export type Doorbell =
   | { readonly kind: "inbox"; readonly stage: string; readonly shard: ShardId; readonly records: readonly SourceRecord[] }
   /**
    * Something may have to be done: a checkpoint was asked for, time has passed, a shard may have ended. Reads for itself. `oneAtATime`: the
-   * task is not poked so again before this is answered, or whoever heard it is gone; as a mapping does with its batches.
+   * task is not poked so again before this is answered, or whoever heard it is gone; as a mapping does with its batches. `share`: of what a
+   * turn reads at once, above 0; default 1, all of it.
    */
-  | { readonly kind: "poke"; readonly task: TaskId; readonly oneAtATime?: boolean };
+  | { readonly kind: "poke"; readonly task: TaskId; readonly oneAtATime?: boolean; readonly share?: number };
 
 /** A doorbell whose task is known. */
 export type AddressedBell = Exclude<Doorbell, { readonly kind: "inbox" }>;
@@ -47,7 +48,7 @@ export type TurnOutcome =
       readonly wakeAt: number;
       /** It reads what nobody brings, and has not come to its end. */
       readonly polls: boolean;
-      /** A poke read its inbox, and not to its end: there may be only frames of an older generation so far. */
+      /** A poke read, and not to the end of what is there: of an inbox there may be only frames of an older generation so far. */
       readonly behind: boolean;
       /**
        * Time was over before this record, of those that the doorbell brought, or its shard's parents have not ended: what comes before it has

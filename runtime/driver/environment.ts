@@ -11,7 +11,7 @@
  * The rules of what a turn does stand where it is done: opening in task-opener.ts (R5), input in input-reader.ts (L3) and shard-lifecycle.ts
  * (L8, L11, L13), deaths in turn-steps.ts (L14), committing in committer.ts (R3).
  */
-import { MillraceError } from "../base/errors.ts";
+import { isKind, MillraceError } from "../base/errors.ts";
 import { encodeValue } from "../base/message-pack.ts";
 import { id, type Position, type ShardId, type TaskId } from "../base/ids.ts";
 import type { JobGraph } from "../plan/job-graph.ts";
@@ -45,6 +45,10 @@ import { hasTasksOf, isPlannedBy, stageWith, taskOfShard } from "./topology.ts";
 import { TurnSteps } from "./turn-steps.ts";
 
 const attemptsMax = 50;
+
+/** So long a turn steps back that has lost a race: at first, and at most. */
+const stepBackMsMin = 25;
+const stepBackMsMax = 400;
 
 /** Who reads what nobody brings is rung again when it has committed nothing for so long. */
 const pollAgainMs = 5_000;
@@ -104,9 +108,17 @@ export class Environment {
       } catch (error) {
         if (!(error instanceof LostRace)) throw error;
         this.ports.telemetry.add("turn.racesLost", 1);
+        await this.stepBack(attempt);
       }
     }
     throw new MillraceError("unavailable", `turn of ${JSON.stringify(bell.kind)} lost ${attemptsMax} races: ring again`);
+  }
+
+  /** Who has lost a race lets the winner come to its end: it would repeat the effects that are under way, and lose the next race to others. */
+  private async stepBack(attempt: number): Promise<void> {
+    const { clock } = this.ports;
+    const ms = Math.min(stepBackMsMax, stepBackMsMin * 2 ** attempt);
+    if (clock.remainingMs() - ms > this.options.reserveMs) await clock.sleep(ms);
   }
 
   /**
@@ -161,12 +173,30 @@ export class Environment {
     // Newer code whose plan is another, or that has other inboxes, waits until its coordinator has moved the job to a generation of its own.
     if (record === undefined || !tasksRun(record) || !isPlannedBy(record, this.job) || !hasTasksOf(record, this.job)) {
       this.record = undefined;
-      return { outcome: "waiting" };
+      // Rings of a job that has stopped are sealed, and it goes on in another generation: what lies in an inbox is nobody's any more. The
+      // record was read behind the batch, so no frame in it is of a generation that came later.
+      return { outcome: bell.kind === "inbox" && record?.phase === "stopped" ? "stale" : "waiting" };
     }
     const addressed = await this.address(bell, record, anew);
     if (addressed === "again") return this.again();
     if ("outcome" in addressed) return addressed;
-    return this.turnOf(addressed, record, guarded, this.recordReads > reads);
+    try {
+      return await this.turnOf(addressed, record, guarded, this.recordReads > reads);
+    } catch (error) {
+      if (!(await this.isOver(record, error))) throw error;
+      return this.again();
+    }
+  }
+
+  /**
+   * L1 Whether a turn failed that is of a generation which is over. A rescale changes the shards of inboxes when it has sealed the rings: what
+   * does not fit together for a turn that wakes up after that says nothing of the job, and its frames are dropped. In the generation that
+   * lives it stays an error.
+   */
+  private async isOver({ generation }: JobRecord, error: unknown): Promise<boolean> {
+    if (!isKind(error, "corrupt") && !isKind(error, "invalid")) return false;
+    const now = await readJobRecord(this.ports, this.job.name);
+    return now !== undefined && now.generation > generation;
   }
 
   private async turnOf(bell: AddressedBell, record: JobRecord, guarded: boolean, anew: boolean): Promise<TurnOutcome | "again"> {
@@ -177,6 +207,7 @@ export class Environment {
     if (opened === "sealed") return this.again();
     if ("outcome" in opened) return opened;
     if (isSuspended(opened)) return { outcome: "waiting" };
+    if (opened.isRepetition) return this.nothingNew(opened);
     if (opened.plan.stage.kind !== "keyed") opened.task.goOn();
     try {
       return await this.run(opened, bell, guarded);
@@ -256,6 +287,23 @@ export class Environment {
 
   // ---- running ----
 
+  /** Of a turn that had nothing to do. */
+  private nothingNew({ task }: OpenedTask): TurnOutcome {
+    return {
+      outcome: "done",
+      successors: task.successors,
+      task: task.plan.task,
+      commits: 0,
+      records: 0,
+      ended: task.ended,
+      wakeAt: task.nextWakeUp(),
+      polls: false,
+      behind: false,
+      unprocessed: undefined,
+      left: [],
+    };
+  }
+
   private async run(opened: OpenedTask, bell: AddressedBell, guarded: boolean): Promise<TurnOutcome | "again"> {
     const { task } = opened;
     const before = { ...task.summary };
@@ -300,7 +348,7 @@ export class Environment {
   private async feed(opened: OpenedTask, bell: AddressedBell): Promise<Fed> {
     const given = opened.task.holdsGiven ? await this.reader.feedGiven(opened) : "done";
     if (given !== "done") return given;
-    return bell.kind === "poke" ? this.reader.readInputs(opened) : this.reader.feedBell(opened, bell);
+    return bell.kind === "poke" ? this.reader.readInputs(opened, bell.share) : this.reader.feedBell(opened, bell);
   }
 
   /** Sees to it that a task is rung again that reads what nobody brings. Whether it does. */

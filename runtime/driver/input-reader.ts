@@ -94,35 +94,37 @@ export class InputReader {
     return "done";
   }
 
-  /** A poke reads for itself: each live shard, or the inbox, up to a turn's worth. */
-  async readInputs(opened: OpenedTask): Promise<Fed> {
+  /** A poke reads for itself: each live shard, or the inbox, up to a share of a turn's worth. */
+  async readInputs(opened: OpenedTask, share = 1): Promise<Fed> {
     const { task } = opened;
+    const limit = { records: Math.ceil(this.readLimit.records * share), bytes: Math.ceil(this.readLimit.bytes * share) };
     const shards: { source: string; shard: ShardId }[] = [];
     for (const source of task.sources.keys())
       for (const shard of await this.lifecycle.shardsOf(task, source)) shards.push({ source, shard });
     const recordsBefore = task.taken;
     this.turns++;
     for (let n = 0; n < shards.length; n++) {
-      const left = this.readLimit.records - (task.taken - recordsBefore);
+      const left = limit.records - (task.taken - recordsBefore);
+      opened.behind ||= left <= 0;
       if (left <= 0) break;
       if (opened.budget.isOver || mustRest(task)) return "late";
       const { source, shard } = shards[(this.turns + n) % shards.length]!;
-      const share = Math.ceil(left / (shards.length - n));
-      const status = await this.readShard(opened, source, shard, { records: share, bytes: this.readLimit.bytes });
+      const records = Math.ceil(left / (shards.length - n));
+      const status = await this.readShard(opened, source, shard, { ...limit, records });
       if (status !== "done") return status;
     }
     // Shards that waited for others which turned out to have nothing.
     for (const { source, shard } of shards) {
       const input = task.sources.get(source);
       if (input?.alignment === undefined || task.taken > recordsBefore || !input.isLive(shard)) continue;
-      const status = await this.readShard(opened, source, shard, this.readLimit);
+      const status = await this.readShard(opened, source, shard, limit);
       if (status !== "done") return status;
     }
     if (task.plan.stage.kind !== "keyed") return "done";
     const stream = inboxName(task.plan.generation, stageOf(task.plan.task));
     const shard = await this.inboxes.of(stream, task.plan.range);
     const { position } = task.channels;
-    const { records, behindMs } = await this.ports.log.read(stream, shard, position, this.inboxLimit(opened));
+    const { records, behindMs } = await this.ports.log.read(stream, shard, position, { ...this.inboxLimit(opened), ...limit });
     opened.behind = records.length > 0 && behindMs > 0;
     return this.feedInbox(opened, records, position);
   }
@@ -294,6 +296,7 @@ export class InputReader {
     // One record tells where the shard stands among the others.
     const few = input.alignment !== undefined && after === "horizon" ? { ...limit, records: 1 } : limit;
     const result = await this.readSource(task, source, shard, after, few);
+    opened.behind ||= result.records.length > 0 && result.behindMs > 0;
     if (result.records.length > 0) {
       const status = await this.feedShard(opened, source, shard, result.records, after, upTo);
       if (status !== "done") return status;

@@ -28,9 +28,11 @@ export interface OpenedTask extends Recovered {
   batch: { readonly position: () => Position | "horizon"; at: Position | "horizon" } | undefined;
   /** Undefined without L14, and once the turn's work is done. */
   attempts: AttemptLog | undefined;
+  /** The batch that rang holds nothing new, and all that came of it is done: there is nothing to do for it. */
+  readonly isRepetition: boolean;
   /** The deliveries that are being taken in, and what is known of those before. */
   deliveries: { readonly taken: TakenDeliveries; readonly log: DeliveryLog | undefined } | undefined;
-  /** There is more in the inbox than the turn's read has brought. */
+  /** There is more in a shard, or in the inbox, than the turn's reads have brought. */
   behind: boolean;
   readonly budget: TimeBudget;
   /** Effects that are still being carried out; always empty but without R3. */

@@ -10,7 +10,7 @@
  */
 import type { SourceRecord } from "../api/connector.ts";
 import type { Position } from "../base/ids.ts";
-import type { Commit, ShardProgress } from "../state/commit.ts";
+import type { Commit, Progress, ShardProgress } from "../state/commit.ts";
 import { comparePositions } from "../streaming/position.ts";
 import type { Safeguards } from "../task/safeguards.ts";
 import type { AddressedBell } from "./doorbell.ts";
@@ -42,6 +42,20 @@ export function provesEffects(
   return (
     first !== undefined && position !== undefined && position !== "horizon" && comparePositions(first.position, position) > 0
   );
+}
+
+/**
+ * Whether a mapping's batch was taken in by entries before the head: their effects are done, or the head would not have been written (R3).
+ * `before`: how far the entry before the head had come.
+ */
+export function isTakenInBefore(before: Progress | undefined, bell: AddressedBell): boolean {
+  if (before === undefined || !isMappingsBatch(bell) || bell.kind === "poke") return false;
+  // What is brought without positions is another record each time.
+  if (bell.kind === "records" && bell.taken !== undefined) return false;
+  const last = bell.records.at(-1);
+  const position = bell.kind === "frames" ? before.inbox : before.sources.get(bell.source)?.shards.get(bell.shard)?.position;
+  if (last === undefined || position === undefined || position === "horizon") return false;
+  return comparePositions(last.position, position) <= 0;
 }
 
 /** Of the task's only shard; undefined when it has several. */

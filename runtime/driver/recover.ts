@@ -36,6 +36,8 @@ export interface Recovered {
   readonly task: Task;
   /** The last commit; undefined when there is none yet. */
   readonly head: Commit | undefined;
+  /** How far the entry before the head had come; undefined when there is none, or it was not read. */
+  readonly before: Progress | undefined;
   readonly messages: readonly Message[];
 }
 
@@ -66,8 +68,8 @@ export async function recoverTask(
   if (head.by === "seal" && plan.safeguards.holds("L1")) return { outcome: "sealed" };
   if (head.deployment > plan.deployment && plan.safeguards.holds("R9")) return { outcome: "fenced", deployment: head.deployment };
   const caughtUp = cached !== undefined && entries[0]?.seq === cached.task.head + 1;
-  const task = caughtUp ? await catchUp(plan, cached, entries, head, ports) : await restart(plan, record, parents, head, ports);
-  return { outcome: "ready", recovered: { task, head, messages } };
+  const found = caughtUp ? await catchUp(plan, cached, entries, head, ports) : await restart(plan, record, parents, head, ports);
+  return { outcome: "ready", recovered: { ...found, head, messages } };
 }
 
 /** Reads the ring until it shows no gap between what is known and its head: a query is not a snapshot of the ring. */
@@ -89,7 +91,7 @@ async function catchUp(
   entries: readonly { seq: Seq; bytes: Uint8Array }[],
   head: Commit,
   ports: Ports,
-): Promise<Task> {
+): Promise<Pick<Recovered, "task" | "before">> {
   const commits = await together(entries.map((entry) => loadCommit(plan.task, entry, ports.blobs)));
   const base = head.base !== undefined && head.base.seq > cached.task.head ? head.base : undefined;
   const index = base && (await readBaseIndex(base, ports));
@@ -99,7 +101,7 @@ async function catchUp(
   const task = new Task(plan, start, head.seq, cached.task);
   for (const commit of commits) task.replay(commit);
   if (base !== undefined && index !== undefined) task.adopt(index, base.seq);
-  return task;
+  return { task, before: (commits.at(-2) ?? cached.head)?.progress };
 }
 
 /** From the base that the head names, or from the task's beginning, and all entries after it. */
@@ -109,7 +111,7 @@ async function restart(
   parents: readonly TaskId[] | undefined,
   head: Commit,
   ports: Ports,
-): Promise<Task> {
+): Promise<Pick<Recovered, "task" | "before">> {
   const from = head.base?.seq ?? 0;
   const { entries } = await readTail(plan.task, from, ports);
   if (entries.length > 0 && entries[0]?.seq !== from + 1)
@@ -123,7 +125,7 @@ async function restart(
     throw new MillraceError("unavailable", `the parents of ${plan.task} are not what they were: look again`);
   const task = new Task(plan, { ...basis, progress: head.progress }, head.seq);
   for (const commit of commits) task.replay(commit);
-  return task;
+  return { task, before: commits.at(-2)?.progress };
 }
 
 async function readBase(base: Base, ports: Ports): Promise<Pick<TaskStart, "index" | "held">> {
@@ -154,7 +156,7 @@ async function startTask(
 ): Promise<Recovery> {
   const start = await startOf(plan, record, parents, ports);
   if (start === "waiting" || start === "sealed") return { outcome: start };
-  return { outcome: "ready", recovered: { task: new Task(plan, start, 0), head: undefined, messages } };
+  return { outcome: "ready", recovered: { task: new Task(plan, start, 0), head: undefined, before: undefined, messages } };
 }
 
 // ---- before the first commit ----

@@ -20,7 +20,7 @@ import type { AddressedBell, TurnOutcome } from "./doorbell.ts";
 import type { EnvironmentOptions } from "./environment-options.ts";
 import type { InboxShards } from "./inbox-shards.ts";
 import type { OpenedTask } from "./opened-task.ts";
-import { provesEffects } from "./proven-effects.ts";
+import { isTakenInBefore, provesEffects } from "./proven-effects.ts";
 import { type Recovered, recoverTask } from "./recover.ts";
 import { isPast } from "./shard-lineage.ts";
 import type { SourceShards } from "./source-shards.ts";
@@ -79,6 +79,7 @@ export class TaskOpener {
     const effectsDone = fresh ? recovered.head === undefined : cached.effectsDone;
     // Nobody seals the ring of a task that has ended, and its frames must not go into shards of a later generation.
     if (!anew && !effectsDone && recovered.head?.progress.ended === true) return "sealed";
+    const isRepetition = !effectsDone && isTakenInBefore(recovered.before, bell);
     const opened: OpenedTask = {
       ...recovered,
       record,
@@ -89,13 +90,14 @@ export class TaskOpener {
       commits: 0,
       batch: undefined,
       attempts: this.openAttempts(recovered, bell),
+      isRepetition,
       deliveries: undefined,
       behind: false,
       budget: new TimeBudget(this.ports.clock, this.options.reserveMs, this.options.firstPart),
       unfinished: [],
     };
     this.cache.set(task, opened);
-    await this.finishHead(opened, bell);
+    if (!isRepetition) await this.finishHead(opened, bell);
     return opened;
   }
 

@@ -7,6 +7,8 @@ import { describe, test } from "node:test";
 import { keyedProcess, type, value } from "../../runtime/index.ts";
 import { isKind } from "../../runtime/base/errors.ts";
 import { Coordinator } from "../../runtime/driver/coordinator.ts";
+import { Environment } from "../../runtime/driver/environment.ts";
+import { defaultEnvironment } from "../../runtime/driver/environment-options.ts";
 import { readJobRecord } from "../../runtime/driver/job-ring.ts";
 import { rootTasks } from "../../runtime/driver/topology.ts";
 import type { BlobName } from "../../runtime/base/ids.ts";
@@ -14,7 +16,7 @@ import type { Ports } from "../../runtime/ports/ports.ts";
 import type { Order } from "../../runtime/snapshots/decide-order.ts";
 import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
 import { decodeManifest, type Manifest } from "../../runtime/snapshots/manifest.ts";
-import { manifestName } from "../../runtime/snapshots/names.ts";
+import { inboxName, manifestName } from "../../runtime/snapshots/names.ts";
 import { allSafeguards } from "../../runtime/task/safeguards.ts";
 import { harness, type RunningHarness } from "../../runtime/testing/harness.ts";
 import { type Event, event, pipeline } from "../operators/pipeline.ts";
@@ -318,6 +320,30 @@ describe("an order", () => {
         while (await goBack(parallelism, { at, when })) at++;
         assert.ok(at > 8, `it died ${at - 1} times`);
       });
+
+  test("to stop leaves nothing to do for what lies in an inbox, and all that sources bring; to pause leaves both", async () => {
+    const run = await jobAt(2);
+    enqueue(run, 8);
+    await run.settle();
+    const stage = run.graph.stages.find(({ kind }) => kind === "keyed")!.id;
+    const inbox = inboxName(1, stage);
+    const ring = async () => {
+      const env = new Environment(run.graph, run.ports, { ...defaultEnvironment, id: `rung-${++lives}` });
+      const all = { records: 100, bytes: 1e9 };
+      const { id: shard } = (await run.ports.log.shards(inbox))[0]!;
+      const frames = await run.ports.log.read(inbox, shard, "horizon", all);
+      assert.ok(frames.records.length > 0);
+      const { id: from } = (await run.source("in").shards())[0]!;
+      const { records } = await run.source("in").read("in", from, "horizon", all);
+      const inboxes = await env.turn({ kind: "inbox", stage, shard, records: frames.records });
+      return [inboxes.outcome, (await env.turn({ kind: "records", source: "in", shard: from, records })).outcome];
+    };
+    await follow(run, { kind: "pause", id: "pause-1" }, undefined, ({ phase }) => phase === "paused");
+    assert.deepEqual(await ring(), ["waiting", "waiting"]);
+    await follow(run, { kind: "resume", id: "resume-1" }, undefined, ({ phase }) => phase === "running");
+    await follow(run, { kind: "stop", id: "stop-1" }, undefined, ({ phase }) => phase === "stopped");
+    assert.deepEqual(await ring(), ["stale", "waiting"]);
+  });
 
   test("that comes again when others have been followed since changes nothing", async () => {
     const run = await jobAt(2);

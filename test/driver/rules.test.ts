@@ -11,6 +11,7 @@ import { defaultLimits } from "../../runtime/task/task-plan.ts";
 import { readJobRing } from "../../runtime/driver/job-ring.ts";
 import { loadCommit, storeCommit } from "../../runtime/driver/journal-entry.ts";
 import { sealRings } from "../../runtime/driver/seal-rings.ts";
+import type { MemoryLog } from "../../runtime/adapters/memory/memory-log.ts";
 import type { LogReader } from "../../runtime/ports/log.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
 import { decodeManifest, isTombstone } from "../../runtime/snapshots/manifest.ts";
@@ -167,6 +168,81 @@ describe("R3, R5 effects that nobody saw finish", () => {
     assert.deepEqual(plain[1], plain[0]);
     assert.deepEqual(run.output("out"), [["a", 1]]);
   });
+
+  test("are not repeated for a batch that entries before the head took in: these are done, or there were no head", async () => {
+    let effects = 0;
+    const wrapPorts = replacing("sinks", "carryOut", (carryOut) => (effect) => (effects++, carryOut(effect)));
+    const run = await engine({ wrapPorts });
+    for (const n of [1, 2, 4]) await run.push("in", a(n));
+    const shard = id<ShardId>("shard-0");
+    const { records } = await run.source("in").read("in", shard, "horizon", { records: 10, bytes: 1e6 });
+    const bring = async (name: string, part: typeof records) => {
+      effects = 0;
+      const bell = { kind: "records", source: "in", shard, records: part } as const;
+      assert.partialDeepStrictEqual(await environment(run, name).turn(bell), {
+        outcome: "done",
+        commits: 0,
+        unprocessed: undefined,
+      });
+      return effects;
+    };
+    assert.equal(await bring("before", records.slice(0, 2)), 0);
+    assert.equal(await bring("with the head's", records), 1, "the head's own may have been left undone");
+    assert.equal(await bring("the head's", records.slice(2)), 1);
+    const twice = environment(run, "twice");
+    const first = { kind: "records", source: "in", shard, records: records.slice(0, 1) } as const;
+    await twice.turn(first);
+    run.enqueue("in", a(8));
+    effects = 0;
+    await twice.turn(poke(all));
+    assert.equal(effects, 2, "the head's, which it has not seen finish, and those of what it takes in");
+  });
+});
+
+test("who loses a race lets the winner come to its end, longer each time", async () => {
+  const waits: number[] = [];
+  let races = 4;
+  const run = await engine();
+  await run.push("in", a(1));
+  const other = environment(run, "other");
+  const write = replacing("journal", "write", (inner) => async (task, entry) => {
+    if (task === all && races-- > 0) {
+      run.enqueue("in", a(2));
+      await other.turn(poke(all));
+      run.enqueue("in", a(2));
+    }
+    return inner(task, entry);
+  });
+  const clock = {
+    now: () => run.clock.now(),
+    sleep: async (ms: number) => void waits.push(ms),
+    remainingMs: () => run.clock.remainingMs(),
+  };
+  run.enqueue("in", a(2));
+  const slow = environment(run, "slow", {}, { ...write(run.ports), clock });
+  assert.equal((await slow.turn(poke(all))).outcome, "done");
+  assert.equal(waits.length, 4);
+  assert.ok(
+    waits.every((ms, n) => ms > (waits[n - 1] ?? 0)),
+    String(waits),
+  );
+  const short = { ...clock, remainingMs: () => defaultEnvironment.reserveMs };
+  waits.length = 0;
+  races = 1;
+  run.enqueue("in", a(2));
+  await environment(run, "short", {}, { ...write(run.ports), clock: short }).turn(poke(all));
+  assert.deepEqual(waits, [], "what is left of its time is for its commit");
+});
+
+test("a poke reads as much of its inputs as it says, and no less than a record", async () => {
+  const run = await engine();
+  run.enqueue("in", ...[1, 1, 1, 1, 1, 1, 1, 1].map(a));
+  const env = environment(run, "sharing", { recordsPerTurn: 4 });
+  const records = async (share: number) => {
+    const outcome = await env.turn({ kind: "poke", task: all, share });
+    return outcome.outcome === "done" && outcome.records;
+  };
+  assert.deepEqual([await records(1 / 8), await records(1 / 2), await records(1)], [1, 2, 4]);
 });
 
 describe("R4 a receiver applies frame seq of a channel at most once, in order, without gaps:", () => {
@@ -544,6 +620,33 @@ describe("L1 a restore", () => {
     assert.deepEqual(await old.turn(poke(task)), { outcome: "stale" });
     assert.deepEqual(sent, []);
   });
+
+  for (const rescaled of [true, false])
+    test(`${rescaled ? "may change" : "and nobody else may change"} the shards of inboxes under a turn that wakes up late`, async () => {
+      const run = await engine({ parallelism: 2 });
+      const task = fromShard("in");
+      const log = run.ports.log as MemoryLog;
+      let sleep: (() => Promise<void>) | undefined;
+      const ports = replacing("log", "append", (append) => async (stream, records) => {
+        await sleep?.();
+        sleep = undefined;
+        return append(stream, records);
+      })(run.ports);
+      const old = environment(run, "old", {}, ports);
+      await run.push("in", a(1));
+      await old.turn(poke(task));
+      const name = await run.checkpoint();
+      run.enqueue("in", a(2));
+      sleep = async () => {
+        if (rescaled) await run.coordinator("restorer").restore(name);
+        // As on AWS, where an inbox's stream stays.
+        const inbox = inboxName(1, "sum");
+        for (const { id } of await log.shards(inbox)) await log.splitShard(inbox, id);
+      };
+      if (rescaled) assert.deepEqual(await old.turn(poke(task)), { outcome: "stale" });
+      else await assert.rejects(old.turn(poke(task)), { kind: "corrupt", message: /inbox-1-sum was resharded/ });
+      assert.equal(sleep, undefined);
+    });
 
   test("seals tasks that never started too", async () => {
     const run = await engine({ parallelism: 3 });
