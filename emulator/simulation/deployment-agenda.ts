@@ -47,7 +47,8 @@ export class DeploymentAgenda {
     if (world.settings.sources === "objects") acts.push(this.#addObjects());
     for (let n = 0; n < world.settings.reshardings; n++) acts.push(this.#reshard());
     this.#acting = acts.length;
-    for (const act of acts) void act.finally(() => this.#acting--);
+    const fail = (error: unknown) => world.fail("what was begun fails", error);
+    for (const act of acts) void act.catch(fail).finally(() => this.#acting--);
     await this.#until(() => this.#acting === 0, safetyMsMax);
     await this.drain();
   }
