@@ -1,7 +1,7 @@
 /** L14 of what comes without positions: a queue's message that kills is found among those that come and go, and goes to the dead letters. */
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { boundedOutOfOrderness, hours, type Job, keyedProcess, type, value } from "../../runtime/index.ts";
+import { boundedOutOfOrderness, hours, type Job, type } from "../../runtime/index.ts";
 import type { SourceRecord } from "../../runtime/api/connector.ts";
 import { MillraceError } from "../../runtime/base/errors.ts";
 import { encodeValue } from "../../runtime/base/message-pack.ts";
@@ -17,11 +17,11 @@ import { without } from "../../runtime/task/safeguards.ts";
 import { harness, type RunningHarness } from "../../runtime/testing/harness.ts";
 import type { HarnessRecord } from "../../runtime/testing/harness-source.ts";
 import { type Event, event, pipeline } from "../operators/pipeline.ts";
+import { counting, deadly } from "./deadly-job.ts";
 import { Mortals } from "./mortal.ts";
 
 const task = id<TaskId>("g1.in~all");
 const shard = id<ShardId>("shard-0");
-const deadly = 6_666;
 
 interface Message {
   readonly id: string;
@@ -45,19 +45,6 @@ function messages(count: number, poison: readonly number[], groups = 0): Message
     ...(groups > 0 && { group: `g${n % groups}` }),
     times: 0,
   }));
-}
-
-function counting(mortals: Mortals) {
-  return keyedProcess({
-    key: type<string>(),
-    state: { seen: value<number>() },
-    output: type<number>(),
-    onRecord({ n = 0 }: Event, ctx) {
-      ctx.state.seen.set((ctx.state.seen.get() ?? 0) + 1);
-      if (n === deadly) mortals.die();
-      ctx.emit(n);
-    },
-  });
 }
 
 async function start(mortals: Mortals, onUserError: "fail" | "deadLetter" = "deadLetter") {

@@ -1,7 +1,7 @@
 /** L14: what kills environments without an exception is narrowed down by those that come after, and the rest goes on. */
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { boundedOutOfOrderness, keyedProcess, millis, type, value } from "../../runtime/index.ts";
+import { boundedOutOfOrderness, millis, type } from "../../runtime/index.ts";
 import { MillraceError } from "../../runtime/base/errors.ts";
 import { id, type TaskId } from "../../runtime/base/ids.ts";
 import { attemptPrefix } from "../../runtime/snapshots/names.ts";
@@ -10,26 +10,12 @@ import type { Doorbell } from "../../runtime/driver/doorbell.ts";
 import { without } from "../../runtime/task/safeguards.ts";
 import { harness, type HarnessOptions, type RunningHarness } from "../../runtime/testing/harness.ts";
 import { type Event, event, pipeline } from "../operators/pipeline.ts";
+import { counting, deadly } from "./deadly-job.ts";
 import { replacing } from "./faulty-ports.ts";
 import { Mortals } from "./mortal.ts";
 
 const all = id<TaskId>("g1.in~all");
 const bell = { kind: "poke", task: all, oneAtATime: true } as const;
-const deadly = 6_666;
-
-/** Emits every n it is given; the deadly one, and timers at deadly times, end the environment. */
-function counting(mortals: Mortals) {
-  return keyedProcess({
-    key: type<string>(),
-    state: { seen: value<number>() },
-    output: type<number>(),
-    onRecord({ n = 0 }: Event, ctx) {
-      ctx.state.seen.set((ctx.state.seen.get() ?? 0) + 1);
-      if (n === deadly) mortals.die();
-      ctx.emit(n);
-    },
-  });
-}
 
 async function start(mortals: Mortals, options: HarnessOptions = {}, policy: "fail" | "deadLetter" = "deadLetter") {
   const job = pipeline((events) => events.keyBy(({ key }) => key as string).process("count", counting(mortals)), {
@@ -120,46 +106,31 @@ describe("L14 a record that kills the environment", () => {
     );
   });
 
-  test("is found while environments that live go on with the task's other shards", async () => {
-    const mortals = new Mortals();
-    const run = await start(mortals, { shards: 2 });
-    const poisoned = numbers(40, 17);
-    run.enqueue("in", ...records(poisoned).map((record) => ({ ...record, shard: 0 })));
-    const other = run.environment("other");
-    for (let rounds = 0; run.deadLetters().length === 0 && rounds < 40; rounds++) {
-      run.enqueue("in", { value: event(`other${rounds}`, 100, 100 + rounds), shard: 1 });
-      await other.turn(await batchOf(run, 1, rounds));
-      await mortals.turn(run, await batchOf(run, 0, 0));
-    }
-    assert.deepEqual(
-      run.deadLetters().map(({ shard, position }) => [shard, position]),
-      [["shard-0", "18"]],
-    );
-    assert.ok(mortals.deaths <= 2 + Math.ceil(Math.log2(40)) + 3, `found after ${mortals.deaths} deaths`);
-    await mortals.ring(run, bell);
-    const alive = poisoned.filter((n) => n !== deadly);
-    assert.deepEqual(sorted(run.output<number>("out").filter((n) => n < 100)), sorted(alive));
-  });
-
-  test("is found by environments that have all committed on another shard of the task first", async () => {
-    const mortals = new Mortals();
-    const run = await start(mortals, { shards: 2 });
-    const poisoned = numbers(40, 17);
-    run.enqueue("in", ...records(poisoned).map((record) => ({ ...record, shard: 0 })));
-    for (let rounds = 0; run.deadLetters().length === 0 && rounds < 40; rounds++) {
-      run.enqueue("in", { value: event(`other${rounds}`, 100, 100 + rounds), shard: 1 });
-      assert.notEqual(await mortals.turn(run, await batchOf(run, 1, rounds)), "died");
-      await mortals.turn(run, await batchOf(run, 0, 0));
-    }
-    assert.deepEqual(
-      run.deadLetters().map(({ shard, position }) => [shard, position]),
-      [["shard-0", "18"]],
-    );
-    assert.ok(mortals.deaths <= 2 + Math.ceil(Math.log2(40)) + 3, `found after ${mortals.deaths} deaths`);
-    await mortals.ring(run, bell);
-    const alive = poisoned.filter((n) => n !== deadly);
-    assert.deepEqual(sorted(run.output<number>("out").filter((n) => n < 100)), sorted(alive));
-  });
+  for (const [who, isMortal] of [
+    ["while environments that live go on with the task's other shards", false],
+    ["by environments that have all committed on another shard of the task first", true],
+  ] as const)
+    test(`is found ${who}`, async () => {
+      const mortals = new Mortals();
+      const run = await start(mortals, { shards: 2 });
+      const poisoned = numbers(40, 17);
+      run.enqueue("in", ...records(poisoned).map((record) => ({ ...record, shard: 0 })));
+      const other = run.environment("other");
+      const neighbours = (bell: Doorbell) => (isMortal ? mortals.turn(run, bell) : other.turn(bell));
+      for (let rounds = 0; run.deadLetters().length === 0 && rounds < 40; rounds++) {
+        run.enqueue("in", { value: event(`other${rounds}`, 100, 100 + rounds), shard: 1 });
+        assert.notEqual(await neighbours(await batchOf(run, 1, rounds)), "died");
+        await mortals.turn(run, await batchOf(run, 0, 0));
+      }
+      assert.deepEqual(
+        run.deadLetters().map(({ shard, position }) => [shard, position]),
+        [["shard-0", "18"]],
+      );
+      assert.ok(mortals.deaths <= 2 + Math.ceil(Math.log2(40)) + 3, `found after ${mortals.deaths} deaths`);
+      await mortals.ring(run, bell);
+      const alive = poisoned.filter((n) => n !== deadly);
+      assert.deepEqual(sorted(run.output<number>("out").filter((n) => n < 100)), sorted(alive));
+    });
 
   test("stops a job whose policy is to fail, and says which record it is", async () => {
     const mortals = new Mortals();
