@@ -1,7 +1,7 @@
 /** L14: what kills environments without an exception is narrowed down by those that come after, and the rest goes on. */
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { boundedOutOfOrderness, millis, type } from "../../runtime/index.ts";
+import { boundedOutOfOrderness, millis, type, value } from "../../runtime/index.ts";
 import { MillraceError } from "../../runtime/base/errors.ts";
 import { id, type TaskId } from "../../runtime/base/ids.ts";
 import { attemptPrefix } from "../../runtime/snapshots/names.ts";
