@@ -126,7 +126,7 @@ test("the page views example as it is deployed, and that its recount notices a r
   );
 });
 
-/** Those that the first seeds notice: the engine's simulation holds all of them to it (teeth.test.ts). */
+/** Those that the first seeds notice: the engine's simulation holds all of them to it (teeth.long.ts). */
 const toothed: readonly Rule[] = ["R1", "R3", "R4", "R5", "L1", "L5", "L8", "rest"];
 
 /** Where it shows at once. */

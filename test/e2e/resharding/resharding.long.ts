@@ -1,7 +1,6 @@
 /** The test of resharding in short; `npm run e2e:resharding` is the long one. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { type Event, expectedOf } from "./events.ts";
 import type { Shape } from "./job.ts";
 import { runResharding } from "./run.ts";
 
@@ -28,13 +27,4 @@ suite("a stream that is split twice and merged once under load", { concurrency: 
         assert.ok(standstill.waitedMs !== undefined, JSON.stringify(standstill));
       }
     });
-
-  test("what is expected is counted by key and window", () => {
-    const event = (key: string, at: number): Event => ({ key, n: 1, at });
-    assert.deepEqual(expectedOf([event("a", 9_999), event("a", 10_000), event("a", 10_001), event("b", 0)]).counts, [
-      '{"key":"a","n":1,"start":0}',
-      '{"key":"a","n":2,"start":10000}',
-      '{"key":"b","n":1,"start":0}',
-    ]);
-  });
 });
