@@ -35,6 +35,9 @@ export interface Bundle {
   readonly bytes: number;
 }
 
+/** See there. */
+const http = join(import.meta.dirname, "builtins", "http.cjs");
+
 /** What CommonJS packages ask for inside an ECMAScript module. */
 const banner = `import{createRequire as $millraceRequire}from"node:module";const require=$millraceRequire(import.meta.url);`;
 
@@ -86,7 +89,11 @@ function buildOptions({ entry, alias = {}, external = [], sourceRoot }: BundleOp
     legalComments: "none",
     charset: "utf8",
     logLevel: "silent",
-    alias: Object.fromEntries(Object.entries(alias).map(([name, path]) => [name, resolve(path)])),
+    alias: {
+      "node:http": http,
+      http,
+      ...Object.fromEntries(Object.entries(alias).map(([name, path]) => [name, resolve(path)])),
+    },
     external: [...external, ...withheld],
     metafile: true,
   } satisfies BuildOptions;

@@ -8,11 +8,12 @@
  *
  * It prints as the handler prints: nothing is put before a line.
  */
-import { Agent, request } from "node:http";
 import { flushCompileCache } from "node:module";
 import { inspect, types } from "node:util";
 import { loadHandler, type Handler, RuntimeError } from "./load-handler.ts";
 
+// Imported by name, all of `fetch` would be loaded with it (packaging/builtins/http.cjs).
+const { Agent, request } = process.getBuiltinModule("node:http");
 const { AWS_LAMBDA_RUNTIME_API: address = "", LAMBDA_TASK_ROOT: folder = ".", _HANDLER: handlerName = "" } = process.env;
 const [host, port] = address.split(":");
 const agent = new Agent({ keepAlive: true, maxSockets: 2 });

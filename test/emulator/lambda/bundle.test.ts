@@ -44,6 +44,20 @@ describe("a bundle", () => {
     assert.notEqual((await bundleOf(join(scratch, "two"))).hash, first.hash);
   });
 
+  test("does not load all of fetch for what it imports of node:http, in whatever way, nor does what runs it", async () => {
+    const contents = `
+      import http, { Agent, request as ask } from "node:http";
+      import * as all from "http";
+      export const handler = async () => {
+        const late = await import("node:http");
+        const same = [ask, all.request, late.request, require("http").request].every((each) => each === http.request);
+        return { same, agent: new Agent().maxSockets, undici: process.moduleLoadList.filter((name) => name.endsWith("/undici")) };
+      };`;
+    const bundle = await bundleFunction({ entry: { contents, directory: project("five") } });
+    const { invoke } = await start({ codeDirectory: await writeBundle(bundle, join(scratch, "code")) });
+    assert.deepEqual(read(await invoke({})), { same: true, agent: null, undici: [] });
+  });
+
   test("may begin with a text, and has a source map that names the sources", async () => {
     const directory = project("four");
     const bundle = await bundleFunction({
