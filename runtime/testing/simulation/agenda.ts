@@ -111,6 +111,7 @@ export class Agenda {
     const { world } = this;
     world.note("faults end");
     world.faults.mix = noFaults;
+    world.setClocks();
     this.calm = true;
     this.sweeps.weight = calmSweeps;
     world.scheduler.pace = 0.012;
