@@ -49,7 +49,7 @@ const topology: Topology = {
     },
   ],
   schedules: {
-    look: { scheduleExpression: "rate(1 minute)", functionName: "coordinator", input: lookCommand, state: "DISABLED" },
+    look: { scheduleExpression: "rate(1 minute)", functionName: "coordinator", input: lookCommand },
   },
 };
 

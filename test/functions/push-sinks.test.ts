@@ -59,7 +59,7 @@ function topologyOf(receiver: Fake): Topology {
       },
     ],
     schedules: {
-      look: { scheduleExpression: "rate(1 minute)", functionName: "coordinator", input: lookCommand, state: "DISABLED" },
+      look: { scheduleExpression: "rate(1 minute)", functionName: "coordinator", input: lookCommand },
     },
   };
 }
