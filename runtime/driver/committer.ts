@@ -34,10 +34,10 @@ export class Committer {
   /** Ends the open commit: writes it, and carries its effects out. Throws `LostRace` when somebody else was faster. */
   async commit(opened: OpenedTask): Promise<void> {
     const { task } = opened;
-    const { barrier } = task;
+    const barrier = task.barriers.due;
     const attempt = id<AttemptId>(`${this.options.id}.${++this.attempts}`);
     const groups = this.needsBase(opened) ? await this.loadForBase(opened, barrier !== undefined || task.ended) : undefined;
-    const runsBefore = task.runBlobs;
+    const runsBefore = task.sorted.runBlobs;
     await this.spill(task, objectName("runs", task.plan.task, task.head + 1, this.inNames(attempt)));
     const draft = task.finish();
     const base = groups === undefined ? opened.base : await this.writeBase(opened, groups, draft.seq, attempt);
@@ -62,7 +62,7 @@ export class Committer {
     if (this.options.safeguards.holds("R3")) await effectsCarriedOut;
     else this.leave(opened, effectsCarriedOut);
     opened.effectsDone = true;
-    const runs = task.runBlobs;
+    const runs = task.sorted.runBlobs;
     const spent = [...runsBefore].filter((blob) => !runs.has(blob));
     if (spent.length > 0) await this.ports.blobs.delete(spent);
   }
@@ -73,7 +73,7 @@ export class Committer {
   }
 
   private async spill(task: Task, name: BlobName): Promise<void> {
-    const bytes = task.spill(name);
+    const bytes = task.sorted.spill(name);
     if (bytes !== undefined) await this.ports.blobs.put(name, bytes);
   }
 
@@ -85,7 +85,7 @@ export class Committer {
 
   private needsBase(opened: OpenedTask): boolean {
     const { task } = opened;
-    if (task.barrier !== undefined || (task.ended && this.options.safeguards.holds("L11"))) return true;
+    if (task.barriers.due !== undefined || (task.ended && this.options.safeguards.holds("L11"))) return true;
     const above = task.head + 1 - (opened.base?.seq ?? 0);
     return above >= this.ports.journal.ringSize - 8 || opened.journalBytes > this.options.journalBytesMax;
   }

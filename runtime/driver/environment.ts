@@ -337,7 +337,7 @@ export class Environment {
       commits: opened.commits,
       records: task.summary.records - before.records,
       ended: task.ended,
-      wakeAt: task.sorts ? this.ports.clock.now() : task.nextWakeUp(),
+      wakeAt: task.sorted.haveMore ? this.ports.clock.now() : task.nextWakeUp(),
       polls,
       behind: opened.behind,
       unprocessed,
@@ -382,10 +382,10 @@ export class Environment {
     // A checkpoint contains what was given back before it.
     if (task.plan.stage.kind === "keyed" || task.holdsGiven) return;
     const request = opened.messages.find((message) => message.name === checkpointMessage);
-    if (request === undefined || task.hasSeen(request.version)) return;
+    if (request === undefined || task.barriers.hasSeen(request.version)) return;
     const { savepoint, stop } = decodeRequest(request.bytes);
     const barrier: Barrier = { checkpoint: request.version, savepoint, stop, declined: false };
-    task.trigger(barrier);
+    task.barriers.trigger(barrier);
     await this.committer.commit(opened);
   }
 
@@ -404,14 +404,14 @@ export class Environment {
     // What its end brings about would not be in the savepoint.
     if (task.rests) return;
     await this.processSorted(opened);
-    if (!task.inputEnded || task.ended || task.sorts) return;
+    if (!task.inputEnded || task.ended || task.sorted.haveMore) return;
     await this.lifecycle.nameSuccessors(task);
     // Others may commit what comes again meanwhile: the end is not left by that.
     await this.steps.announce(opened, "end", () => "");
     task.endTime();
     await this.steps.drain(opened);
     await this.processSorted(opened);
-    if (task.sorts) return;
+    if (task.sorted.haveMore) return;
     task.end();
     await this.committer.commit(opened);
   }
@@ -420,9 +420,9 @@ export class Environment {
   private async processSorted(opened: OpenedTask): Promise<void> {
     const { task } = opened;
     let announced = false;
-    for (let commits = 0; task.sorts && commits < sortedCommitsPerTurn;) {
+    for (let commits = 0; task.sorted.haveMore && commits < sortedCommitsPerTurn;) {
       if (commits > 0 && this.ports.clock.remainingMs() < this.options.reserveMs) return;
-      if (!announced) await this.steps.announce(opened, "sorted input", () => task.sortedPlace);
+      if (!announced) await this.steps.announce(opened, "sorted input", () => task.sorted.place);
       announced = true;
       const status = task.feedSorted();
       if (status === "reads") await loadRuns(task, this.ports.blobs);

@@ -7,7 +7,7 @@ import { together } from "./together.ts";
 /** Throws `unavailable` when an object is gone: the task has gone on elsewhere. */
 export async function loadRuns(task: Task, blobs: Blobs): Promise<void> {
   await together(
-    task.wantedRuns.map(async ({ range, supply }) => {
+    task.sorted.wantedRuns.map(async ({ range, supply }) => {
       const bytes = await blobs.get(range.blob, range);
       if (bytes === undefined) throw missingObject(range.blob);
       supply(bytes);

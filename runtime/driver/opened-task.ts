@@ -3,7 +3,7 @@ import type { Position } from "../base/ids.ts";
 import type { JobRecord } from "../snapshots/job-record.ts";
 import { checkpointMessage } from "../snapshots/names.ts";
 import type { Base, Commit } from "../state/commit.ts";
-import type { FeedStatus } from "../task/task.ts";
+import type { FeedStatus } from "../task/frame-feed.ts";
 import type { TaskPlan } from "../task/task-plan.ts";
 import type { AttemptLog } from "./attempt-log.ts";
 import type { DeliveryLog } from "./delivery-log.ts";
@@ -54,5 +54,5 @@ export function mustRest({ isFlooded, plan }: OpenedTask["task"]): boolean {
 export function isSuspended({ task, plan, messages }: OpenedTask): boolean {
   if (!task.rests || plan.stage.kind === "keyed") return false;
   const request = messages.find((message) => message.name === checkpointMessage);
-  return request === undefined || task.hasSeen(request.version);
+  return request === undefined || task.barriers.hasSeen(request.version);
 }

@@ -8,7 +8,7 @@ import type { SourceRecord } from "../api/connector.ts";
 import type { Position } from "../base/ids.ts";
 import type { Ports } from "../ports/ports.ts";
 import { isBefore } from "../streaming/position.ts";
-import type { FeedStatus } from "../task/task.ts";
+import type { FeedStatus } from "../task/frame-feed.ts";
 import type { Attempt } from "./attempt-log.ts";
 import type { Committer } from "./committer.ts";
 import { type DeliveryStep, idOf } from "./decide-deliveries.ts";
@@ -180,7 +180,8 @@ export class TurnSteps {
       const status = step();
       await this.drain(opened);
       if (status === "newer") return status;
-      if (status === "barrier" || status === "full" || opened.task.barrier !== undefined) await this.committer.commit(opened);
+      if (status === "barrier" || status === "full" || opened.task.barriers.due !== undefined)
+        await this.committer.commit(opened);
       else if (status === "done") return status;
       if (status === "full" && mustRest(opened.task)) return "late";
     }

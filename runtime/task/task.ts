@@ -11,68 +11,39 @@
  *    open. A frame behind the barrier, or a request for a later checkpoint, says that the stop was given up.
  */
 import { assert } from "../base/assert.ts";
-import { corrupt } from "../base/byte-reader.ts";
-import { crc32 } from "../base/crc32.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
-import { encodeValue } from "../base/message-pack.ts";
-import { messageOf, type MillraceError } from "../base/errors.ts";
-import type { BlobName, ChannelId, Checkpoint, KeyGroup, Position, Seq, ShardId } from "../base/ids.ts";
+import type { BlobName, KeyGroup, Seq, ShardId } from "../base/ids.ts";
 import type { CommitEnd } from "../api/connector.ts";
-import { endOf } from "../plan/direct-edge.ts";
-import { givenChannel } from "../snapshots/given-letters.ts";
 import { Activity } from "../state/activity.ts";
-import type { Commit, Effect, Progress, RowChanges, SourceProgress } from "../state/commit.ts";
+import type { Commit, Effect, Progress, RowChanges, SourceProgress, Totals } from "../state/commit.ts";
 import type { TaskIndex } from "../state/state-index.ts";
 import { RowWriter } from "../state/row-writer.ts";
 import type { KeyedStore, LoadedPart } from "../state/keyed-store.ts";
 import { ownerOf } from "../state/operator-state.ts";
-import { type Barrier, type Element, readElement, type Successor } from "../streaming/element.ts";
-import type { Frame } from "../streaming/frame.ts";
+import type { Successor } from "../streaming/element.ts";
 import type { ValveChange } from "../time/watermark-valve.ts";
 import { maxWatermark, minWatermark } from "../time/watermark.ts";
-import type { SortMark } from "../state/sort-buffer.ts";
-import type { WantedRun } from "../state/sorted-runs.ts";
 import { AlignmentStanding } from "./alignment-standing.ts";
 import { AssignerNode } from "./assigner-node.ts";
-import { SortingNode, type StepStatus } from "./sorting-node.ts";
+import { Barriers } from "./barriers.ts";
 import { buildChain, type Chain } from "./chain.ts";
 import { blame } from "./blame.ts";
 import { ChannelInput, type FramesInput } from "./channel-input.ts";
 import type { ChainNode, TaskShared } from "./chain-node.ts";
-import { ChannelWriters, type WritersMark } from "./channel-writers.ts";
+import { ChannelWriters } from "./channel-writers.ts";
 import { DeadLetterOutbox } from "./dead-letter-outbox.ts";
-import type { RefusedRow } from "../operators/sink.ts";
+import { FrameFeed, type FeedStatus } from "./frame-feed.ts";
 import type { NodeOutput } from "./node-output.ts";
+import { OpenUnit } from "./open-unit.ts";
+import { SortedInputs } from "./sorted-inputs.ts";
+import type { StepStatus } from "./sorting-node.ts";
 import { type RecordsInput, SourceInput } from "./source-input.ts";
-import { recordBack, rowBack } from "./given-back.ts";
 import { createValves, restoreWatermarks, valveProgress } from "./task-time.ts";
 import type { TaskPlan } from "./task-plan.ts";
 import type { TaskStart } from "./task-start.ts";
-import { type UnitKeeper, type UnitOrigin, Units } from "./units.ts";
+import { Units } from "./units.ts";
 
-/** Why feeding stopped. */
-export type FeedStatus =
-  /** The input is taken in. */
-  | "done"
-  /** Key groups must be loaded first, or timers that are due fire. */
-  | "blocked"
-  /** A barrier: the commit must end here. */
-  | "barrier"
-  /** Enough for one commit. */
-  | "full"
-  /** A frame of a newer generation stands next. */
-  | "newer";
-
-/** So long are dead letters counted together. */
-const letterMinuteMs = 60_000;
-
-interface Counters {
-  records: number;
-  deadLetters: number;
-  lateDropped: number;
-}
-
-export class Task implements TaskShared, UnitKeeper {
+export class Task implements TaskShared {
   readonly plan: TaskPlan;
   readonly units: Units;
   readonly chain: Chain;
@@ -84,37 +55,24 @@ export class Task implements TaskShared, UnitKeeper {
   ended: boolean;
   readonly counters = new Map<string, number>();
   private readonly start: Progress;
-  private readonly writers: ChannelWriters;
+  readonly writers: ChannelWriters;
+  readonly barriers: Barriers;
+  /** Operators in batch mode. */
+  readonly sorted: SortedInputs;
+  readonly deadLetters: DeadLetterOutbox;
   private readonly nodesDownstreamFirst: readonly ChainNode[];
-  /** Operators in batch mode, upstream first. */
-  private readonly sorting: readonly SortingNode[];
-  private readonly activity: Activity;
+  readonly activity: Activity;
+  private readonly frames: FrameFeed;
   /** The bytes of pages in each segment that the index refers to. */
   readonly segments: Map<BlobName, number>;
   /** Of a task whose shard has ended: who goes on with its range. */
   successors: readonly Successor[];
-  private readonly deadLetters = new DeadLetterOutbox();
-  private readonly totals: Counters;
-  private letters: { since: number; count: number };
-  private outputMark:
-    | {
-        writers: WritersMark;
-        sinks: Map<string, number>;
-        gathered: Map<SortingNode, SortMark>;
-        letters: number;
-      }
-    | undefined;
-  /** The frame that is being taken in. */
-  private frame: Frame | undefined;
-  private frameShard = "";
-  private framePosition = "";
-  private element: (Element & { kind: "record" }) | undefined;
-  private readonly frameOrigin: UnitOrigin;
-  private barrierDue: Barrier | undefined;
-  private declined: Barrier | undefined;
+  private records: number;
+  private lateDropped: number;
   /** The source whose records are being taken in. */
   private reading: SourceInput | undefined;
-  private moved = false;
+  /** Something has come, or time has moved on, since the last commit. */
+  moved = false;
   private announced: boolean;
   /** Processing time by which the task must be rung, since nobody brings what it reads; Infinity: somebody does. */
   pollBy = Infinity;
@@ -133,9 +91,11 @@ export class Task implements TaskShared, UnitKeeper {
     this.ended = start.progress.ended;
     this.successors = start.progress.successors;
     this.writers = new ChannelWriters(plan, start.progress);
-    this.totals = { ...start.progress.totals };
-    this.letters = { since: 0, count: 0, ...start.progress.letters };
-    this.units = new Units(this.activity, this, plan.job.options.onUserError === "fail");
+    const { records, lateDropped, deadLetters } = start.progress.totals;
+    this.records = records;
+    this.lateDropped = lateDropped;
+    this.deadLetters = new DeadLetterOutbox(start.progress.letters, deadLetters);
+    this.units = new Units(this.activity, new OpenUnit(this), plan.job.options.onUserError === "fail");
     this.chain = buildChain({
       plan,
       index: start.index,
@@ -146,21 +106,15 @@ export class Task implements TaskShared, UnitKeeper {
       seq: () => this.start.versionOffset + this.head + 1,
     });
     this.nodesDownstreamFirst = [...this.chain.nodes].reverse();
-    this.sorting = this.chain.nodes.filter((node): node is SortingNode => node instanceof SortingNode);
+    this.sorted = new SortedInputs(this.chain.nodes);
     const { job, generation, deployment, task, safeguards } = plan;
     this.channels = new ChannelInput({ job: job.name, generation, deployment, task, safeguards }, start.progress, start.held);
+    this.barriers = new Barriers(plan, this.channels, this.writers);
+    this.frames = new FrameFeed(this);
     for (const uid of plan.stage.sources) this.sources.set(uid, this.createSource(uid, start.progress.sources.get(uid)));
     for (const [uid, state] of start.progress.sinks) this.chain.sinks.get(uid)?.writer.restore(state);
     createValves(this, start.progress);
     restoreWatermarks(this, start.progress);
-    this.frameOrigin = {
-      kind: "record",
-      operator: () => endOf(this.plan.job, (this.element as Element & { kind: "record" }).edge)?.to ?? "",
-      shard: "inbox",
-      position: () => this.framePosition,
-      bytes: () => encodeValue((this.element as Element & { kind: "record" }).value),
-      back: () => recordBack(this.plan, this.element as Element & { kind: "record" }),
-    };
     this.announced = head > 0;
     this.standing = new AlignmentStanding(plan, this.sources, start.progress.told);
     if (start.progress.told !== undefined && start.progress.told.at === undefined)
@@ -192,7 +146,7 @@ export class Task implements TaskShared, UnitKeeper {
       now: this.now,
       output: this.chain.sourceOutputs.get(uid) as NodeOutput,
       units: this.units,
-      reject: (origin, operator, reason) => this.addDeadLetter(origin, operator, reason),
+      reject: (origin, operator, reason) => this.deadLetters.add(origin, operator, reason),
     });
   }
 
@@ -227,11 +181,12 @@ export class Task implements TaskShared, UnitKeeper {
     if (this.rests && this.plan.safeguards.holds("rest")) return;
     if (!this.announced) this.announceTime();
     if (this.now >= this.writers.wakeUpAt) this.moved = true;
-    if (this.now - this.letters.since >= letterMinuteMs) this.letters = { since: this.now, count: 0 };
+    this.deadLetters.passTime(this.now);
     this.passTime();
   }
 
-  private passTime(): void {
+  /** Timers whose processing time has come fire. */
+  passTime(): void {
     for (const node of this.chain.nodes) {
       if (node.state !== undefined && node.state.store.earliestTimer("processingTime") <= this.passed) {
         this.moved = true;
@@ -286,141 +241,29 @@ export class Task implements TaskShared, UnitKeeper {
   }
 
   /** No operator keeps back what it has been given. */
-  private catchUp(): void {
+  catchUp(): void {
     for (const node of this.chain.nodes) node.catchUp();
   }
 
   /** Enough for one commit: of frames, or of records gathered to be sorted. */
-  private get isFull(): boolean {
+  get isFull(): boolean {
     const { outputBytesMax, gatheredBytesMax } = this.plan.limits;
-    if (this.writers.sizeBytes > outputBytesMax) return true;
-    let gathered = 0;
-    for (const node of this.sorting) gathered += node.gatheredBytes;
-    return gathered > gatheredBytesMax;
+    return this.writers.sizeBytes > outputBytesMax || this.sorted.gatheredBytes > gatheredBytesMax;
   }
 
   /** Feeds frames of the inbox. Held frames that need wait no longer come first. */
   feedFrames(input: FramesInput): FeedStatus {
-    const status = this.feedHeld();
-    if (status !== "done") return status;
-    this.channels.skipKnown(input);
-    while (input.at < input.records.length) {
-      const record = input.records[input.at]!;
-      if (this.rests && this.channels.isNews(record)) {
-        this.goOn();
-        this.passTime();
-        return "blocked";
-      }
-      this.framePosition = record.position;
-      const received = this.channels.receive(record);
-      if (received.outcome === "newer") return "newer";
-      this.moved = true;
-      this.channels.position = record.position as Position;
-      input.at++;
-      if (received.outcome === "apply") {
-        this.frame = received.frame;
-        const after = this.feedFrame();
-        if (after !== "done") return after;
-      }
-      this.declineWhenTooMuchIsHeld();
-      const held = this.feedHeld();
-      if (held !== "done") return held;
-      if (this.isFull) return "full";
-    }
-    return "done";
-  }
-
-  /** Goes on with the open frame, then with held frames that need wait no longer. */
-  private feedHeld(): FeedStatus {
-    for (;;) {
-      const status = this.feedFrame();
-      if (status !== "done") return status;
-      this.frame = this.channels.releaseHeld();
-      if (this.frame === undefined) return "done";
-      this.moved = true;
-    }
+    return this.frames.feed(input);
   }
 
   /** Dead letters that were given back wait: they are taken in before anything else. */
   get holdsGiven(): boolean {
-    return this.channels.holdsGiven || (this.frame !== undefined && this.frame.channel === givenChannel(this.plan.task));
+    return this.frames.holdsGiven;
   }
 
   /** Feeds a frame of them. */
   feedGiven(): FeedStatus {
-    if (this.frame === undefined) this.frame = this.channels.releaseGiven();
-    if (this.frame === undefined) return "done";
-    this.moved = true;
-    return this.feedFrame();
-  }
-
-  private feedFrame(): FeedStatus {
-    const { frame } = this;
-    if (frame === undefined) return this.barrierDue === undefined ? "done" : "barrier";
-    while (!frame.elements.done) {
-      if (this.units.guarded && this.blocked) return "blocked";
-      const { at } = frame.elements;
-      const element = readElement(frame.elements);
-      if (this.units.guarded && element.kind === "record") {
-        this.element = element;
-        if (!this.units.mayBegin(this.originOf(element))) {
-          frame.elements.at = at;
-          return "blocked";
-        }
-      }
-      this.takeElement(frame.channel, element);
-    }
-    this.catchUp();
-    this.frame = undefined;
-    return this.barrierDue === undefined ? "done" : "barrier";
-  }
-
-  private takeElement(channel: ChannelId, element: Element): void {
-    switch (element.kind) {
-      case "record":
-        this.element = element;
-        return this.takeUnit(element);
-      case "watermark":
-        return this.receiver(element.edge).receiveWatermark(`${element.edge}:${channel}`, element.at);
-      case "status":
-        return this.receiver(element.edge).receiveStatus(`${element.edge}:${channel}`, element.active);
-      case "barrier":
-        return this.onBarrier(channel, element.barrier);
-      case "end":
-        return this.onEnd(channel, element.successors);
-    }
-  }
-
-  private takeUnit(element: Element & { kind: "record" }): void {
-    const origin = this.originOf(element);
-    if (origin.kind === "record") this.units.record(origin, () => this.takeRecord(element));
-    else this.units.timer(origin, () => this.takeAgain(element));
-  }
-
-  /** A timer that was given back stands in the place of a record. */
-  private originOf({ edge, value, key }: Element & { kind: "record" }): UnitOrigin {
-    if (edge < this.plan.job.exchanges.length || key === undefined || endOf(this.plan.job, edge)?.way !== "again")
-      return this.frameOrigin;
-    return this.receiver(edge).originAgain(value, key);
-  }
-
-  private takeAgain({ edge, value, timestamp, key }: Element & { kind: "record" }): void {
-    this.activity.count++;
-    this.receiver(edge).again(value, timestamp, key);
-  }
-
-  private takeRecord(element: Element & { kind: "record" }): void {
-    const end = endOf(this.plan.job, element.edge);
-    if (end?.way === "again") return this.takeAgain(element);
-    this.totals.records++;
-    this.receiver(element.edge).record(element.value, element.timestamp, end?.input ?? 0, element.key);
-  }
-
-  private receiver(edge: number): ChainNode {
-    const end = endOf(this.plan.job, edge);
-    const node = end && this.chain.byUid.get(end.to);
-    if (node === undefined) throw corrupt(`a frame names exchange ${edge}, which does not lead to task ${this.plan.task}`);
-    return node;
+    return this.frames.feedGiven();
   }
 
   /** Goes on after a load: what waits deepest first, so that every operator keeps its order. */
@@ -444,111 +287,13 @@ export class Task implements TaskShared, UnitKeeper {
     store.load(group, parts);
   }
 
-  // ---- sorted input (batch mode) ----
-
-  /** Some operator's input is there and sorted, and not all of it has been processed. */
-  get sorts(): boolean {
-    return this.sorting.some((node) => node.isSorted);
-  }
-
-  /** Writes what operators have gathered since the last commit as runs of one object; undefined when they have nothing. */
-  spill(blob: BlobName): Uint8Array | undefined {
-    if (this.sorting.every((node) => node.gatheredBytes === 0)) return undefined;
-    const writer = new ByteWriter(1 << 16);
-    for (const node of this.sorting) node.spill(writer, blob);
-    return writer.take();
-  }
-
-  /** Goes on with sorted input. */
+  /** Goes on with sorted input (batch mode). */
   feedSorted(): StepStatus {
-    for (const node of this.sorting) {
-      if (!node.isSorted) continue;
-      this.moved = true;
-      if (node.gatheredBytes > 0) return "full";
-      const status = node.step(() => this.isFull);
-      if (status !== "done") return status;
-    }
-    return "done";
-  }
-
-  /** Tells apart how far sorted input is given to operators, whatever else is committed. */
-  get sortedPlace(): string {
-    return String(crc32(encodeValue(this.sorting.map((node) => node.progress()))));
-  }
-
-  /** Parts of sorted runs that must be read before `feedSorted` can go on. */
-  get wantedRuns(): readonly WantedRun[] {
-    return this.sorting.flatMap((node) => node.wanted);
-  }
-
-  /** Objects in which runs lie that are not processed to their ends. */
-  get runBlobs(): ReadonlySet<BlobName> {
-    return new Set(this.sorting.flatMap((node) => node.progress().runs.map(({ blob }) => blob)));
-  }
-
-  // ---- barriers ----
-
-  /** The barrier that the commit must end at. */
-  get barrier(): Barrier | undefined {
-    return this.barrierDue;
-  }
-
-  /** A source's task takes part in a checkpoint because it was asked to. */
-  trigger(barrier: Barrier): void {
-    if (!this.hasSeen(barrier.checkpoint)) this.barrierDue = barrier;
-  }
-
-  private onBarrier(channel: ChannelId, barrier: Barrier): void {
-    const { alignment } = this.channels;
-    if (!this.plan.safeguards.holds("L9") && alignment.pending !== undefined && barrier.checkpoint > alignment.pending.checkpoint)
-      return;
-    const decision = alignment.onBarrier(channel, barrier, this.channels.live);
-    if (decision === "complete") this.barrierDue = alignment.pending;
-    if (decision === "abandon") this.passDecline(barrier);
-  }
-
-  private declineWhenTooMuchIsHeld(): void {
-    const { alignment, held } = this.channels;
-    const { pending } = alignment;
-    if (pending === undefined || held.sizeBytes <= this.plan.limits.heldBytesMax) return;
-    if (!this.plan.safeguards.holds("L15.held")) return;
-    alignment.abandon(pending.checkpoint);
-    this.passDecline({ ...pending, declined: true });
-  }
-
-  private passDecline(barrier: Barrier): void {
-    this.declined = barrier;
-    this.writers.barrier(barrier);
-  }
-
-  /** Whether the checkpoint is older than what this task has seen. */
-  hasSeen(checkpoint: Checkpoint): boolean {
-    return checkpoint <= this.channels.alignment.last;
+    this.moved ||= this.sorted.haveMore;
+    return this.sorted.feed(() => this.isFull);
   }
 
   // ---- ends ----
-
-  private onEnd(channel: ChannelId, successors: readonly Successor[]): void {
-    const { channels } = this;
-    for (const exchange of this.plan.job.exchanges) this.endValve(exchange.number, channel, successors);
-    channels.end(channel, successors);
-    const { alignment } = channels;
-    if (this.plan.safeguards.holds("L8") && alignment.isComplete(channels.live)) this.barrierDue = alignment.pending;
-  }
-
-  private endValve(exchange: number, channel: ChannelId, successors: readonly Successor[]): void {
-    const plan = this.plan.job.exchanges[exchange]!;
-    const node = plan.toStage === this.plan.stage.id ? this.chain.byUid.get(plan.to) : undefined;
-    const name = `${exchange}:${channel}`;
-    const valve = node?.valve;
-    if (node === undefined || valve?.has(name) !== true) return;
-    for (const { channel: child, parents } of this.channels.successorsOf(successors)) {
-      const inputs = parents.map((parent) => `${exchange}:${parent}`);
-      // While a parent is unknown its own parents hold time back; its end names the child again.
-      if (inputs.every((input) => valve.has(input))) node.applyChange(valve.addChild(`${exchange}:${child}`, inputs));
-    }
-    node.applyChange(valve.end(name, successors.length > 0));
-  }
 
   /** Makes a source shard known, so that it can be read. */
   addShard(source: string, shard: ShardId, parents: readonly ShardId[]): void {
@@ -631,7 +376,7 @@ export class Task implements TaskShared, UnitKeeper {
   /** Whether there is anything to commit. */
   get changed(): boolean {
     if (this.now >= this.standing.dueAt()) return true;
-    return this.moved || this.deadLetters.length > 0 || this.barrierDue !== undefined || this.declined !== undefined;
+    return this.moved || this.deadLetters.length > 0 || this.barriers.wait;
   }
 
   /** Ends the open commit: its changes of state, outputs and progress. The driver adds where it lies and who wrote it. */
@@ -639,24 +384,19 @@ export class Task implements TaskShared, UnitKeeper {
     assert(!this.chain.nodes.some((node) => node.keepsBack), `task ${this.plan.task} commits while records wait`);
     assert(!this.blocked && !this.units.interrupted, `task ${this.plan.task} commits while elements wait`);
     const seq = this.head + 1;
-    const barrier = this.barrierDue;
+    const barrier = this.barriers.due;
     if (barrier !== undefined) this.writers.barrier(barrier);
     const end: CommitEnd = this.ended ? "endOfInput" : barrier !== undefined ? "barrier" : "turn";
     const effects = this.takeEffects(end);
-    if (barrier !== undefined) this.passBarrier(barrier);
+    this.barriers.pass();
+    // Whoever lets the job go on asks for a checkpoint first: what was put aside before is no reason to rest again.
+    if (barrier !== undefined) this.deadLetters.countAnew(this.now);
     const rows = this.takeRows(seq);
     const commit = { ...this.plan, seq, held: this.channels.held.takeChange(), rows, effects, progress: this.progress() };
     this.head = seq;
     this.moved = false;
     const { generation, deployment, task, held, progress } = commit;
     return { generation, deployment, task, seq, held, progress, rows, effects };
-  }
-
-  private passBarrier(barrier: Barrier): void {
-    this.channels.alignment.pass(barrier);
-    this.barrierDue = undefined;
-    // Whoever lets the job go on asks for a checkpoint first: what was put aside before is no reason to rest again.
-    this.letters = { since: this.now, count: 0 };
   }
 
   private takeRows(seq: Seq): RowChanges[] {
@@ -681,12 +421,10 @@ export class Task implements TaskShared, UnitKeeper {
   private takeEffects(end: CommitEnd): Effect[] {
     const effects = this.writers.take(this.now);
     for (const [operator, sink] of this.chain.sinks)
-      for (const { payload, as } of sink.flush(end, (refused) => this.addRefused(operator, refused)))
+      for (const { payload, as } of sink.flush(end, (refused) => this.deadLetters.addRefused(operator, refused)))
         effects.push({ effect: "sink", operator, n: effects.length, payload, ...(as && { as }) });
     effects.push(...this.deadLetters.take());
-    if (this.declined !== undefined)
-      effects.push({ effect: "acknowledge", checkpoint: this.declined.checkpoint, index: undefined, declined: true });
-    this.declined = undefined;
+    effects.push(...this.barriers.takeDeclined());
     if (this.now >= this.standing.dueAt()) effects.push(this.standing.report(this.now));
     const wakeAt = this.nextWakeUp();
     if (wakeAt !== this.wokenAt && wakeAt !== Infinity) effects.push({ effect: "wakeAt", at: wakeAt, by: this.wakeUpBy() });
@@ -723,27 +461,29 @@ export class Task implements TaskShared, UnitKeeper {
 
   private progress(): Progress {
     const sources = new Map<string, SourceProgress>();
-    let taken = 0;
+    let { taken } = this.frames;
+    this.frames.taken = 0;
     for (const [uid, source] of this.sources) {
       sources.set(uid, source.progress());
       taken += source.taken;
       source.taken = 0;
     }
-    this.totals.records += taken;
+    this.records += taken;
+    const letters = this.deadLetters.thisMinute;
     return {
       sources,
       ...this.channels.progress(),
       ...this.writers.progress(),
       ...(this.standing.told && { told: this.standing.told }),
       valves: valveProgress(this.chain),
-      ...(this.sorting.length > 0 && { sorts: new Map(this.sorting.map((node) => [node.uid, node.progress()])) }),
+      ...this.sorted.progress(),
       sinks: this.sinkStates(),
       now: this.now,
       ended: this.ended,
       successors: this.successors,
       versionOffset: this.start.versionOffset,
-      ...(this.letters.count > 0 && { letters: { ...this.letters } }),
-      totals: { ...this.totals },
+      ...(letters && { letters }),
+      totals: this.summary,
     };
   }
 
@@ -756,7 +496,7 @@ export class Task implements TaskShared, UnitKeeper {
     return states;
   }
 
-  // ---- what units need ----
+  // ---- what operators ask ----
 
   partitionKey(): string {
     return (this.reading as SourceInput).partitionKey;
@@ -772,89 +512,32 @@ export class Task implements TaskShared, UnitKeeper {
     return false;
   }
 
-  mark(): void {
-    for (const store of this.chain.stores) store.startUnit();
-    this.outputMark = {
-      writers: this.writers.mark(),
-      sinks: new Map([...this.chain.sinks].map(([uid, sink]) => [uid, sink.length])),
-      gathered: new Map(this.sorting.map((node) => [node, node.markGathered()])),
-      letters: this.deadLetters.length,
-    };
-  }
-
-  takeBack(): void {
-    const mark = this.outputMark!;
-    for (const node of this.chain.nodes) node.dropWaitingRecords();
-    for (const store of this.chain.stores) store.undoUnit();
-    this.writers.rollback(mark.writers);
-    for (const [node, at] of mark.gathered) node.takeBackGathered(at);
-    for (const [uid, length] of mark.sinks) this.chain.sinks.get(uid)?.truncate(length);
-    this.deadLetters.truncate(mark.letters);
-    this.outputMark = undefined;
-  }
-
-  check(): void {
-    for (const store of this.chain.stores) {
-      try {
-        store.checkUnit();
-      } catch (error) {
-        throw blame(error, ownerOf(store.operator));
-      }
-    }
-  }
-
-  forget(): void {
-    for (const store of this.chain.stores) store.endUnit();
-    this.outputMark = undefined;
-  }
-
-  waiting(): boolean {
-    return this.chain.nodes.some((node) => node.holdsRecords);
-  }
-
-  deadLetter(origin: UnitOrigin, error: MillraceError): void {
-    this.addDeadLetter(origin, String(error.context.operator), error.message);
-    if (origin.kind === "timer") this.chain.byUid.get(origin.operator)?.timerFailed(origin);
-  }
-
   /** More records were put aside within a minute than the job allows. */
   get isFlooded(): boolean {
-    return this.letters.count > this.plan.job.options.deadLettersPerMinuteMax;
+    return this.lettersThisMinute > this.plan.job.options.deadLettersPerMinuteMax;
   }
 
   /** How many were. */
   get lettersThisMinute(): number {
-    return this.letters.count;
-  }
-
-  private addDeadLetter(origin: UnitOrigin, operator: string, reason: string): void {
-    this.totals.deadLetters++;
-    this.letters.count++;
-    this.deadLetters.add(origin, operator, reason);
-  }
-
-  private addRefused(operator: string, { again, timestamp, error }: RefusedRow): void {
-    this.totals.deadLetters++;
-    this.letters.count++;
-    const { what } = again;
-    const back = what === "row" ? rowBack(operator, again, timestamp) : ({ what, to: operator, value: again.message } as const);
-    this.deadLetters.addRow(what === "row" ? again.value : again.message, operator, messageOf(error), back);
+    return this.deadLetters.thisMinute?.count ?? 0;
   }
 
   count(_operator: string, name: string, n: number): void {
-    if (name === "lateDropped") this.totals.lateDropped += n;
+    if (name === "lateDropped") this.lateDropped += n;
     this.counters.set(name, (this.counters.get(name) ?? 0) + n);
   }
 
   /** Records taken in so far, with those of the open commit. */
   get taken(): number {
-    let taken = this.totals.records;
+    let taken = this.records + this.frames.taken;
     for (const source of this.sources.values()) taken += source.taken;
     return taken;
   }
 
-  get summary(): Readonly<Counters> {
-    return this.totals;
+  /** Counted since the task began; of what sources have read, up to the last commit. */
+  get summary(): Totals {
+    const { records, frames, deadLetters, lateDropped } = this;
+    return { records: records + frames.taken, deadLetters: deadLetters.total, lateDropped };
   }
 
   /** The lowest watermark among the task's outputs; -Infinity before the first. */
