@@ -3,7 +3,7 @@
  * environment may take the next turn.
  *
  * R9 Who meets a head of a higher deployment stops.
- * L1 Who meets a seal reloads the job record, and never answers success from a sealed ring.
+ * L1 Who meets a seal, or the end of a task, reloads the job record, and never answers success from a ring whose generation is over.
  * L2 A newer frame, or an unknown shard, makes it reload the job record.
  * L11 A batch of a child shard is the first sign that its parents are closed.
  * L16 No promise is left pending at the end of a turn.

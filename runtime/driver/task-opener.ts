@@ -77,8 +77,10 @@ export class TaskOpener {
     const { recovered } = recovery;
     const fresh = recovered.task !== cached?.task;
     const effectsDone = fresh ? recovered.head === undefined : cached.effectsDone;
-    // Nobody seals the ring of a task that has ended, and its frames must not go into shards of a later generation.
-    if (!anew && !effectsDone && recovered.head?.progress.ended === true) return "sealed";
+    // Nobody seals the ring of a task that has ended: its frames must not go into shards of a later generation, and what a mapping brings,
+    // which may be such a generation's, must not be answered as if it were nobody's.
+    const mayBeOver = !effectsDone || bell.kind !== "poke";
+    if (!anew && mayBeOver && recovered.head?.progress.ended === true) return "sealed";
     const isRepetition = !effectsDone && isTakenInBefore(recovered.before, bell);
     const opened: OpenedTask = {
       ...recovered,

@@ -621,6 +621,29 @@ describe("L1 a restore", () => {
     assert.deepEqual(sent, []);
   });
 
+  test("brings frames to a task that had ended: who saw its end takes them for the task that goes on", async () => {
+    const run = await engine({ parallelism: 2 });
+    const ended = await keyedTask(run);
+    const name = await run.checkpoint();
+    await run.push("in", a(2));
+    await run.endInput();
+    const old = environment(run, "old");
+    for (let turns = 0; turns < 2; turns++) {
+      const outcome = await old.turn(poke(ended));
+      assert.ok(outcome.outcome === "done" && outcome.ended);
+    }
+    await run.coordinator("restorer").restore(name);
+    await environment(run, "sender").turn(poke(id<TaskId>("g2.in~in:shard-0")));
+    // As on AWS, where the inbox's stream stays and its mapping brings what comes into it.
+    const goesOn = id<TaskId>(ended.replace("g1.", "g2."));
+    const shard = (await run.ports.log.shards(inboxName(2, "sum")))[Number(goesOn.at(-1))]!.id;
+    const { records } = await run.ports.log.read(inboxName(2, "sum"), shard, "horizon", { records: 100, bytes: 1e9 });
+    const outcome = await old.turn({ kind: "inbox", stage: "sum", shard, records });
+    assert.ok(outcome.outcome === "done");
+    assert.deepEqual([outcome.task, outcome.records], [goesOn, 1]);
+    assert.deepEqual((await headOf(run, goesOn))?.progress.inbox, records.at(-1)?.position);
+  });
+
   for (const rescaled of [true, false])
     test(`${rescaled ? "may change" : "and nobody else may change"} the shards of inboxes under a turn that wakes up late`, async () => {
       const run = await engine({ parallelism: 2 });
