@@ -15,20 +15,19 @@ import type { BlobName } from "../../runtime/base/ids.ts";
 import { redrivesPrefix } from "../../runtime/connectors/redriven-source.ts";
 import { settledPrefix } from "../../runtime/connectors/source-reader.ts";
 import { moveJobRecord, readJobRing } from "../../runtime/driver/job-ring.ts";
-import { together } from "../../runtime/driver/together.ts";
 import { namesUnder } from "../../runtime/ports/blobs.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
 import { followed, type JobRecord, recordOfCheckpoint } from "../../runtime/snapshots/job-record.ts";
 import { encodeManifest, type Manifest } from "../../runtime/snapshots/manifest.ts";
 import { givenPrefix } from "../../runtime/snapshots/given-letters.ts";
-import { adoptedName } from "../../runtime/snapshots/names.ts";
-import { readReferences } from "../../runtime/snapshots/segment.ts";
+import { adoptedName, copyName } from "../../runtime/snapshots/names.ts";
 import type { Answer } from "../answer.ts";
 import { numberOf, readManifest, recordOf } from "../job-status.ts";
 import { quoted } from "../suggest.ts";
 import type { JobPorts, Target } from "../target/target.ts";
 import { plural } from "../words.ts";
 import { checkpointOf } from "./checkpoints.ts";
+import { type CopiedState, copyState, goneMeanwhile } from "./copy-state.ts";
 import { follow, newOrder, savepoint, stop, type WaitOptions } from "./orders.ts";
 
 export interface ForkOptions extends BeginOptions {
@@ -123,8 +122,9 @@ async function begin(into: Ports, job: string, source: Target, manifest: Manifes
   if (ring.record?.order !== order) {
     if (ring.record !== undefined && !isLeftOnItsWay(ring.record))
       throw new MillraceError("invalid", `job ${job} is there already, choose another place: ${ring.record.phase}`);
-    objects = await copyObjects(source.ports, into, manifest, true);
-    await into.blobs.put(adoptedName(manifest.checkpoint, order), encodeManifest(manifest));
+    const copied = await copyFor(ring.record, order, source, into, manifest);
+    objects = copied.objects;
+    await into.blobs.put(adoptedName(manifest.checkpoint, order), encodeManifest(copied.manifest));
     if (!(await moveJobRecord(into, ring, recordFor(job, manifest, order, into.clock.now()), order))) throw begunMeanwhile();
   }
   return objects + (await copyNamed(source.ports, into, job, fork));
@@ -149,7 +149,7 @@ async function copyNamed(from: JobPorts, into: Ports, job: string, { order, fres
     const names = freshInput && prefix !== givenPrefix ? [] : await namesUnder(from.blobs, prefix);
     for (const name of names) {
       const bytes = await from.blobs.get(name);
-      if (bytes === undefined) throw gone(name);
+      if (bytes === undefined) throw goneMeanwhile(name);
       await into.blobs.put(name, bytes);
     }
     await into.blobs.delete((await namesUnder(into.blobs, prefix)).filter((name) => !names.includes(name)));
@@ -176,6 +176,21 @@ function orderOf({ job }: Target, { checkpoint, takenAt }: Manifest, { freshInpu
   return `fork-${job}-${checkpoint}-${takenAt}${freshInput ? "-fresh" : ""}`;
 }
 
+/**
+ * Copies objects of state, under names of no generation that is over before the record refers to them: what the job in that place has
+ * collected until then leaves them there.
+ */
+function copyFor(
+  there: JobRecord | undefined,
+  order: string,
+  { ports }: Target,
+  into: Pick<Ports, "blobs">,
+  manifest: Manifest,
+): Promise<CopiedState> {
+  const generation = Math.max(there?.generation ?? 0, manifest.generation);
+  return copyState(ports, into, manifest, (n) => copyName(generation, order, n));
+}
+
 /** Of a job that has stopped with the savepoint. */
 function recordFor(job: string, manifest: Manifest, order: string, now: number): JobRecord {
   const name = adoptedName(manifest.checkpoint, order);
@@ -185,37 +200,8 @@ function recordFor(job: string, manifest: Manifest, order: string, now: number):
   };
 }
 
-/**
- * Copies all objects of state that the manifest refers to. Throws `unavailable` when one has been collected meanwhile. `isNew`: the job has
- * never run, so whoever has an object of the same name there began it meanwhile.
- */
-async function copyObjects(from: JobPorts, into: Pick<Ports, "blobs">, manifest: Manifest, isNew: boolean): Promise<number> {
-  const names = new Set<BlobName>();
-  for (const { index } of manifest.tasks) {
-    if (index === undefined) continue;
-    names.add(index.blob);
-    const bytes = await from.blobs.get(index.blob, index);
-    if (bytes === undefined) throw gone(index.blob);
-    for (const name of readReferences(bytes)) names.add(name);
-  }
-  const copy = async (name: BlobName) => {
-    const bytes = await from.blobs.get(name);
-    if (bytes === undefined) throw gone(name);
-    if ((await into.blobs.put(name, bytes, { ifAbsent: isNew })) === "put") return;
-    const there = await into.blobs.get(name);
-    if (there === undefined || Buffer.compare(there, bytes) !== 0) throw begunMeanwhile();
-  };
-  const all = [...names];
-  for (let at = 0; at < all.length; at += 8) await together(all.slice(at, at + 8).map(copy));
-  return all.length;
-}
-
 function begunMeanwhile(): MillraceError {
   return new MillraceError("unavailable", "the job was begun meanwhile by somebody else: look at it");
-}
-
-function gone(name: BlobName): MillraceError {
-  return new MillraceError("unavailable", `the checkpoint was collected meanwhile, fork from a savepoint: ${name}`);
 }
 
 // ---- to a job that is deployed ----
@@ -256,7 +242,7 @@ async function adopt(source: Target, manifest: Manifest, target: Target, options
   return isRunning(record) ? record : follow(target, resumed, isRunning, options);
 }
 
-/** Nothing is collected while the job is stopped, so what is copied stays until the record refers to it. */
+/** What it had is given up by the same move of the record that refers to what is copied. */
 async function replace(source: Target, manifest: Manifest, target: Target, fork: Fork): Promise<void> {
   const { order } = fork;
   const ports = target.ports as unknown as Ports;
@@ -266,8 +252,8 @@ async function replace(source: Target, manifest: Manifest, target: Target, fork:
     throw new MillraceError("unavailable", `the job goes on meanwhile by another order: ${target.job}`);
   const checkpoint = Math.max(record.lastCheckpoint, manifest.checkpoint) + 1;
   const name = adoptedName(checkpoint, order);
-  await copyObjects(source.ports, ports, manifest, false);
-  await ports.blobs.put(name, encodeManifest({ ...manifest, checkpoint }));
+  const copied = await copyFor(record, order, source, ports, manifest);
+  await ports.blobs.put(name, encodeManifest({ ...copied.manifest, checkpoint }));
   const { fingerprint, operators, keyGroups, takenAt } = manifest;
   const savepoints = record.retained.filter((kept) => kept.savepoint).map((kept) => kept.manifest);
   const { given: _own, ...rest } = record;

@@ -40,6 +40,14 @@ export function checkpointIn(name: string): Checkpoint | undefined {
   return match === null ? undefined : Number(match[1]);
 }
 
+/**
+ * A copy of another job's segment, that this job takes over by an order. It is of no task, so nobody's garbage before `generation` is over,
+ * which must not be over before the job's record refers to it.
+ */
+export function copyName(generation: Generation, order: string, n: number): BlobName {
+  return objectName("segments", id<TaskId>(`g${generation}.${order}`), n, id<AttemptId>("copy"));
+}
+
 export const manifestPrefix = "manifests/";
 export const objectPrefixes = ["segments/", "payloads/", "runs/", "acknowledgements/"] as const;
 

@@ -66,3 +66,12 @@ export interface TaskIndex {
 export function emptyIndex(): TaskIndex {
   return { operators: new Map(), segments: new Map() };
 }
+
+/** The index where objects have other names: its entries are changed in place. */
+export function renameObjects({ operators, segments }: TaskIndex, nameOf: (name: BlobName) => BlobName): TaskIndex {
+  const renamed = new Map([...segments].map(([name, bytes]) => [nameOf(name), bytes] as const));
+  for (const entries of operators.values())
+    for (const { parts } of entries.values())
+      for (const part of parts) if (part.kind === "segment") part.blob = nameOf(part.blob);
+  return { operators, segments: renamed };
+}

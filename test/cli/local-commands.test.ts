@@ -16,7 +16,7 @@ import { LocalRun, type LocalRunOptions } from "../../cli/local-run.ts";
 import { exitCodes, reportError } from "../../cli/report-error.ts";
 import { openLocalTarget } from "../../cli/target/local-target.ts";
 import type { Target } from "../../cli/target/target.ts";
-import type { BlobName } from "../../runtime/base/ids.ts";
+import { type BlobName, id, type TaskId } from "../../runtime/base/ids.ts";
 import { isKind, MillraceError } from "../../runtime/base/errors.ts";
 import {
   aggregating,
@@ -43,9 +43,14 @@ import {
 } from "../../runtime/index.ts";
 import type { Key } from "../../runtime/api/key.ts";
 import { openLocal } from "../../runtime/adapters/local/open-local.ts";
+import { collectGarbage } from "../../runtime/driver/collect-garbage.ts";
 import { namesUnder } from "../../runtime/ports/blobs.ts";
 import { planJob } from "../../runtime/plan/plan-job.ts";
+import type { Ports } from "../../runtime/ports/ports.ts";
+import { jobRing } from "../../runtime/snapshots/names.ts";
+import { allSafeguards } from "../../runtime/task/safeguards.ts";
 import { withDirectory } from "../connectors/support.ts";
+import { replacing } from "../driver/faulty-ports.ts";
 import { type Death, Died, mortal, mortalCalls } from "../driver/mortal-ports.ts";
 import { oneAListing } from "../ports/one-a-listing.ts";
 
@@ -935,6 +940,47 @@ suite("state and forks", () => {
         // What it had put out before is taken back.
         assert.ok((await assertCounted(green.output, counted)) >= 100);
       }));
+
+  test("what a fork copies is nobody else's: who collects the garbage of the job that was there leaves it", () =>
+    withDirectory(async (directory) => {
+      const places = placesIn(directory);
+      await whileRunning(counting(), places, async (run) => {
+        await takenIn(run, 100);
+        await withTarget(places, (target) => stop(target, wait));
+      });
+      const seen = await withTarget(places, async (target) => (await readStatus(target)).totals.records);
+      const task = id<TaskId>("g1.in~all");
+      const headIn = (where: typeof places) =>
+        withTarget(where, async ({ ports }) => (await ports.journal.tail(task, "head")).entries.at(-1)!.seq);
+      const green = { state: join(directory, "green"), output: join(directory, "own") };
+      const twin = counting({ name: "twin" });
+      await whileRunning(twin, green, async (run) => {
+        // What the fork copies was written for entries that a task of the same name there has behind it.
+        const last = await headIn(places);
+        do await takenIn(run, run.progress().totals.records + 100);
+        while ((await headIn(green)) <= last);
+        await withTarget(green, (target) => stop(target, wait));
+      });
+      await withTarget(places, (source) =>
+        withTarget(green, async (target) => {
+          const ports = replacing("journal", "write", (write) => async (...args) => {
+            if (args[0] === jobRing) await collectGarbage("twin", target.ports as Ports, allSafeguards);
+            return write(...args);
+          })(target.ports as Ports);
+          const order: Target["order"] = async () => {
+            await (await LocalRun.open(twin, green)).close();
+            return recordOf(target);
+          };
+          const options = { ...wait, from: "latest", freshInput: false, replace: true };
+          await forkOnto(source, { ...target, ports, order, runner: async () => "somebody" }, options);
+        }),
+      );
+      const { json } = await withTarget(green, (target) => listState(target, planJob(twin), { at: "latest" }));
+      assert.equal((json as { states: { keys: number }[] }).states[0]!.keys, keys);
+      await whileRunning(twin, green, (run) => takenIn(run, seen + 100));
+      const counted = Object.fromEntries(Array.from({ length: keys }, (_, k) => [`k${k}`, Math.ceil((seen - k) / keys)]));
+      assert.ok((await assertCounted(green.output, counted)) >= 100);
+    }));
 
   test("a fork whose place a job takes meanwhile leaves that job's checkpoints to it", () =>
     withDirectory(async (directory) => {

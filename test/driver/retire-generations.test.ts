@@ -7,7 +7,7 @@ import { Environment } from "../../runtime/driver/environment.ts";
 import { defaultEnvironment, type EnvironmentOptions } from "../../runtime/driver/environment-options.ts";
 import { readJobRing } from "../../runtime/driver/job-ring.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
-import { jobRing } from "../../runtime/snapshots/names.ts";
+import { copyName, jobRing } from "../../runtime/snapshots/names.ts";
 import { harness, type HarnessOptions, type RunningHarness } from "../../runtime/testing/harness.ts";
 import { type Event, event, pipeline } from "../operators/pipeline.ts";
 import { Fault, replacing } from "./faulty-ports.ts";
@@ -111,6 +111,23 @@ for (const parallelism of [1, 2])
       assert.deepEqual(await leftOf(one, task), nothing, "and written nothing");
     });
   });
+
+test("a fork's copy to which nothing refers stays as long as the record may come to do so, and goes with the generation", async () => {
+  const run = await start();
+  const copy = copyName(1, "fork-other-7", 1);
+  await run.ports.blobs.put(copy, new Uint8Array(1));
+  const isThere = async () => {
+    await run.coordinator().collectGarbage();
+    return (await run.ports.blobs.get(copy)) !== undefined;
+  };
+  for (let n = 0; n < 5; n++) await run.push("in", a(1));
+  assert.equal(await isThere(), true);
+  await nextGeneration(run);
+  assert.equal(await isThere(), true);
+  run.clock.advance(2 * hour);
+  await run.coordinator().collectGarbage();
+  assert.equal(await isThere(), false);
+});
 
 test("tasks go in the reverse of the order in which they are found: those that name others last", async () => {
   const forgotten: TaskId[] = [];

@@ -24,7 +24,7 @@ const mutated: Readonly<Record<WorldName, readonly string[]>> = {
   deployment: [
     ...["functions/*.ts", "runtime/driver/*.ts", "emulator/event-source-mapping/{event,lane,shard,batch,attempt,function}*.ts"],
     "emulator/messaging/queue-mapping.ts",
-    ...["cli/commands/{fork,redrive,orders}.ts", "cli/dead-letters.ts", "cli/target/aws-target.ts"],
+    ...["cli/commands/{copy-state,fork,redrive,orders}.ts", "cli/dead-letters.ts", "cli/target/aws-target.ts"],
     ...["runtime/connectors/redriven-source.ts", "runtime/adapters/aws/*-{sink,channel,letters,reader}.ts"],
   ],
 };
