@@ -189,14 +189,14 @@ export class Environment {
   }
 
   /**
-   * L1 Whether a turn failed that is of a generation which is over. A rescale changes the shards of inboxes when it has sealed the rings: what
-   * does not fit together for a turn that wakes up after that says nothing of the job, and its frames are dropped. In the generation that
-   * lives it stays an error.
+   * L1 Whether a turn failed that is of a generation which is over, as that of a job that has stopped is. A rescale changes the shards of
+   * inboxes when it has sealed the rings, a fork the listings of sources: what does not fit together for a turn that wakes up after that says
+   * nothing of the job, and its frames are dropped. In the generation that lives it stays an error.
    */
   private async isOver({ generation }: JobRecord, error: unknown): Promise<boolean> {
     if (!isKind(error, "corrupt") && !isKind(error, "invalid")) return false;
     const now = await readJobRecord(this.ports, this.job.name);
-    return now !== undefined && now.generation > generation;
+    return now !== undefined && (now.generation > generation || now.phase === "stopped");
   }
 
   private async turnOf(bell: AddressedBell, record: JobRecord, guarded: boolean, anew: boolean): Promise<TurnOutcome | "again"> {

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { keyedProcess, type, value } from "../../runtime/index.ts";
-import { isKind } from "../../runtime/base/errors.ts";
+import { isKind, MillraceError } from "../../runtime/base/errors.ts";
 import { Coordinator } from "../../runtime/driver/coordinator.ts";
 import { Environment } from "../../runtime/driver/environment.ts";
 import { defaultEnvironment } from "../../runtime/driver/environment-options.ts";
@@ -343,6 +343,28 @@ describe("an order", () => {
     await follow(run, { kind: "resume", id: "resume-1" }, undefined, ({ phase }) => phase === "running");
     await follow(run, { kind: "stop", id: "stop-1" }, undefined, ({ phase }) => phase === "stopped");
     assert.deepEqual(await ring(), ["stale", "waiting"]);
+  });
+
+  test("to stop is heard by a late turn that finds what does not fit any more; without it, that is an error", async () => {
+    for (const stops of [true, false]) {
+      const run = await jobAt(1);
+      enqueue(run, 8);
+      await run.settle();
+      const read = async () => {
+        if (stops) await follow(run, stop, undefined, isStopped);
+        // As it may be from then on for another job that has been forked in this one's place.
+        throw new MillraceError("invalid", "the objects are others");
+      };
+      const source = (uid: string) => {
+        const reader = run.ports.source(uid);
+        const get = (_: object, name: keyof typeof reader) => (name === "read" ? read : (reader[name] as any)?.bind?.(reader));
+        return new Proxy(reader, { get: get as never });
+      };
+      const late = new Environment(run.graph, { ...run.ports, source }, { ...defaultEnvironment, id: "late" });
+      const turn = late.turn({ kind: "poke", task: rootTasks((await recordOf(run)).topology[0]!)[0]!.task });
+      if (stops) assert.deepEqual(await turn, { outcome: "waiting" });
+      else await assert.rejects(turn, { kind: "invalid" });
+    }
   });
 
   test("that comes again when others have been followed since changes nothing", async () => {
