@@ -330,9 +330,11 @@ export class Coordinator {
     if (manifest === "moved") return;
     if (!(await carryOutRestore(record, manifest, this.job, this.ports, { ...this.options, mayGoOn }))) return;
     const { replaces } = record;
-    const ended = { stages: replaces, endedAt: this.ports.clock.now() };
-    const former = replaces.length === 0 ? record.former : [...record.former, ended];
-    await moveJobRecord(this.ports, ring, { ...record, phase: "running", replaces: [], former }, this.options.id);
+    const now = this.ports.clock.now();
+    const former = replaces.length === 0 ? record.former : [...record.former, { stages: replaces, endedAt: now }];
+    // Those of the generation before have acted up to the seals, which may have come long after the restore was begun.
+    const since = Math.max(record.since, now);
+    await moveJobRecord(this.ports, ring, { ...record, phase: "running", since, replaces: [], former }, this.options.id);
   }
 
   // ---- orders ----

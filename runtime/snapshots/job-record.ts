@@ -86,7 +86,7 @@ export interface JobRecord {
   readonly retained: readonly { readonly manifest: BlobName; readonly savepoint: boolean; readonly order?: string }[];
   /** Savepoints that the job has gone back behind. They are kept, and this job cannot begin from them: its outputs have been taken back. */
   readonly superseded: readonly BlobName[];
-  /** When the generation began, epoch ms. */
+  /** When the generation began to run, epoch ms; while it is being restored, when that began. */
   readonly since: number;
   /** Failures in a row. */
   readonly failures: number;

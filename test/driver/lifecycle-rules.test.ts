@@ -5,6 +5,7 @@ import { boundedOutOfOrderness, keyedProcess, millis, minutes, seconds, type, va
 import { MillraceError } from "../../runtime/base/errors.ts";
 import { id, type ShardId, type TaskId } from "../../runtime/base/ids.ts";
 import { carryOut } from "../../runtime/driver/carry-out.ts";
+import { Coordinator } from "../../runtime/driver/coordinator.ts";
 import type { Doorbell } from "../../runtime/driver/doorbell.ts";
 import { InboxShards } from "../../runtime/driver/inbox-shards.ts";
 import { Environment } from "../../runtime/driver/environment.ts";
@@ -15,6 +16,7 @@ import type { Ports } from "../../runtime/ports/ports.ts";
 import type { Commit } from "../../runtime/state/commit.ts";
 import { endMessage, inboxName } from "../../runtime/snapshots/names.ts";
 import { fullRange } from "../../runtime/streaming/hash-range.ts";
+import { allSafeguards } from "../../runtime/task/safeguards.ts";
 import { harness, type HarnessOptions, type RunningHarness } from "../../runtime/testing/harness.ts";
 import { type Event, event, pipeline } from "../operators/pipeline.ts";
 import { replacing } from "./faulty-ports.ts";
@@ -138,6 +140,25 @@ describe("R5 a head's effects are proven done", () => {
     assert.equal(head?.by, "poke");
     await environment(run, "next").turn(delivered);
     assert.deepEqual(calls.seqs, [1, 1, 2]);
+  });
+
+  test("not while one who was given a batch before a restore may live, however long the restore took", async () => {
+    const run = await start();
+    await run.checkpoint();
+    run.enqueue("in", a(1), a(2));
+    const slowly = replacing("sinks", "quarantine", (quarantine) => async (...args) => {
+      run.clock.advance(30 * 60_000);
+      await quarantine(...args);
+    })(run.ports);
+    const options = { id: "restorer", deployment: 1, safeguards: allSafeguards, createStream: async () => undefined };
+    const { phase } = await new Coordinator(run.graph, slowly, options).restore(run.runner.record!.completed!);
+    assert.equal(phase, "running");
+    const dying = replacing("sinks", "carryOut", () => async () => {
+      throw new MillraceError("unavailable", "dies before the effects");
+    })(run.ports);
+    await assert.rejects(environment(run, "dying", {}, dying).turn(await batch(run, 1, 1)), { kind: "unavailable" });
+    await environment(run, "next").turn(await batch(run, 2, 2));
+    assert.deepEqual(run.output("out"), [1, 3]);
   });
 
   test("of a keyed task by its inbox's next batch", async () => {
