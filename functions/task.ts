@@ -265,7 +265,9 @@ class TaskFunction {
         if (outcome.outcome !== "done") return outcome.outcome;
         const hasTime = this.#ports.clock.remainingMs() > 2 * reserveMsMax;
         if (!outcome.behind) caughtUp++;
-        const isThrough = !outcome.behind && (outcome.records === 0 || (caughtUp === turnsCaughtUp && !outcome.polls));
+        // What is there and came to no commit is left to another environment, which narrows down what kills.
+        const isNothing = outcome.records === 0 && (!outcome.behind || outcome.commits === 0);
+        const isThrough = isNothing || (!outcome.behind && caughtUp === turnsCaughtUp && !outcome.polls);
         if (isThrough || outcome.ended || !hasTime) return "done";
         if (turns >= turnsPerPoke && !outcome.polls && outcome.records > 0) return "done";
       }

@@ -7,10 +7,14 @@ import { id, type ShardId, type TaskId } from "../../runtime/base/ids.ts";
 import { pokeOf } from "../../functions/contract.ts";
 import { createCoordinatorHandler } from "../../functions/coordinator.ts";
 import { createTaskHandler } from "../../functions/task.ts";
+import { DynamoJournal } from "../../runtime/adapters/aws/dynamo-journal.ts";
+import { DynamoTable } from "../../runtime/adapters/aws/dynamo-table.ts";
+import { encodeValue } from "../../runtime/base/message-pack.ts";
 import { avro } from "../../runtime/connectors/formats/avro.ts";
 import type { RegistryDeclaration } from "../../runtime/connectors/registry/record-schemas.ts";
+import { attemptMessage } from "../../runtime/snapshots/names.ts";
 import { aggregateOf } from "../connectors/aggregate.ts";
-import { newJob } from "../aws/stand-ins.ts";
+import { newJob, tableName } from "../aws/stand-ins.ts";
 import { bytesOf } from "../ports/adapter-maker.ts";
 import { type Cloud, eventOf, rowSink, startCloud } from "./cloud.ts";
 
@@ -236,6 +240,31 @@ describe("a poke", () => {
     const answer = await cloud.task()(pokeOf([id<TaskId>("g1.numbers~all")]), cloud.context());
     assert.deepEqual(answer, { outcomes: { "g1.numbers~all": "done" } });
     assert.deepEqual(written(cloud), upTo(500));
+  });
+
+  test("leaves what another environment is at, and does not read it again and again meanwhile", async () => {
+    const job = jobOf(newJob());
+    const cloud = await startCloud({ job, streams: { [stream]: 1 }, parts: { environment: { recordsPerTurn: 16 } } });
+    await cloud.command();
+    await put(cloud, numbers(0, 500));
+    const table = new DynamoTable(cloud.clients.dynamodb, tableName, "journal", cloud.telemetry, {
+      clock: cloud.clock,
+      random: () => 0,
+    });
+    const task = id<TaskId>("g1.numbers~all");
+    const worker = { by: "another", bell: undefined, until: cloud.clock.now() + 30_000 };
+    const bytes = encodeValue({ at: "horizon", deaths: 2, worker, suspect: undefined, killers: [] });
+    const name = attemptMessage(`numbers ${shard0}`);
+    await new DynamoJournal(table, job.name, 128).post(task, { name, version: 3, bytes });
+    let remainingMs = 60_000;
+    const context = { awsRequestId: "poke", getRemainingTimeInMillis: () => (remainingMs -= 100) };
+    const readsBefore = cloud.telemetry.total("kinesis.reads");
+    assert.deepEqual(await cloud.task()(pokeOf([task]), context), { outcomes: { [task]: "done" } });
+    assert.equal(cloud.telemetry.total("kinesis.reads") - readsBefore, 1);
+    assert.deepEqual(written(cloud), []);
+    cloud.clock.advance(30_000);
+    await cloud.task()(pokeOf([task]), cloud.context());
+    assert.ok(written(cloud).length > 0);
   });
 
   test("of a generation that is over is passed over", async () => {
