@@ -1,7 +1,12 @@
 /** The log on Kinesis where requests are answered in part, answers are lost, iterators expire and records are gone. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { DeleteStreamCommand, UpdateMaxRecordSizeCommand } from "@aws-sdk/client-kinesis";
+import {
+  DeleteStreamCommand,
+  DescribeStreamSummaryCommand,
+  UpdateMaxRecordSizeCommand,
+  UpdateShardCountCommand,
+} from "@aws-sdk/client-kinesis";
 import type { Fault } from "../../emulator/kinesis/index.ts";
 import type { KinesisLog } from "../../runtime/adapters/aws/kinesis-log.ts";
 import { ManualClock } from "../../runtime/adapters/memory/manual-clock.ts";
@@ -359,6 +364,21 @@ describe("aws: changing the shards of an inbox", () => {
     await (log as unknown as KinesisLog).resize("views", 7, () => Promise.resolve(answers.shift()!));
     assert.equal(calls.filter((call) => call === "UpdateShardCount").length, 2);
     assert.equal((await log.shards("views")).filter(({ closed }) => !closed).length, 4);
+  });
+
+  it("waits for a change that somebody else has begun, though there are as many shards already", async () => {
+    class PassingClock extends ManualClock {
+      override async sleep(ms: number): Promise<void> {
+        this.advance(ms);
+      }
+    }
+    const { log, kinesis: client } = await kinesis.log({ clock: new PassingClock({ now: Date.now() }), transitionMs: 10_000 });
+    await log.createStream("views", 1);
+    const scaling = { TargetShardCount: 2, ScalingType: "UNIFORM_SCALING" } as const;
+    await client.send(new UpdateShardCountCommand({ StreamName: "views", ...scaling }));
+    await (log as unknown as KinesisLog).resize("views", 2);
+    const { StreamDescriptionSummary: found } = await client.send(new DescribeStreamSummaryCommand({ StreamName: "views" }));
+    assert.deepEqual([found?.StreamStatus, found?.OpenShardCount], ["ACTIVE", 2]);
   });
 
   it("says what Kinesis refuses", async () => {

@@ -124,12 +124,19 @@ export function withKinesis() {
   after(() => Promise.all(started.map((server) => server.stop())));
   return {
     log: async (
-      wiring: Wiring & { readonly maxRecordBytes?: number; readonly fixedShards?: boolean; readonly faults?: Faults } = {},
+      wiring: Wiring & {
+        readonly maxRecordBytes?: number;
+        readonly fixedShards?: boolean;
+        readonly faults?: Faults;
+        /** So long a change of a stream takes; default 0. */
+        readonly transitionMs?: number;
+      } = {},
     ) => {
       const clock = wiring.clock ?? new HastyClock();
       const embedded = new MemoryLog({ clock, maxRecordBytes: 10 * 1024 * 1024 });
       const faults = wiring.faults === undefined ? {} : { faults: wiring.faults };
-      const server = await startKinesis({ log: embedded, clock, limits: "off", ...faults });
+      const { transitionMs = 0 } = wiring;
+      const server = await startKinesis({ log: embedded, clock, limits: "off", transitionMs, ...faults });
       started.push(server);
       const { kinesis } = clientsOf(server.endpoint, wiring);
       const size = wiring.maxRecordBytes === undefined ? {} : { maxRecordBytes: wiring.maxRecordBytes };

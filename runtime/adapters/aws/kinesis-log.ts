@@ -92,6 +92,9 @@ export class KinesisLog implements Log, Omit<ProvisionedLog, "trim"> {
   async resize(stream: string, shards: number, mayGoOn: () => Promise<boolean> = always): Promise<void> {
     const StreamName = this.#nameOf(stream);
     for (;;) {
+      // Whoever has begun a change may be gone. On its way there may be as many shards as there shall be, or other ranges.
+      await this.#untilActive(StreamName);
+      this.#writer.forget(StreamName);
       const open = await this.#openShards(stream);
       if (open === shards || !(await mayGoOn())) return;
       const TargetShardCount = Math.max(Math.ceil(open / 2), Math.min(2 * open, shards));
@@ -102,8 +105,6 @@ export class KinesisLog implements Log, Omit<ProvisionedLog, "trim"> {
         if (!isNamed(error, "InvalidArgumentException") || (await this.#openShards(stream)) === open)
           throw awsError(error, `change of the shards of stream ${StreamName} from ${open} to ${TargetShardCount}`);
       }
-      await this.#untilActive(StreamName);
-      this.#writer.forget(StreamName);
     }
   }
 
