@@ -233,7 +233,10 @@ export class Environment {
     return { outcome: "waiting" };
   }
 
-  /** What is known of the job; not older than the options say, since what is over is forgotten some time. */
+  /**
+   * What is known of the job; not older than the options say, since what is over is forgotten some time. That its tasks do not run is looked
+   * up each time: it may be over by the next batch.
+   */
   private async jobRecord(): Promise<JobRecord | undefined> {
     const now = this.ports.clock.now();
     // A clock that has gone back says nothing about how old it is.
@@ -241,7 +244,9 @@ export class Environment {
     if (this.record !== undefined && isFresh) return this.record;
     this.recordReadAt = now;
     this.recordReads++;
-    return (this.record = await readJobRecord(this.ports, this.job.name));
+    const record = await readJobRecord(this.ports, this.job.name);
+    this.record = record !== undefined && tasksRun(record) ? record : undefined;
+    return record;
   }
 
   private again(): "again" {

@@ -367,6 +367,25 @@ describe("an order", () => {
     }
   });
 
+  test("to stop is asked for anew with each batch: what comes when the job runs again is not passed over", async () => {
+    const run = await jobAt(2);
+    enqueue(run, 8);
+    await run.settle();
+    await follow(run, stop, undefined, isStopped);
+    // Whoever is rung for a source, and then cannot look at its shards, has read the job record.
+    const away = { shards: () => Promise.reject(new MillraceError("unavailable", "no shards today")) };
+    const ports = { ...run.ports, source: () => away } as unknown as Ports;
+    const env = new Environment(run.graph, ports, { ...defaultEnvironment, id: `rung-${++lives}` });
+    await assert.rejects(env.ring("in"), { kind: "unavailable" });
+    await follow(run, resume, undefined, isRunning);
+    const stage = run.graph.stages.find(({ kind }) => kind === "keyed")!.id;
+    const inbox = inboxName(2, stage);
+    for (const { id: shard } of await run.ports.log.shards(inbox)) {
+      const { records } = await run.ports.log.read(inbox, shard, "horizon", { records: 100, bytes: 1e9 });
+      assert.equal((await env.turn({ kind: "inbox", stage, shard, records })).outcome, "done");
+    }
+  });
+
   test("that comes again when others have been followed since changes nothing", async () => {
     const run = await jobAt(2);
     await run.settle();
