@@ -1,5 +1,6 @@
 /** What a turn holds of its task. */
 import type { Position } from "../base/ids.ts";
+import { decodeRequest } from "../snapshots/checkpoint-request.ts";
 import type { JobRecord } from "../snapshots/job-record.ts";
 import { checkpointMessage } from "../snapshots/names.ts";
 import type { Base, Commit } from "../state/commit.ts";
@@ -49,10 +50,12 @@ export function mustRest({ isFlooded, plan }: OpenedTask["task"]): boolean {
 
 /**
  * The job is being stopped, and the task has made its part of the savepoint: what came in now would not be in it. A task that reads sources
- * rests until a later checkpoint is asked for; others hear of that by what comes behind the barrier.
+ * rests until a later checkpoint is asked for; others hear of that by what comes behind the barrier. The request says it too, of which older
+ * code wrote nothing into its commit.
  */
 export function isSuspended({ task, plan, messages }: OpenedTask): boolean {
-  if (!task.rests || plan.stage.kind === "keyed") return false;
+  if (plan.stage.kind === "keyed") return false;
   const request = messages.find((message) => message.name === checkpointMessage);
-  return request === undefined || task.barriers.hasSeen(request.version);
+  if (request === undefined) return task.rests;
+  return task.barriers.hasSeen(request.version) && (task.rests || decodeRequest(request.bytes).stop);
 }

@@ -8,13 +8,15 @@ import { keyedProcess, list, millis, count, tumbling, type } from "../../runtime
 import { id, type TaskId } from "../../runtime/base/ids.ts";
 import type { Coordinator } from "../../runtime/driver/coordinator.ts";
 import type { Environment } from "../../runtime/driver/environment.ts";
-import { loadCommit } from "../../runtime/driver/journal-entry.ts";
+import { loadCommit, storeCommit } from "../../runtime/driver/journal-entry.ts";
 import { readJobRecord } from "../../runtime/driver/job-ring.ts";
+import type { Ports } from "../../runtime/ports/ports.ts";
 import { encodeManifest } from "../../runtime/snapshots/manifest.ts";
 import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
-import { manifestName } from "../../runtime/snapshots/names.ts";
+import { jobRing, manifestName } from "../../runtime/snapshots/names.ts";
 import { harness, type RunningHarness } from "../../runtime/testing/harness.ts";
 import { type Event, event, pipeline } from "../operators/pipeline.ts";
+import { replacing } from "./faulty-ports.ts";
 
 const delayMs = 1_000;
 
@@ -182,6 +184,35 @@ describe("behind the barrier of a stop", () => {
       for (const key of keys) assert.deepEqual(rig.output(key), ["window 1"]);
       assert.ok((await rig.coordinator.tick()).finished);
     });
+});
+
+/** Commits are written as by code that did not say in them whether a task rests. */
+function sayingLess(ports: Ports): Ports {
+  const plain = { inlineBytesMax: Infinity, compressFromBytes: Infinity };
+  return replacing("journal", "write", (write) => async (task, entry) => {
+    if (task === jobRing) return write(task, entry);
+    const { progress, ...commit } = await loadCommit(task, entry, ports.blobs);
+    const { last, current } = progress.alignment;
+    const less = { ...commit, progress: { ...progress, alignment: { last, current } } };
+    return write(task, { ...entry, bytes: await storeCommit(less, ports.blobs, plain) });
+  })(ports);
+}
+
+test("what reads sources rests behind the barrier of a stop, though its commit is of code that did not say so", async () => {
+  const rig = new Rig((await harness(jobAt(2), { shards: 2, wrapPorts: sayingLess })) as RunningHarness);
+  rig.enqueue(1);
+  await rig.run.settle();
+  await rig.coordinator.order({ kind: "stop", id: "stop" });
+  await rig.coordinator.tick();
+  await rig.ring("source");
+  rig.forget();
+  rig.enqueue(2);
+  await rig.goOn(3);
+  assert.equal((await rig.record()).phase, "stopped");
+  for (const key of keys) assert.deepEqual(rig.output(key), ["record 1"]);
+  await rig.coordinator.order({ kind: "resume", id: "resume" });
+  await rig.goOn();
+  for (const key of keys) assert.deepEqual(rig.output(key), ["record 1", "record 2"]);
 });
 
 /** Ways in which a job goes on that rests, or is about to. */
