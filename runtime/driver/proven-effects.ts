@@ -4,9 +4,10 @@
  *
  * It holds when the task has a single shard, the head advanced its position by records of a batch of its own mapping, in this
  * deployment (a mapping that is replaced may begin elsewhere, L4), and the batch that is brought now starts after that position. With
- * several shards the mapping of one says nothing of what the head took from another: there is no proof. Nor is there while a batch of a
- * source may be in the hands of who was given it before the job was restored: the mapping has moved on from it by another's success, in
- * the generation before, and not by that of whoever commits it now.
+ * several shards the mapping of one says nothing of what the head took from another: there is no proof. Nor is there while a batch may be in
+ * the hands of who was given it before the job was restored: the mapping has moved on from it by another's success, in the generation
+ * before, and not by that of whoever commits it now. That goes for inboxes too, whose streams may outlive generations: of such a batch no frame
+ * is taken in, but timers fire in the same commit.
  */
 import type { SourceRecord } from "../api/connector.ts";
 import type { Position } from "../base/ids.ts";
@@ -33,9 +34,7 @@ export function provesEffects(
   bell: AddressedBell,
   { deployment, safeguards, mayHoldOlder }: ProofContext,
 ): boolean {
-  if (bell.kind === "poke" || !isMappingsBatch(bell)) return false;
-  // Inboxes are of one generation.
-  if (bell.kind === "records" && mayHoldOlder) return false;
+  if (bell.kind === "poke" || !isMappingsBatch(bell) || mayHoldOlder) return false;
   if (head.by !== "mapping" || (head.deployment !== deployment && safeguards.holds("L4"))) return false;
   const first: SourceRecord | undefined = bell.records[0];
   const position = bell.kind === "frames" ? head.progress.inbox : positionOf(head, bell, safeguards);

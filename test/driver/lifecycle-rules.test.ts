@@ -183,6 +183,66 @@ describe("R5 a head's effects are proven done", () => {
   });
 });
 
+/** Emits what was taken in, and a second later by the clock. */
+const echoing = keyedProcess({
+  key: type<string>(),
+  state: { last: value<number>() },
+  output: type<readonly [what: string, n: number]>(),
+  onRecord({ n = 0 }: Event, { state, timers, processingTime, emit }) {
+    emit(["record", n]);
+    state.last.set(n);
+    timers.processingTime(processingTime + 1_000);
+  },
+  onTimer(_at, { state, emit }) {
+    emit(["timer", state.last.get() ?? 0]);
+  },
+});
+
+/** As on AWS: a stage's inbox is one stream in all generations. */
+function withLastingInboxes(ports: Ports): Ports {
+  const lasting = (stream: string) => stream.replace(/^inbox-\d+-/, "inbox-1-");
+  const named = (method: "append" | "read" | "shards") =>
+    replacing(
+      "log",
+      method,
+      (inner: any) =>
+        (stream: string, ...rest: unknown[]) =>
+          inner(lasting(stream), ...rest),
+    );
+  return (["append", "read", "shards"] as const).reduce((wrapped, method) => named(method)(wrapped), ports);
+}
+
+test("R5 a head's effects are not proven done by an inbox while one who was given a batch of it before a restore may live", async () => {
+  const build = pipeline((events) => events.keyBy(({ key }) => key as string).process("echo", echoing), { parallelism: 2 });
+  const run = (await harness(build, { wrapPorts: withLastingInboxes })) as RunningHarness;
+  await run.push("in", a(1));
+  await run.checkpoint();
+  const inbox = inboxName(1, "echo");
+  const { tasks } = run.runner.record!.topology.find(({ kind }) => kind === "keyed")!;
+  const isBusy = async (task: TaskId) => (await commitsOf(run, task)).some(({ rows }) => rows.length > 0);
+  const busy = (await isBusy(tasks[0]!.task)) ? 0 : 1;
+  const { id: name } = (await run.ports.log.shards(inbox))[busy]!;
+  const brought = async () => (await run.ports.log.read(inbox, name, "horizon", { records: 100, bytes: 1e9 })).records;
+  const before = await brought();
+  const { phase } = await run.coordinator("restorer").restore(run.runner.record!.completed!);
+  assert.equal(phase, "running");
+  run.clock.advance(5_000);
+
+  const dying = replacing("sinks", "carryOut", () => async () => {
+    throw new MillraceError("unavailable", "dies before the effects");
+  })(run.ports);
+  const bell = { kind: "inbox", stage: "echo", shard: name } as const;
+  await assert.rejects(environment(run, "dying", {}, dying).turn({ ...bell, records: before }), { kind: "unavailable" });
+  run.enqueue("in", a(2));
+  await environment(run, "source").turn(poke(id<TaskId>("g2.in~in:shard-0")));
+  await environment(run, "next").turn({ ...bell, records: (await brought()).slice(before.length) });
+  assert.deepEqual(run.output("out"), [
+    ["record", 1],
+    ["timer", 1],
+    ["record", 2],
+  ]);
+});
+
 describe("L11 the end of a shard", () => {
   test("does not show in batches: a poke finds it, seals the ring with it and takes a base", async () => {
     const run = await start({ parallelism: 2 });
