@@ -19,7 +19,7 @@ import { carryOut } from "./carry-out.ts";
 import type { AddressedBell, TurnOutcome } from "./doorbell.ts";
 import type { EnvironmentOptions } from "./environment-options.ts";
 import type { InboxShards } from "./inbox-shards.ts";
-import type { OpenedTask } from "./opened-task.ts";
+import { isSuspended, type OpenedTask } from "./opened-task.ts";
 import { isTakenInBefore, provesEffects } from "./proven-effects.ts";
 import { type Recovered, recoverTask } from "./recover.ts";
 import { isPast } from "./shard-lineage.ts";
@@ -99,7 +99,9 @@ export class TaskOpener {
       unfinished: [],
     };
     this.cache.set(task, opened);
-    if (!isRepetition) await this.finishHead(opened, bell);
+    // Of a task that rests no batch is taken in, and each of many would repeat its effects: what nobody has told of yet, somebody is rung for.
+    const isLeft = isRepetition || (bell.kind !== "poke" && isSuspended(opened));
+    if (!isLeft) await this.finishHead(opened, bell);
     return opened;
   }
 

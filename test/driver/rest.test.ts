@@ -7,6 +7,7 @@ import { describe, test } from "node:test";
 import { keyedProcess, list, millis, count, tumbling, type } from "../../runtime/index.ts";
 import { id, type TaskId } from "../../runtime/base/ids.ts";
 import type { Coordinator } from "../../runtime/driver/coordinator.ts";
+import type { Doorbell } from "../../runtime/driver/doorbell.ts";
 import type { Environment } from "../../runtime/driver/environment.ts";
 import { loadCommit, storeCommit } from "../../runtime/driver/journal-entry.ts";
 import { readJobRecord } from "../../runtime/driver/job-ring.ts";
@@ -16,7 +17,7 @@ import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
 import { jobRing, manifestName } from "../../runtime/snapshots/names.ts";
 import { harness, type RunningHarness } from "../../runtime/testing/harness.ts";
 import { type Event, event, pipeline } from "../operators/pipeline.ts";
-import { replacing } from "./faulty-ports.ts";
+import { Fault, replacing } from "./faulty-ports.ts";
 
 const delayMs = 1_000;
 
@@ -69,6 +70,17 @@ class Rig {
     for (const task of await this.tasks(kind)) await this.env.turn(poke(task));
   }
 
+  /** All that there is of each shard, as its mapping brings it. */
+  async batches(): Promise<readonly Doorbell[]> {
+    const source = this.run.source("in");
+    return Promise.all(
+      (await source.shards()).map(async ({ id: shard }) => {
+        const { records } = await source.read("in", shard, "horizon", { records: 100, bytes: 1 << 20 });
+        return { kind: "records", source: "in", shard, records } as const;
+      }),
+    );
+  }
+
   /** Whoever rings next knows nothing. */
   forget(): void {
     this.env = this.run.environment(`life-${++this.#lives}`);
@@ -106,8 +118,8 @@ class Rig {
 }
 
 /** All tasks have made their part of the savepoint or checkpoint with which the job comes to rest, and timers are due. */
-async function resting(kind: "stop" | "pause" = "stop"): Promise<Rig> {
-  const rig = new Rig((await harness(jobAt(2), { shards: 2 })) as RunningHarness);
+async function resting(kind: "stop" | "pause" = "stop", wrapPorts = (ports: Ports) => ports): Promise<Rig> {
+  const rig = new Rig((await harness(jobAt(2), { shards: 2, wrapPorts })) as RunningHarness);
   rig.enqueue(1);
   await rig.run.settle();
   await rig.coordinator.order({ kind, id: kind });
@@ -152,6 +164,53 @@ describe("behind the barrier of a stop", () => {
     assert.deepEqual(commits, [1, 1], "their inboxes have been read further");
     assert.deepEqual(await rig.rests(), [true, true]);
     assert.deepEqual(rig.output(), ["record 1"]);
+  });
+
+  test("a batch that is brought meanwhile waits, and repeats nothing of what its source's task has sent", async () => {
+    let appends = 0;
+    const counting = replacing("log", "append", (append) => (...call) => {
+      appends++;
+      return append(...call);
+    });
+    const rig = await resting("stop", counting);
+    rig.enqueue(2);
+    appends = 0;
+    for (let n = 0; n < 2; n++) {
+      rig.forget();
+      for (const bell of await rig.batches()) assert.deepEqual(await rig.env.turn(bell), { outcome: "waiting" });
+    }
+    assert.equal(appends, 0);
+  });
+
+  test("what a source's task died of before it had sent its barrier is sent when it is rung, whatever is brought before", async () => {
+    const sending = new Fault();
+    const rig = new Rig(
+      (await harness(jobAt(2), {
+        shards: 2,
+        wrapPorts: replacing("log", "append", (append) => sending.around(append)),
+      })) as RunningHarness,
+    );
+    rig.enqueue(1);
+    await rig.run.settle();
+    await rig.ring("source");
+    await rig.coordinator.order({ kind: "stop", id: "stop" });
+    await rig.coordinator.tick();
+    for (const task of await rig.tasks("source")) {
+      sending.before = 100;
+      await assert.rejects(rig.env.turn(poke(task)), { kind: "unavailable" });
+      sending.before = 0;
+    }
+    rig.forget();
+    rig.enqueue(2);
+    for (const bell of await rig.batches()) assert.deepEqual(await rig.env.turn(bell), { outcome: "waiting" });
+    await rig.goOn(3);
+    assert.equal((await rig.record()).phase, "stopped");
+    await rig.coordinator.order({ kind: "resume", id: "resume" });
+    await rig.goOn();
+    assert.deepEqual(
+      rig.output().filter((row) => row.startsWith("record")),
+      ["record 1", "record 2"],
+    );
   });
 
   for (const parallelism of [1, 2])
