@@ -212,6 +212,7 @@ export class InputReader {
       return this.steps.feed(opened, () => task.feedFrames(batch));
     };
     const feedAll = (part: readonly SourceRecord[]) => this.steps.feedParts(opened, "inbox", part, position, feed);
+    if (task.rests && records.some((record) => task.channels.isNews(record))) await this.steps.goOn(opened);
     const mayBeBehind = this.mayBeBehind(opened, task.plan.task, position());
     return this.withGap(opened, task.plan.task, records, after, position, mayBeBehind ? read : undefined, feedAll);
   }

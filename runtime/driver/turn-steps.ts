@@ -36,6 +36,16 @@ export class TurnSteps {
     await this.endStep(opened);
   }
 
+  /**
+   * The task rests no longer: timers that have come due meanwhile fire before what lets it go on is taken in, as a step of their own. With that
+   * they would come again at each attempt, and more of them (A4).
+   */
+  async goOn(opened: OpenedTask): Promise<void> {
+    const { task } = opened;
+    task.goOn();
+    await this.begin(opened, task.units.guarded);
+  }
+
   /** Before a step that takes in no records. `at`: its place, a new one after each commit unless it `stays`. */
   async announce(opened: OpenedTask, what: string, at: () => string, stays = false): Promise<void> {
     const attempt = opened.attempts?.of(what, at(), stays);

@@ -23,7 +23,7 @@ import type { UnitOrigin, Units } from "./units.ts";
 export type FeedStatus =
   /** The input is taken in. */
   | "done"
-  /** Key groups must be loaded first, or timers that are due fire. */
+  /** Key groups must be loaded first. */
   | "blocked"
   /** A barrier: the commit must end here. */
   | "barrier"
@@ -45,7 +45,6 @@ interface Receiver {
   readonly isFull: boolean;
   moved: boolean;
   goOn(): void;
-  passTime(): void;
   catchUp(): void;
 }
 
@@ -81,11 +80,7 @@ export class FrameFeed {
     channels.skipKnown(input);
     while (input.at < input.records.length) {
       const record = input.records[input.at]!;
-      if (task.rests && channels.isNews(record)) {
-        task.goOn();
-        task.passTime();
-        return "blocked";
-      }
+      if (task.rests && channels.isNews(record)) task.goOn();
       this.position = record.position;
       const received = channels.receive(record);
       if (received.outcome === "newer") return "newer";

@@ -186,7 +186,7 @@ export class Task implements TaskShared {
   }
 
   /** Timers whose processing time has come fire. */
-  passTime(): void {
+  private passTime(): void {
     for (const node of this.chain.nodes) {
       if (node.state !== undefined && node.state.store.earliestTimer("processingTime") <= this.passed) {
         this.moved = true;

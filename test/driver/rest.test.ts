@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { keyedProcess, list, millis, count, tumbling, type } from "../../runtime/index.ts";
+import { keyedProcess, list, millis, count, tumbling, type, value } from "../../runtime/index.ts";
 import { id, type TaskId } from "../../runtime/base/ids.ts";
 import type { Coordinator } from "../../runtime/driver/coordinator.ts";
 import type { Doorbell } from "../../runtime/driver/doorbell.ts";
@@ -14,10 +14,12 @@ import { readJobRecord } from "../../runtime/driver/job-ring.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
 import { encodeManifest } from "../../runtime/snapshots/manifest.ts";
 import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
-import { jobRing, manifestName } from "../../runtime/snapshots/names.ts";
+import { inboxName, jobRing, manifestName } from "../../runtime/snapshots/names.ts";
 import { harness, type RunningHarness } from "../../runtime/testing/harness.ts";
 import { type Event, event, pipeline } from "../operators/pipeline.ts";
+import { deadly } from "./deadly-job.ts";
 import { Fault, replacing } from "./faulty-ports.ts";
+import { Mortals } from "./mortal.ts";
 
 const delayMs = 1_000;
 
@@ -380,4 +382,52 @@ describe("timers fire again, once,", () => {
     await rig.goOn();
     for (const key of keys) assert.deepEqual(rig.output(key), ["record 1", "timer 1", "record 2"]);
   });
+});
+
+test("L14 what kills behind the barrier of a stop is found, though more timers are due at each attempt", async () => {
+  const mortals = new Mortals();
+  const firing = keyedProcess({
+    key: type<string>(),
+    state: { seen: value<number>() },
+    output: type<string>(),
+    onRecord({ n = 0 }: Event, { key, state, timers, emit }) {
+      if (n === deadly) mortals.die();
+      state.seen.set(n);
+      timers.processingTime(n * 1_000);
+      emit(`record ${key}`);
+    },
+    onTimer(_at, { key, emit }) {
+      emit(`timer ${key}`);
+    },
+  });
+  const build = pipeline((events) => events.keyBy(({ key }) => key as string).process("fire", firing), { parallelism: 2 });
+  const rig = new Rig((await harness(build, { shards: 2 })) as RunningHarness);
+  const { run } = rig;
+  for (let n = 1; n <= 800; n++) run.enqueue("in", { value: event(`k${n}`, 0, n), shard: n % 2 });
+  await run.settle();
+  await rig.coordinator.order({ kind: "stop", id: "stop" });
+  await rig.coordinator.tick();
+  await rig.ring("source");
+  await rig.ring("keyed");
+  assert.deepEqual(await rig.rests(), [true, true]);
+  await rig.coordinator.order({ kind: "resume", id: "resume" });
+  run.enqueue("in", { value: event("k1", 0, deadly), shard: 0 });
+  for (let looks = 0; looks < 3; looks++) {
+    await rig.coordinator.tick();
+    await rig.ring("source");
+  }
+  const [inbox, tasks] = [inboxName(1, "fire"), await rig.tasks("keyed")];
+  for (const [at, { id: shard }] of (await run.ports.log.shards(inbox)).entries()) {
+    const { records } = await run.ports.log.read(inbox, shard, "horizon", { records: 1_000, bytes: 1e9 });
+    for (let done = false; !done;) {
+      run.clock.advance(15_000);
+      done = (await mortals.turn(run, { kind: "frames", task: tasks[at]!, records })) !== "died";
+      assert.ok(mortals.deaths < 30, "it is found");
+    }
+  }
+  assert.match(run.deadLetters()[0]!.reason, /has killed the environment/);
+  assert.equal(run.deadLetters().length, 1);
+  const rows = run.output<string>("out");
+  assert.equal(new Set(rows).size, rows.length);
+  assert.ok(mortals.deaths > 2);
 });
