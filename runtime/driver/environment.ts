@@ -126,10 +126,24 @@ export class Environment {
    * over before that. As `turn` otherwise.
    */
   async ring(source: string): Promise<RingOutcome> {
-    const record = await this.jobRecord();
-    if (record === undefined) return { outcome: "waiting" };
+    for (;;) {
+      const reads = this.recordReads;
+      const record = await this.jobRecord();
+      if (record === undefined) return { outcome: "waiting" };
+      const tasks = await this.tasksReading(source, record);
+      const outcome = await this.ringAll(tasks);
+      if (outcome.outcome !== "done") return outcome;
+      // L1 None of them lives: that may be of a generation which is over.
+      const isOld = tasks.every((task) => this.over.has(task)) && this.recordReads === reads;
+      if (isOld) this.record = undefined;
+      else if (this.record === undefined) return { outcome: "waiting" };
+      else if (this.record.generation === record.generation) return outcome;
+    }
+  }
+
+  private async ringAll(tasks: readonly TaskId[]): Promise<RingOutcome> {
     let outcome: RingOutcome = { outcome: "done" };
-    for (const task of await this.tasksReading(source, record)) {
+    for (const task of tasks) {
       const rung = await this.readOut(task);
       if (rung.outcome === "fenced" || rung.outcome === "late") return rung;
       if (rung.outcome !== "done") outcome = rung;

@@ -644,6 +644,24 @@ describe("L1 a restore", () => {
     assert.deepEqual((await headOf(run, goesOn))?.progress.inbox, records.at(-1)?.position);
   });
 
+  for (const ended of [false, true])
+    test(`is heard of by who is rung for a source, ${ended ? "though it knew of an end" : "and reads"} in the next generation`, async () => {
+      const run = await engine();
+      await run.push("in", a(1));
+      const name = await run.checkpoint();
+      run.enqueue("in", a(2));
+      if (ended) run.source("in").end();
+      const old = environment(run, "old");
+      assert.deepEqual(await old.ring("in"), { outcome: "done" });
+      await run.coordinator("restorer").restore(name);
+      assert.deepEqual(await old.ring("in"), { outcome: "done" });
+      assert.deepEqual(run.output("out"), [
+        ["a", 1],
+        ["a", 3],
+        ["a", 3],
+      ]);
+    });
+
   for (const rescaled of [true, false])
     test(`${rescaled ? "may change" : "and nobody else may change"} the shards of inboxes under a turn that wakes up late`, async () => {
       const run = await engine({ parallelism: 2 });
