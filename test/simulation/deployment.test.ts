@@ -21,6 +21,8 @@ const seeds: readonly (readonly [number, string?])[] = [
   [7],
   [8],
   [25],
+  [20],
+  [23],
   [28],
   [16, "queued"],
   [3, "redriven"],
