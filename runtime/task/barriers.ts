@@ -21,7 +21,7 @@ export class Barriers {
   }
 
   /** Whether the commit has to tell of one. */
-  get wait(): boolean {
+  get mustBeTold(): boolean {
     return this.due !== undefined || this.declined !== undefined;
   }
 

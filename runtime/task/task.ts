@@ -376,7 +376,7 @@ export class Task implements TaskShared {
   /** Whether there is anything to commit. */
   get changed(): boolean {
     if (this.now >= this.standing.dueAt()) return true;
-    return this.moved || this.deadLetters.length > 0 || this.barriers.wait;
+    return this.moved || this.deadLetters.length > 0 || this.barriers.mustBeTold;
   }
 
   /** Ends the open commit: its changes of state, outputs and progress. The driver adds where it lies and who wrote it. */
