@@ -4,10 +4,11 @@
  *
  * It holds when the task has a single shard, the head advanced its position by records of a batch of its own mapping, in this
  * deployment (a mapping that is replaced may begin elsewhere, L4), and the batch that is brought now starts after that position. With
- * several shards the mapping of one says nothing of what the head took from another: there is no proof. Nor is there while a batch may be in
- * the hands of who was given it before the job was restored: the mapping has moved on from it by another's success, in the generation
- * before, and not by that of whoever commits it now. That goes for inboxes too, whose streams may outlive generations: of such a batch no frame
- * is taken in, but timers fire in the same commit.
+ * several shards the mapping of one says nothing of what the head took from another: there is no proof. Nor is there where the head's batch may
+ * have been given out before the job was restored: the mapping has moved on from it by another's success, in the generation before, and not by
+ * that of whoever committed it. Of a source's records nothing tells, so one waits until nobody can hold such a batch any more. That goes for
+ * inboxes too, whose streams may outlive generations: of such a batch no frame is taken in, but timers fire in the same commit. But a frame of
+ * the generation was not there before it: what lies behind one has been given out since.
  */
 import type { SourceRecord } from "../api/connector.ts";
 import type { Position } from "../base/ids.ts";
@@ -25,7 +26,7 @@ export function isMappingsBatch(bell: AddressedBell): boolean {
 export interface ProofContext {
   readonly deployment: number;
   readonly safeguards: Safeguards;
-  /** Whoever was given a batch before the generation began may be alive (L3). */
+  /** Whoever was given a source's batch before the generation began may be alive (L3). */
   readonly mayHoldOlder: boolean;
 }
 
@@ -34,13 +35,19 @@ export function provesEffects(
   bell: AddressedBell,
   { deployment, safeguards, mayHoldOlder }: ProofContext,
 ): boolean {
-  if (bell.kind === "poke" || !isMappingsBatch(bell) || mayHoldOlder) return false;
+  if (bell.kind === "poke" || !isMappingsBatch(bell)) return false;
+  if (bell.kind === "frames" ? !hasReceived(head) : mayHoldOlder) return false;
   if (head.by !== "mapping" || (head.deployment !== deployment && safeguards.holds("L4"))) return false;
   const first: SourceRecord | undefined = bell.records[0];
   const position = bell.kind === "frames" ? head.progress.inbox : positionOf(head, bell, safeguards);
   return (
     first !== undefined && position !== undefined && position !== "horizon" && comparePositions(first.position, position) > 0
   );
+}
+
+/** Whether a frame has come to the task: one of its generation, since no other is received. */
+function hasReceived({ progress }: Commit): boolean {
+  return [...progress.channels.values()].some(({ expected }) => expected > 0);
 }
 
 /**

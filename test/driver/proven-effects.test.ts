@@ -10,7 +10,11 @@ import { allSafeguards } from "../../runtime/task/safeguards.ts";
 const head = {
   by: "mapping",
   deployment: 1,
-  progress: { inbox: "34", sources: new Map([["a", { shards: new Map([["s", { position: "34" }]]) }]]) },
+  progress: {
+    inbox: "34",
+    channels: new Map([["c", { expected: 1 }]]),
+    sources: new Map([["a", { shards: new Map([["s", { position: "34" }]]) }]]),
+  },
 } as unknown as Commit;
 const records = (position: string) =>
   ({ kind: "records", source: "a", shard: "s", records: [{ position }] }) as unknown as AddressedBell;
@@ -24,7 +28,15 @@ test("a batch that starts after the head's position proves them, one that starts
   assert.equal(provesEffects(head, records("40"), { ...usual, deployment: 2 }), false);
 });
 
-test("nothing is proved while one who was given a batch before a restore may commit it", () => {
-  assert.equal(provesEffects(head, frames, usual), true);
-  for (const bell of [records("40"), frames]) assert.equal(provesEffects(head, bell, { ...usual, mayHoldOlder: true }), false);
+test("nothing is proved while one who was given a source's batch before a restore may commit it", () => {
+  assert.equal(provesEffects(head, records("40"), { ...usual, mayHoldOlder: true }), false);
+});
+
+test("an inbox proves nothing until a frame of the generation has come, and then also while older batches may be committed", () => {
+  const channels = new Map([["c", { expected: 0 }]]);
+  const before = { ...head, progress: { ...head.progress, channels } } as unknown as Commit;
+  for (const mayHoldOlder of [false, true]) {
+    assert.equal(provesEffects(before, frames, { ...usual, mayHoldOlder }), false);
+    assert.equal(provesEffects(head, frames, { ...usual, mayHoldOlder }), true);
+  }
 });
