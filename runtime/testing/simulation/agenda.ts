@@ -468,8 +468,9 @@ export class Agenda {
     if (parallelism !== undefined) {
       world.graph = world.plan(parallelism);
       world.deployment++;
-      world.replaceDead();
     }
+    // Code may have been deployed last of all, and nobody runs it yet.
+    world.replaceDead();
     const one = this.freeCoordinator();
     if (one === undefined) return;
     this.work(one, "restore", async () => {
