@@ -1,9 +1,10 @@
 /**
  * Takes a task's input in: what a doorbell brought, what lies before it, or what a read finds.
  *
- * L3 When a batch begins after the position, the log is read from the position up to it first. This is left out once the generation is
- *    older than the longest possible life of an invocation, or there was none before it, and a batch of this shard has been seen here
- *    that followed: a task that is only now catching up may still be behind where its mapping stands.
+ * L3 When a batch begins after the position, the log is read from the position up to it first. This is left out once nobody can bring a batch
+ *    of an earlier generation, and a batch of this shard has been seen here that followed: a task that is only now catching up may still be
+ *    behind where its mapping stands. Of a source that is when the generation is older than the longest possible life of an invocation, or
+ *    there was none before it. Of an inbox, when a frame of the generation has come: its mapping passes none that was not taken in.
  *    An inbox outlives generations: of one that has not been read yet, only what can be of this generation is.
  *    A read that brings nothing has not come up to the batch while its stream says that something is there.
  * L11 Where a batch of a child shard comes first, its parents are read to their end by that.
@@ -143,7 +144,7 @@ export class InputReader {
     const input = task.sources.get(source)!;
     const mayLack = this.mayHaveLost(source, input.readUpTo(shard));
     const place = `${task.plan.task} ${source} ${shard}`;
-    const mayBeBehind = this.mayBeBehind(opened, place, input.positionOf(shard));
+    const mayBeBehind = this.isYoung(opened) || this.mayBeBehind(place, input.positionOf(shard));
     // The mapping may have passed what expired before it got there: one record shows it.
     const limit = mayLack && !mayBeBehind ? { ...this.readLimit, records: 1 } : this.readLimit;
     const read = (from: Position | "horizon") => this.readSource(task, source, shard, from, limit);
@@ -213,7 +214,7 @@ export class InputReader {
     };
     const feedAll = (part: readonly SourceRecord[]) => this.steps.feedParts(opened, "inbox", part, position, feed);
     if (task.rests && records.some((record) => task.channels.isNews(record))) await this.steps.goOn(opened);
-    const mayBeBehind = this.mayBeBehind(opened, task.plan.task, position());
+    const mayBeBehind = !task.channels.hasReceived || this.mayBeBehind(task.plan.task, position());
     return this.withGap(opened, task.plan.task, records, after, position, mayBeBehind ? read : undefined, feedAll);
   }
 
@@ -372,12 +373,12 @@ export class InputReader {
     return { ...this.readLimit, arrivedFrom: Math.max(0, begun - clockMarginMs) };
   }
 
-  private mayBeBehind(opened: OpenedTask, place: string, position: Position | "horizon"): boolean {
+  private mayBeBehind(place: string, position: Position | "horizon"): boolean {
     const followed = this.followed.get(place);
-    return followed === undefined || this.isYoung(opened) || isBefore(position, followed);
+    return followed === undefined || isBefore(position, followed);
   }
 
-  /** So young is the generation that batches of an earlier one may come (L3): not where it is the first. */
+  /** So young is the generation that a source's batches of an earlier one may come (L3): not where it is the first. */
   private isYoung({ record }: OpenedTask): boolean {
     return record.generation > 1 && this.ports.clock.now() - record.since <= this.options.invocationMsMax;
   }

@@ -12,7 +12,7 @@
  */
 import type { SourceRecord } from "../api/connector.ts";
 import type { Position } from "../base/ids.ts";
-import type { Commit, Progress, ShardProgress } from "../state/commit.ts";
+import { type Commit, hasReceived, type Progress, type ShardProgress } from "../state/commit.ts";
 import { comparePositions } from "../streaming/position.ts";
 import type { Safeguards } from "../task/safeguards.ts";
 import type { AddressedBell } from "./doorbell.ts";
@@ -36,18 +36,13 @@ export function provesEffects(
   { deployment, safeguards, mayHoldOlder }: ProofContext,
 ): boolean {
   if (bell.kind === "poke" || !isMappingsBatch(bell)) return false;
-  if (bell.kind === "frames" ? !hasReceived(head) : mayHoldOlder) return false;
+  if (bell.kind === "frames" ? !hasReceived(head.progress.channels) : mayHoldOlder) return false;
   if (head.by !== "mapping" || (head.deployment !== deployment && safeguards.holds("L4"))) return false;
   const first: SourceRecord | undefined = bell.records[0];
   const position = bell.kind === "frames" ? head.progress.inbox : positionOf(head, bell, safeguards);
   return (
     first !== undefined && position !== undefined && position !== "horizon" && comparePositions(first.position, position) > 0
   );
-}
-
-/** Whether a frame has come to the task: one of its generation, since no other is received. */
-function hasReceived({ progress }: Commit): boolean {
-  return [...progress.channels.values()].some(({ expected }) => expected > 0);
 }
 
 /**

@@ -40,6 +40,15 @@ export interface ChannelProgress {
   readonly parents: readonly TaskId[];
 }
 
+/**
+ * Whether a frame has come to a task: one of its generation, since no other is received. What lies behind it in the inbox nobody was given
+ * before the generation ran.
+ */
+export function hasReceived(channels: ReadonlyMap<ChannelId, Pick<ChannelProgress, "expected">>): boolean {
+  for (const { expected } of channels.values()) if (expected > 0) return true;
+  return false;
+}
+
 export interface AlignmentProgress {
   /** The highest checkpoint completed, skipped or given up here. */
   readonly last: Checkpoint;

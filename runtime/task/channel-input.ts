@@ -13,7 +13,7 @@ import type { SourceRecord } from "../api/connector.ts";
 import { Alignment } from "../snapshots/alignment.ts";
 import { givenChannel } from "../snapshots/given-letters.ts";
 import { HeldFrames } from "../snapshots/held-frames.ts";
-import type { ChannelProgress, Progress } from "../state/commit.ts";
+import { type ChannelProgress, hasReceived, type Progress } from "../state/commit.ts";
 import { channelId, upstreamOf } from "../streaming/channel.ts";
 import type { Successor } from "../streaming/element.ts";
 import { type Frame, readFrame } from "../streaming/frame.ts";
@@ -87,6 +87,11 @@ export class ChannelInput {
   isNews({ bytes }: SourceRecord): boolean {
     const { generation, channel, seq } = readFrame(bytes);
     return generation === this.generation && seq >= (this.channels.get(channel)?.expected ?? 0);
+  }
+
+  /** Whether any has come, of this generation. */
+  get hasReceived(): boolean {
+    return hasReceived(this.channels);
   }
 
   receive(record: SourceRecord): Received {

@@ -212,7 +212,8 @@ function withLastingInboxes(ports: Ports): Ports {
   return (["append", "read", "shards"] as const).reduce((wrapped, method) => named(method)(wrapped), ports);
 }
 
-test("R5 a head's effects are not proven done by an inbox while one who was given a batch of it before a restore may live", async () => {
+/** A job of two keyed tasks that has been restored; its inbox, and what lay there `before`. */
+async function restoredOverInbox() {
   const build = pipeline((events) => events.keyBy(({ key }) => key as string).process("echo", echoing), { parallelism: 2 });
   const run = (await harness(build, { wrapPorts: withLastingInboxes })) as RunningHarness;
   await run.push("in", a(1));
@@ -221,26 +222,77 @@ test("R5 a head's effects are not proven done by an inbox while one who was give
   const { tasks } = run.runner.record!.topology.find(({ kind }) => kind === "keyed")!;
   const isBusy = async (task: TaskId) => (await commitsOf(run, task)).some(({ rows }) => rows.length > 0);
   const busy = (await isBusy(tasks[0]!.task)) ? 0 : 1;
-  const { id: name } = (await run.ports.log.shards(inbox))[busy]!;
-  const brought = async () => (await run.ports.log.read(inbox, name, "horizon", { records: 100, bytes: 1e9 })).records;
+  const { id: shard } = (await run.ports.log.shards(inbox))[busy]!;
+  const brought = async () => (await run.ports.log.read(inbox, shard, "horizon", { records: 100, bytes: 1e9 })).records;
   const before = await brought();
   const { phase } = await run.coordinator("restorer").restore(run.runner.record!.completed!);
   assert.equal(phase, "running");
-  run.clock.advance(5_000);
+  const source = environment(run, "source");
+  /** Records come, and go on into the inbox: what is new there. */
+  const send = async (...events: ReturnType<typeof a>[]) => {
+    const known = (await brought()).length;
+    run.enqueue("in", ...events);
+    await source.turn(poke(id<TaskId>("g2.in~in:shard-0")));
+    return (await brought()).slice(known);
+  };
+  return { run, before, send, bell: { kind: "inbox", stage: "echo", shard } as const };
+}
 
-  const dying = replacing("sinks", "carryOut", () => async () => {
-    throw new MillraceError("unavailable", "dies before the effects");
-  })(run.ports);
-  const bell = { kind: "inbox", stage: "echo", shard: name } as const;
-  await assert.rejects(environment(run, "dying", {}, dying).turn({ ...bell, records: before }), { kind: "unavailable" });
-  run.enqueue("in", a(2));
-  await environment(run, "source").turn(poke(id<TaskId>("g2.in~in:shard-0")));
-  await environment(run, "next").turn({ ...bell, records: (await brought()).slice(before.length) });
-  assert.deepEqual(run.output("out"), [
-    ["record", 1],
-    ["timer", 1],
-    ["record", 2],
-  ]);
+describe("an inbox that outlives generations", () => {
+  const dying = (run: RunningHarness) => {
+    const carryOut = replacing("sinks", "carryOut", () => async () => {
+      throw new MillraceError("unavailable", "dies before the effects");
+    });
+    return environment(run, "dying", {}, carryOut(run.ports));
+  };
+
+  test("R5 does not prove a head's effects done while one who was given a batch of it before a restore may live", async () => {
+    const { run, before, send, bell } = await restoredOverInbox();
+    run.clock.advance(5_000);
+    await assert.rejects(dying(run).turn({ ...bell, records: before }), { kind: "unavailable" });
+    await environment(run, "next").turn({ ...bell, records: await send(a(2)) });
+    assert.deepEqual(run.output("out"), [
+      ["record", 1],
+      ["timer", 1],
+      ["record", 2],
+    ]);
+  });
+
+  test("R5 proves them done right after a restore, once a frame of the generation has come", async () => {
+    const { run, send, bell } = await restoredOverInbox();
+    await environment(run, "first").turn({ ...bell, records: await send(a(2)) });
+    await environment(run, "next").turn({ ...bell, records: await send(a(3)) });
+    assert.equal(run.telemetry.total("turn.effectsRepeated"), 0);
+    await environment(run, "poked").turn(poke(id<TaskId>("g2.echo~0")));
+    await environment(run, "poked").turn(poke(id<TaskId>("g2.echo~1")));
+    assert.ok(run.telemetry.total("turn.effectsRepeated") > 0, "a poke proves nothing");
+  });
+
+  test("L3 is read before a batch until a frame of the generation has come, and a batch that followed", async () => {
+    const { run, before, send, bell } = await restoredOverInbox();
+    let reads = 0;
+    const counted = replacing(
+      "log",
+      "read",
+      (read) =>
+        async (...args) => (reads++, read(...args)),
+    )(run.ports);
+    const env = environment(run, "young", {}, counted);
+    const readsOf = async (records: typeof before) => {
+      reads = 0;
+      await env.turn({ ...bell, records });
+      return reads;
+    };
+    const [first, second, third] = [await send(a(2)), await send(a(3)), await send(a(4))];
+    assert.ok((await readsOf(before)) > 0, "nothing of the generation has come");
+    assert.ok((await readsOf(second)) > 0, "what lies before it has not been brought");
+    assert.equal(await readsOf(third), 0);
+    assert.equal(await readsOf(first), 0, "it comes again");
+    assert.deepEqual(
+      run.output<[string, number]>("out").filter(([what]) => what === "record"),
+      [1, 2, 3, 4].map((n) => ["record", n]),
+    );
+  });
 });
 
 describe("L11 the end of a shard", () => {
