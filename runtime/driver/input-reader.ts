@@ -3,8 +3,9 @@
  *
  * L3 When a batch begins after the position, the log is read from the position up to it first. This is left out once nobody can bring a batch
  *    of an earlier generation, and a batch of this shard has been seen here that followed: a task that is only now catching up may still be
- *    behind where its mapping stands. Of a source that is when the generation is older than the longest possible life of an invocation, or
- *    there was none before it. Of an inbox, when a frame of the generation has come: its mapping passes none that was not taken in.
+ *    behind where its mapping stands. Of a source that is when the position is where a read of this generation found nothing more: what lies
+ *    behind that is passed by nobody who has not taken it in here. Or when the generation is older than the longest possible life of an
+ *    invocation, or there was none before it. Of an inbox, when a frame of the generation has come.
  *    An inbox outlives generations: of one that has not been read yet, only what can be of this generation is.
  *    A read that brings nothing has not come up to the batch while its stream says that something is there.
  * L11 Where a batch of a child shard comes first, its parents are read to their end by that.
@@ -144,10 +145,10 @@ export class InputReader {
     const input = task.sources.get(source)!;
     const mayLack = this.mayHaveLost(source, input.readUpTo(shard));
     const place = `${task.plan.task} ${source} ${shard}`;
-    const mayBeBehind = this.isYoung(opened) || this.mayBeBehind(place, input.positionOf(shard));
+    const mayBeBehind = this.mayBringOlder(opened, input, shard) || this.mayBeBehind(place, input.positionOf(shard));
     // The mapping may have passed what expired before it got there: one record shows it.
     const limit = mayLack && !mayBeBehind ? { ...this.readLimit, records: 1 } : this.readLimit;
-    const read = (from: Position | "horizon") => this.readSource(task, source, shard, from, limit);
+    const read = (from: Position | "horizon") => this.readSource(opened, source, shard, from, limit);
     const position = () => input.positionOf(shard);
     const feed = (part: readonly SourceRecord[]) => {
       const batch = { source, shard, records: part, at: 0, ...(upTo < Infinity && { upTo }) };
@@ -297,7 +298,7 @@ export class InputReader {
     const after = input.positionOf(shard);
     // One record tells where the shard stands among the others.
     const few = input.alignment !== undefined && after === "horizon" ? { ...limit, records: 1 } : limit;
-    const result = await this.readSource(task, source, shard, after, few);
+    const result = await this.readSource(opened, source, shard, after, few);
     opened.behind ||= result.records.length > 0 && result.behindMs > 0;
     if (result.records.length > 0) {
       const status = await this.feedShard(opened, source, shard, result.records, after, upTo);
@@ -326,17 +327,22 @@ export class InputReader {
 
   /** Reads a shard of a source, and reports what can no longer be read, with the range. */
   private async readSource(
-    task: Task,
+    { task, record }: OpenedTask,
     source: string,
     shard: ShardId,
     after: Position | "horizon",
     limit: ReadLimit,
   ): Promise<ReadResult> {
-    const readUpTo = task.sources.get(source)?.readUpTo(shard);
+    const input = task.sources.get(source);
+    const readUpTo = input?.readUpTo(shard);
     const since = readUpTo === undefined ? {} : { readUpTo };
-    const result = await this.ports.source(source).read(this.shards.streamOf(source), shard, after, { ...limit, ...since });
+    const reader = this.ports.source(source);
+    const result = await reader.read(this.shards.streamOf(source), shard, after, { ...limit, ...since });
     if (result.gap)
       this.reportLost(task, source, shard, result.lost ?? { after, before: result.records[0]?.position ?? "its end" });
+    // What is brought, and cannot be read back, is nowhere seen to end.
+    const seesEnd = result.behindMs === 0 && result.next !== undefined && reader.lostBetween === undefined;
+    if (seesEnd && record.generation > 1) input?.noteTip(shard, result.next);
     return result;
   }
 
@@ -378,9 +384,10 @@ export class InputReader {
     return followed === undefined || isBefore(position, followed);
   }
 
-  /** So young is the generation that a source's batches of an earlier one may come (L3): not where it is the first. */
-  private isYoung({ record }: OpenedTask): boolean {
-    return record.generation > 1 && this.ports.clock.now() - record.since <= this.options.invocationMsMax;
+  /** Whether a batch of the shard may be of an earlier generation, and passed by there (L3). */
+  private mayBringOlder({ record }: OpenedTask, input: SourceInput, shard: ShardId): boolean {
+    if (record.generation === 1 || input.hasReachedTip(shard)) return false;
+    return this.ports.clock.now() - record.since <= this.options.invocationMsMax;
   }
 
   /** Something that came since a shard of the source was read may be gone. */

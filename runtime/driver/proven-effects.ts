@@ -6,14 +6,14 @@
  * deployment (a mapping that is replaced may begin elsewhere, L4), and the batch that is brought now starts after that position. With
  * several shards the mapping of one says nothing of what the head took from another: there is no proof. Nor is there where the head's batch may
  * have been given out before the job was restored: the mapping has moved on from it by another's success, in the generation before, and not by
- * that of whoever committed it. Of a source's records nothing tells, so one waits until nobody can hold such a batch any more. That goes for
- * inboxes too, whose streams may outlive generations: of such a batch no frame is taken in, but timers fire in the same commit. But a frame of
- * the generation was not there before it: what lies behind one has been given out since.
+ * that of whoever committed it. That goes for inboxes too, whose streams may outlive generations: of such a batch no frame is taken in, but
+ * timers fire in the same commit. So the head must have got to what was not there before: in a source behind the place where a read of this
+ * generation has found nothing more, in an inbox to a frame of the generation. Or nobody can hold such a batch any more.
  */
 import type { SourceRecord } from "../api/connector.ts";
 import type { Position } from "../base/ids.ts";
 import { type Commit, hasReceived, type Progress, type ShardProgress } from "../state/commit.ts";
-import { comparePositions } from "../streaming/position.ts";
+import { comparePositions, isBefore } from "../streaming/position.ts";
 import type { Safeguards } from "../task/safeguards.ts";
 import type { AddressedBell } from "./doorbell.ts";
 
@@ -36,13 +36,17 @@ export function provesEffects(
   { deployment, safeguards, mayHoldOlder }: ProofContext,
 ): boolean {
   if (bell.kind === "poke" || !isMappingsBatch(bell)) return false;
-  if (bell.kind === "frames" ? !hasReceived(head.progress.channels) : mayHoldOlder) return false;
   if (head.by !== "mapping" || (head.deployment !== deployment && safeguards.holds("L4"))) return false;
   const first: SourceRecord | undefined = bell.records[0];
-  const position = bell.kind === "frames" ? head.progress.inbox : positionOf(head, bell, safeguards);
+  const position = bell.kind === "frames" ? ownPosition(head.progress) : positionOf(head, bell, safeguards, mayHoldOlder);
   return (
     first !== undefined && position !== undefined && position !== "horizon" && comparePositions(first.position, position) > 0
   );
+}
+
+/** Undefined: no frame has come to the task, of its generation, since no other is received. */
+function ownPosition({ channels, inbox }: Progress): Position | "horizon" | undefined {
+  return hasReceived(channels) ? inbox : undefined;
 }
 
 /**
@@ -59,13 +63,16 @@ export function isTakenInBefore(before: Progress | undefined, bell: AddressedBel
   return comparePositions(last.position, position) <= 0;
 }
 
-/** Of the task's only shard; undefined when it has several. */
+/** Of the task's only shard; undefined when it has several, or what it has taken last may have been given out before the generation. */
 function positionOf(
   { progress }: Commit,
   { source, shard }: AddressedBell & { readonly kind: "records" },
   safeguards: Safeguards,
+  mayHoldOlder: boolean,
 ): Position | "horizon" | undefined {
   const shards: ShardProgress[] = [...progress.sources.values()].flatMap((known) => [...known.shards.values()]);
   if (shards.length > 1 && safeguards.holds("R5.shards")) return undefined;
-  return progress.sources.get(source)?.shards.get(shard)?.position;
+  const known = progress.sources.get(source)?.shards.get(shard);
+  if (known === undefined || !mayHoldOlder) return known?.position;
+  return known.tip !== undefined && isBefore(known.tip, known.position) ? known.position : undefined;
 }

@@ -14,7 +14,7 @@ export function beginSources(plan: TaskPlan, record: JobRecord, acks: readonly A
   const only = plan.stage.kind === "source" ? shardOf(instanceOf(plan.task)).shard : undefined;
   const join = (uid: string) => (only === undefined ? joinShards(uid, acks) : takeShard(uid, only, acks));
   const beginAt = ({ shards, watermarks }: SourceProgress): SourceProgress => ({
-    shards,
+    shards: new Map([...shards].map(([shard, { tip: _, ...known }]) => [shard, known])),
     watermarks: watermarks && beginAgain(watermarks as StoredSourceWatermarks),
   });
   return new Map(plan.stage.sources.map((uid) => [uid, withRoots(beginAt(join(uid)), uid, plan, record)]));

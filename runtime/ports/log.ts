@@ -32,7 +32,10 @@ export interface ReadResult {
   readonly records: readonly SourceRecord[];
   /** Where to read on; undefined: the shard has ended and nothing is left. */
   readonly next: Position | "horizon" | undefined;
-  /** How far the last record read, or the place up to which none was found, lies behind the shard's end; 0: nothing more is there now. */
+  /**
+   * How far the last record read, or the place up to which none was found, lies behind the shard's end; 0: nothing more is there now, as was
+   * looked for this read and not for one before.
+   */
   readonly behindMs: number;
   /**
    * Records after `after` had expired before they were read. Where a log cannot tell (Kinesis), the record at `after` itself has: then

@@ -15,7 +15,15 @@ export const totalsShape = is.object({ records: is.count, deadLetters: is.count,
 /** Of `Progress["sources"]`. */
 export const sourcesShape = is.mapOf(
   is.object({
-    shards: is.mapOf(is.object({ position: positionShape, readUpTo: is.time, ended: is.flag, parents: listOfTexts })),
+    shards: is.mapOf(
+      is.object({
+        position: positionShape,
+        readUpTo: is.time,
+        ended: is.flag,
+        parents: listOfTexts,
+        tip: is.optional(positionShape),
+      }),
+    ),
   }),
 );
 

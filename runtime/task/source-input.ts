@@ -14,7 +14,7 @@ import { assert } from "../base/assert.ts";
 import { messageOf, MillraceError } from "../base/errors.ts";
 import type { Position, ShardId } from "../base/ids.ts";
 import type { ShardProgress, SourceProgress } from "../state/commit.ts";
-import { comparePositions } from "../streaming/position.ts";
+import { comparePositions, isBefore } from "../streaming/position.ts";
 import { type ShardWatermarks, SourceWatermarks, type StoredSourceWatermarks } from "../time/source-watermarks.ts";
 import { isTimestamp, notATimestamp } from "../time/timestamp.ts";
 import type { ValveChange } from "../time/watermark-valve.ts";
@@ -38,6 +38,8 @@ interface OpenShard {
   readUpTo: number;
   ended: boolean;
   readonly parents: readonly ShardId[];
+  /** See `ShardProgress`. */
+  tip: Position | "horizon" | undefined;
   readonly watermarks: ShardWatermarks | undefined;
 }
 
@@ -93,10 +95,10 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
         options.stepMs,
         progress?.watermarks as StoredSourceWatermarks | undefined,
       );
-    for (const [shard, { position, readUpTo, ended, parents }] of progress?.shards ?? []) {
+    for (const [shard, known] of progress?.shards ?? []) {
       // A shard that was not read yet holds the watermark back from the beginning.
-      if (!ended) this.watermarks?.add(shard, options.now, parents);
-      this.open(shard, { position, readUpTo, ended, parents });
+      if (!known.ended) this.watermarks?.add(shard, options.now, known.parents);
+      this.open(shard, known);
     }
     const operator = () => this.uid;
     const came = {
@@ -109,9 +111,9 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
     this.work = () => this.take(this.value);
   }
 
-  private open(shard: ShardId, progress: ShardProgress): void {
+  private open(shard: ShardId, { position, readUpTo, ended, parents, tip }: ShardProgress): void {
     const watermarks = this.watermarks?.has(shard) ? this.watermarks.shard(shard) : undefined;
-    this.shards.set(shard, { ...progress, watermarks });
+    this.shards.set(shard, { position, readUpTo, ended, parents, tip, watermarks });
   }
 
   /** Adds a shard that is to be read from the beginning; one that is known stays as it is. */
@@ -148,6 +150,18 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
   /** Epoch ms: what had arrived by then is read. */
   readUpTo(shard: ShardId): number {
     return this.shards.get(shard)?.readUpTo ?? -Infinity;
+  }
+
+  /** A read in this generation, which is not the first, found that nothing more is there behind `tip`. Only the first is kept. */
+  noteTip(shard: ShardId, tip: Position | "horizon"): void {
+    const open = this.shards.get(shard);
+    if (open !== undefined) open.tip ??= tip;
+  }
+
+  /** All is taken in that was there when the generation began. */
+  hasReachedTip(shard: ShardId): boolean {
+    const open = this.shards.get(shard);
+    return open?.tip === "horizon" || (open?.tip !== undefined && !isBefore(open.position, open.tip));
   }
 
   get allEnded(): boolean {
@@ -374,8 +388,8 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
 
   progress(): SourceProgress {
     const shards = new Map<ShardId, ShardProgress>();
-    for (const [shard, { position, readUpTo, ended, parents }] of this.shards)
-      shards.set(shard, { position, readUpTo, ended, parents });
+    for (const [shard, { position, readUpTo, ended, parents, tip }] of this.shards)
+      shards.set(shard, { position, readUpTo, ended, parents, ...(tip !== undefined && { tip }) });
     return { shards, watermarks: this.watermarks?.snapshot() };
   }
 }

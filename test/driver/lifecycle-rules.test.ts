@@ -161,6 +161,21 @@ describe("R5 a head's effects are proven done", () => {
     assert.deepEqual(run.output("out"), [1, 3]);
   });
 
+  test("right after a restore, behind the place where a read has found nothing more", async () => {
+    const run = await start();
+    let n = 0;
+    for (const generation of [2, 3]) {
+      const { phase } = await run.coordinator(`restorer ${generation}`).restore(await run.checkpoint());
+      assert.equal(phase, "running");
+      const before = run.telemetry.total("turn.effectsRepeated");
+      for (const repeated of [0, 1, 1, 1]) {
+        run.enqueue("in", a(++n));
+        await environment(run, `environment ${n}`).turn(await batch(run, n, n));
+        assert.equal(run.telemetry.total("turn.effectsRepeated") - before, repeated, `batch ${n}`);
+      }
+    }
+  });
+
   test("of a keyed task by its inbox's next batch", async () => {
     const calls = new SinkCalls();
     const run = await start({ parallelism: 2, wrapPorts: calls.wrapPorts });

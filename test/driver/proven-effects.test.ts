@@ -32,6 +32,22 @@ test("nothing is proved while one who was given a source's batch before a restor
   assert.equal(provesEffects(head, records("40"), { ...usual, mayHoldOlder: true }), false);
 });
 
+test("it is proved all the same by a head behind the place where a read of the generation has found nothing more", () => {
+  const behind = (tip: string) =>
+    ({
+      ...head,
+      progress: { ...head.progress, sources: new Map([["a", { shards: new Map([["s", { position: "34", tip }]]) }]]) },
+    }) as unknown as Commit;
+  for (const [tip, isProven] of [
+    ["33", true],
+    ["9", true],
+    ["horizon", true],
+    ["34", false],
+    ["100", false],
+  ] as const)
+    assert.equal(provesEffects(behind(tip), records("40"), { ...usual, mayHoldOlder: true }), isProven, tip);
+});
+
 test("an inbox proves nothing until a frame of the generation has come, and then also while older batches may be committed", () => {
   const channels = new Map([["c", { expected: 0 }]]);
   const before = { ...head, progress: { ...head.progress, channels } } as unknown as Commit;

@@ -746,22 +746,45 @@ test("L3 a task that catches up late reads what lies before a batch too, however
   }
 });
 
-test("L3 a young generation reads before every batch, where there was one before it", async () => {
+test("L3 a generation reads before every batch, where there was one before it, until it is where a read found nothing more", async () => {
   const run = await engine();
   await run.push("in", a(1));
-  await run.coordinator("restorer").restore(await run.checkpoint());
-  await run.crash();
+  const name = await run.checkpoint();
   run.enqueue("in", a(2), a(4));
+  await run.coordinator("restorer").restore(name);
   const { counted, ports } = countedReads(run);
   const env = environment(run, "young", {}, ports);
   const shard = id<ShardId>("shard-0");
-  const { records } = await run.source("in").read("in", shard, "horizon", { records: 10, bytes: 1e6 });
-  for (const record of records.slice(-2)) {
+  const readsBefore = async (n: number) => {
+    const { records } = await run.source("in").read("in", shard, "horizon", { records: 10, bytes: 1e6 });
     counted.reads = 0;
-    await env.turn({ kind: "records", source: "in", shard, records: [record] });
-    assert.ok(counted.reads > 0, record.position);
+    await env.turn({ kind: "records", source: "in", shard, records: records.slice(n, n + 1) });
+    return counted.reads;
+  };
+  assert.ok((await readsBefore(1)) > 0, "nothing has been read");
+  assert.ok((await readsBefore(2)) > 0, "it was there when the end was found: it may have been given out before");
+  run.enqueue("in", a(8), a(16));
+  assert.equal(await readsBefore(3), 0);
+  assert.equal(await readsBefore(3), 0, "it comes again");
+  await environment(run, "other").turn(poke(id<TaskId>("g2.in~in:shard-0")));
+  assert.deepEqual(run.output("out").at(-1), ["a", 31]);
+});
+
+test("L3 a read that brings only a part has not found that nothing more is there", async () => {
+  const run = await engine();
+  await run.push("in", a(1));
+  const name = await run.checkpoint();
+  run.enqueue("in", ...[2, 4, 8, 16].map(a));
+  await run.coordinator("restorer").restore(name);
+  const { counted, ports } = countedReads(run);
+  const env = environment(run, "young", { recordsPerTurn: 1 }, ports);
+  const shard = id<ShardId>("shard-0");
+  const { records } = await run.source("in").read("in", shard, "horizon", { records: 10, bytes: 1e6 });
+  for (const n of [1, 2, 3]) {
+    counted.reads = 0;
+    await env.turn({ kind: "records", source: "in", shard, records: records.slice(n, n + 1) });
+    assert.ok(counted.reads > 0, String(n));
   }
-  assert.deepEqual(run.output("out").at(-1), ["a", 7]);
 });
 
 test("L3 a read that brings nothing, while its stream says that something is there, has not come up to the batch", async () => {

@@ -127,6 +127,8 @@ export class KinesisReader {
   }
 
   async #readFrom(key: string, start: Place, limit: ReadLimit): Promise<ReadResult> {
+    // What was read earlier says nothing of what is there now.
+    const isOld = start.ahead.length > 0;
     const { place, gap } = await this.#fill(start, limit.records);
     const taken = withinLimit(place.ahead, limit);
     const ahead = place.ahead.slice(taken.length);
@@ -137,7 +139,7 @@ export class KinesisReader {
     return {
       records: taken.map(recordOf),
       next: ended ? undefined : after,
-      behindMs: ahead.length > 0 ? Math.max(1, place.behindMs) : place.behindMs,
+      behindMs: ahead.length > 0 || isOld ? Math.max(1, place.behindMs) : place.behindMs,
       gap,
     };
   }
