@@ -66,6 +66,8 @@ export class ShardWatermarks {
   seenAt: number;
   /** The last read found nothing, and nothing is behind. */
   caughtUp = false;
+  /** It is not read for now, by decision: idle or not, there may be something to read. */
+  paused = false;
 
   constructor(id: string, valve: WatermarkValve, generator: ShardGenerator, stepMs: number, seenAt: number) {
     this.id = id;
@@ -188,13 +190,19 @@ export class SourceWatermarks {
 
   /** Notes that a read of the shard found nothing, and that nothing is behind (L13). */
   onCaughtUp(id: string): void {
-    this.shard(id).caughtUp = true;
+    const shard = this.shard(id);
+    shard.caughtUp = true;
+    shard.paused = false;
   }
 
-  /** Notes that the shard is not read for now, by decision: idleness does not count the time, and there may be something to read. */
+  /**
+   * Notes that the shard is not read for now, by decision: idleness does not count the time, and there may be something to read. One that is
+   * idle is waited for, too: what it waits for may have been told while it was read, and nobody else may be left who tells more.
+   */
   onPaused(id: string, now: number): void {
     const shard = this.shard(id);
     shard.caughtUp = false;
+    shard.paused = true;
     shard.seenAt = Math.max(shard.seenAt, now);
   }
 
@@ -203,6 +211,7 @@ export class SourceWatermarks {
     const shard = this.shard(id);
     shard.seenAt = Math.max(shard.seenAt, now);
     shard.caughtUp = false;
+    shard.paused = false;
     return shard.active ? unchanged : this.#shown(this.#valve.setStatus(id, true));
   }
 
@@ -286,8 +295,8 @@ export class SourceWatermarks {
   }
 }
 
-function isBehind({ live, active, caughtUp, watermark }: ShardWatermarks): boolean {
-  return live && active && !caughtUp && watermark > minWatermark;
+function isBehind({ live, active, paused, caughtUp, watermark }: ShardWatermarks): boolean {
+  return live && (active || paused) && !caughtUp && watermark > minWatermark;
 }
 
 function restoreValve(stored: StoredSourceWatermarks): WatermarkValve {

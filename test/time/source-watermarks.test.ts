@@ -181,4 +181,23 @@ describe("source watermarks", () => {
     assert.equal(source.shard("a").onRecord(undefined, 5), undefined);
     assert.equal(source.watermark, minWatermark);
   });
+
+  it("is waited for where it has not read all, though it is idle: while it is held back it may have something to read", () => {
+    const source = sourceOf(monotonous().withIdleness(millis(5)), 1, ["a"]);
+    source.onRecordsSeen("a", 0);
+    source.shard("a").onRecord(undefined, 31);
+    assert.equal(source.slowest, 30);
+    source.onCaughtUp("a");
+    source.decideIdle("a", 10);
+    assert.equal(source.slowest, Infinity);
+    source.onPaused("a", 20);
+    assert.deepEqual([source.slowest, source.slowestSeenAt, source.status], [30, 20, "idle"]);
+    source.onCaughtUp("a");
+    assert.equal(source.slowest, Infinity);
+    source.onPaused("a", 30);
+    source.onRecordsSeen("a", 40);
+    source.onCaughtUp("a");
+    source.decideIdle("a", 50);
+    assert.equal(source.slowest, Infinity, "it has been read since");
+  });
 });
