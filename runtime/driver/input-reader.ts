@@ -340,8 +340,8 @@ export class InputReader {
     const result = await reader.read(this.shards.streamOf(source), shard, after, { ...limit, ...since });
     if (result.gap)
       this.reportLost(task, source, shard, result.lost ?? { after, before: result.records[0]?.position ?? "its end" });
-    // What is brought, and cannot be read back, is nowhere seen to end.
-    const seesEnd = result.behindMs === 0 && result.next !== undefined && reader.lostBetween === undefined;
+    // A read that brings nothing tells of no end: what cannot be read back, since it is brought, is answered so.
+    const seesEnd = result.behindMs === 0 && result.records.length > 0 && result.next !== undefined;
     if (seesEnd && record.generation > 1) input?.noteTip(shard, result.next);
     return result;
   }

@@ -1,6 +1,7 @@
 /**
  * An inbox stream outlives the generations of a job: after a restore it still holds frames of those before, for as long as its retention.
- * They are not read where they cannot be of the new generation, and do not hold it up where they are.
+ * They are not read where they cannot be of the new generation, and do not hold it up where they are. A source's stream outlives them too: its
+ * batches prove effects done again once all that was there before has been read.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -10,7 +11,7 @@ import { type BlobName, id, type TaskId } from "../../runtime/base/ids.ts";
 import { defineJob, json, keyedProcess, kinesis, type, value } from "../../runtime/index.ts";
 import { newJob } from "../aws/stand-ins.ts";
 import { bytesOf } from "../ports/adapter-maker.ts";
-import { type Cloud, rowSink, startCloud } from "./cloud.ts";
+import { type Cloud, eventOf, rowSink, startCloud } from "./cloud.ts";
 
 const stream = "numbers";
 const hour = 3_600_000;
@@ -132,5 +133,21 @@ describe("after a restore", () => {
     await pokeAll(cloud);
     assert.ok(arrived.length > 3 * 2, "there are several reads' worth");
     assert.deepEqual(rowsAfter(cloud), rows);
+  });
+
+  test("who never took part in the task repeats nothing, once its source is behind what was there", async () => {
+    const cloud = await restored(10_000, 0);
+    await pokeAll(cloud);
+    const { id: shard, range } = (await cloud.log.shards(stream))[0]!;
+    const repeated: number[] = [];
+    for (const n of [30, 31, 32, 33]) {
+      await cloud.log.append(stream, [{ hashKey: range.from, bytes: bytesOf(String(n)) }]);
+      const { records } = await cloud.log.read(stream, shard, "horizon", { records: 100, bytes: 1 << 20 });
+      const before = cloud.telemetry.total("turn.effectsRepeated");
+      await cloud.task()(eventOf(stream, shard, records.slice(-1)), cloud.context());
+      repeated.push(cloud.telemetry.total("turn.effectsRepeated") - before);
+    }
+    assert.ok(repeated[0]! > 0, "the head is a poke's");
+    assert.deepEqual(repeated.slice(1), [0, 0, 0]);
   });
 });
