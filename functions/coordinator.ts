@@ -13,7 +13,7 @@ import { LambdaInvoker } from "../runtime/adapters/aws/lambda-invoker.ts";
 import { withEnvironment } from "../runtime/api/environment-parameters.ts";
 import type { Job } from "../runtime/api/job.ts";
 import { isKind, MillraceError } from "../runtime/base/errors.ts";
-import type { Checkpoint, TaskId } from "../runtime/base/ids.ts";
+import type { Checkpoint, Seq, TaskId } from "../runtime/base/ids.ts";
 import { Coordinator, restoreTurnMs } from "../runtime/driver/coordinator.ts";
 import { type Lease, takeLease } from "../runtime/driver/lease.ts";
 import { together } from "../runtime/driver/together.ts";
@@ -125,6 +125,8 @@ class CoordinatorFunction {
   readonly #safeguards: Safeguards;
   readonly #collectEvery: number;
   readonly #poked = new Map<TaskId, Poked>();
+  /** Where tasks' rings stood at the last look. */
+  #heads: ReadonlyMap<TaskId, Seq> = new Map();
 
   private constructor(
     graph: JobGraph,
@@ -223,8 +225,10 @@ class CoordinatorFunction {
     // Before what may fail: an age that is missing says that nobody looks.
     this.#report(record);
     const living = await coordinator.livingTasks();
-    const { wakeUps, silent } = await readWakeUps(living, this.#ports.journal);
+    const { wakeUps, silent, heads } = await readWakeUps(living, this.#ports.journal);
     const now = clock.now();
+    const asked = this.#goesByItself(record, now) ? poke.filter((task) => !this.#isBusy(task, heads)) : poke;
+    this.#heads = heads;
     const due = wakeUps.filter(({ at }) => at <= now);
     // In batch mode no checkpoint asks for anything later: a task whose turn was cut short before it had said when it goes on would never
     // be rung again.
@@ -235,10 +239,20 @@ class CoordinatorFunction {
     const atOnce = first ? living.filter((task) => isBatch || (isYoung && this.#readsSources(task))) : [];
     const unheard = isYoung ? silent.filter((task) => !atOnce.includes(task) && !this.#wasRungIn(record, task)) : [];
     const waits = first && unheard.length > 0 && now + stepMs < until;
-    await this.#ring(record, poke, [...aligned, ...atOnce, ...(waits ? [] : unheard)], due);
+    await this.#ring(record, asked, [...aligned, ...atOnce, ...(waits ? [] : unheard)], due);
     if (completed !== undefined && completed % this.#collectEvery === 0) await this.#collect(coordinator);
     const nextAt = this.#nextLook(coordinator, record, wakeUps);
     return { record, finished, nextAt: waits ? Math.min(nextAt, now + stepMs) : nextAt };
+  }
+
+  /** So young is the pending checkpoint that who is at work anyway is left to hear of it: a ring would run the same task beside its batch. */
+  #goesByItself({ pending }: JobRecord, now: number): boolean {
+    return pending !== undefined && now - pending.since < stepMs;
+  }
+
+  #isBusy(task: TaskId, heads: ReadonlyMap<TaskId, Seq>): boolean {
+    const [before, now] = [this.#heads.get(task), heads.get(task)];
+    return before !== undefined && now !== undefined && now > before;
   }
 
   #wasRungIn({ since }: JobRecord, task: TaskId): boolean {

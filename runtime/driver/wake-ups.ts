@@ -1,7 +1,7 @@
 /** When tasks want to be rung without input, as they wrote into their mailboxes after their commits (L12). */
 import { decodeValue } from "../base/message-pack.ts";
 import * as is from "../base/shape.ts";
-import type { TaskId } from "../base/ids.ts";
+import type { Seq, TaskId } from "../base/ids.ts";
 import type { Journal } from "../ports/journal.ts";
 import { wakeUpMessage } from "../snapshots/names.ts";
 import { together } from "./together.ts";
@@ -20,6 +20,8 @@ export interface HeardOf {
   readonly wakeUps: readonly WakeUp[];
   /** Those that have committed nothing yet: they have had no turn to say when they want to be rung. */
   readonly silent: readonly TaskId[];
+  /** How many entries each has written. */
+  readonly heads: ReadonlyMap<TaskId, Seq>;
 }
 
 const wakeUpShape = is.tuple(is.time, is.time);
@@ -36,14 +38,15 @@ export async function readWakeUps(tasks: readonly TaskId[], journal: Pick<Journa
     tasks.map(async (task) => {
       const { entries, messages } = await journal.tail(task, "head");
       const message = messages.find(({ name }) => name === wakeUpMessage);
-      const isSilent = entries.length === 0;
-      if (message === undefined) return { task, isSilent, wakeUps: [] };
+      const head = entries.at(-1)?.seq ?? 0;
+      if (message === undefined) return { task, head, wakeUps: [] };
       const [at, by] = decodeWakeUp(message.bytes);
-      return { task, isSilent, wakeUps: [{ task, at, by, version: message.version }] };
+      return { task, head, wakeUps: [{ task, at, by, version: message.version }] };
     }),
   );
   return {
     wakeUps: found.flatMap(({ wakeUps }) => wakeUps),
-    silent: found.flatMap(({ task, isSilent }) => (isSilent ? [task] : [])),
+    silent: found.flatMap(({ task, head }) => (head === 0 ? [task] : [])),
+    heads: new Map(found.map(({ task, head }) => [task, head])),
   };
 }

@@ -253,6 +253,33 @@ describe("the coordinator", () => {
     assert.ok(completed.size >= 4 && completed.size <= 6, `${completed.size} in five minutes`);
   });
 
+  test("leaves it to who is at work anyway to hear of a checkpoint, for a step", async () => {
+    /** The tasks that were rung before, and after, each pause of the coordinator's while records go on coming, or do not. */
+    const rungIn = async (goesOn: boolean) => {
+      const cloud = await start(jobOf(newJob(), hour, { checkpoints: { interval: minutes(5) } }));
+      await cloud.command();
+      await cloud.deliver();
+      await cloud.command();
+      cloud.clock.advance(300_000);
+      await put(cloud, 1);
+      await cloud.deliver();
+      const rung: number[] = [];
+      cloud.clock.meanwhile = async () => {
+        rung.push(cloud.pokes.length);
+        if (goesOn || rung.length > 1) await put(cloud, 2);
+        if (goesOn || rung.length > 1) await cloud.deliver();
+      };
+      const { completed } = await cloud.command();
+      assert.ok(completed !== undefined);
+      return rung;
+    };
+    const [whileItGoesOn, whileItRests] = [await rungIn(true), await rungIn(false)];
+    assert.ok(whileItGoesOn.length > 0);
+    assert.deepEqual(new Set(whileItGoesOn), new Set([0]));
+    assert.equal(whileItRests[0], 0);
+    assert.ok(whileItRests[1]! > 0, "a step later");
+  });
+
   test("says what is missing, and goes on when it is there", async () => {
     const job = jobOf(newJob(), 0);
     const cloud = await startCloud({ job, streams: {} });
