@@ -19,7 +19,7 @@ export interface EnvironmentOptions {
   /** Records that a poke reads at once. */
   readonly recordsPerTurn: number;
   readonly bytesPerTurn: number;
-  /** The longest that an invocation can live: once a generation is older, no batch of an earlier one can come (L3). */
+  /** The longest that an invocation can live: once a generation is older, no batch of an earlier one can come, wherever its shard ends (L3). */
   readonly invocationMsMax: number;
   /** The job record is read anew when it was read so long ago. */
   readonly recordMsMax: number;
