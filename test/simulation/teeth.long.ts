@@ -12,11 +12,12 @@ const seedsMax = 200;
 const firstTried: Partial<Record<Rule, number>> = {
   "R5.shards": 22,
   L1: 13,
+  L2: 11,
   L3: 12,
   L4: 35,
   "L5.generation": 67,
-  L6: 12,
-  L7: 36,
+  L6: 2,
+  L7: 43,
   L9: 8,
   L11: 68,
   "L12.now": 3,
@@ -24,7 +25,7 @@ const firstTried: Partial<Record<Rule, number>> = {
   L14: 4,
   L15: 20,
   "L15.held": 16,
-  "L16.shard": 18,
+  "L16.shard": 16,
   hold: 3,
 };
 
