@@ -227,7 +227,9 @@ class CoordinatorFunction {
     const living = await coordinator.livingTasks();
     const { wakeUps, silent, heads } = await readWakeUps(living, this.#ports.journal);
     const now = clock.now();
-    const asked = this.#goesByItself(record, now) ? poke.filter((task) => !this.#isBusy(task, heads)) : poke;
+    // Who is at work anyway is left to hear of a checkpoint, for a step: a ring would run the same task beside its batch.
+    const isNew = record.pending !== undefined && now - record.pending.since < stepMs;
+    const asked = isNew ? poke.filter((task) => !this.#isBusy(task, heads)) : poke;
     this.#heads = heads;
     const due = wakeUps.filter(({ at }) => at <= now);
     // In batch mode no checkpoint asks for anything later: a task whose turn was cut short before it had said when it goes on would never
@@ -245,11 +247,7 @@ class CoordinatorFunction {
     return { record, finished, nextAt: waits ? Math.min(nextAt, now + stepMs) : nextAt };
   }
 
-  /** So young is the pending checkpoint that who is at work anyway is left to hear of it: a ring would run the same task beside its batch. */
-  #goesByItself({ pending }: JobRecord, now: number): boolean {
-    return pending !== undefined && now - pending.since < stepMs;
-  }
-
+  /** It has committed since the last look. */
   #isBusy(task: TaskId, heads: ReadonlyMap<TaskId, Seq>): boolean {
     const [before, now] = [this.#heads.get(task), heads.get(task)];
     return before !== undefined && now !== undefined && now > before;

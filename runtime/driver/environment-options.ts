@@ -19,7 +19,10 @@ export interface EnvironmentOptions {
   /** Records that a poke reads at once. */
   readonly recordsPerTurn: number;
   readonly bytesPerTurn: number;
-  /** The longest that an invocation can live: once a generation is older, no batch of an earlier one can come, wherever its shard ends (L3). */
+  /**
+   * The longest that an invocation can live: once a generation is older, no batch of an earlier one can come, even where no read has come to a
+   * shard's tip (L3).
+   */
   readonly invocationMsMax: number;
   /** The job record is read anew when it was read so long ago. */
   readonly recordMsMax: number;

@@ -26,6 +26,7 @@ import { DeliveryLog } from "./delivery-log.ts";
 import type { AddressedBell } from "./doorbell.ts";
 import type { EnvironmentOptions } from "./environment-options.ts";
 import type { InboxShards } from "./inbox-shards.ts";
+import { mayHoldOlder } from "./older-invocations.ts";
 import { type Fed, mustRest, type OpenedTask } from "./opened-task.ts";
 import type { ShardLifecycle } from "./shard-lifecycle.ts";
 import { ancestorsOf } from "./shard-lineage.ts";
@@ -341,8 +342,8 @@ export class InputReader {
     if (result.gap)
       this.reportLost(task, source, shard, result.lost ?? { after, before: result.records[0]?.position ?? "its end" });
     // A read that brings nothing tells of no end: what cannot be read back, since it is brought, is answered so.
-    const seesEnd = result.behindMs === 0 && result.records.length > 0 && result.next !== undefined;
-    if (seesEnd && record.generation > 1) input?.noteTip(shard, result.next);
+    const last = result.behindMs === 0 ? result.records.at(-1) : undefined;
+    if (last !== undefined && record.generation > 1) input?.noteTip(shard, id<Position>(last.position));
     return result;
   }
 
@@ -386,8 +387,7 @@ export class InputReader {
 
   /** Whether a batch of the shard may be of an earlier generation, and passed by there (L3). */
   private mayBringOlder({ record }: OpenedTask, input: SourceInput, shard: ShardId): boolean {
-    if (record.generation === 1 || input.hasReachedTip(shard)) return false;
-    return this.ports.clock.now() - record.since <= this.options.invocationMsMax;
+    return !input.hasReachedTip(shard) && mayHoldOlder(record, this.ports.clock.now(), this.options.invocationMsMax);
   }
 
   /** Something that came since a shard of the source was read may be gone. */

@@ -19,6 +19,7 @@ import { carryOut } from "./carry-out.ts";
 import type { AddressedBell, TurnOutcome } from "./doorbell.ts";
 import type { EnvironmentOptions } from "./environment-options.ts";
 import type { InboxShards } from "./inbox-shards.ts";
+import { mayHoldOlder } from "./older-invocations.ts";
 import { isSuspended, type OpenedTask } from "./opened-task.ts";
 import { isTakenInBefore, provesEffects } from "./proven-effects.ts";
 import { type Recovered, recoverTask } from "./recover.ts";
@@ -140,8 +141,8 @@ export class TaskOpener {
     const { head, plan, record } = opened;
     if (opened.effectsDone || head === undefined) return;
     const { deployment, safeguards, invocationMsMax } = this.options;
-    const mayHoldOlder = record.generation > 1 && this.ports.clock.now() - record.since <= invocationMsMax;
-    const proven = provesEffects(head, bell, { deployment, safeguards, mayHoldOlder });
+    const isOlderHeld = mayHoldOlder(record, this.ports.clock.now(), invocationMsMax);
+    const proven = provesEffects(head, bell, { deployment, safeguards, mayHoldOlder: isOlderHeld });
     if (!proven && safeguards.holds("R5")) {
       this.ports.telemetry.add("turn.effectsRepeated", head.effects.length);
       await carryOut(head, plan, this.ports, this.inboxes, this.options.messageBytesMax);

@@ -1,4 +1,4 @@
-/** When tasks want to be rung without input, as they wrote into their mailboxes after their commits (L12). */
+/** Where tasks stand, and when they want to be rung without input, as they wrote into their mailboxes after their commits (L12). */
 import { decodeValue } from "../base/message-pack.ts";
 import * as is from "../base/shape.ts";
 import type { Seq, TaskId } from "../base/ids.ts";

@@ -33,8 +33,8 @@ export interface ReadResult {
   /** Where to read on; undefined: the shard has ended and nothing is left. */
   readonly next: Position | "horizon" | undefined;
   /**
-   * How far the last record read, or the place up to which none was found, lies behind the shard's end; 0: nothing more is there now, as was
-   * looked for this read and not for one before.
+   * How far the last record read, or the place up to which none was found, lies behind the shard's end; 0: nothing more is there now. Of what
+   * was read ahead earlier that is not known: then it is above 0.
    */
   readonly behindMs: number;
   /**

@@ -21,7 +21,7 @@ export const sourcesShape = is.mapOf(
         readUpTo: is.time,
         ended: is.flag,
         parents: listOfTexts,
-        tip: is.optional(positionShape),
+        tip: is.optional(is.text),
       }),
     ),
   }),

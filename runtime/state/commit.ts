@@ -27,7 +27,7 @@ export interface ShardProgress {
    * Where the shard ended when a read in this generation found that nothing more was there: what lies behind that nobody was given before the
    * generation ran. Not there: of the first generation, or no read has come so far.
    */
-  readonly tip?: Position | "horizon";
+  readonly tip?: Position;
 }
 
 /** One source in one task. `watermarks` is as the time layer stores them; undefined for a source without event time. */

@@ -39,7 +39,7 @@ interface OpenShard {
   ended: boolean;
   readonly parents: readonly ShardId[];
   /** See `ShardProgress`. */
-  tip: Position | "horizon" | undefined;
+  tip: Position | undefined;
   readonly watermarks: ShardWatermarks | undefined;
 }
 
@@ -153,7 +153,7 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
   }
 
   /** A read in this generation, which is not the first, found that nothing more is there behind `tip`. Only the first is kept. */
-  noteTip(shard: ShardId, tip: Position | "horizon"): void {
+  noteTip(shard: ShardId, tip: Position): void {
     const open = this.shards.get(shard);
     if (open !== undefined) open.tip ??= tip;
   }
@@ -161,7 +161,7 @@ export class SourceInput implements DecodeTarget<unknown>, RecordMeta {
   /** All is taken in that was there when the generation began. */
   hasReachedTip(shard: ShardId): boolean {
     const open = this.shards.get(shard);
-    return open?.tip === "horizon" || (open?.tip !== undefined && !isBefore(open.position, open.tip));
+    return open?.tip !== undefined && !isBefore(open.position, open.tip);
   }
 
   get allEnded(): boolean {

@@ -41,7 +41,6 @@ test("it is proved all the same by a head behind the place where a read of the g
   for (const [tip, isProven] of [
     ["33", true],
     ["9", true],
-    ["horizon", true],
     ["34", false],
     ["100", false],
   ] as const)
