@@ -145,14 +145,17 @@ describe("an emulated cloud", () => {
 
   test("throttles and cuts as it is told to, and what was refused is done when the cause is gone", async () => {
     const { cloud } = await start();
-    let refusals = 0;
-    const everyOther = (fault: "throttle" | "dropAfter") => () => (++refusals % 2 === 0 ? fault : undefined);
-    cloud.setFaults({ dynamodb: everyOther("throttle"), s3: everyOther("dropAfter") });
+    const calls = { UpdateItem: 0, PUT: 0 };
+    // The function's writes alone, each of which comes after the other: a caller that is refused once is served with its next attempt.
+    const everyOther = (write: keyof typeof calls, fault: "throttle" | "dropAfter") => (operation: string) =>
+      operation === write && ++calls[write] % 2 === 1 ? fault : undefined;
+    cloud.setFaults({ dynamodb: everyOther("UpdateItem", "throttle"), s3: everyOther("PUT", "dropAfter") });
     await put(cloud, "t", numbered(8));
     const reported = await cloud.invoke("count", { report: "throttled" });
     assert.deepEqual([reported.outcome, read(reported as never)], ["returned", { reported: "throttled" }]);
     await until(async () => (await counted(cloud, "t")) === 8);
-    assert.ok(refusals > 8);
+    assert.ok(calls.UpdateItem >= 16, `each of the eight records' writes was refused once, of ${calls.UpdateItem} calls`);
+    assert.equal(calls.PUT, 2);
   });
 
   test("C2: leaves no process, no server and no files when it stops, whatever its functions do", async () => {
