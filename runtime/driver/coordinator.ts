@@ -123,7 +123,6 @@ export class Coordinator {
     const { record } = await readJobRing(this.ports, this.job.name);
     if (record === undefined) return;
     this.checkDeployment(record);
-    // One that is being restored is followed by another restore, if it can be.
     if (isAtRest(record) || this.isPlanned(record)) return;
     this.checkReplan(record);
   }
@@ -142,8 +141,10 @@ export class Coordinator {
     return record.fingerprint === this.job.fingerprint && hasTasksOf(record, this.job);
   }
 
+  /** From nothing. `ring` may hold a generation that was to begin so by other code, and has not. */
   private async begin(ring: JobRing): Promise<void> {
-    const generation = 1;
+    const { generation: given = 0, replaces = [], topology: never = [] } = ring.record ?? {};
+    const generation = given + 1;
     const topology = createTopology(this.job, generation, await firstRoots(this.job, this.ports));
     const now = this.ports.clock.now();
     const record: JobRecord = {
@@ -170,7 +171,7 @@ export class Coordinator {
       superseded: [],
       since: now,
       failures: 0,
-      replaces: [],
+      replaces: [...replaces, ...never],
       former: [],
       totals: noTotals,
     };
@@ -179,16 +180,19 @@ export class Coordinator {
 
   /** The plan or the parallelism has changed: goes on from the latest checkpoint in a new generation, when the state allows it. */
   private async replan(ring: JobRing, record: JobRecord): Promise<void> {
-    await this.restoreFrom(ring, record, this.checkReplan(record));
+    const name = this.checkReplan(record);
+    if (name === undefined) await this.begin(ring);
+    else await this.restoreFrom(ring, record, name);
   }
 
-  /** The checkpoint from which the changed job goes on. */
-  private checkReplan(record: JobRecord): BlobName {
+  /** The checkpoint from which the changed job goes on; undefined: from nothing, since nothing has run yet. */
+  private checkReplan(record: JobRecord): BlobName | undefined {
     if (isComingToRest(record))
       throw new MillraceError(
         "invalid",
         `job ${record.job} is ${record.phase} by the code it ran before: run that until it rests, or give the order to resume`,
       );
+    if (record.completed === undefined && record.phase === "restoring") return undefined;
     this.checkCompatible(record.operators, record.keyGroups);
     if (record.completed === undefined)
       throw new MillraceError(
@@ -325,7 +329,12 @@ export class Coordinator {
     }
   }
 
+  /**
+   * One that other code has begun is not finished: its stages, and the cells of their inboxes, may be gone from what is deployed. As its
+   * generation has not run, this code's takes its place.
+   */
   private async finishRestore(ring: JobRing, record: JobRecord, mayGoOn = async () => true): Promise<void> {
+    if (!this.isPlanned(record)) return this.replan(ring, record);
     const manifest = record.manifest === undefined ? undefined : await this.readManifestOf(ring, record.manifest);
     if (manifest === "moved") return;
     if (!(await carryOutRestore(record, manifest, this.job, this.ports, { ...this.options, mayGoOn }))) return;

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { keyedProcess, type, value } from "../../runtime/index.ts";
+import { MemoryJournal } from "../../runtime/adapters/memory/memory-journal.ts";
 import { Coordinator } from "../../runtime/driver/coordinator.ts";
 import { Environment } from "../../runtime/driver/environment.ts";
 import { defaultEnvironment } from "../../runtime/driver/environment-options.ts";
@@ -36,16 +37,22 @@ let lives = 0;
 class Deployment {
   readonly run: RunningHarness;
   readonly graph: JobGraph;
+  readonly #parallelism: number;
 
   constructor(run: RunningHarness, parallelism: number) {
     this.run = run;
     const { graph } = run.graph;
     const options = { parallelism };
     this.graph = planJob({ name: graph.name, options, graph });
+    this.#parallelism = parallelism;
   }
 
   coordinator(ports: Ports = this.run.ports): Coordinator {
-    const createStream = (stream: string, shards: number) => (this.run.ports.log as any).createStream(stream, shards);
+    // As on AWS where each task has a cell of its own: what is deployed has so many.
+    const createStream = async (stream: string, shards: number) => {
+      assert.equal(shards % this.#parallelism, 0, "each cell has as many shards");
+      await (ports.log as any).createStream(stream, shards);
+    };
     const id = `c${++lives}`;
     return new Coordinator(this.graph, ports, { id, deployment: 1, safeguards: allSafeguards, createStream });
   }
@@ -81,6 +88,22 @@ class Deployment {
   }
 }
 
+const withoutInboxes = (run: RunningHarness): Ports => {
+  const log = Object.create(run.ports.log, { createStream: { value: () => Promise.reject(new Died()) } }) as Ports["log"];
+  return { ...run.ports, log };
+};
+
+/** Every record that was put is taken in once. */
+function checkCounts(run: RunningHarness, put: number, message = ""): void {
+  const out = run.output<[string, number]>("out");
+  for (let k = 0; k < keys; k++)
+    assert.deepEqual(
+      out.filter(([key]) => key === `k${k}`).map(([, seen]) => seen),
+      Array.from({ length: put }, (_, n) => n + 1),
+      `k${k}${message}`,
+    );
+}
+
 function enqueue(run: RunningHarness, count: number): void {
   for (let n = 0; n < count * keys; n++) run.enqueue("in", { value: event(`k${n % keys}`, 0), shard: n % 2 });
 }
@@ -105,13 +128,7 @@ async function rescaleTwice(at: number, when: "before" | "after"): Promise<boole
     assert.equal(tasks, parallelism);
     for (let round = 0; round < 4; round++) await current.turns();
   }
-  const out = run.output<[string, number]>("out");
-  for (let k = 0; k < keys; k++)
-    assert.deepEqual(
-      out.filter(([key]) => key === `k${k}`).map(([, seen]) => seen),
-      Array.from({ length: put }, (_, n) => n + 1),
-      `k${k}, at call ${at}`,
-    );
+  checkCounts(run, put, `, at call ${at}`);
   return died;
 }
 
@@ -122,6 +139,41 @@ describe("a rescale 1 → 4 → 2", () => {
       while (await rescaleTwice(at, when)) at++;
       assert.ok(at > 15, `it died ${at - 1} times`);
     });
+});
+
+describe("a restore that other code has begun, and that what is deployed could not finish", () => {
+  test("is given up for one of its own, from the same checkpoint", async () => {
+    const build = pipeline((events) => events.keyBy(({ key }) => key as string).process("count", counting), { parallelism: 1 });
+    const run = (await harness(build, { shards: 2 })) as RunningHarness;
+    enqueue(run, 2);
+    await run.settle();
+    await new Deployment(run, 1).follow("stop", Infinity, "before", ({ phase }) => phase === "stopped");
+    enqueue(run, 1);
+    const dying = new Deployment(run, 4).coordinator(withoutInboxes(run));
+    await assert.rejects(dying.order({ kind: "resume", id: "go on" }), Died);
+    const next = new Deployment(run, 3);
+    const { phase, manifest, generation } = await next.record();
+    assert.equal(phase, "restoring");
+    await next.coordinator().rehearse();
+    const restored = await next.coordinator().start();
+    assert.deepEqual([restored.phase, restored.manifest, restored.generation], ["running", manifest, generation + 1]);
+    for (let round = 0; round < 4; round++) await next.turns();
+    checkCounts(run, 3);
+  });
+
+  test("begins anew where nothing has run", async () => {
+    const build = pipeline((events) => events.keyBy(({ key }) => key as string).process("count", counting), { parallelism: 1 });
+    const run = (await harness(build, { shards: 2 })) as RunningHarness;
+    // As before anybody has begun it.
+    Object.assign(run.ports, { journal: new MemoryJournal() });
+    enqueue(run, 2);
+    await assert.rejects(new Deployment(run, 4).coordinator(withoutInboxes(run)).start(), Died);
+    const next = new Deployment(run, 3);
+    await next.coordinator().rehearse();
+    assert.equal((await next.coordinator().start()).phase, "running");
+    for (let round = 0; round < 4; round++) await next.turns();
+    checkCounts(run, 2);
+  });
 });
 
 test("newer code of another parallelism waits for a generation of its own: its inboxes may be other streams", async () => {
