@@ -25,7 +25,7 @@ const answerBytesMax = 4096;
 
 /** Throws `invalid`, with the function's reason, when it fails; and when the function ends without an answer. */
 export async function makeCustomResource(
-  { invoke }: FunctionInvoker,
+  invoker: FunctionInvoker,
   { id, resource, former, place }: CustomResourceCall,
 ): Promise<void> {
   const answered: Record<string, unknown>[] = [];
@@ -47,7 +47,7 @@ export async function makeCustomResource(
       ResourceProperties: resource.properties,
       ...(former !== undefined && { PhysicalResourceId: id, OldResourceProperties: former.properties }),
     };
-    const result = await invoke(Buffer.from(JSON.stringify(request)));
+    const result = await invoker.invoke(Buffer.from(JSON.stringify(request)));
     const { Status, Reason } = answered.at(-1) ?? { Status: undefined, Reason: describe(result) };
     if (Status === "SUCCESS") return;
     throw new MillraceError("invalid", `the deployment fails: ${id}: ${String(Reason)}`);

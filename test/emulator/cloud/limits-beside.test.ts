@@ -1,7 +1,7 @@
 /** Mappings of a laptop's cloud ask more often than AWS's: what they take beyond is not taken from functions. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { limitsBeside } from "../../../emulator/cloud/emulated-cloud.ts";
+import { limitsBeside } from "../../../emulator/cloud/mappings.ts";
 import { kinesisLimits } from "../../../emulator/kinesis/index.ts";
 
 const readsBeside = (streams: readonly string[], pollIntervalMs: number) =>
