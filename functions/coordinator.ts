@@ -220,11 +220,9 @@ class CoordinatorFunction {
     until: number,
   ): Promise<{ readonly record: JobRecord; readonly finished: boolean; readonly nextAt: number }> {
     const { clock } = this.#ports;
-    await coordinator.start();
-    const { record, poke, aligned, finished, completed } = await coordinator.tick();
+    const { record, poke, aligned, finished, completed, living } = await coordinator.look();
     // Before what may fail: an age that is missing says that nobody looks.
     this.#report(record);
-    const living = await coordinator.livingTasks();
     const { wakeUps, silent, heads } = await readWakeUps(living, this.#ports.journal);
     const now = clock.now();
     // Who is at work anyway is left to hear of a checkpoint, for a step: a ring would run the same task beside its batch.

@@ -22,7 +22,7 @@ import type { Ports } from "../ports/ports.ts";
 import { encodeRequest } from "../snapshots/checkpoint-request.ts";
 import { followed, isAtRest, isComingToRest, type JobRecord, type PendingCheckpoint, tasksRun } from "../snapshots/job-record.ts";
 import { decideOrder, type Order, pause, withoutReason } from "../snapshots/decide-order.ts";
-import { decideCut, type Cut } from "../snapshots/decide-cut.ts";
+import { decideCut, type Cut, type Said } from "../snapshots/decide-cut.ts";
 import { type Acknowledgement, decodeManifest, encodeManifest, isTombstone, type Manifest } from "../snapshots/manifest.ts";
 import { checkpointMessage, floodPrefix, jobRing, manifestName } from "../snapshots/names.ts";
 import { id } from "../base/ids.ts";
@@ -81,7 +81,15 @@ export interface Tick {
   readonly aligned: readonly TaskId[];
 }
 
-type Look = Omit<Tick, "aligned">;
+/** A tick of a job that is alive. */
+export interface Look extends Tick {
+  /** The tasks that live, those of split and merged shards among them: of a job that is not running, none. */
+  readonly living: readonly TaskId[];
+}
+
+type Outcome = Omit<Tick, "aligned">;
+
+type StartedRing = JobRing & { readonly record: JobRecord };
 
 const nothing = { poke: [], finished: false, completed: undefined } as const;
 
@@ -93,6 +101,8 @@ export class Coordinator {
   readonly aligns: boolean;
   /** What tasks were told of the slowest of their alignment groups. */
   private readonly told = new Map<TaskId, number>();
+  /** What the messages of the last reading say. */
+  private said: { readonly ring: JobRing; readonly said: Promise<Said> } | undefined;
 
   constructor(job: JobGraph, ports: Ports, options: CoordinatorOptions) {
     this.aligns = hasAlignment(job);
@@ -106,14 +116,18 @@ export class Coordinator {
    * job's or of an incompatible plan.
    */
   async start(): Promise<JobRecord> {
+    return (await this.startedRing()).record;
+  }
+
+  private async startedRing(): Promise<StartedRing> {
     for (;;) {
       const ring = await readJobRing(this.ports, this.job.name);
       const { record } = ring;
       if (record !== undefined) this.checkDeployment(record);
       if (record === undefined) await this.begin(ring);
       else if (record.phase === "restoring") {
-        if ((await this.takeRestoreTurn(ring, record)) === "another's") return record;
-      } else if (isAtRest(record) || this.isPlanned(record)) return record;
+        if ((await this.takeRestoreTurn(ring, record)) === "another's") return { ...ring, record };
+      } else if (isAtRest(record) || this.isPlanned(record)) return { ...ring, record };
       else await this.replan(ring, record);
     }
   }
@@ -375,18 +389,29 @@ export class Coordinator {
 
   // ---- checkpoints ----
 
-  /** One look: lets sources wait for others, triggers a checkpoint when it is due, completes or abandons the pending one. */
+  /** `start`, `tick` and `livingTasks` with one read of the job ring, of whoever looks again and again. Throws as `start` does. */
+  async look(): Promise<Look> {
+    const ring = await this.startedRing();
+    const tick = await this.tickAt(ring, ring.record);
+    return { ...tick, living: await this.livingAt(ring, tick.record) };
+  }
+
+  /** Lets sources wait for others, triggers a checkpoint when it is due, completes or abandons the pending one. */
   async tick(): Promise<Tick> {
     const ring = await readJobRing(this.ports, this.job.name);
     const { record } = ring;
     if (record !== undefined) this.checkDeployment(record);
+    return this.tickAt(ring, record);
+  }
+
+  private async tickAt(ring: JobRing, record: JobRecord | undefined): Promise<Tick> {
     if (record === undefined || record.phase === "restoring" || isAtRest(record))
       return { ...nothing, record: record as JobRecord, aligned: [] };
     const aligned = this.aligns ? await announceAlignment(ring.messages, record.generation, this.told, this.ports.journal) : [];
-    return { ...(await this.look(ring, record)), aligned };
+    return { ...(await this.attendTo(ring, record)), aligned };
   }
 
-  private async look(ring: JobRing, record: JobRecord): Promise<Look> {
+  private async attendTo(ring: JobRing, record: JobRecord): Promise<Outcome> {
     if (!this.takesCheckpoints && (isComingToRest(record) || record.wanted !== undefined)) return this.goOn(ring, record);
     if (record.savepoint !== undefined) return this.stop(ring, record);
     const flood = await this.readFloods(ring, record);
@@ -403,7 +428,7 @@ export class Coordinator {
   }
 
   /** Of a job in batch mode, which an order reached that did not know: it ends with its input. */
-  private async goOn(ring: JobRing, record: JobRecord): Promise<Look> {
+  private async goOn(ring: JobRing, record: JobRecord): Promise<Outcome> {
     this.ports.telemetry.log("warn", "a job in batch mode takes no checkpoints, the order is passed over", {
       order: record.order,
     });
@@ -433,14 +458,14 @@ export class Coordinator {
     return undefined;
   }
 
-  private async pauseFor(ring: JobRing, record: JobRecord, reason: string): Promise<Look> {
+  private async pauseFor(ring: JobRing, record: JobRecord, reason: string): Promise<Outcome> {
     this.ports.telemetry.log("error", "the job pauses", { reason });
     const moved = pause(record, reason);
     return { ...nothing, record: (await moveJobRecord(this.ports, ring, moved, this.options.id)) ? moved : record };
   }
 
   /** The savepoint that the job ends with is complete: after the seals nobody goes beyond it. */
-  private async stop(ring: JobRing, record: JobRecord): Promise<Look> {
+  private async stop(ring: JobRing, record: JobRecord): Promise<Outcome> {
     if (this.options.safeguards.holds("L1")) await sealRings(record.topology, this.ports, this.options.id);
     const moved: JobRecord = { ...record, phase: "stopped" };
     return { ...nothing, record: (await moveJobRecord(this.ports, ring, moved, this.options.id)) ? moved : record };
@@ -487,7 +512,7 @@ export class Coordinator {
     return (await this.trigger(ring, ring.record, savepoint)).record.pending?.checkpoint;
   }
 
-  private async trigger(ring: JobRing, record: JobRecord, savepoint: boolean): Promise<Look> {
+  private async trigger(ring: JobRing, record: JobRecord, savepoint: boolean): Promise<Outcome> {
     const since = this.ports.clock.now();
     const checkpoint = record.lastCheckpoint + 1;
     const stop = isComingToRest(record);
@@ -510,7 +535,7 @@ export class Coordinator {
     return readers;
   }
 
-  private async attend(ring: JobRing, record: JobRecord, pending: PendingCheckpoint, cut: Cut): Promise<Look> {
+  private async attend(ring: JobRing, record: JobRecord, pending: PendingCheckpoint, cut: Cut): Promise<Outcome> {
     const { checkpoint } = pending;
     if (cut.outcome === "complete") return this.complete(ring, record, pending, cut.tasks);
     const late = this.ports.clock.now() - pending.since > this.job.options.checkpointTimeoutMs;
@@ -523,7 +548,7 @@ export class Coordinator {
     record: JobRecord,
     pending: PendingCheckpoint,
     tasks: readonly Acknowledgement[],
-  ): Promise<Look> {
+  ): Promise<Outcome> {
     const { checkpoint, savepoint } = pending;
     const name = manifestName(checkpoint);
     const manifest: Manifest = {
@@ -570,7 +595,7 @@ export class Coordinator {
     return bytes === undefined || isTombstone(decodeManifest(bytes));
   }
 
-  private async abandon(ring: JobRing, record: JobRecord, checkpoint: Checkpoint, reason: string): Promise<Look> {
+  private async abandon(ring: JobRing, record: JobRecord, checkpoint: Checkpoint, reason: string): Promise<Outcome> {
     const name = manifestName(checkpoint);
     const tombstone = encodeManifest({ version: 1, checkpoint, abandoned: reason });
     if ((await this.ports.blobs.put(name, tombstone, this.onlyOnce)) === "exists" && !(await this.isAbandoned(name)))
@@ -590,14 +615,19 @@ export class Coordinator {
   /** The tasks that live, those of split and merged shards among them: of a job that is not running, none. */
   async livingTasks(): Promise<readonly TaskId[]> {
     const ring = await readJobRing(this.ports, this.job.name);
-    const { record } = ring;
+    return this.livingAt(ring, ring.record);
+  }
+
+  /** `record`: as it is by now. */
+  private async livingAt(ring: JobRing, record: JobRecord | undefined): Promise<readonly TaskId[]> {
     if (record === undefined || !tasksRun(record)) return [];
     const cut = decideCut(this.rootTasks(record), await this.readSaid(ring, record), undefined);
     return cut.outcome === "waiting" ? cut.waitingFor : [];
   }
 
-  private readSaid(ring: JobRing, { generation }: JobRecord) {
-    return readSaid(ring.messages, generation, this.ports.blobs);
+  private readSaid(ring: JobRing, { generation }: JobRecord): Promise<Said> {
+    if (this.said?.ring !== ring) this.said = { ring, said: readSaid(ring.messages, generation, this.ports.blobs) };
+    return this.said.said;
   }
 
   private async retireFormer(): Promise<void> {
