@@ -101,7 +101,7 @@ async function put(cloud: Cloud, list: readonly number[], shard = 0): Promise<vo
 /** Rings the schedule and the mappings until it is so; what fails meanwhile is kept in `cloud.failures`. */
 async function until(cloud: Cloud, reached: () => boolean): Promise<void> {
   for (let rounds = 0; rounds < 40; rounds++) {
-    await cloud.command().catch((error: Error) => cloud.failures.push(error));
+    await cloud.lookUntil(reached).catch((error: Error) => cloud.failures.push(error));
     await cloud.deliver();
     if (reached()) return;
     cloud.clock.advance(20_000);

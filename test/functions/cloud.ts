@@ -58,6 +58,26 @@ class SkewedClock extends InvocationClock {
   }
 }
 
+/** So often a coordinator still looks when what is waited for has come: what would come once too often has its time. */
+const looksAfter = 3;
+
+/** That of a coordinator: when what its caller waits for has come, it sleeps through the rest of its minute. */
+class LookingClock extends SkewedClock {
+  readonly #sleepOn: () => number;
+  readonly #right: TurnedClock;
+
+  constructor(right: TurnedClock, wrongByMs: () => number, sleepOn: () => number) {
+    super(right, wrongByMs);
+    this.#right = right;
+    this.#sleepOn = sleepOn;
+  }
+
+  override async sleep(ms: number): Promise<void> {
+    await super.sleep(ms);
+    this.#right.advance(this.#sleepOn());
+  }
+}
+
 export class CountingTelemetry extends MemoryTelemetry {
   flushes = 0;
   flush(): void {
@@ -165,7 +185,8 @@ export async function startCloud(options: CloudOptions) {
   const rows = new Rows();
   const telemetry = new CountingTelemetry();
   const skew = { coordinatorMs: 0, taskMs: 0 };
-  const partsOf = (wrongByMs: () => number): FunctionParts => {
+  let sleepOn = () => 0;
+  const partsOf = (own: InvocationClock): FunctionParts => {
     const variables = writeSettings({
       stateTable: options.table ?? tableName,
       stateBucket: options.bucket ?? bucketName,
@@ -177,12 +198,12 @@ export async function startCloud(options: CloudOptions) {
       stage: "",
       cell: 0,
     });
-    return { variables, clients, telemetry, clock: new SkewedClock(clock, wrongByMs), openSinks: () => rows, ...options.parts };
+    return { variables, clients, telemetry, clock: own, openSinks: () => rows, ...options.parts };
   };
   const newTask = (): TaskHandler =>
     createTaskHandler(
       code,
-      partsOf(() => skew.taskMs),
+      partsOf(new SkewedClock(clock, () => skew.taskMs)),
     );
   const handlers: TaskHandler[] = Array.from({ length: environments }, newTask);
   const pokes: object[] = [];
@@ -192,7 +213,16 @@ export async function startCloud(options: CloudOptions) {
     for (const task of (event as { tasks: string[] }).tasks) poked.set(task, (poked.get(task) ?? new Set()).add(name));
   };
   const newCoordinator = (): CoordinatorHandler =>
-    createCoordinatorHandler(code, { invoke, ...partsOf(() => skew.coordinatorMs) });
+    createCoordinatorHandler(code, {
+      invoke,
+      ...partsOf(
+        new LookingClock(
+          clock,
+          () => skew.coordinatorMs,
+          () => sleepOn(),
+        ),
+      ),
+    });
   let coordinator = newCoordinator();
 
   let requests = 0;
@@ -244,6 +274,7 @@ export async function startCloud(options: CloudOptions) {
     if (at > 0) mapping.position = id<Position>(records[at - 1]!.position);
   };
   clock.meanwhile = deliver;
+  const command = (order: CoordinatorCommand = lookCommand, ms?: number) => coordinator(order, context(ms));
 
   return {
     graph,
@@ -265,7 +296,13 @@ export async function startCloud(options: CloudOptions) {
     context,
     deliver,
     /** What the schedule, or somebody who gives an order, sends. */
-    command: (command: CoordinatorCommand = lookCommand, ms?: number) => coordinator(command, context(ms)),
+    command,
+    /** What the schedule sends; what is left of the minute passes at once when `isThere`. */
+    lookUntil: (isThere: () => boolean) => {
+      let looksLeft = looksAfter;
+      sleepOn = () => (isThere() && looksLeft-- === 0 ? 60_000 : 0);
+      return command().finally(() => (sleepOn = () => 0));
+    },
     /** A cold environment of the coordinator takes over. */
     replaceCoordinator: () => void (coordinator = newCoordinator()),
     task: newTask,

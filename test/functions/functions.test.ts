@@ -70,10 +70,14 @@ function countedRows({ rows }: Cloud): readonly string[] {
   return rows.rows.filter((row) => !row.includes('"last"'));
 }
 
-/** Rings the schedule until it is so. */
-async function until(cloud: Cloud, reached: () => boolean | Promise<boolean>): Promise<void> {
+/** Rings the schedule until it is so; `isThere`: what may be seen without asking, so that nobody looks on when it has come. */
+async function until(
+  cloud: Cloud,
+  reached: () => boolean | Promise<boolean>,
+  isThere: () => boolean = () => false,
+): Promise<void> {
   for (let minutes = 0; minutes < 30; minutes++) {
-    await cloud.command();
+    await cloud.lookUntil(isThere);
     await cloud.deliver();
     if (await reached()) return;
     cloud.clock.advance(20_000);
@@ -83,6 +87,11 @@ async function until(cloud: Cloud, reached: () => boolean | Promise<boolean>): P
   );
 }
 
+async function untilCounted(cloud: Cloud, expected: readonly string[]): Promise<void> {
+  const isThere = () => countedRows(cloud).length >= expected.length;
+  await until(cloud, isThere, isThere);
+}
+
 describe("a job's functions", () => {
   for (const parallelism of [1, 2])
     test(`count every view once at parallelism ${parallelism}`, async () => {
@@ -90,7 +99,7 @@ describe("a job's functions", () => {
       await put(cloud, views);
       await put(cloud, last);
       const expected = rowsOf(views);
-      await until(cloud, () => countedRows(cloud).length >= expected.length);
+      await untilCounted(cloud, expected);
       assert.deepEqual(countedRows(cloud), expected);
       const { telemetry } = cloud;
       assert.ok(telemetry.total("turn.records") >= views.length);
@@ -106,7 +115,7 @@ describe("a job's functions", () => {
     await put(cloud, views);
     await put(cloud, last);
     const expected = rowsOf(views);
-    await until(cloud, () => countedRows(cloud).length >= expected.length);
+    await untilCounted(cloud, expected);
     assert.deepEqual(countedRows(cloud), expected);
     const cellsOf = (n: number) => [...(cloud.poked.get(`g1.counts~${n}`) ?? [])].map((name) => name.at(-1));
     assert.deepEqual(
@@ -136,7 +145,7 @@ describe("a job's functions", () => {
 
     await cloud.command({ version: 1, kind: "resume", id: "resume-1" });
     const expected = rowsOf(views);
-    await until(cloud, () => countedRows(cloud).length >= expected.length);
+    await untilCounted(cloud, expected);
     assert.deepEqual(countedRows(cloud), expected);
     assert.equal((await cloud.command()).generation, 2);
   });
@@ -158,7 +167,7 @@ describe("a job's functions", () => {
       await put(cloud, views.slice(200));
       await put(cloud, last);
       const expected = rowsOf(views);
-      await until(cloud, () => countedRows(cloud).length >= expected.length);
+      await untilCounted(cloud, expected);
       assert.deepEqual(countedRows(cloud), expected);
       const inbox = await cloud.log.shards(`${name}-inbox-counts`);
       assert.equal(inbox.filter(({ closed }) => !closed).length, to);
@@ -170,7 +179,7 @@ describe("a job's functions", () => {
     await until(cloud, async () => (await cloud.command()).completed !== undefined);
     await put(cloud, last);
     const expected = rowsOf(views);
-    await until(cloud, () => countedRows(cloud).length >= expected.length);
+    await untilCounted(cloud, expected);
     await cloud.command({ version: 1, kind: "restore", id: "back", manifest: undefined });
     await until(cloud, async () => (await cloud.command()).generation === 2);
     await until(cloud, () => cloud.pokes.length === 0);

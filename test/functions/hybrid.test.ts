@@ -112,7 +112,7 @@ const countedRows = ({ rows }: Cloud) => rows.rows.filter((row) => !row.includes
 
 async function until(cloud: Cloud, what: string, reached: () => boolean): Promise<void> {
   for (let minutes = 0; minutes < 60; minutes++) {
-    await cloud.command();
+    await cloud.lookUntil(reached);
     await cloud.deliver();
     if (reached()) return;
     cloud.clock.advance(20_000);
