@@ -1,14 +1,16 @@
 /**
- * C2: coordinators that restore a job at once take turns. One that is held up in the midst of it, and whose turn another has taken, changes
+ * G1: coordinators that restore a job at once take turns. One that is held up in the midst of it, and whose turn another has taken, changes
  * nothing any more when it comes back: by then the job may be a generation further, with other streams.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { keyedProcess, type, value } from "../../runtime/index.ts";
 import { isKind } from "../../runtime/base/errors.ts";
-import { Coordinator, restoreTurnMs } from "../../runtime/driver/coordinator.ts";
+import { Coordinator } from "../../runtime/driver/coordinator.ts";
+import { restoreTurnMs } from "../../runtime/driver/generations.ts";
 import { readJobRecord } from "../../runtime/driver/job-ring.ts";
 import { takeLease } from "../../runtime/driver/lease.ts";
+import type { Clock } from "../../runtime/ports/clock.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
 import { restoreLease } from "../../runtime/snapshots/names.ts";
 import { allSafeguards } from "../../runtime/task/safeguards.ts";
@@ -36,13 +38,18 @@ interface Step {
 }
 
 /** Coordinators on one job, whose steps are listed; `holdUp` is awaited in the midst of each. */
-function coordinators(run: RunningHarness, holdUp: (by: string, at: Step["what"]) => Promise<void>, takesTurns = true) {
+function coordinators(
+  run: RunningHarness,
+  holdUp: (by: string, at: Step["what"]) => Promise<void>,
+  { takesTurns = true, clock = run.ports.clock }: { readonly takesTurns?: boolean; readonly clock?: Clock } = {},
+) {
   const steps: Step[] = [];
   const atOnce = { now: 0, most: 0 };
   const of = (by: string): Coordinator => {
     const { sinks } = run.ports;
     const ports: Ports = {
       ...run.ports,
+      clock,
       sinks: {
         carryOut: (effect) => sinks.carryOut(effect),
         deadLetters: (batch) => sinks.deadLetters(batch),
@@ -76,13 +83,13 @@ async function ordered(): Promise<RunningHarness> {
   const run = await start();
   await run.checkpoint();
   const record = (await readJobRecord(run.ports, run.graph.name))!;
-  const orderer = coordinators(run, () => Promise.reject(new Error("dies")), false).of("orderer");
+  const orderer = coordinators(run, () => Promise.reject(new Error("dies")), { takesTurns: false }).of("orderer");
   await assert.rejects(orderer.order({ kind: "restore", id: "go back", manifest: record.completed }), /dies/);
   assert.equal((await readJobRecord(run.ports, run.graph.name))!.phase, "restoring");
   return run;
 }
 
-describe("a restore (C2)", () => {
+describe("a restore (G1)", () => {
   test("is carried out by one; who looks meanwhile leaves it to it, who gives an order waits", async () => {
     const run = await ordered();
     let goOn: () => void = () => undefined;
@@ -146,12 +153,10 @@ describe("a restore (C2)", () => {
   test("is not waited for beyond the time of the invocation", async () => {
     const run = await ordered();
     await takeLease(run.ports, restoreLease, "who is at it", restoreTurnMs(run.clock));
-    const { of, steps } = coordinators(run, () => Promise.resolve());
-    const hurried = Object.create(run.ports.clock, { remainingMs: { value: () => 1_000 } });
-    const coordinator = of("orderer") as any;
-    coordinator.ports = { ...coordinator.ports, clock: hurried };
+    const clock: Clock = { now: () => run.clock.now(), sleep: () => assert.fail("it waits"), remainingMs: () => 1_000 };
+    const { of, steps } = coordinators(run, () => Promise.resolve(), { clock });
     await assert.rejects(
-      coordinator.order({ kind: "savepoint", id: "save" }),
+      of("orderer").order({ kind: "savepoint", id: "save" }),
       (error) => isKind(error, "unavailable") && /another coordinator restores/.test(error.message),
     );
     assert.deepEqual(steps, []);
