@@ -6,6 +6,7 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import dynalite from "dynalite";
 import { type HttpFaults, installFaults } from "../http-faults.ts";
+import { keepConnections } from "../keep-connections.ts";
 import type { StandIn } from "../stand-in.ts";
 import { serveStreams } from "./serve-streams.ts";
 import { TableStreams } from "./table-streams.ts";
@@ -32,6 +33,7 @@ export interface DynamoDb extends StandIn {
 export async function startDynamoDb(options: DynamoDbOptions = {}): Promise<DynamoDb> {
   const path = options.directory === undefined ? {} : { path: options.directory };
   const server = dynalite({ createTableMs: 0, deleteTableMs: 0, updateTableMs: 0, ...path });
+  keepConnections(server);
   const { region = "us-east-1", account = "000000000000" } = options;
   const streams = new TableStreams(options.streamsDirectory);
   serveStreams(server, streams, { region, account });

@@ -14,6 +14,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { compileEventPattern } from "../event-source-mapping/filter-pattern.ts";
 import { type HttpFaults, installFaults } from "../http-faults.ts";
+import { keepConnections } from "../keep-connections.ts";
 import { readBody } from "../lambda/read-body.ts";
 import type { StandIn } from "../stand-in.ts";
 
@@ -78,6 +79,7 @@ export async function startEvents(options: EventsOptions): Promise<Events> {
         respond(response, 400, { __type: error instanceof Refusal ? error.code : "InternalException", message: error.message }),
     );
   });
+  keepConnections(server);
   if (options.faults !== undefined) installFaults(server, options.faults, { operationOf, refuse });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);

@@ -5,6 +5,7 @@
 import { createServer as createHttp1, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createHttp2, type ServerHttp2Session } from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
+import { keepConnections } from "../keep-connections.ts";
 
 /** One request, in either version: HTTP/2's have all of HTTP/1.1's calls that are used here. */
 export interface Exchange {
@@ -28,8 +29,6 @@ const preface = Buffer.from("PRI");
 /** Large puts would otherwise wait for the default window of 64 KB again and again. */
 const windowBytes = 16 * 1024 * 1024;
 
-const keepAliveMs = 60_000;
-
 /** Port 0: a free one. */
 export async function listen(port: number, onExchange: (exchange: Exchange) => void): Promise<Listener> {
   const sockets = new Set<Socket>();
@@ -38,8 +37,7 @@ export async function listen(port: number, onExchange: (exchange: Exchange) => v
     const { socket } = request;
     onExchange({ request, response, isOpen: () => !socket.destroyed, drop: () => socket.destroy() });
   });
-  // Clients keep connections for reuse; Node's five seconds would cut them in their hands.
-  http1.keepAliveTimeout = keepAliveMs;
+  keepConnections(http1);
   const http2 = createHttp2({ settings: { initialWindowSize: windowBytes } }, (request, response) => {
     const { stream } = request;
     const { session } = stream;

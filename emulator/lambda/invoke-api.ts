@@ -12,6 +12,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { messageOf } from "../../runtime/base/errors.ts";
 import { type HttpFaults, installFaults } from "../http-faults.ts";
+import { keepConnections } from "../keep-connections.ts";
 import type { StandIn } from "../stand-in.ts";
 import { AsyncInvocations, type AsyncInvocationsOptions } from "./async-invocations.ts";
 import type { FunctionInvoker, InvocationResult } from "./execution-environment.ts";
@@ -39,8 +40,7 @@ export interface InvokeApi extends StandIn {
 export async function startInvokeApi(options: InvokeApiOptions): Promise<InvokeApi> {
   const events = new AsyncInvocations(options);
   const server = createServer();
-  // The answer to an invocation may take as long as the function may run.
-  Object.assign(server, { requestTimeout: 0, keepAliveTimeout: 60_000 });
+  keepConnections(server);
   server.on("request", (request, response) => {
     answer(options, events, request, response).catch((error: unknown) => refuse(response, errorOf(error)));
   });

@@ -12,6 +12,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { assert } from "../../runtime/base/assert.ts";
+import { keepConnections } from "../keep-connections.ts";
 import type { Invocation } from "./execution-environment.ts";
 import { lambdaLimits } from "./limits.ts";
 import { readBody } from "./read-body.ts";
@@ -47,8 +48,7 @@ export class RuntimeApi {
   /** `arn`: of the function, as its invocations name it. */
   static async start(arn: string, onEvent: (event: RuntimeEvent) => void): Promise<RuntimeApi> {
     const server = createServer();
-    // The runtime waits for its next invocation as long as there is none.
-    Object.assign(server, { requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 });
+    keepConnections(server);
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen(0, "127.0.0.1", resolve);

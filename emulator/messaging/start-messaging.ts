@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { buildApp } from "fauxqs";
 import { MillraceError } from "../../runtime/base/errors.ts";
 import { type HttpFaults, installFaults } from "../http-faults.ts";
+import { keepConnections } from "../keep-connections.ts";
 import { newStores, type Stores } from "../s3/fauxqs-stores.ts";
 import type { StandIn } from "../stand-in.ts";
 
@@ -62,6 +63,7 @@ export async function startMessaging({ port = 0, region = "us-east-1", faults }:
   const stores = await newStores();
   const { sqsStore, snsStore } = stores;
   const app = buildApp({ logger: false, stores, defaultRegion: region });
+  keepConnections(app.server);
   if (faults !== undefined) installFaults(app.server, faults, { operationOf, refuse });
   await app.listen({ host: "127.0.0.1", port });
   const address = `127.0.0.1:${(app.server.address() as AddressInfo).port}`;

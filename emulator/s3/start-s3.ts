@@ -6,6 +6,7 @@ import type { ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { buildApp } from "fauxqs";
 import { type HttpFaults, installFaults } from "../http-faults.ts";
+import { keepConnections } from "../keep-connections.ts";
 import type { StandIn } from "../stand-in.ts";
 import { findObject, keepIn, newStores, type ObjectStore, type S3Request } from "./fauxqs-stores.ts";
 import { enforcePreconditions } from "./preconditions.ts";
@@ -26,6 +27,7 @@ export async function startS3(options: S3Options = {}): Promise<StandIn> {
   const stores = await newStores();
   const close = options.directory === undefined ? undefined : await keepIn(options.directory, stores.s3Store);
   const app = buildApp({ logger: false, stores });
+  keepConnections(app.server);
   app.removeContentTypeParser("*");
   app.addContentTypeParser("*", { parseAs: "buffer", bodyLimit: requestBytesMax }, (_request, body, done) => done(null, body));
   app.addHook("preHandler", (request, _reply, done) => {

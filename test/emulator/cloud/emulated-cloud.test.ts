@@ -22,7 +22,7 @@ const topology: Topology = {
   tables: { counts: { partitionKey: { name: "key", type: "S" } } },
   buckets: ["reports", "discarded"],
   functions: {
-    count: { entry: "count-function.ts", memorySize: 512, timeout: 20, reservedConcurrentExecutions: 4 },
+    count: { entry: "count-function.ts", memorySize: 512, timeout: 600, reservedConcurrentExecutions: 4 },
   },
   eventSourceMappings: [
     {
@@ -156,6 +156,14 @@ describe("an emulated cloud", () => {
     await until(async () => (await counted(cloud, "t")) === 8);
     assert.ok(calls.UpdateItem >= 16, `each of the eight records' writes was refused once, of ${calls.UpdateItem} calls`);
     assert.equal(calls.PUT, 2);
+  });
+
+  test("leaves connections open that callers keep: a function stands still for any time", async () => {
+    const { cloud } = await start();
+    for (const [service, endpoint] of Object.entries(cloud.endpoints)) {
+      const { headers } = await fetch(endpoint);
+      assert.equal(headers.get("keep-alive"), null, service);
+    }
   });
 
   test("C2: leaves no process, no server and no files when it stops, whatever its functions do", async () => {
