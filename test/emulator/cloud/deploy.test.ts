@@ -1,5 +1,8 @@
 /** C4: a deployment over a running cloud. */
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { ListStreamsCommand, PutRecordCommand } from "@aws-sdk/client-kinesis";
 import { type CloudEvent, type EmulatedCloud, startCloud, type Topology } from "../../../emulator/cloud/index.ts";
@@ -7,14 +10,16 @@ import { lives, read, until } from "../lambda/environments.ts";
 
 const directory = import.meta.dirname;
 
-/** A function that says which version it is, after a while when it is asked to wait; and prints what records it gets. */
+/** A function that says which version it is, when there is a file where it is asked to wait for one; and prints what records it gets. */
 function codeOf(version: number) {
-  const contents = `export const handler = async (event) => {
+  const contents = `import { existsSync } from "node:fs";
+  export const handler = async (event) => {
     for (const { kinesis } of event.Records ?? []) console.log("${version} got " + Buffer.from(kinesis.data, "base64"));
-    if (event.waitMs) { console.log("${version} waits"); await new Promise((resolve) => setTimeout(resolve, event.waitMs)); }
+    if (event.waitFor) console.log("${version} waits");
+    while (event.waitFor && !existsSync(event.waitFor)) await new Promise((resolve) => setTimeout(resolve, 20));
     return ${version};
   };`;
-  return { entry: { contents, directory }, timeout: 20 };
+  return { entry: { contents, directory }, timeout: 600 };
 }
 
 const mappingOf = (functionName: string, streamName: string) =>
@@ -31,8 +36,12 @@ const second: Topology = {
   eventSourceMappings: [mappingOf("f", "a"), mappingOf("g", "b")],
 };
 
+const scratch = mkdtempSync(join(tmpdir(), "millrace-deploy-test-"));
 let cloud: EmulatedCloud | undefined;
-after(() => cloud?.stop());
+after(async () => {
+  await cloud?.stop();
+  rmSync(scratch, { recursive: true });
+});
 
 test("a deployment waits where Kinesis makes no more streams in this second", async () => {
   const names = Array.from({ length: 12 }, (_, n) => `stream-${n}`);
@@ -61,12 +70,14 @@ describe("a deployment over a running cloud", () => {
     await put("a", "one");
     await until(() => printed().filter((line) => line === "1 got one").length === 2);
     assert.equal(read((await cloud.invoke("f", {})) as never), 1);
-    const underWay = cloud.invoke("f", { waitMs: 1_500 });
+    const waitFor = join(scratch, "deployed");
+    const underWay = cloud.invoke("f", { waitFor });
     await until(() => printed().includes("1 waits"));
     const old = cloud.environments().map(({ pid }) => pid!);
 
     await cloud.deploy(second);
     assert.equal(read((await cloud.invoke("f", {})) as never), 2);
+    writeFileSync(waitFor, "");
     assert.equal(read((await underWay) as never), 1);
     await until(() => !old.some(lives));
 
@@ -92,7 +103,7 @@ const checkCode = {
     };`,
     directory,
   },
-  timeout: 20,
+  timeout: 600,
 };
 
 function withCheck(topology: Topology, answer: string): Topology {

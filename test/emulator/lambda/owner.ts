@@ -13,6 +13,7 @@ const start = processEnvironments({
     account: "000000000000",
     environment: {},
   },
+  initMsMax: 600_000,
 });
 const [spinning, frozen] = [await start(), await start()];
 const payload = Buffer.from(JSON.stringify({ act: "spin" }));

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -9,6 +10,7 @@ import { after, before, describe, test } from "node:test";
 import { isKind } from "../../../runtime/base/errors.ts";
 import { lambdaLimits } from "../../../emulator/lambda/limits.ts";
 import { findReferenceRuntime, type RuntimeClient } from "../../../emulator/lambda/runtime-client.ts";
+import { withDirectory } from "../../connectors/support.ts";
 import { functionsDirectory, lives, read, start, until } from "./environments.ts";
 
 const reference = findReferenceRuntime();
@@ -29,11 +31,16 @@ for (const [name, runtime] of runtimes) {
     });
 
     test("is told of itself as by Lambda", async () => {
-      const { invoke } = await start({ runtime, memoryMb: 300, timeoutMs: 30_000, environment: { OWN: "mine" } });
+      const timeoutMs = 600_000;
+      const { invoke } = await start({ runtime, memoryMb: 300, timeoutMs, environment: { OWN: "mine" } });
+      const begun = Date.now();
       const context = read(await invoke({ act: "context" }));
+      const tookMs = Date.now() - begun;
       assert.equal(context.invokedFunctionArn, "arn:aws:lambda:eu-west-1:123456789012:function:probe");
       assert.equal(context.memoryLimitInMB, "300");
-      assert.ok(context.remainingMs > 20_000 && context.remainingMs <= 30_000, `remaining: ${context.remainingMs}`);
+      // What the invocation had taken when it was asked.
+      const goneMs = timeoutMs - context.remainingMs;
+      assert.ok(goneMs >= 0 && goneMs <= tookMs, `gone: ${goneMs}, of ${tookMs} ms`);
       const names = [
         "AWS_REGION",
         "AWS_LAMBDA_FUNCTION_NAME",
@@ -173,22 +180,27 @@ describe("a process of a function", () => {
   for (const act of ["eatBuffers", "eatHeap"]) {
     test(`is ended when it takes more than its memory: ${act}`, async () => {
       const { environment, invoke, reports } = await start({ memoryMb: 192 });
-      const failed = await invoke({ act });
+      const failed = await invoke({ act, mb: 400 });
       assert.equal(failed.outcome === "failed" && failed.cause, "memory");
       assert.equal(read(failed).errorType, "Runtime.OutOfMemory");
       assert.equal(environment.usable, false);
-      assert.ok(reports[0]!.maxMemoryUsedMb > 96, `most memory seen: ${reports[0]!.maxMemoryUsedMb} MB`);
+      // A heap that is full ends its process itself, whoever looks.
+      if (act === "eatBuffers") assert.ok(reports[0]!.maxMemoryUsedMb > 192, `seen: ${reports[0]!.maxMemoryUsedMb} MB`);
     });
   }
 
-  test("has 10 s to initialise, and then the function's time with its first invocation", async () => {
-    const slow = { handler: "slow.handler", environment: { MILLISECONDS: "1500" } };
-    const { environment, invoke } = await start({ ...slow, initMsMax: 200 });
-    assert.equal(environment.pid, undefined, "the process that was too slow is gone");
-    assert.equal(read(await invoke({})), "ready");
-    const never = await start({ ...slow, environment: { MILLISECONDS: "600000" }, initMsMax: 200, timeoutMs: 500 });
-    assert.equal(read(await never.invoke({})).errorType, "Sandbox.Timedout");
-  });
+  test("has 10 s to initialise, and then the function's time with its first invocation", () =>
+    withDirectory(async (directory) => {
+      const READY = join(directory, "ready");
+      const initMsMax = 200;
+      const slow = { handler: "slow.handler", initMsMax, environment: { READY, MILLISECONDS: String(initMsMax + 100) } };
+      const never = await start({ ...slow, timeoutMs: 500 });
+      assert.equal(read(await never.invoke({})).errorType, "Sandbox.Timedout");
+      const { environment, invoke } = await start(slow);
+      assert.equal(environment.pid, undefined, "the process that was too slow is gone");
+      writeFileSync(READY, "");
+      assert.equal(read(await invoke({})), "ready");
+    }));
 
   test("prints lines, told with the invocation that they belong to", async () => {
     const { environment, invoke, lines } = await start({ freezes: false });
@@ -215,9 +227,10 @@ describe("a process of a function", () => {
 
 describe("between invocations", () => {
   let beats = 0;
-  const server = createServer((_, response) => {
-    beats++;
-    response.end();
+  let answer = "";
+  const server = createServer((request, response) => {
+    if (request.url !== "/behind") beats++;
+    response.end(answer);
   });
   before(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve)));
   after(() => {
@@ -226,17 +239,26 @@ describe("between invocations", () => {
   });
   const url = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
   const beatAgain = (from: number) => until(() => beats > from);
+  /** Whether a process is stopped. */
+  const standsStill = (pid: number) => /^\d+ \(.*\) T /.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  /** How many there are when all that a process has sent before it was stopped is here: what is sent afterwards comes after it. */
+  const beatsOf = async (pid: number) => {
+    const from = beats;
+    if (process.platform === "linux") await until(() => standsStill(pid) || beats > from + 10);
+    for (let n = 0; n < 3; n++) await (await fetch(`${url()}behind`)).text();
+    return beats;
+  };
 
   test("a process stands still, and goes on with the next one", async () => {
-    const { invoke } = await start();
+    const { environment, invoke } = await start();
     await invoke({ act: "beatOn", url: url() });
-    // What was on its way when it was frozen arrives first.
+    const before = await beatsOf(environment.pid!);
     await new Promise((resolve) => setTimeout(resolve, 300));
-    const before = beats;
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    assert.equal(beats, before);
-    await invoke({ act: "sleep", ms: 200 });
-    assert.ok(beats > before, "it went on");
+    assert.equal(await beatsOf(environment.pid!), before);
+    const working = invoke({ act: "sleep", ms: 600_000 });
+    await beatAgain(before);
+    await environment.stop();
+    assert.equal((await working).outcome, "failed");
   });
 
   test("a frozen and a spinning process end with the process that started them, however that ends", async () => {
@@ -257,10 +279,11 @@ describe("between invocations", () => {
   test("a zombie works on after its time-out, is not used again, and ends with its work", async () => {
     const { environment, invoke } = await start({ timeoutMs: 600, afterTimeout: "zombie" });
     const pid = environment.pid!;
-    const failed = await invoke({ act: "beat", url: url(), ms: 2_500 });
+    const failed = await invoke({ act: "beat", url: url() });
     assert.equal(failed.outcome === "failed" && failed.cause, "timeout");
     assert.deepEqual([environment.usable, lives(pid)], [false, true]);
     await beatAgain(beats);
+    answer = "enough";
     await until(() => !lives(pid));
   });
 

@@ -41,25 +41,24 @@ const acts = {
   spin: () => {
     for (;;);
   },
-  /** Memory outside of JavaScript's heap. */
-  eatBuffers: async () => {
+  /** Memory outside of JavaScript's heap: `mb`, which it then keeps. */
+  eatBuffers: async ({ mb }) => {
     const eaten = [];
-    for (;;) {
+    for (let left = mb; left > 0; left -= 8) {
       eaten.push(Buffer.alloc(8 * 1024 * 1024, 1));
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
+    await new Promise((resolve) => setTimeout(resolve, 600_000));
+    return eaten.length;
   },
   eatHeap: () => {
     const eaten = [];
     for (;;) eaten.push(new Array(100_000).fill(eaten.length + 0.5));
   },
   answerOf: ({ bytes }) => "x".repeat(bytes - 2),
-  /** Calls `url` every 20 ms for `ms`. */
-  beat: async ({ url, ms }) => {
-    for (const end = Date.now() + ms; Date.now() < end;) {
-      await fetch(url);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+  /** Calls `url` every 20 ms until it is answered "enough". */
+  beat: async ({ url }) => {
+    while ((await (await fetch(url)).text()) !== "enough") await new Promise((resolve) => setTimeout(resolve, 20));
   },
   /** Answers at once, and goes on calling `url`. */
   beatOn: ({ url }) => {
