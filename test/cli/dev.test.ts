@@ -13,7 +13,7 @@ import { withDirectory } from "../connectors/support.ts";
 
 const root = join(import.meta.dirname, "../..");
 const keys = 5;
-const waitMsMax = 30_000;
+const waitMsMax = 600_000;
 
 /** Counts by key; `mark` makes it another file. */
 const code = (mark: string) => `

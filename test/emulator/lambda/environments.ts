@@ -78,11 +78,11 @@ export function lives(pid: number): boolean {
   }
 }
 
-/** Waits until it holds; fails after ten minutes, which no machine comes near to, however busy it is with other things. */
-export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+/** Waits until it holds, looking every so often; fails after ten minutes, which no machine comes near to, however busy it is otherwise. */
+export async function until(holds: () => boolean | Promise<boolean>, everyMs = 10): Promise<void> {
   const patience = AbortSignal.timeout(600_000);
   while (!(await holds())) {
     patience.throwIfAborted();
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }

@@ -1,25 +1,19 @@
 /**
- * The child of the race test: told to start, it opens a directory that others open at the same moment and tries to write every
- * entry of one ring. Prints `won n` for each that it wrote. Arguments: directory, name, entries.
+ * The child of the race test: told the number of an entry of one ring, it tries to write it, as others do at the same moment, and says
+ * whether it "won" or "lost" it. With the first it opens the directory. Arguments: directory, name.
  */
-import { once } from "node:events";
-import { setTimeout as wait } from "node:timers/promises";
+import { createInterface } from "node:readline";
 import { openLocal } from "../../../runtime/adapters/local/open-local.ts";
 import { id, type AttemptId } from "../../../runtime/base/ids.ts";
 import { crashJob, crashRing, crashTask } from "../crash-workload.ts";
 
-const [directory, name, entries] = process.argv.slice(2) as [string, string, string];
-process.stdout.write("ready\n");
-await once(process.stdin, "data");
-process.stdin.unref();
-const ports = await openLocal(directory, { job: crashJob, ringSize: crashRing });
-for (let seq = 1; seq <= Number(entries); seq += 1) {
-  const attempt = id<AttemptId>(`${name}/${seq}`);
-  const written = await ports.journal.write(crashTask, { seq, attempt, bytes: new TextEncoder().encode(attempt) });
-  if (written.outcome === "written") {
-    console.log(`won ${seq}`);
-    // Lets the others catch up, so that they race for the next one.
-    await wait(1);
-  }
+const [directory, name] = process.argv.slice(2) as [string, string];
+console.log("ready");
+let opened: ReturnType<typeof openLocal> | undefined;
+for await (const line of createInterface(process.stdin)) {
+  const { journal } = await (opened ??= openLocal(directory, { job: crashJob, ringSize: crashRing }));
+  const attempt = id<AttemptId>(`${name}/${line}`);
+  const written = await journal.write(crashTask, { seq: Number(line), attempt, bytes: new TextEncoder().encode(attempt) });
+  console.log(written.outcome === "written" ? "won" : "lost");
 }
-await ports.close();
+await (await opened)?.close();
