@@ -25,6 +25,7 @@ import {
   value,
 } from "../../runtime/index.ts";
 import { type ErrorKind, MillraceError } from "../../runtime/base/errors.ts";
+import type { LogReader } from "../../runtime/ports/log.ts";
 import { withDirectory } from "../connectors/support.ts";
 
 interface Event {
@@ -68,16 +69,58 @@ async function runToEnd(job: Job, options: LocalRunOptions): Promise<LocalRun> {
   }
 }
 
-/** Runs until `when` says so, then asks for a stop. */
-async function runUntil(job: Job, options: LocalRunOptions, when: (run: LocalRun) => boolean): Promise<LocalRun> {
-  const run = await LocalRun.open(job, options);
+/** Puts something around what sources are read by. */
+function reading(around: (read: LogReader["read"]) => LogReader["read"]): LocalRunOptions["around"] {
+  return (ports) => ({
+    ...ports,
+    source: (uid) => {
+      const reader = ports.source(uid);
+      return { shards: (stream) => reader.shards(stream), read: around((...args) => reader.read(...args)) };
+    },
+  });
+}
+
+/** Runs until so many records are taken in, or a few more, and `when` says so; then asks for a stop. Nothing is read in between. */
+async function runUntil(
+  job: Job,
+  options: LocalRunOptions,
+  records: (run: LocalRun) => number,
+  when: (run: LocalRun) => boolean = () => true,
+): Promise<LocalRun> {
   const stop = new AbortController();
-  const watching = setInterval(() => when(run) && stop.abort(), 5);
+  let run: LocalRun | undefined;
+  const around = reading((read) => async (stream, shard, after, limit) => {
+    const isEnough = run !== undefined && run.progress().totals.records >= records(run);
+    if (isEnough && when(run!)) stop.abort();
+    if (isEnough) return { records: [], next: after, behindMs: 1, gap: false };
+    return read(stream, shard, after, { ...limit, records: 250 });
+  });
+  run = await LocalRun.open(job, { ...options, around });
   try {
     assert.equal(await run.run(stop.signal), "stopped");
     return run;
   } finally {
-    clearInterval(watching);
+    await run.close();
+  }
+}
+
+/** Runs to the end of the input, of which so much is read from one checkpoint to the next. */
+async function runByCheckpoints(job: Job, options: LocalRunOptions, recordsMax: number): Promise<LocalRun> {
+  let run: LocalRun | undefined;
+  let given = 0;
+  const outer = options.around ?? ((ports) => ports);
+  const inner = reading((read) => async (stream, shard, after, limit) => {
+    const left = recordsMax * (1 + (run?.progress().checkpoint ?? 0)) - given;
+    if (left <= 0) return { records: [], next: after, behindMs: 1, gap: false };
+    const result = await read(stream, shard, after, { ...limit, records: Math.min(limit.records, left) });
+    given += result.records.length;
+    return result;
+  })!;
+  run = await LocalRun.open(job, { ...options, around: (ports) => outer(inner(ports)) });
+  try {
+    assert.equal(await run.run(never), "finished");
+    return run;
+  } finally {
     await run.close();
   }
 }
@@ -130,8 +173,7 @@ suite("a run goes on where the one before ended", () => {
       withDirectory(async (directory) => {
         const places = placesIn(directory);
         const job = counting(made(5_000), { parallelism, mode: "batch" });
-        const paced = { ...places, recordsPerSecond: 5_000 };
-        const stopped = await runUntil(job, paced, (run) => run.progress().totals.records >= 1_000);
+        const stopped = await runUntil(job, places, () => 1_000);
         assert.ok(stopped.progress().totals.records < 5_000);
         assert.deepEqual(await countsIn(directory), [], "nothing comes out before the input has ended");
         const streaming = counting(made(5_000), { parallelism });
@@ -143,12 +185,12 @@ suite("a run goes on where the one before ended", () => {
 
   test("after a stop, with another parallelism each time", () =>
     withDirectory(async (directory) => {
-      const options = { ...placesIn(directory), recordsPerSecond: 4_000 };
+      const options = placesIn(directory);
       let stood = 0;
       let counted = 0;
       for (const parallelism of [1, 2, 3]) {
         const job = counting(made(40_000), { parallelism });
-        const run = await runUntil(job, options, (at) => at.progress().totals.records > at.standing.totals.records + 500);
+        const run = await runUntil(job, options, ({ standing }) => standing.totals.records + 500);
         assert.equal(run.standing.generation, parallelism, "a new generation for each parallelism");
         const position = Number(run.standing.shards[0]?.position.replace("start", "0"));
         assert.ok(parallelism === 1 ? position === 0 : position > stood, `goes on at ${position}, after ${stood}`);
@@ -169,8 +211,7 @@ suite("a run goes on where the one before ended", () => {
         const job = () => counting(files({ paths: "-", format: ndjson(type<Event>()) }), { parallelism });
         const stdin = new PassThrough();
         stdin.write(lines.slice(0, 2_000).join(""));
-        const enough = (at: LocalRun) => at.progress().totals.records >= 2_000;
-        await runUntil(job(), { ...placesIn(directory), stdin }, enough);
+        await runUntil(job(), { ...placesIn(directory), stdin }, () => 2_000);
         await runToEnd(job(), { ...placesIn(directory), stdin: Readable.from(lines.slice(2_000)) });
         assert.deepEqual(await countsIn(directory), expectedCounts(3_000));
       }));
@@ -235,7 +276,7 @@ suite("a run goes on where the one before ended", () => {
         };
         return { ...ports, journal: { ...rest, tail } };
       };
-      const run = await runToEnd(counting(made(15_000)), { ...placesIn(directory), recordsPerSecond: 6_000, around });
+      const run = await runByCheckpoints(counting(made(15_000)), { ...placesIn(directory), around }, 1_000);
       assert.ok(run.progress().checkpoint > 10, `${run.progress().checkpoint} checkpoints`);
       // Three are retained, and the garbage is collected after every fifth.
       const manifests = kept.filter((name) => name.startsWith("manifests/"));
@@ -259,8 +300,7 @@ suite("a run goes on where the one before ended", () => {
         };
         return { ...ports, log: { read, shards: (stream) => ports.log.shards(stream), append } };
       };
-      const options = { ...placesIn(directory), recordsPerSecond: 10_000, around };
-      await runToEnd(counting(made(15_000), { parallelism: 2 }), options);
+      await runByCheckpoints(counting(made(15_000), { parallelism: 2 }), { ...placesIn(directory), around }, 1_000);
       assert.deepEqual(await countsIn(directory), expectedCounts(15_000));
       assert.ok(kept > 0 && kept < sent / 2, `an inbox shard held ${kept} frames at once, of ${sent} in two shards`);
     }));
@@ -276,9 +316,9 @@ suite("a run is refused", () => {
 
   test("on the state of a plan that does not fit, which stays as it is", () =>
     withDirectory(async (directory) => {
-      const options = { ...placesIn(directory), recordsPerSecond: 2_000 };
-      const enough = (run: LocalRun) => run.progress().totals.records > 300 && run.progress().checkpoint > 0;
-      await runUntil(counting(made(3_000)), options, enough);
+      const options = placesIn(directory);
+      const hasCheckpoint = (run: LocalRun) => run.progress().checkpoint > 0;
+      await runUntil(counting(made(3_000)), options, () => 300, hasCheckpoint);
       const changed = defineJob("counting", (job) => {
         job
           .source("events", made(3_000))
@@ -296,9 +336,9 @@ suite("a run is refused", () => {
 
   test("on state of an operator that is gone, unless it is to be left behind", () =>
     withDirectory(async (directory) => {
-      const options = { ...placesIn(directory), recordsPerSecond: 2_000 };
-      const enough = (run: LocalRun) => run.progress().totals.records > 300 && run.progress().checkpoint > 0;
-      await runUntil(counting(made(3_000)), options, enough);
+      const options = placesIn(directory);
+      const hasCheckpoint = (run: LocalRun) => run.progress().checkpoint > 0;
+      await runUntil(counting(made(3_000)), options, () => 300, hasCheckpoint);
       const changed = defineJob("counting", (job) => {
         job
           .source("events", made(3_000))
