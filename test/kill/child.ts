@@ -10,20 +10,22 @@ import type { Journal } from "../../runtime/ports/journal.ts";
 import type { LogReader } from "../../runtime/ports/log.ts";
 import type { Ports } from "../../runtime/ports/ports.ts";
 import { jobRing } from "../../runtime/snapshots/names.ts";
-import type { ChildOrder, TraceLine } from "./orders.ts";
+import { type ChildOrder, checkpointPlaces, readEnough, type TraceLine } from "./orders.ts";
 
 const order = JSON.parse(process.env.MILLRACE_KILL_ORDER!) as ChildOrder;
 const trace = openSync(order.trace, "a");
-const startedAt = performance.now();
+/** So many more may come by a place that is not of a checkpoint. */
+const readsMore = 20;
+let reads = 0;
 const plain = { inlineBytesMax: Infinity, compressFromBytes: Infinity };
 
 function write(line: TraceLine): void {
   writeSync(trace, `${JSON.stringify(line)}\n`);
 }
 
-/** Ends the process here and now, when it is time and this is the place. */
+/** Ends the process here and now, when it has read enough and this is the place. */
 function dieAt(place: ChildOrder["place"]): void {
-  if (order.place !== place || performance.now() - startedAt < order.afterMs) return;
+  if (order.place !== place || reads < order.afterReads) return;
   write({ died: place });
   process.kill(process.pid, "SIGKILL");
 }
@@ -102,12 +104,24 @@ function traced(reader: LogReader): LogReader {
   return {
     shards: (stream) => reader.shards(stream),
     read: async (stream, shard, after, limit) => {
-      const result = await reader.read(stream, shard, after, limit);
+      // A checkpoint comes in its own time: nothing is read until then, or all were read before.
+      if (reads >= order.afterReads && checkpointPlaces.includes(order.place))
+        return { records: [], next: after, behindMs: 1, gap: false };
+      const result = await reader.read(stream, shard, after, {
+        ...limit,
+        records: Math.min(limit.records, order.recordsPerRead),
+      });
       const last = result.records.at(-1);
-      if (last !== undefined) write({ read: Number(last.position), records: result.records.length });
+      if (last !== undefined) countRead({ read: Number(last.position), records: result.records.length });
       return result;
     },
   };
+}
+
+function countRead(line: TraceLine): void {
+  write(line);
+  reads++;
+  if (reads === order.afterReads + (order.place === "anywhere" ? 0 : readsMore)) writeSync(1, `${readEnough}\n`);
 }
 
 process.exitCode = await main(process.argv.slice(2), { around });

@@ -7,16 +7,18 @@ import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { type ChildOrder, checkpointPlaces, type Place, places, type TraceLine } from "./orders.ts";
+import { type ChildOrder, checkpointPlaces, type Place, places, readEnough, type TraceLine } from "./orders.ts";
 
 export interface KillTestOptions {
   /** Where everything is put; emptied first. */
   readonly directory: string;
   readonly seed: number;
   readonly events: number;
-  readonly eventsPerSecond: number;
+  /** Default: as many as can be. */
+  readonly eventsPerSecond?: number;
   readonly parallelism: number;
-  /** How long a child lives after it has said where it goes on from, ms. */
+  readonly recordsPerRead: number;
+  /** How often a child reads before it is killed. */
   readonly life: readonly [least: number, most: number];
   readonly killsMin: number;
   /** As `ChildOrder.replay`. */
@@ -37,6 +39,8 @@ export interface KillReport {
 }
 
 const runsMax = 400;
+/** So long after it has read enough a child is killed, at most: anywhere in what it then does. */
+const waitMsMax = 50;
 const example = join(import.meta.dirname, "child.ts");
 const oracle = join(import.meta.dirname, "oracle.mjs");
 
@@ -77,15 +81,10 @@ export async function runKillTest(options: KillTestOptions): Promise<KillReport>
   for (let run = 1; run <= runsMax; run++) {
     const place = run % 2 === 0 ? places[Math.floor(random() * places.length)]! : "anywhere";
     const [least, most] = options.life;
-    const lifeMs = least + random() * (most - least);
+    const afterReads = least + Math.floor(random() * (most - least + 1));
     await writeFile(trace, "");
-    const order = { trace, place, replay: options.replay ?? true };
-    const ended = await runChild(
-      argumentsOf(options, input, output),
-      order,
-      lifeMs,
-      place === "anywhere" ? lifeMs : most + 2_000,
-    );
+    const order = { trace, place, afterReads, recordsPerRead: options.recordsPerRead, replay: options.replay ?? true };
+    const ended = await runChild(argumentsOf(options, input, output), order, random() * waitMsMax);
     const lines = (await readFile(trace, "utf8"))
       .split("\n")
       .filter(Boolean)
@@ -131,15 +130,17 @@ export async function runUndisturbed(options: KillTestOptions): Promise<{ failur
   const output = join(directory, "results");
   await writeInput(input, events, seed);
   const startedAt = performance.now();
-  const order = { trace: join(directory, "trace.ndjson"), place: "anywhere", replay: true } as const;
-  const ended = await runChild(argumentsOf(options, input, output), order, 0, Infinity);
+  const all = { afterReads: Number.MAX_SAFE_INTEGER, recordsPerRead: options.recordsPerRead, replay: true };
+  const order = { trace: join(directory, "trace.ndjson"), place: "anywhere", ...all } as const;
+  const ended = await runChild(argumentsOf(options, input, output), order, 0);
   const tookMs = performance.now() - startedAt;
   if (ended.outcome !== "finished") return { failures: [`the undisturbed run did not finish: ${ended.said}`], tookMs };
   return { failures: await compareRows(input, output), tookMs };
 }
 
 function argumentsOf({ eventsPerSecond, parallelism }: KillTestOptions, input: string, output: string): readonly string[] {
-  const options = { input, output, rate: eventsPerSecond, parallelism, "checkpoint-interval": 0.3 };
+  const rate = eventsPerSecond === undefined ? {} : { rate: eventsPerSecond };
+  const options = { input, output, ...rate, parallelism, "checkpoint-interval": 0.3 };
   return Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
 }
 
@@ -150,9 +151,9 @@ interface Ended {
   readonly said: string;
 }
 
-/** Runs the example until it ends, or kills it so long after it has said where it goes on from. */
-function runChild(args: readonly string[], order: Omit<ChildOrder, "afterMs">, afterMs: number, lifeMs: number): Promise<Ended> {
-  const env = { ...process.env, MILLRACE_KILL_ORDER: JSON.stringify({ ...order, afterMs }) };
+/** Runs the example until it ends, or kills it so long after it has read enough. */
+function runChild(args: readonly string[], order: ChildOrder, waitMs: number): Promise<Ended> {
+  const env = { ...process.env, MILLRACE_KILL_ORDER: JSON.stringify(order) };
   const child = spawn(process.execPath, [example, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
   let head = "it said nothing";
   let position = 0;
@@ -160,10 +161,10 @@ function runChild(args: readonly string[], order: Omit<ChildOrder, "afterMs">, a
   let timer: NodeJS.Timeout | undefined;
   createInterface({ input: child.stdout }).on("line", (line) => {
     if (/^(begins|goes on from)/.test(line)) head = line;
+    if (line === readEnough) timer = setTimeout(() => child.kill("SIGKILL"), waitMs);
     const at = /^ {2}views .* at (?:position (\d+)|its (start|end))$/.exec(line);
     if (at === null) return;
     position = at[2] === "end" ? Infinity : Number(at[1] ?? 0);
-    if (lifeMs !== Infinity) timer = setTimeout(() => child.kill("SIGKILL"), lifeMs);
   });
   child.stderr.on("data", (bytes: Buffer) => (errors += bytes.toString("utf8")));
   return new Promise((resolve) => {

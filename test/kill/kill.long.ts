@@ -8,8 +8,8 @@ import { coverage, type KillTestOptions, runKillTest } from "./kill-test.ts";
 const short: Omit<KillTestOptions, "directory" | "parallelism"> = {
   seed: 3,
   events: 16_000,
-  eventsPerSecond: 4_000,
-  life: [200, 700],
+  recordsPerRead: 100,
+  life: [8, 20],
   killsMin: 5,
 };
 

@@ -1,5 +1,5 @@
 /**
- * `npm run kill-test`: an undisturbed run of half a minute, and the same run killed with -9 every 1–3 s, at parallelism 1 and 2.
+ * `npm run kill-test`: an undisturbed run of half a minute, and the same run killed with -9 every few dozen reads, at parallelism 1 and 2.
  *
  *   npm run kill-test -- --seed 7
  */
@@ -20,7 +20,8 @@ for (const parallelism of [1, 2]) {
     events: 96_000,
     eventsPerSecond: 2_000,
     parallelism,
-    life: [1_000, 3_000],
+    recordsPerRead: 100,
+    life: [10, 50],
     killsMin: 20,
     print: (line) => console.log(`  ${line}`),
   };

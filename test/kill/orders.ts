@@ -28,11 +28,16 @@ export interface ChildOrder {
   /** The file that gets the child's lines. */
   readonly trace: string;
   readonly place: Place;
-  /** Not before it is so old. */
-  readonly afterMs: number;
+  /** Not before it has read so often. */
+  readonly afterReads: number;
+  /** What it reads at once, at most. */
+  readonly recordsPerRead: number;
   /** False: what journal entries changed of the state is not laid over it at a start. Only to see the test fail. */
   readonly replay: boolean;
 }
+
+/** What it prints when it has read so often, and, where it has not come by its place, so many reads later. */
+export const readEnough = "it has read enough";
 
 export type TraceLine =
   /** So many records were read, up to this position. */
