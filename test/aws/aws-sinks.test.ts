@@ -12,8 +12,9 @@ import { id, type OperatorUid } from "../../runtime/base/ids.ts";
 import { consoleSink, customSink, dynamodb, fileSink, json, kinesisSink, ndjson, s3 } from "../../runtime/index.ts";
 import { textOf } from "../ports/adapter-maker.ts";
 import { effectsOf, failsAs, operator, restoreOf, task } from "./sinks.ts";
-import { bucketName, HastyClock, newJob, withDynamoDb, withKinesis, withS3 } from "./stand-ins.ts";
+import { bucketName, HastyClock, newJob, patientHandler, withDynamoDb, withKinesis, withS3 } from "./stand-ins.ts";
 
+const credentials = { accessKeyId: "x", secretAccessKey: "y" };
 const dynamo = withDynamoDb();
 const objects = withS3();
 const streams = withKinesis();
@@ -23,7 +24,7 @@ async function place(sinks: Readonly<Record<string, Sink<any, any>>>, bindings: 
   const { log, server } = await streams.log();
   await log.createStream("stream", 1);
   const at = (endpoint: string) =>
-    awsClients({ endpoint, region: "us-east-1", credentials: { accessKeyId: "x", secretAccessKey: "y" }, maxAttempts: 1 });
+    awsClients({ endpoint, region: "us-east-1", credentials, maxAttempts: 1, requestHandler: patientHandler() });
   const clients = {
     dynamodb: at(await dynamo.endpoint()).dynamodb,
     s3: at(await objects.endpoint()).s3,

@@ -50,7 +50,7 @@ import { bytesOf, textOf } from "../ports/adapter-maker.ts";
 import { FaultyHandler, lose, pass, refusal } from "./faulty-handler.ts";
 import { faultyClient } from "./faulty-client.ts";
 import { allWell, startReceiver } from "./service-fakes.ts";
-import { bucketName, newJob, tableName, withDynamoDb, withKinesis, withS3 } from "./stand-ins.ts";
+import { bucketName, newJob, patientHandler, tableName, withDynamoDb, withKinesis, withS3 } from "./stand-ins.ts";
 
 interface View {
   readonly page: string;
@@ -232,7 +232,7 @@ async function newCloud(options: { readonly seed: number; readonly faults: numbe
   };
   receiver.fates = fates;
   receiver.taken.length = 0;
-  const lazy = lazyClients({ ...settings, endpoint: messaging.endpoint });
+  const lazy = lazyClients({ ...settings, endpoint: messaging.endpoint, requestHandler: patientHandler() });
   const rare = {
     ...lazy,
     sqs: async () => {

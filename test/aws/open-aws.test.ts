@@ -10,14 +10,15 @@ import { createStateTable } from "../../runtime/adapters/aws/state-table.ts";
 import { MemoryTelemetry } from "../../runtime/adapters/memory/memory-telemetry.ts";
 import { type ErrorKind, isKind, messageOf } from "../../runtime/base/errors.ts";
 import { type AttemptId, id, type TaskId } from "../../runtime/base/ids.ts";
-import { HastyClock, newJob, tableName, withDynamoDb } from "./stand-ins.ts";
+import { HastyClock, newJob, patientHandler, tableName, withDynamoDb } from "./stand-ins.ts";
 
 const dynamodb = withDynamoDb();
 const failsAs = (kind: ErrorKind, message: RegExp) => (error: unknown) => isKind(error, kind) && message.test(messageOf(error));
 
 async function open(options: { readonly job?: string; readonly ringSize?: number; readonly table?: string } = {}) {
   const settings = { region: "us-east-1", credentials: { accessKeyId: "local", secretAccessKey: "local" } };
-  const clients = awsClients({ endpoint: await dynamodb.endpoint(), maxAttempts: 1, ...settings });
+  const requestHandler = patientHandler();
+  const clients = awsClients({ endpoint: await dynamodb.endpoint(), maxAttempts: 1, requestHandler, ...settings });
   const parts = { clients, clock: new HastyClock(), telemetry: new MemoryTelemetry(), bucket: "state" };
   return openAws({ job: options.job ?? newJob(), table: tableName, ...parts, ...options });
 }

@@ -11,7 +11,7 @@ import { eventBridgeSink, firehoseSink, httpSink, json, lambdaSink, ndjson, snsS
 import { textOf } from "../ports/adapter-maker.ts";
 import { allWell, type Fake, startEventBridge, startFirehose, startLambda, startReceiver } from "./service-fakes.ts";
 import { effectsOf, failsAs } from "./sinks.ts";
-import { bucketName, HastyClock, newJob, withS3 } from "./stand-ins.ts";
+import { bucketName, HastyClock, newJob, patientHandler, withS3 } from "./stand-ins.ts";
 
 const objects = withS3();
 const messaging = await startMessaging();
@@ -24,7 +24,8 @@ const [bus, delivery, lambda, receiver] = await Promise.all([
 after(() => Promise.all([messaging, bus, delivery, lambda, receiver].map((each) => each.stop())));
 
 const credentials = { accessKeyId: "x", secretAccessKey: "y" };
-const at = (endpoint: string) => lazyClients({ endpoint, region: "us-east-1", credentials, maxAttempts: 1 });
+const at = (endpoint: string) =>
+  lazyClients({ endpoint, region: "us-east-1", credentials, maxAttempts: 1, requestHandler: patientHandler() });
 const lazy = {
   sqs: at(messaging.endpoint).sqs,
   sns: at(messaging.endpoint).sns,

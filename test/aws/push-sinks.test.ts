@@ -29,7 +29,7 @@ import {
   type Taken,
 } from "./service-fakes.ts";
 import { effectsOf, failsAs, operator } from "./sinks.ts";
-import { HastyClock } from "./stand-ins.ts";
+import { HastyClock, patientHandler } from "./stand-ins.ts";
 
 interface Row {
   readonly user: string;
@@ -61,7 +61,8 @@ const messaging = await startMessaging();
 const started: { stop(): Promise<void> }[] = [messaging];
 after(() => Promise.all(started.map((each) => each.stop())));
 
-const clientsAt = (endpoint: string) => lazyClients({ endpoint, region: "us-east-1", credentials, maxAttempts: 1 });
+const clientsAt = (endpoint: string) =>
+  lazyClients({ endpoint, region: "us-east-1", credentials, maxAttempts: 1, requestHandler: patientHandler() });
 const clients = clientsAt(messaging.endpoint);
 let names = 0;
 

@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { keepConnections } from "../../emulator/keep-connections.ts";
 
 /** What becomes of an entry. `again`: not taken for now. `refuse`: never. */
 export type EntryFate = "take" | "again" | "refuse";
@@ -49,6 +50,7 @@ type Answer = { readonly status?: number; readonly headers?: Record<string, stri
 
 async function start(answer: (fake: Fake, request: IncomingMessage, body: Buffer) => Answer | Promise<Answer>): Promise<Fake> {
   const server: Server = createServer((request, response) => void handle(request, response));
+  keepConnections(server);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const fake: Fake = {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

@@ -12,6 +12,7 @@ import type { Pace } from "../../runtime/adapters/aws/back-off.ts";
 import { DynamoJournal } from "../../runtime/adapters/aws/dynamo-journal.ts";
 import { DynamoPages } from "../../runtime/adapters/aws/dynamo-pages.ts";
 import { DynamoTable } from "../../runtime/adapters/aws/dynamo-table.ts";
+import { GatedHandler } from "../../runtime/adapters/aws/gated-handler.ts";
 import { KinesisLog } from "../../runtime/adapters/aws/kinesis-log.ts";
 import { S3Bucket } from "../../runtime/adapters/aws/s3-bucket.ts";
 import { S3Blobs } from "../../runtime/adapters/aws/s3-blobs.ts";
@@ -25,6 +26,7 @@ import type { Clock } from "../../runtime/ports/clock.ts";
 
 export const tableName = "state";
 export const bucketName = "state";
+const requestsMax = 50;
 
 /** A clock on which nobody waits, for what is tried again. */
 export class HastyClock extends SystemClock {
@@ -55,12 +57,17 @@ export interface Wiring {
   readonly telemetry?: MemoryTelemetry;
 }
 
-function clientsOf(endpoint: string, { handler, maxAttempts }: Wiring) {
+/** As functions send requests, but for their time-outs: whether an answer comes in time says how busy this machine is. */
+export function patientHandler(): NodeHttpHandler {
+  return new GatedHandler(requestsMax);
+}
+
+function clientsOf(endpoint: string, { handler = patientHandler(), maxAttempts }: Wiring) {
   return awsClients({
     endpoint,
     region: "us-east-1",
     credentials: { accessKeyId: "local", secretAccessKey: "local" },
-    ...(handler !== undefined && { requestHandler: handler }),
+    requestHandler: handler,
     ...(maxAttempts !== undefined && { maxAttempts }),
   });
 }

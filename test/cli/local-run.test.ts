@@ -26,6 +26,7 @@ import {
 } from "../../runtime/index.ts";
 import { type ErrorKind, MillraceError } from "../../runtime/base/errors.ts";
 import type { LogReader } from "../../runtime/ports/log.ts";
+import type { Ports } from "../../runtime/ports/ports.ts";
 import { withDirectory } from "../connectors/support.ts";
 
 interface Event {
@@ -70,7 +71,7 @@ async function runToEnd(job: Job, options: LocalRunOptions): Promise<LocalRun> {
 }
 
 /** Puts something around what sources are read by. */
-function reading(around: (read: LogReader["read"]) => LogReader["read"]): LocalRunOptions["around"] {
+function reading(around: (read: LogReader["read"]) => LogReader["read"]): (ports: Ports) => Ports {
   return (ports) => ({
     ...ports,
     source: (uid) => {
@@ -88,7 +89,7 @@ async function runUntil(
   when: (run: LocalRun) => boolean = () => true,
 ): Promise<LocalRun> {
   const stop = new AbortController();
-  let run: LocalRun | undefined;
+  let run: LocalRun | undefined = undefined;
   const around = reading((read) => async (stream, shard, after, limit) => {
     const isEnough = run !== undefined && run.progress().totals.records >= records(run);
     if (isEnough && when(run!)) stop.abort();
@@ -106,7 +107,7 @@ async function runUntil(
 
 /** Runs to the end of the input, of which so much is read from one checkpoint to the next. */
 async function runByCheckpoints(job: Job, options: LocalRunOptions, recordsMax: number): Promise<LocalRun> {
-  let run: LocalRun | undefined;
+  let run: LocalRun | undefined = undefined;
   let given = 0;
   const outer = options.around ?? ((ports) => ports);
   const inner = reading((read) => async (stream, shard, after, limit) => {
@@ -115,7 +116,7 @@ async function runByCheckpoints(job: Job, options: LocalRunOptions, recordsMax: 
     const result = await read(stream, shard, after, { ...limit, records: Math.min(limit.records, left) });
     given += result.records.length;
     return result;
-  })!;
+  });
   run = await LocalRun.open(job, { ...options, around: (ports) => outer(inner(ports)) });
   try {
     assert.equal(await run.run(never), "finished");

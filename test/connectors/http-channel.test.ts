@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, describe, it } from "node:test";
+import { keepConnections } from "../../emulator/keep-connections.ts";
 import { isKind, type ErrorKind } from "../../runtime/base/errors.ts";
 import { HttpChannel } from "../../runtime/connectors/http/http-channel.ts";
 import type { HttpSink } from "../../runtime/connectors/http/http-sink.ts";
@@ -15,6 +16,7 @@ after(() => {
 
 async function serve(listener: RequestListener): Promise<string> {
   const server = createServer(listener);
+  keepConnections(server);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   listeners.add(() => {
     server.closeAllConnections();

@@ -5,9 +5,10 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { after, suite, test } from "node:test";
+import { after, mock, suite, test } from "node:test";
 import { GetSchemaVersionCommand, type GlueClient } from "@aws-sdk/client-glue";
 import { LocalRun } from "../../cli/local-run.ts";
+import { keepConnections } from "../../emulator/keep-connections.ts";
 import { glueRegistry } from "../../runtime/adapters/aws/glue.ts";
 import { MemoryBlobs } from "../../runtime/adapters/memory/memory-blobs.ts";
 import { ManualClock } from "../../runtime/adapters/memory/manual-clock.ts";
@@ -25,6 +26,9 @@ import type { SourceReader } from "../../runtime/connectors/source-reader.ts";
 import { customSink, type CustomRow, debezium, defineJob, kinesis } from "../../runtime/index.ts";
 import { withDirectory } from "./support.ts";
 
+// An answer is waited for as long as it takes: whether it comes in time says how busy this machine is.
+mock.method(AbortSignal, "timeout", () => new AbortController().signal);
+
 const ends: (() => unknown)[] = [];
 after(() => ends.forEach((end) => end()));
 
@@ -39,6 +43,7 @@ async function startRegistry(answers: Answers) {
     response.writeHead(status, location === undefined ? {} : { location });
     response.end(typeof body === "string" ? body : JSON.stringify(body));
   });
+  keepConnections(server);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   ends.push(() => server.close());

@@ -146,22 +146,26 @@ for (const parallelism of [1, 2])
   });
 
 for (const parallelism of [1, 2])
-  test(`a batch whose shard's parent rests is answered at once, at parallelism ${parallelism}`, { timeout: 600_000 }, async () => {
-    const job = await start(parallelism);
-    await job.put(0n, "parent1");
-    const [parent] = await job.open();
-    const [low] = await job.log.splitShard("texts", parent!.id);
-    await job.put(0n, "low1");
-    assert.equal((await job.deliver(low)).outcome, "done");
-    await job.coordinator.order({ kind: "stop", id: "stop" });
-    // The first look asks those with whom the generation began, the second those who go on after them.
-    for (let look = 0; look < 2; look++) await job.coordinator.tick();
-    for (const task of await job.coordinator.livingTasks()) await job.environment.turn({ kind: "poke", task });
-    const [lowest] = await job.log.splitShard("texts", low);
-    await job.put(0n, "grandchild1");
-    assert.equal((await job.deliver(lowest)).outcome, "waiting");
-    assert.deepEqual(job.texts(), ["parent1", "low1"]);
-  });
+  test(
+    `a batch whose shard's parent rests is answered at once, at parallelism ${parallelism}`,
+    { timeout: 600_000 },
+    async () => {
+      const job = await start(parallelism);
+      await job.put(0n, "parent1");
+      const [parent] = await job.open();
+      const [low] = await job.log.splitShard("texts", parent!.id);
+      await job.put(0n, "low1");
+      assert.equal((await job.deliver(low)).outcome, "done");
+      await job.coordinator.order({ kind: "stop", id: "stop" });
+      // The first look asks those with whom the generation began, the second those who go on after them.
+      for (let look = 0; look < 2; look++) await job.coordinator.tick();
+      for (const task of await job.coordinator.livingTasks()) await job.environment.turn({ kind: "poke", task });
+      const [lowest] = await job.log.splitShard("texts", low);
+      await job.put(0n, "grandchild1");
+      assert.equal((await job.deliver(lowest)).outcome, "waiting");
+      assert.deepEqual(job.texts(), ["parent1", "low1"]);
+    },
+  );
 
 test("ancestors come oldest first, each once", () => {
   const shard = (name: string, ...parents: string[]): Shard => ({

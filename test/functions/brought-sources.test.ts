@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, describe, test } from "node:test";
 import { DescribeTableCommand } from "@aws-sdk/client-dynamodb";
+import { keepConnections } from "../../emulator/keep-connections.ts";
 import {
   type BusEvent,
   dynamodbStream,
@@ -221,6 +222,7 @@ describe("a topic whose records name their schemas", () => {
     });
 
     async start(): Promise<string> {
+      keepConnections(this.#server);
       this.#server.listen(0, "127.0.0.1");
       await once(this.#server, "listening");
       after(() => this.#server.close());

@@ -11,6 +11,7 @@ import {
 } from "@aws-sdk/client-kinesis";
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { ListObjectsV2Command } from "@aws-sdk/client-s3";
+import { keepConnections } from "../../emulator/keep-connections.ts";
 import type { AccountLimits } from "../../runtime/adapters/aws/account-limits.ts";
 import {
   consoleSink,
@@ -47,6 +48,7 @@ const server = createServer((request, response) => {
     response.end();
   });
 });
+keepConnections(server);
 await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 after(() => server.close());
 

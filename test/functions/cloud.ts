@@ -16,7 +16,7 @@ import { InvocationClock } from "../../functions/invocation-clock.ts";
 import type { LambdaContext } from "../../functions/lambda-context.ts";
 import { createTaskHandler, type FunctionParts, type TaskHandler } from "../../functions/task.ts";
 import { bytesOf, textOf } from "../ports/adapter-maker.ts";
-import { bucketName, tableName, withDynamoDb, withKinesis, withS3 } from "../aws/stand-ins.ts";
+import { bucketName, patientHandler, tableName, withDynamoDb, withKinesis, withS3 } from "../aws/stand-ins.ts";
 
 /** Its time passes with every wait; none is waited. */
 export class TurnedClock extends InvocationClock {
@@ -160,16 +160,17 @@ export async function startCloud(options: CloudOptions) {
   const clock = new TurnedClock();
   const graph = planJob(job);
   const { log, server, embedded } = await kinesis.log({ clock });
-  const settings = {
+  const settings = () => ({
     region: "us-east-1",
     credentials: { accessKeyId: "x", secretAccessKey: "y" },
+    requestHandler: patientHandler(),
     ...(options.maxAttempts !== undefined && { maxAttempts: options.maxAttempts }),
-  };
+  });
   const endpoints = { dynamodb: await dynamodb.endpoint(), s3: await s3.endpoint(), kinesis: server.endpoint };
   const clients = {
-    dynamodb: awsClients({ ...settings, endpoint: endpoints.dynamodb }).dynamodb,
-    s3: awsClients({ ...settings, endpoint: endpoints.s3 }).s3,
-    kinesis: awsClients({ ...settings, endpoint: endpoints.kinesis }).kinesis,
+    dynamodb: awsClients({ ...settings(), endpoint: endpoints.dynamodb }).dynamodb,
+    s3: awsClients({ ...settings(), endpoint: endpoints.s3 }).s3,
+    kinesis: awsClients({ ...settings(), endpoint: endpoints.kinesis }).kinesis,
   };
   const inboxes = graph.stages.filter(({ kind }) => kind === "keyed");
   for (const [stream, shards] of Object.entries(streams)) await log.createStream(stream, shards);
