@@ -55,7 +55,7 @@ import { type Death, Died, mortal, mortalCalls } from "../driver/mortal-ports.ts
 import { oneAListing } from "../ports/one-a-listing.ts";
 
 const keys = 5;
-const wait = { timeoutMs: 60_000 };
+const wait = { timeoutMs: 600_000 };
 
 interface Event {
   readonly key: string;

@@ -225,7 +225,7 @@ async function topologyFor<O extends ScenarioJobOptions>(
     functions: functionsDirectory,
     deployment,
     outside: deployed.outside,
-    timeouts: { task: 20, coordinator: 20 },
+    timeouts: { task: 60, coordinator: 20 },
     memorySize: 512,
     concurrency,
     ...(batchSize === undefined ? {} : { batchSize }),

@@ -161,7 +161,7 @@ class ScenarioRun {
       else await Promise.all([job.put(part, lengthMs), this.#rescale(n)]);
     }
     await job.put(closing, 0);
-    if (this.#options.endsCalmly) this.#trouble!.stop();
+    if (this.#options.endsCalmly) await this.#trouble!.stopInTime(job);
     const all = expected([first, second, closing]);
     await this.#drain("everything", all);
     await this.#nextCheckpoint();
@@ -251,6 +251,7 @@ class ScenarioRun {
   #onEvent(event: CloudEvent): void {
     this.#phases.at(-1)!.figures.take(event);
     this.#options.onEvent?.(event);
+    this.#trouble?.take(event);
     this.#trial.take(event);
   }
 

@@ -14,7 +14,7 @@ const short: Omit<RunOptions, "print"> = {
   endsCalmly: true,
   faultChance: 0.005,
   restores: 0,
-  timeoutMs: 900_000,
+  timeoutMs: 3_600_000,
 };
 
 suite("jobs on the emulated cloud", () => {

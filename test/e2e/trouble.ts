@@ -1,6 +1,12 @@
-/** What goes wrong while a job runs, from one seed: processes killed with -9, calls refused, and answers that never arrive. */
-import type { EmulatedCloud } from "../../emulator/cloud/index.ts";
+/**
+ * What goes wrong while a job runs, from one seed: processes killed with -9, calls refused, and answers that never arrive.
+ *
+ * A function is killed again only when it has got on since: on a machine that is busy with other things, kills by the clock alone would let
+ * nothing be done between them, and what somebody dies of again and again is, rightly, taken for what kills.
+ */
+import type { CloudEvent, EmulatedCloud } from "../../emulator/cloud/index.ts";
 import { SeededRandom } from "../../runtime/base/seeded-random.ts";
+import type { JobInCloud } from "./job-in-cloud.ts";
 
 export interface TroubleCounts {
   kills: number;
@@ -23,11 +29,16 @@ export interface TroubleOptions {
   readonly coordinator: string;
 }
 
+/** So many invocations of a function return from one of its kills to the next. */
+const returnedMin = 5;
+
 export class Trouble {
   readonly counts: TroubleCounts = { kills: 0, coordinatorKills: 0, throttles: 0, drops: 0 };
   readonly #cloud: EmulatedCloud;
   readonly #options: TroubleOptions;
   readonly #random: SeededRandom;
+  /** By function, how many of its invocations have returned since it was killed; none that was not. */
+  readonly #returned = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(cloud: EmulatedCloud, options: TroubleOptions) {
@@ -55,6 +66,24 @@ export class Trouble {
       },
     });
     this.#killLater();
+  }
+
+  /** What happens in the cloud. */
+  take(event: CloudEvent): void {
+    if (event.kind !== "report" || event.report.outcome !== "returned") return;
+    const { functionName } = event.report;
+    const before = this.#returned.get(functionName);
+    if (before !== undefined) this.#returned.set(functionName, before + 1);
+  }
+
+  /** Stops, once there was some of each. */
+  async stopInTime(job: Pick<JobInCloud, "until">): Promise<void> {
+    const { counts } = this;
+    const { killEvery, throttleChance, dropChance } = this.#options;
+    const wasFaulty = () => counts.throttles + counts.drops > 0 || throttleChance + dropChance === 0;
+    const wasDeadly = () => counts.kills > 0 || killEvery === undefined;
+    await job.until("something has gone wrong", async () => (wasFaulty() && wasDeadly() ? true : undefined));
+    this.stop();
   }
 
   stop(): void {
@@ -89,8 +118,12 @@ export class Trouble {
   #kill(): void {
     const { coordinator } = this.#options;
     const ofCoordinator = this.#random.chance(0.2);
-    const killed = this.#cloud.killEnvironment(() => this.#random.next(), ofCoordinator ? coordinator : undefined);
-    if (killed === undefined) return;
+    const living = this.#cloud.environments(ofCoordinator ? coordinator : undefined);
+    const mayDie = living.filter(({ functionName }) => (this.#returned.get(functionName) ?? returnedMin) >= returnedMin);
+    if (mayDie.length === 0) return;
+    const killed = this.#random.pick(mayDie);
+    killed.kill();
+    this.#returned.set(killed.functionName, 0);
     this.counts.kills++;
     if (killed.functionName === coordinator) this.counts.coordinatorKills++;
   }

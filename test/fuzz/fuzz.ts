@@ -27,7 +27,7 @@ export interface Fuzzed {
 export const headBytes = 4;
 const shownBytes = 1 << 20;
 /** So long may the same input be tried. */
-const hangMs = 20_000;
+const hangMs = 120_000;
 const memoryMb = 512;
 
 /** One for each of the decoders; of the first that hangs or takes all memory the last. */

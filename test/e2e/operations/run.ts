@@ -383,6 +383,7 @@ class OperationsRun {
 
   #onEvent(event: CloudEvent): void {
     this.#options.onEvent?.(event);
+    this.#trouble?.take(event);
     this.#loadAverageMax = Math.max(this.#loadAverageMax, loadavg()[0]!);
     if (event.kind === "mapping" && event.streamName === stream) this.#standstills.take(event.event);
     this.#trial.take(event);

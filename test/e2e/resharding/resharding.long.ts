@@ -16,7 +16,7 @@ suite("a stream that is split twice and merged once under load", { concurrency: 
         killEvery: [2_000, 4_000],
         endsCalmly: true,
         faultChance: 0.002,
-        timeoutMs: 900_000,
+        timeoutMs: 3_600_000,
         print: (line) => t.diagnostic(line),
       });
       assert.deepEqual(failures, []);

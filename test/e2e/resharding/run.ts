@@ -87,8 +87,11 @@ class ReshardingRun {
       putMs = Date.now() - putAt;
       await this.#stream!.put(closing());
       this.#trial.say(`${events.length} events are put, in ${(putMs / 1_000).toFixed(1)} s`);
-      if (this.#options.endsCalmly) this.#trouble!.stop();
+      if (this.#options.endsCalmly) await this.#trouble!.stopInTime(this.#job!);
       await this.#drain(expectedOf(events));
+      // What is committed is seen a look later.
+      const isSeen = () => this.#standstills.report().every(({ waitedMs }) => waitedMs !== undefined);
+      await this.#job!.until("every new shard is seen at work", async () => (isSeen() ? true : undefined));
       drainMs = Date.now() - putAt - putMs;
       this.#trial.say(`all is worked off ${(drainMs / 1_000).toFixed(1)} s later, and right`);
     } catch (error) {
@@ -150,6 +153,7 @@ class ReshardingRun {
 
   #onEvent(event: CloudEvent): void {
     this.#options.onEvent?.(event);
+    this.#trouble?.take(event);
     if (event.kind === "mapping" && event.streamName === stream) this.#standstills.take(event.event);
     this.#trial.take(event);
   }
