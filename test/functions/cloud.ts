@@ -201,11 +201,7 @@ export async function startCloud(options: CloudOptions) {
     });
     return { variables, clients, telemetry, clock: own, openSinks: () => rows, ...options.parts };
   };
-  const newTask = (): TaskHandler =>
-    createTaskHandler(
-      code,
-      partsOf(new SkewedClock(clock, () => skew.taskMs)),
-    );
+  const newTask = (): TaskHandler => createTaskHandler(code, partsOf(new SkewedClock(clock, () => skew.taskMs)));
   const handlers: TaskHandler[] = Array.from({ length: environments }, newTask);
   const pokes: object[] = [];
   const poked = new Map<string, Set<string>>();
