@@ -141,8 +141,8 @@ export class Generations {
         "invalid",
         `job ${record.job} is ${record.phase} by the code it ran before: run that until it rests, or give the order to resume`,
       );
-    if (record.completed === undefined && record.phase === "restoring") return undefined;
     this.checkCompatible(record.operators, record.keyGroups);
+    if (record.completed === undefined && record.phase === "restoring") return undefined;
     if (record.completed === undefined)
       throw new MillraceError(
         "invalid",
