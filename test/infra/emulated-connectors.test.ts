@@ -24,7 +24,7 @@ import {
 import { deploymentContext, StreamJob } from "../../infra/index.ts";
 import { type Fake, startReceiver, type Taken } from "../aws/service-fakes.ts";
 import { until } from "../emulator/lambda/environments.ts";
-import { bindEmulated, bindMany, jobFile, Surroundings } from "./deploy.ts";
+import { bindEmulated, bindMany, jobFile, Surroundings, unvalidated } from "./deploy.ts";
 import type { Row } from "./jobs/many-connectors.ts";
 
 const stops: (() => Promise<unknown> | void)[] = [];
@@ -45,7 +45,7 @@ async function assemblyOf(
   bundled: readonly string[] = ["Jobs"],
 ): Promise<AssemblyTopology> {
   const outdir = newDirectory();
-  const app = new App({ outdir, context: { "aws:cdk:bundling-stacks": bundled, [deploymentContext]: 7 } });
+  const app = new App({ outdir, context: { "aws:cdk:bundling-stacks": bundled, [deploymentContext]: 7 }, ...unvalidated });
   const stack = new Surroundings(app, "Jobs");
   new StreamJob(stack, "Job", { entry: jobFile(job), ...propsOf(stack), timeout: Duration.seconds(30) });
   app.synth();

@@ -26,6 +26,7 @@ import {
   type Resource,
   root,
   Surroundings,
+  unvalidated,
   wideFile,
 } from "./deploy.ts";
 import { passesNag } from "./nag.ts";
@@ -541,7 +542,7 @@ describe("templates", () => {
 
   test("of four stages of 64 tasks are refused with what to set where names could be too long, else stay within them", () => {
     const four = (stackName: string, tasksPerCell?: number) => {
-      const app = new App({ context: { "aws:cdk:bundling-stacks": [] } });
+      const app = new App({ context: { "aws:cdk:bundling-stacks": [] }, ...unvalidated });
       const stack = new Surroundings(app, stackName);
       const props = { ...bindPageviews(stack), ...(tasksPerCell !== undefined && { tasksPerCell }) };
       new StreamJob(stack, "PageViews", { entry: jobFile("pageviews-64"), ...props } as StreamJobProps);
@@ -563,7 +564,7 @@ describe("templates", () => {
   });
 
   test("stay within them in two stacks, whose outputs and imports are counted too", () => {
-    const app = new App({ context: { "aws:cdk:bundling-stacks": [] } });
+    const app = new App({ context: { "aws:cdk:bundling-stacks": [] }, ...unvalidated });
     const [data, functions] = [new Surroundings(app, "Data"), new Stack(app, "Functions")];
     const entry = jobFile("pageviews-64");
     new StreamJob(functions, "Job", { entry, ...bindPageviews(data), tasksPerCell: 16, statefulScope: data } as StreamJobProps);
