@@ -50,9 +50,11 @@ function answerOf(statusCode: number, body: object | string): Answer {
   return { response: { statusCode, headers, body: Readable.from([bytes]) } } as unknown as Answer;
 }
 
+/** Of what is no object, as those of S3 of many megabytes, nothing is read. */
 function parsed(body: unknown): unknown {
   try {
-    return JSON.parse(Buffer.from(Uint8Array.from(body as Uint8Array)).toString());
+    const bytes = Buffer.from(body as Uint8Array);
+    return bytes[0] === 0x7b ? JSON.parse(bytes.toString()) : undefined;
   } catch {
     return undefined;
   }
