@@ -12,12 +12,13 @@ import { withDirectory } from "../connectors/support.ts";
 import { Writable } from "node:stream";
 
 function numbers({ ratePerSecond, parallelism = 1 }: { readonly ratePerSecond?: number; readonly parallelism?: number } = {}) {
-  const pace = ratePerSecond === undefined ? {} : { ratePerSecond };
+  // With a rate, more than any run gets to.
+  const pace = ratePerSecond === undefined ? { count: 500 } : { count: 1_000_000, ratePerSecond };
   return defineJob(
     "numbers",
     (job) =>
       job
-        .source("numbers", generator({ seed: 1, count: 500, next: (n) => n, ...pace }))
+        .source("numbers", generator({ seed: 1, next: (n) => n, ...pace }))
         .rebalance()
         .sinkTo("out", consoleSink()),
     { parallelism, checkpoints: { interval: seconds(1) } },
