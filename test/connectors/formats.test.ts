@@ -18,6 +18,14 @@ function schema<T>(validate: (value: any) => unknown): Schema<T> {
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString("utf8");
 const rejection = (reason: RegExp) => (error: unknown) => error instanceof Rejection && reason.test(error.reason);
 
+/** In a second of the processor's time: what the test waits for beside it is of the machine. */
+function assertSoon(run: () => void): void {
+  const before = process.threadCpuUsage();
+  run();
+  const { user, system } = process.threadCpuUsage(before);
+  assert.ok(user + system < 1_000_000, `took ${(user + system) / 1_000} ms`);
+}
+
 suite("json", () => {
   test("takes the text where the record has it, else the bytes", () => {
     assert.deepEqual(json().decode({ bytes: Buffer.from("1"), text: '{"a":2}' }), { a: 2 });
@@ -260,15 +268,15 @@ suite("accessLog", () => {
     const request = '1.2.3.4 - - [01/Jan/2024:00:00:00 +0000] "GET / HTTP/1.1" 200 1 "-"';
     assert.equal(parse(`${request} "Mozilla/5.0 (compat`).agent, "Mozilla/5.0 (compat");
     assert.throws(() => parse(`${request.slice(0, -1)}`), rejection(/^not a line of/));
-    const from = performance.now();
-    for (const tail of [" ", "a "]) assert.throws(() => parse(`${request} "${tail.repeat(200_000)}"\\`), rejection(/^not/));
-    assert.ok(performance.now() - from < 1000, `took ${performance.now() - from} ms`);
+    for (const tail of [" ", "a "]) {
+      const line = `${request} "${tail.repeat(200_000)}"\\`;
+      assertSoon(() => assert.throws(() => parse(line), rejection(/^not/)));
+    }
   });
   test("a hostile line of a megabyte is rejected in linear time", () => {
     for (const part of [" [", 'a [b] "', '"\\"', " - ["]) {
-      const from = performance.now();
-      assert.throws(() => parse(`h - ${part.repeat((1 << 20) / part.length)}`), rejection(/^not a line of/));
-      assert.ok(performance.now() - from < 1000, `took ${performance.now() - from} ms for ${part}`);
+      const line = `h - ${part.repeat((1 << 20) / part.length)}`;
+      assertSoon(() => assert.throws(() => parse(line), rejection(/^not a line of/)));
     }
   });
   test("cannot be written", () => {

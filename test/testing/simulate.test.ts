@@ -80,7 +80,7 @@ suite("simulate", () => {
     };
     const some = clicks.slice(0, 12);
     const options = { events: { clicks: some }, seeds: [1, 30], restores: false, faults: ["crash", "lost", "zombie"] } as const;
-    const first = await failureOf(simulate(run, { ...options, minimiseMs: 60_000 }));
+    const first = await failureOf(simulate(run, { ...options, minimiseMs: 3_600_000 }));
     const printed = /replay: (\{.*\}) \}\)$/.exec(first.message)?.[1];
     assert.ok(printed !== undefined, first.message);
     const replay = new Function(`return ${printed}`)() as typeof first.replay;
