@@ -2,6 +2,7 @@
  * The functions of a job in one process, on the stand-ins of AWS: mappings bring batches to execution environments at random, the
  * coordinator is rung by a schedule. Time is turned by whoever sleeps.
  */
+import { readSequenceNumber } from "../../emulator/kinesis/sequence-number.ts";
 import { awsClients } from "../../runtime/adapters/aws/aws-clients.ts";
 import type { KinesisLog } from "../../runtime/adapters/aws/kinesis-log.ts";
 import { MemoryTelemetry } from "../../runtime/adapters/memory/memory-telemetry.ts";
@@ -256,8 +257,14 @@ export async function startCloud(options: CloudOptions) {
       }
     for (const event of pokes.splice(0)) await invokeTask(event);
   };
+  /** Seen behind the server: most of the time nothing has come, and a request costs more than all else of a delivery. */
+  const isAtEnd = async ({ stream, shard, position }: Mapping) => {
+    const last = BigInt(await embedded.lastPosition(stream, shard));
+    return last === (position === "horizon" ? 0n : readSequenceNumber(position)?.position);
+  };
   const bring = async (mapping: Mapping) => {
     const { stream, shard } = mapping;
+    if (await isAtEnd(mapping)) return;
     const { records } = await log.read(stream, shard, mapping.position, { records: batchSize, bytes: 1 << 20 });
     if (records.length === 0) return;
     counts.batches++;
