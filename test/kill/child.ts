@@ -14,8 +14,12 @@ import { type ChildOrder, checkpointPlaces, readEnough, type TraceLine } from ".
 
 const order = JSON.parse(process.env.MILLRACE_KILL_ORDER!) as ChildOrder;
 const trace = openSync(order.trace, "a");
-/** So many more may come by a place that is not of a checkpoint. */
-const readsMore = 20;
+/** Once it has read enough: so often while it waits to be killed, and so often to come by a place that is not of a checkpoint. */
+const readsMore = { anywhere: 4, atPlace: 20 };
+/** Then it reads no more, however late its end comes. A checkpoint comes in its own time, and what is left is read after it. */
+const readsMax = order.afterReads + readsMoreAt(order.place);
+/** When it is to be killed. */
+const saysSoAt = order.place === "anywhere" ? order.afterReads : readsMax;
 let reads = 0;
 const plain = { inlineBytesMax: Infinity, compressFromBytes: Infinity };
 
@@ -104,9 +108,7 @@ function traced(reader: LogReader): LogReader {
   return {
     shards: (stream) => reader.shards(stream),
     read: async (stream, shard, after, limit) => {
-      // A checkpoint comes in its own time: nothing is read until then, or all were read before.
-      if (reads >= order.afterReads && checkpointPlaces.includes(order.place))
-        return { records: [], next: after, behindMs: 1, gap: false };
+      if (reads >= readsMax) return { records: [], next: after, behindMs: 1, gap: false };
       const result = await reader.read(stream, shard, after, {
         ...limit,
         records: Math.min(limit.records, order.recordsPerRead),
@@ -118,10 +120,15 @@ function traced(reader: LogReader): LogReader {
   };
 }
 
+function readsMoreAt(place: ChildOrder["place"]): number {
+  if (checkpointPlaces.includes(place)) return 0;
+  return place === "anywhere" ? readsMore.anywhere : readsMore.atPlace;
+}
+
 function countRead(line: TraceLine): void {
   write(line);
   reads++;
-  if (reads === order.afterReads + (order.place === "anywhere" ? 0 : readsMore)) writeSync(1, `${readEnough}\n`);
+  if (reads === saysSoAt && !checkpointPlaces.includes(order.place)) writeSync(1, `${readEnough}\n`);
 }
 
 process.exitCode = await main(process.argv.slice(2), { around });
