@@ -16,10 +16,11 @@ import type { Ports } from "../../runtime/ports/ports.ts";
 import type { Order } from "../../runtime/snapshots/decide-order.ts";
 import type { JobRecord } from "../../runtime/snapshots/job-record.ts";
 import { decodeManifest, type Manifest } from "../../runtime/snapshots/manifest.ts";
-import { inboxName, manifestName } from "../../runtime/snapshots/names.ts";
+import { inboxName, jobRing, manifestName } from "../../runtime/snapshots/names.ts";
 import { allSafeguards } from "../../runtime/task/safeguards.ts";
 import { harness, type RunningHarness } from "../../runtime/testing/harness.ts";
 import { type Event, event, pipeline } from "../operators/pipeline.ts";
+import { replacing } from "./faulty-ports.ts";
 import { type Death, Died, mortal } from "./mortal-ports.ts";
 
 const counting = keyedProcess({
@@ -491,5 +492,32 @@ describe("a pause", () => {
     await follow(run, pause, undefined, isPaused);
     assert.equal((await recordOf(run)).savepoint, undefined);
     assert.ok((await recordOf(run)).lastCheckpoint > 1);
+  });
+});
+
+describe("a look", () => {
+  test("reads the job ring once, and knows the tasks that live, at each step of a stop", async () => {
+    const run = await jobAt(2);
+    const read = { rings: 0 };
+    const countingReads = replacing("journal", "tail", (tail) => (task, after) => {
+      if (task === jobRing) read.rings++;
+      return tail(task, after);
+    });
+    const coordinator = coordinatorOn(run, countingReads(run.ports));
+    await coordinator.start();
+    enqueue(run, 8);
+    const environment = run.environment(`tasks-${++lives}`);
+    const phases: string[] = [];
+    for (let looks = 0; looks < 20 && phases.at(-1) !== "stopped"; looks++) {
+      if (looks === 2) await coordinator.order({ kind: "stop", id: "stop" });
+      read.rings = 0;
+      const { record, living } = await coordinator.look();
+      assert.equal(read.rings, 1, record.phase);
+      assert.deepEqual(record, await recordOf(run));
+      assert.deepEqual(living, await coordinator.livingTasks(), record.phase);
+      for (const task of living) await environment.turn({ kind: "poke", task });
+      phases.push(record.phase);
+    }
+    assert.deepEqual([...new Set(phases)], ["running", "stopping", "stopped"]);
   });
 });
