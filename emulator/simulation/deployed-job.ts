@@ -264,6 +264,11 @@ export class DeployedJob implements Kept {
     return this.hasFinished || this.#world.settings.sources === "queues";
   }
 
+  /** How many commits have put something aside so far. */
+  get putAside(): number {
+    return this.#outputs.putAside;
+  }
+
   /** Dead letters that nobody has given back so far. */
   get hasLetters(): boolean {
     return this.#outputs.letters.size > 0;

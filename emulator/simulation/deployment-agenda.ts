@@ -72,7 +72,11 @@ export class DeploymentAgenda {
 
   /** All has come out, and every task has ended: the checkers say what is missing of the one, this of the other. */
   async #comeToEnd(): Promise<void> {
-    if (await this.#until(() => this.#isComplete(), livenessMsMax)) return this.#becomeQuiet();
+    // What kills is put aside after several deaths, with a queue's visibility time-out behind each: while more is, there is more to wait for.
+    for (let before = -1; this.#putAside > before;) {
+      before = this.#putAside;
+      if (await this.#until(() => this.#isComplete(), livenessMsMax)) return this.#becomeQuiet();
+    }
     for (const job of this.#world.jobs) {
       job.checkOutputs("however long it is waited for");
       if (!job.isAtEnd) job.fail(`${job.name} does not come to its end`);
@@ -97,6 +101,11 @@ export class DeploymentAgenda {
   async #becomeQuiet(): Promise<void> {
     const { clock, calls } = this.#world;
     await clock.sleep(Math.max(0, calls.latestAt - clock.now()) + quietMs);
+  }
+
+  /** How often something was put aside so far. */
+  get #putAside(): number {
+    return this.#world.jobs.reduce((sum, job) => sum + job.putAside, 0);
   }
 
   /** Whether all that must come out has. */

@@ -79,6 +79,11 @@ export class JobOutputs {
     }));
   }
 
+  /** How many commits have put something aside so far. */
+  get putAside(): number {
+    return new Set(this.#sinks.deadLettersSeen.map(({ task, seq }) => `${task} ${seq}`)).size;
+  }
+
   /** The records of letters that count: what a restore has gone back behind is read again. */
   get letters(): Letters {
     const batches = this.#deadLettersSeen().filter((batch) => this.#lettersLineage.counts(batch));
