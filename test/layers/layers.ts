@@ -88,7 +88,7 @@ export const layers: readonly Layer[] = [
   // Names and payloads: what tools need of the functions.
   impure("functions/contract.ts", ["runtime/base", "runtime/snapshots"]),
   impure("console", ["functions"]),
-  impure("emulator/kinesis", [base, api, streaming, ports, ...adapters]),
+  impure("emulator/kinesis", [base, api, streaming, ports, ...adapters, "emulator"]),
   // The whole of a deployment in one process and virtual time, for tests.
   impure(
     "emulator/simulation",
