@@ -10,6 +10,7 @@ import { keepConnections } from "../keep-connections.ts";
 import type { StandIn } from "../stand-in.ts";
 import { serveStreams } from "./serve-streams.ts";
 import { TableStreams } from "./table-streams.ts";
+import { UnderWay } from "./under-way.ts";
 
 export interface DynamoDbOptions {
   /** 0, the default, takes a free one. */
@@ -34,12 +35,20 @@ export async function startDynamoDb(options: DynamoDbOptions = {}): Promise<Dyna
   const path = options.directory === undefined ? {} : { path: options.directory };
   const server = dynalite({ createTableMs: 0, deleteTableMs: 0, updateTableMs: 0, ...path });
   keepConnections(server);
+  const underWay = new UnderWay(server);
   const { region = "us-east-1", account = "000000000000" } = options;
   const streams = new TableStreams(options.streamsDirectory);
   serveStreams(server, streams, { region, account });
   if (options.faults !== undefined) installFaults(server, options.faults, { operationOf, refuse });
   await listen(server, options.port ?? 0);
-  return { endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, stop: () => close(server), streams };
+  return {
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    stop: async () => {
+      await underWay.close();
+      await close(server);
+    },
+    streams,
+  };
 }
 
 /** DynamoDB_20120810.PutItem. */
