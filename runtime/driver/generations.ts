@@ -73,7 +73,8 @@ export class Generations {
     if (record === undefined) return;
     this.checkDeployment(record);
     if (isAtRest(record) || this.isPlanned(record)) return;
-    this.checkReplan(record);
+    // One that has not begun may have by the time this code is there.
+    this.checkReplan({ ...record, phase: "running" });
   }
 
   /** R9: a coordinator of older code must not take a newer generation back to its own plan. */
