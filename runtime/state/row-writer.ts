@@ -52,9 +52,16 @@ export class RowWriter {
       const { state, namespace } = deleted[i] as DeletedCell;
       this.writeDelete(state, namespace);
     }
-    this.writeOwnChange(row);
     // Each cell looked at costs a cache miss, and windows that wait for late records are many.
     const length = row.othersChanged ? row.otherCount : 0;
+    // Who reads this finds a cell by the name that it had, which another may have by now: that one comes behind it.
+    const waits = row.othersRenamed && row.present && !row.renamed;
+    if (!waits) this.writeOwnChange(row);
+    for (let i = 0; row.othersRenamed && i < length; i++) {
+      const cell = row.otherAt(i);
+      if (cell.unsettled && cell.renamed) this.writeCellChange(cell);
+    }
+    if (waits) this.writeOwnChange(row);
     for (let i = 0; i < length; i++) {
       const cell = row.otherAt(i);
       if (cell.unsettled) this.writeCellChange(cell);

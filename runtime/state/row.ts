@@ -51,6 +51,8 @@ class RowExtras extends Cell {
   ordered = false;
   /** One of `others` may have changed since the last commit (W4). */
   othersChanged = false;
+  /** One of `others` was renamed since: another may have the name that it had. */
+  othersRenamed = false;
   /** When something is due in one of `others`; undefined: it must be looked for. Each of them that is looked at costs a cache miss. */
   othersDue: number | undefined = undefined;
 
@@ -176,6 +178,11 @@ export class Row extends Cell {
   /** Whether the next commit may have something to say of them. */
   get othersChanged(): boolean {
     return this.extras.othersChanged;
+  }
+
+  /** Whether the next commit may have to say first of some that they are of another window. */
+  get othersRenamed(): boolean {
+    return this.extras.othersRenamed;
   }
 
   /** The cell, which is one of the row's, changes. */
@@ -383,6 +390,7 @@ export class Row extends Cell {
     const moves = ordered && cell !== this && !staysInOrder(others, cell, namespace.end);
     if (moves) takeFromOrder(others, cell);
     this.noteChange(cell);
+    if (cell !== this) this.extras.othersRenamed = true;
     cell.rename(namespace);
     if (moves) insertInOrder(others, cell);
   }
@@ -590,7 +598,7 @@ export class Row extends Cell {
     }
     extras.touchedTimers = nothing;
     extras.deleted = nothing;
-    extras.othersChanged = false;
+    extras.othersChanged = extras.othersRenamed = false;
     this.leaveExtras();
   }
 

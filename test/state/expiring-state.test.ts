@@ -154,6 +154,21 @@ test("deltas over a page that leaves out what has expired come to the same, be t
   );
 });
 
+test("a window that is new under the name that another had comes behind that one's new name", () => {
+  const [warm, base] = [new Stand(), new Stand()];
+  const commit = (seq: number, ...steps: readonly Step[]) => {
+    for (const each of steps) carryOut(warm, each);
+    base.store.applyChanges(seq, warm.store.schema, warm.commit(seq));
+  };
+  commit(1, { key: "b", window: 0, verb: "fold", n: 1 }, { key: "b", window: 0, verb: "set", n: 1 });
+  base.clock.now = warm.clock.now += 100;
+  commit(2, { key: "b", window: 0, verb: "timer", n: 0 }, { key: "b", window: 1, verb: "add", n: 2 });
+  // What the row itself held has expired; what is new next takes its place, before all others.
+  warm.page();
+  commit(3, { key: "b", window: 1, verb: "rename", n: 0 }, { key: "b", window: 1, verb: "add", n: 3 });
+  assert.deepEqual(base.found, warm.found);
+});
+
 test("what is left in memory and in the page after cleaning is what is alive, and says when it is worth cleaning again", () => {
   const stand = new Stand();
   for (const [n, key] of ["a", "b"].entries()) {
