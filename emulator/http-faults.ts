@@ -1,5 +1,6 @@
 /** What a test can make go wrong with a call to a stand-in that has no such setting itself: decided by a function of the call. */
-import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { beforeRequests } from "./before-requests.ts";
 
 /** `throttle`, `unavailable`: refused as the service does. `dropBefore`, `dropAfter`: cut before the call took effect, and after. */
 export type HttpFault = "throttle" | "unavailable" | "dropBefore" | "dropAfter";
@@ -15,9 +16,7 @@ export interface ServiceWords {
 
 /** Puts the faults before what a server does with its requests. */
 export function installFaults(server: Server, faults: HttpFaults, words: ServiceWords): void {
-  const listeners = server.listeners("request") as RequestListener[];
-  server.removeAllListeners("request");
-  server.on("request", (request, response) => {
+  beforeRequests(server, (serve) => (request, response) => {
     const fault = faults(words.operationOf(request));
     if (fault === "dropBefore") return void request.socket.destroy();
     if (fault === "throttle" || fault === "unavailable") {
@@ -26,7 +25,7 @@ export function installFaults(server: Server, faults: HttpFaults, words: Service
       return;
     }
     if (fault === "dropAfter") dropAnswer(response);
-    for (const listener of listeners) listener(request, response);
+    serve(request, response);
   });
 }
 

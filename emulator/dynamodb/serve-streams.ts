@@ -7,6 +7,7 @@
  */
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
+import { beforeRequests } from "../before-requests.ts";
 import {
   firstSequenceNumber,
   type Item,
@@ -43,12 +44,10 @@ export interface StreamPlace {
 
 /** Puts streams before what a server does with its requests. */
 export function serveStreams(server: Server, streams: TableStreams, place: StreamPlace): void {
-  const listeners = server.listeners("request") as RequestListener[];
-  server.removeAllListeners("request");
-  const served = new ServedStreams(streams, place, (request, response) => {
-    for (const listener of listeners) listener(request, response);
+  beforeRequests(server, (serve) => {
+    const served = new ServedStreams(streams, place, serve);
+    return (request, response) => served.take(request, response);
   });
-  server.on("request", (request, response) => served.take(request, response));
 }
 
 class ServedStreams {

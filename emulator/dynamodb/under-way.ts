@@ -4,7 +4,8 @@
  * U1 Its database is not closed under a request that it works on.
  * U2 A request that is cut is nobody's.
  */
-import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { beforeRequests } from "../before-requests.ts";
 
 export class UnderWay {
   #count = 0;
@@ -13,12 +14,10 @@ export class UnderWay {
 
   /** Of all that the server's listeners so far are given from now on. */
   constructor(server: Server) {
-    const listeners = server.listeners("request") as RequestListener[];
-    server.removeAllListeners("request");
-    server.on("request", (request, response) => {
+    beforeRequests(server, (serve) => (request, response) => {
       if (this.#isClosed) return void request.socket.destroy();
       this.#begin(request, response);
-      for (const listener of listeners) listener(request, response);
+      serve(request, response);
       // U2.
       request.removeAllListeners("error").on("error", () => undefined);
     });

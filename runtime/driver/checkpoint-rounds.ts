@@ -51,7 +51,7 @@ export class CheckpointRounds {
   }
 
   /** Of a job that runs: triggers a checkpoint when it is due, completes or abandons the pending one, goes on with what stops it. */
-  async attendTo(ring: JobRing, record: JobRecord): Promise<Outcome> {
+  async step(ring: JobRing, record: JobRecord): Promise<Outcome> {
     if (!this.takesCheckpoints && (isComingToRest(record) || record.wanted !== undefined)) return this.goOn(ring, record);
     if (record.savepoint !== undefined) return this.stop(ring, record);
     const flood = await this.readFloods(ring, record);

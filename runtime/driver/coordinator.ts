@@ -116,7 +116,7 @@ export class Coordinator {
     if (record === undefined || record.phase === "restoring" || isAtRest(record))
       return { ...nothing, record: record as JobRecord, aligned: [] };
     const aligned = this.aligns ? await announceAlignment(ring.messages, record.generation, this.told, this.ports.journal) : [];
-    return { ...(await this.rounds.attendTo(ring, record)), aligned };
+    return { ...(await this.rounds.step(ring, record)), aligned };
   }
 
   /** Asks for a checkpoint now. Undefined when one is pending, or another coordinator was faster. */

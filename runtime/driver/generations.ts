@@ -31,6 +31,7 @@ import { createTopology, hasTasksOf } from "./topology.ts";
 export function restoreTurnMs(clock: Clock): number {
   return Math.min(15_000, clock.remainingMs());
 }
+
 /** So often it is looked whether another has carried out a restore. */
 const restorePollMs = 1_000;
 /** What is left of an invocation when it no longer waits for others. */
@@ -93,8 +94,8 @@ export class Generations {
 
   /** From nothing. `ring` may hold a generation that was to begin so by other code, and has not. */
   private async begin(ring: JobRing): Promise<void> {
-    const { generation: given = 0, replaces = [], topology: never = [] } = ring.record ?? {};
-    const generation = given + 1;
+    const { generation: last = 0, replaces = [], topology: unbegun = [] } = ring.record ?? {};
+    const generation = last + 1;
     const topology = createTopology(this.job, generation, await firstRoots(this.job, this.ports));
     const now = this.ports.clock.now();
     const record: JobRecord = {
@@ -121,7 +122,7 @@ export class Generations {
       superseded: [],
       since: now,
       failures: 0,
-      replaces: [...replaces, ...never],
+      replaces: [...replaces, ...unbegun],
       former: [],
       totals: noTotals,
     };
